@@ -1,0 +1,90 @@
+//! What can go wrong with a runtime.
+
+use std::time::Duration;
+
+use crate::types::Class;
+
+/// Why a runtime could not do as asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The model's files are not here.
+    #[error("could not load model {model}: it is not installed; run `syzygy models pull {model}`")]
+    NotInstalled {
+        /// Which model.
+        model: String,
+    },
+    /// The model's files are not what they should be.
+    #[error("could not load model {model}: {reason}")]
+    Load {
+        /// Which model.
+        model: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// Prompt and answer do not fit the model.
+    #[error("could not fit the request into {limit} tokens: the prompt has {prompt}")]
+    TooLong {
+        /// Tokens of the prompt.
+        prompt: u64,
+        /// What the model can hold.
+        limit: u64,
+    },
+    /// The endpoint refused the request itself.
+    #[error("could not use {runtime}: the endpoint refused the request with status {status}: {message}")]
+    Refused {
+        /// Which runtime.
+        runtime: String,
+        /// HTTP status.
+        status: u16,
+        /// What the endpoint said, shortened.
+        message: String,
+    },
+    /// The endpoint asked to wait.
+    #[error("could not use {runtime}: the endpoint is rate limiting")]
+    RateLimited {
+        /// Which runtime.
+        runtime: String,
+        /// How long the endpoint asked to wait.
+        retry_after: Option<Duration>,
+    },
+    /// The endpoint cannot be reached, or failed.
+    #[error("could not use {runtime}: {reason}")]
+    Unavailable {
+        /// Which runtime.
+        runtime: String,
+        /// What happened.
+        reason: String,
+    },
+    /// What the endpoint sent is not what its protocol says.
+    #[error("could not understand {runtime}: {reason}")]
+    Protocol {
+        /// Which runtime.
+        runtime: String,
+        /// What was wrong.
+        reason: String,
+    },
+    /// The deadline passed.
+    #[error("could not finish generating before the deadline")]
+    TimedOut,
+    /// The caller gave up.
+    #[error("could not finish generating: the caller cancelled")]
+    Cancelled,
+    /// The runtime's own work failed.
+    #[error("could not generate: {0}")]
+    Internal(String),
+}
+
+impl Error {
+    /// The class this error belongs to.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::NotInstalled { .. } | Error::Unavailable { .. } | Error::Protocol { .. } => Class::Unavailable,
+            Error::Load { .. } => Class::Corrupt,
+            Error::TooLong { .. } | Error::Refused { .. } => Class::Invalid,
+            Error::RateLimited { .. } => Class::Exhausted,
+            Error::TimedOut => Class::Timeout,
+            Error::Cancelled => Class::Cancelled,
+            Error::Internal(_) => Class::Internal,
+        }
+    }
+}

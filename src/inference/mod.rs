@@ -1,0 +1,184 @@
+//! Inference runtimes: whatever turns a prompt into text, and texts into vectors.
+//!
+//! What it is for: one trait over models in this process, on this machine and far away.
+//! What it owns: model files once loaded, connections to endpoints.
+//! What it never does: choose between runtimes (the router does) or retry (its callers hold the budget).
+//!
+//! Invariants:
+//! - I1: a dropped or cancelled call stops the work under it, within one token or one network read.
+//! - I2: what was streamed, concatenated, is the text of the completion.
+//! - I3: usage is what was really processed, also when the call ends early.
+
+mod error;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use crate::types::{Cx, Price, ToolCall, ToolSpec, TrustTier};
+
+pub use error::Error;
+
+/// Who said a message in a conversation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Role {
+    /// Standing instructions.
+    System,
+    /// The person or program that asks.
+    User,
+    /// The model.
+    Assistant,
+    /// The result of a tool.
+    Tool,
+}
+
+/// One message of a conversation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Message {
+    /// Who said it.
+    pub role: Role,
+    /// The text.
+    pub content: String,
+    /// What the assistant wants called; empty for all others.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub tool_calls: Vec<ToolCall>,
+    /// Which call this is the result of; only for [`Role::Tool`].
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tool_call_id: Option<String>,
+}
+
+impl Message {
+    /// A plain message.
+    pub fn new(role: Role, content: impl Into<String>) -> Message {
+        Message { role, content: content.into(), tool_calls: Vec::new(), tool_call_id: None }
+    }
+}
+
+/// What to generate.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Request {
+    /// The conversation so far.
+    pub messages: Vec<Message>,
+    /// Tools the model may call; empty for none.
+    #[serde(default)]
+    pub tools: Vec<ToolSpec>,
+    /// Tokens to generate at the most.
+    pub max_tokens: u32,
+    /// 0 picks the likeliest token each time and is repeatable.
+    pub temperature: f32,
+    /// Seed of the sampler.
+    pub seed: u64,
+}
+
+/// A piece of news while a runtime works.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub enum Delta {
+    /// Part of a long prompt was read.
+    Reading {
+        /// Prompt tokens read so far.
+        tokens: u64,
+        /// Prompt tokens in all.
+        total: u64,
+    },
+    /// More of the answer.
+    Text {
+        /// What to append.
+        text: String,
+    },
+}
+
+/// Tokens processed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Usage {
+    /// Prompt tokens.
+    pub input_tokens: u64,
+    /// Generated tokens.
+    pub output_tokens: u64,
+}
+
+/// Why a generation ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Finish {
+    /// The model was done.
+    Stop,
+    /// The token limit was reached.
+    Length,
+    /// The model wants tools called.
+    ToolCalls,
+}
+
+/// A finished generation.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Completion {
+    /// The whole text.
+    pub text: String,
+    /// What the model wants called.
+    #[serde(default)]
+    pub tool_calls: Vec<ToolCall>,
+    /// Why it ended.
+    pub finish: Finish,
+    /// What it took.
+    pub usage: Usage,
+}
+
+/// What a runtime can do and where it stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Capabilities {
+    /// Its name in the config.
+    pub name: String,
+    /// The model it serves.
+    pub model: String,
+    /// How far the place it runs in is trusted.
+    pub tier: TrustTier,
+    /// Whether it generates text.
+    pub chat: bool,
+    /// Whether it can be offered tools.
+    pub tools: bool,
+    /// Whether it turns texts into vectors.
+    pub embed: bool,
+    /// Tokens it can hold, prompt and answer together.
+    pub context_tokens: u32,
+    /// What its tokens cost.
+    pub price: Price,
+}
+
+/// Whether a runtime can be given work.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum Health {
+    /// It answers.
+    Ready,
+    /// It can be used, but the model is not in memory yet; the first call loads it.
+    Cold,
+    /// It cannot be used, and why, with what would help.
+    Down {
+        /// For the operator.
+        reason: String,
+    },
+}
+
+/// Something that generates text. The suite in `tests/` runs over every backend.
+#[async_trait]
+pub trait Runtime: Send + Sync + 'static {
+    /// What it can do. Never waits.
+    fn capabilities(&self) -> Capabilities;
+    /// Whether it can be given work. Bounded by the context's deadline.
+    async fn health(&self, cx: &Cx) -> Health;
+    /// Generates, sending news as it goes; a receiver that is gone or full never stops the generation, but text is
+    /// only dropped when the receiver is gone.
+    async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error>;
+}
+
+/// Something that turns texts into unit vectors of one fixed length.
+#[async_trait]
+pub trait Embedder: Send + Sync + 'static {
+    /// Name for records: vectors of different names are not comparable.
+    fn name(&self) -> &str;
+    /// Length of the vectors.
+    fn dimensions(&self) -> usize;
+    /// One unit vector for each text.
+    async fn embed(&self, cx: &Cx, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error>;
+}

@@ -1,0 +1,8 @@
+//! Syzygy runs agents and tools as supervised actors under one governor.
+//!
+//! The code map, in reading order: words first, then ports, engines, runtime, edges and the root that joins them.
+
+pub mod types;
+
+pub mod inference;
+pub mod store;

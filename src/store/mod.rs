@@ -1,0 +1,130 @@
+//! The journal: one append-only, hash-chained log of events, and the projections made from it.
+//!
+//! What it is for: everything that must survive is an event here before it happens or is acknowledged.
+//! What it owns: the order of events, their chain, the payloads they name, and the projections' rows and cursors.
+//! What it never does: change or delete an event, or acknowledge one that is not on disk.
+//!
+//! Invariants:
+//! - J1: sequence numbers start at 1 and have no gaps.
+//! - J2: an event's hash is BLAKE3 over the hash before it and its own canonical bytes ([`Event::canonical`]).
+//! - J3: a durable append returns only after the commit that holds it was synced.
+//! - J4: a projection's rows and its cursor change in the transaction that holds the event.
+//! - J5: a payload is stored once, under the hash of its bytes.
+
+mod error;
+mod event;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use serde::{Deserialize, Serialize};
+use tokio::sync::broadcast;
+
+use crate::types::{Hash, RunId};
+
+pub use error::Error;
+pub use event::{Body, Event, NewEvent};
+
+/// Where an append stands when it returns.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// On disk and synced: for what precedes an effect or an acknowledgement.
+    Durable,
+    /// In the bounded queue of the writer, on disk within 10 ms: for everything else.
+    Behind,
+}
+
+/// A pure fold of events into rows, kept in step with the journal.
+pub trait Projection: Send + Sync + 'static {
+    /// Name of its table of rows.
+    fn name(&self) -> &'static str;
+    /// Raised when the fold changes: a stored projection of another version is rebuilt from the first event.
+    fn version(&self) -> u32;
+    /// The rows an event touches; none if it does not concern this projection.
+    fn keys(&self, event: &Event) -> Vec<String>;
+    /// The row after the event. `None` removes it.
+    fn fold(&self, key: &str, row: Option<serde_json::Value>, event: &Event) -> Option<serde_json::Value>;
+}
+
+/// What reading the whole chain found.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Verification {
+    /// How many events were read and found good.
+    pub verified: u64,
+    /// Hash of the last good event.
+    pub head: Hash,
+    /// The first event that is not what was written, and why; `None` if the chain is whole.
+    pub first_bad: Option<BadEvent>,
+}
+
+/// The first place where a chain is broken.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct BadEvent {
+    /// Sequence number where reading stopped.
+    pub seq: u64,
+    /// What is wrong there.
+    pub reason: String,
+}
+
+/// What the journal shows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// Sequence number of the last event on disk.
+    pub last_seq: u64,
+    /// Events waiting in the writer's queue.
+    pub queued: u64,
+    /// Commits since the start.
+    pub commits: u64,
+    /// Events written since the start.
+    pub written: u64,
+    /// Duration of the last commit, in microseconds.
+    pub commit_micros: u64,
+    /// Why the writer stopped, if it did: nothing is accepted any more.
+    pub failed: Option<String>,
+}
+
+/// One append-only log with payloads and projections. Every backend passes the suite in `tests.rs`.
+#[async_trait]
+pub trait Journal: Send + Sync + 'static {
+    /// Appends these events as one unit, in order, and returns the sequence number of the first.
+    /// With [`Durability::Behind`] the number is not known yet and 0 is returned.
+    async fn append(&self, events: Vec<NewEvent>, durability: Durability) -> Result<u64, Error>;
+    /// Up to `limit` events from sequence number `from` on, in order.
+    async fn read(&self, from: u64, limit: usize) -> Result<Vec<Event>, Error>;
+    /// The events of one run, in order, at most `limit`.
+    async fn read_run(&self, run: RunId, limit: usize) -> Result<Vec<Event>, Error>;
+    /// News of every event from now on. A reader that lags is told so by the channel and reads what it missed.
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Event>>;
+    /// Stores a payload durably (once) and returns its address.
+    async fn put_payload(&self, bytes: Vec<u8>) -> Result<Hash, Error>;
+    /// The payload at this address.
+    async fn get_payload(&self, hash: Hash) -> Result<Option<Vec<u8>>, Error>;
+    /// One row of a projection.
+    async fn row(&self, projection: &str, key: &str) -> Result<Option<serde_json::Value>, Error>;
+    /// Rows of a projection whose key starts with `prefix`, by key, newest key first if `reverse`, at most `limit`,
+    /// beginning after the key `after` if given.
+    async fn rows(&self, query: RowQuery<'_>) -> Result<Vec<(String, serde_json::Value)>, Error>;
+    /// Waits until everything appended so far is on disk.
+    async fn flush(&self) -> Result<(), Error>;
+    /// Reads the whole chain and checks J1, J2 and J5.
+    async fn verify(&self) -> Result<Verification, Error>;
+    /// What it shows of itself, without asking anybody.
+    fn view(&self) -> View;
+    /// Writes what is queued, syncs, and closes.
+    async fn close(&self) -> Result<(), Error>;
+}
+
+/// Which rows of a projection to list.
+#[derive(Debug, Clone, Copy)]
+pub struct RowQuery<'a> {
+    /// The projection's name.
+    pub projection: &'a str,
+    /// Only keys that start so.
+    pub prefix: &'a str,
+    /// Greatest key first.
+    pub reverse: bool,
+    /// Begin after this key, in the order asked for.
+    pub after: Option<&'a str>,
+    /// At most so many.
+    pub limit: usize,
+}

@@ -1,0 +1,22 @@
+//! The words every layer shares: ids, the call context, classes of data and of errors, money and time.
+//!
+//! Nothing here does I/O, and nothing here knows another module of the crate.
+
+mod class;
+mod clock;
+mod cx;
+mod ids;
+mod money;
+mod privacy;
+mod tool;
+
+#[cfg(test)]
+mod tests;
+
+pub use class::Class;
+pub use clock::{Clock, Random, Seeded, Timestamp, World};
+pub use cx::{Budget, Cx, Principal};
+pub use ids::{Hash, RunId, TraceId};
+pub use money::{Money, Price};
+pub use privacy::{PrivacyClass, TrustTier};
+pub use tool::{ToolCall, ToolSpec};

@@ -1,0 +1,25 @@
+//! What a model is told about a tool, and what it asks of one.
+
+use serde::{Deserialize, Serialize};
+
+/// A tool as a model sees it: name, purpose, and the JSON Schema of its arguments.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolSpec {
+    /// Unique name, such as `time` or `memory.recall`.
+    pub name: String,
+    /// One sentence for the model.
+    pub description: String,
+    /// JSON Schema 2020-12 of the arguments object.
+    pub parameters: serde_json::Value,
+}
+
+/// A model's wish to have a tool called.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct ToolCall {
+    /// The provider's id of the call, echoed with the result.
+    pub id: String,
+    /// Which tool.
+    pub name: String,
+    /// The arguments object as the model wrote it.
+    pub arguments: serde_json::Value,
+}
