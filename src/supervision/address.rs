@@ -1,0 +1,119 @@
+//! Addresses: the only way to an actor. Typed, bounded, with a deadline in every call, and valid across restarts.
+
+use std::sync::Arc;
+
+use tokio::sync::oneshot;
+
+use super::failure::{Failure, Undelivered};
+use super::mailbox::{Door, Envelope, Lane, Mailbox, Queue};
+use crate::types::{Cx, World};
+
+/// Where an actor is reached. Cheap to clone; stays valid when the actor behind it is restarted.
+pub struct Address<M> {
+    pub(super) queue: Arc<Queue<M>>,
+}
+
+impl<M> Clone for Address<M> {
+    fn clone(&self) -> Address<M> {
+        Address { queue: Arc::clone(&self.queue) }
+    }
+}
+
+impl<M: Send + 'static> Address<M> {
+    /// An address nobody answers yet: a child spec puts an actor behind it.
+    pub fn new(mailbox: Mailbox<M>, world: &World) -> Address<M> {
+        Address { queue: Arc::new(Queue::new(mailbox, Arc::clone(&world.clock))) }
+    }
+
+    fn envelope(&self, cx: &Cx, message: M) -> Envelope<M> {
+        Envelope { message, cx: cx.clone(), sent: self.queue.clock.now() }
+    }
+
+    /// Says something without waiting for anything. With the policy `Wait` a full mailbox refuses here.
+    pub fn try_cast(&self, cx: &Cx, message: M) -> Result<(), Undelivered<M>> {
+        self.queue
+            .push(Lane::User, self.envelope(cx, message))
+            .map_err(|(failure, envelope)| Undelivered::unsent(failure, envelope.message))
+    }
+
+    /// Says something; if the policy is `Wait`, waits for room until the context's deadline.
+    pub async fn cast(&self, cx: &Cx, message: M) -> Result<(), Undelivered<M>> {
+        self.queue.send(Lane::User, self.envelope(cx, message)).await
+    }
+
+    /// Says something ahead of all user mail.
+    pub fn control(&self, cx: &Cx, message: M) -> Result<(), Undelivered<M>> {
+        self.queue
+            .push(Lane::Control, self.envelope(cx, message))
+            .map_err(|(failure, envelope)| Undelivered::unsent(failure, envelope.message))
+    }
+
+    pub(super) fn report(&self, cx: &Cx, message: M) -> Result<(), Undelivered<M>> {
+        self.queue
+            .push(Lane::Report, self.envelope(cx, message))
+            .map_err(|(failure, envelope)| Undelivered::unsent(failure, envelope.message))
+    }
+
+    /// Asks something and waits for the answer until the context's deadline.
+    pub async fn call<T>(&self, cx: &Cx, ask: impl FnOnce(Reply<T>) -> M) -> Result<T, Undelivered<M>> {
+        let (sender, answer) = oneshot::channel();
+        self.cast(cx, ask(Reply(sender))).await?;
+        self.answer(cx, answer).await
+    }
+
+    /// Asks something ahead of all user mail.
+    pub async fn call_control<T>(&self, cx: &Cx, ask: impl FnOnce(Reply<T>) -> M) -> Result<T, Undelivered<M>> {
+        let (sender, answer) = oneshot::channel();
+        self.control(cx, ask(Reply(sender)))?;
+        self.answer(cx, answer).await
+    }
+
+    async fn answer<T>(&self, cx: &Cx, answer: oneshot::Receiver<T>) -> Result<T, Undelivered<M>> {
+        tokio::select! {
+            biased;
+            answer = answer => answer.map_err(|_| Undelivered::begun(self.why_unanswered(cx))),
+            () = cx.cancelled() => Err(Undelivered::begun(Failure::Cancelled)),
+            () = tokio::time::sleep_until(cx.deadline()) => Err(Undelivered::begun(Failure::TimedOut)),
+        }
+    }
+
+    /// A reply port was dropped: the message expired in the queue, or its handler failed, or the receiver ended.
+    fn why_unanswered(&self, cx: &Cx) -> Failure {
+        if cx.is_cancelled() {
+            Failure::Cancelled
+        } else if cx.deadline() <= self.queue.clock.now() {
+            Failure::TimedOut
+        } else if self.queue.door() == Door::Closed {
+            Failure::Gone
+        } else {
+            Failure::Restarting
+        }
+    }
+
+    /// How many messages wait.
+    pub fn depth(&self) -> usize {
+        self.queue.stats.depth()
+    }
+}
+
+/// Where the answer to a call goes. Dropping it tells the caller that there will be none.
+#[derive(Debug)]
+pub struct Reply<T>(oneshot::Sender<T>);
+
+impl<T> Reply<T> {
+    /// Answers. A caller that no longer waits is no error.
+    pub fn send(self, answer: T) {
+        let _ = self.0.send(answer);
+    }
+
+    /// Whether the caller no longer waits.
+    pub fn is_closed(&self) -> bool {
+        self.0.is_closed()
+    }
+
+    /// A reply and the receiver of its answer, for tests of pure states.
+    pub fn pair() -> (Reply<T>, oneshot::Receiver<T>) {
+        let (sender, receiver) = oneshot::channel();
+        (Reply(sender), receiver)
+    }
+}

@@ -1,0 +1,38 @@
+//! OTP supervision on ractor: bounded mailboxes, handles that outlive a restart, and trees that are data.
+//!
+//! What it is for: ractor runs one actor well; this module brings what it leaves out (see `docs/decisions/0002`).
+//! What it owns: mailboxes, the restart rules, the registry of one host and the views in it.
+//! What it never does: name anything process-wide, wait inside a supervisor, or lose a message without counting it.
+//!
+//! Invariants:
+//! - S1: at most one incarnation of a child runs at a time.
+//! - S2: children start in the order of the table, each after the one before it is up; they stop in reverse, each
+//!   after the one behind it has ended.
+//! - S3: every child that is not killed runs its stop hook.
+//! - S4: a restart is counted once, for the child whose exit caused it, whatever its group does.
+//! - S5: a mailbox never holds more than its capacity, and a control message is handled before any user message.
+//! - S6: a message that was not delivered is handed back, with one of five reasons.
+
+mod actor;
+mod address;
+mod context;
+mod failure;
+mod mailbox;
+mod plan;
+mod registry;
+mod spec;
+mod supervisor;
+mod window;
+
+#[cfg(test)]
+mod tests;
+
+pub use actor::{Actor, Fault};
+pub use address::{Address, Reply};
+pub use context::{Context, JobError};
+pub use failure::{Failure, Undelivered};
+pub use mailbox::{Envelope, Mailbox, Overflow};
+pub use registry::{Node, Registry, Status};
+pub use spec::{AutoShutdown, Backoff, Child, Exit, Intensity, Restart, Shutdown, Strategy, Tree};
+pub use supervisor::{Error, Handle, Root};
+pub use window::{Verdict, restart_window};

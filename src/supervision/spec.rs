@@ -1,0 +1,252 @@
+//! Child specs as data: the whole tree is one table that can be read on one screen.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::actor::{Actor, Shell, StartChild};
+use super::address::Address;
+use super::supervisor::{Handle, Link};
+
+/// Which children are restarted when one of them ends.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Strategy {
+    /// Only the one that ended.
+    OneForOne,
+    /// All of them: each depends on every other.
+    OneForAll,
+    /// The one that ended and all that were started after it: each depends on those before it.
+    RestForOne,
+}
+
+/// How many restarts are allowed in which time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Intensity {
+    /// Restarts allowed within the period; one more and the supervisor gives up.
+    pub restarts: u32,
+    /// The sliding window they are counted in.
+    pub period: Duration,
+}
+
+/// When a child that ended is started again.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Restart {
+    /// Always.
+    Permanent,
+    /// Only when it failed.
+    Transient,
+    /// Never.
+    Temporary,
+}
+
+/// How a child is stopped.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Shutdown {
+    /// At its next await, without its stop hook.
+    Kill,
+    /// After the message it is handling, with its stop hook; killed if that takes longer.
+    After(Duration),
+    /// After all mail it already has, with its stop hook; killed if that takes longer.
+    Drain(Duration),
+}
+
+/// How long to wait before a restart: exponential with full jitter, so that what failed together does not return
+/// together (Exponential Backoff and Jitter, AWS Architecture Blog, 2015).
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Backoff {
+    /// Ceiling of the first wait; doubled with each restart in a row.
+    pub first: Duration,
+    /// The ceiling never grows beyond this.
+    pub most: Duration,
+    /// A child that stayed up this long starts again from the first wait.
+    pub reset_after: Duration,
+}
+
+impl Backoff {
+    /// No wait at all.
+    pub const NONE: Backoff =
+        Backoff { first: Duration::ZERO, most: Duration::ZERO, reset_after: Duration::from_secs(1) };
+
+    /// The wait before restart number `attempt` (from 0), with `chance` spread over the upper half of the ceiling, so
+    /// that some wait is always kept.
+    pub fn wait(self, attempt: u32, chance: u64) -> Duration {
+        let ceiling = self.first.saturating_mul(1u32.checked_shl(attempt.min(31)).unwrap_or(u32::MAX)).min(self.most);
+        let half = ceiling / 2;
+        let spread = u64::try_from(half.as_micros()).unwrap_or(u64::MAX).saturating_add(1);
+        half + Duration::from_micros(chance % spread)
+    }
+}
+
+/// Whether a supervisor ends when its significant children have ended by themselves.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum AutoShutdown {
+    /// It stays.
+    Never,
+    /// It ends with the first of them.
+    AnySignificant,
+    /// It ends with the last of them.
+    AllSignificant,
+}
+
+/// How a child ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// By its own decision.
+    Normal,
+    /// Because it was told to.
+    Stopped,
+    /// Its handler or hook failed or panicked, with this message.
+    Failed(String),
+    /// It was killed, by its supervisor or from outside.
+    Killed,
+    /// It was killed but did not end: its handler blocks a thread. It is left behind and counted.
+    Lost,
+}
+
+impl Exit {
+    /// Whether a transient child is restarted after this.
+    pub fn is_failure(&self) -> bool {
+        !matches!(self, Exit::Normal | Exit::Stopped)
+    }
+}
+
+/// The rules of one child, without what starts it. What the pure plan works on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Rules {
+    pub(super) restart: Restart,
+    pub(super) shutdown: Shutdown,
+    pub(super) significant: bool,
+    pub(super) backoff: Backoff,
+}
+
+/// One row of the table: a child, how it is started, restarted and stopped.
+pub struct Child {
+    pub(super) id: String,
+    pub(super) rules: Rules,
+    pub(super) start: Start,
+}
+
+pub(super) enum Start {
+    Actor(Box<dyn StartChild>),
+    Tree(Box<Tree>),
+}
+
+/// A worker has five seconds to finish its message and its stop hook, as in OTP.
+const WORKER_SHUTDOWN: Duration = Duration::from_secs(5);
+
+/// A subtree has a minute, since its own children are stopped one after another within it.
+const TREE_SHUTDOWN: Duration = Duration::from_secs(60);
+
+/// A first wait that a person does not notice, doubling to half a minute.
+const DEFAULT_BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(20), most: Duration::from_secs(30), reset_after: Duration::from_secs(60) };
+
+impl Child {
+    /// A child that runs this actor behind this address. `make` is called for every incarnation.
+    pub fn actor<A: Actor>(
+        id: impl Into<String>,
+        address: &Address<A::Message>,
+        make: impl Fn() -> A + Send + Sync + 'static,
+    ) -> Child {
+        let shell = Shell { address: address.clone(), make: Arc::new(make) };
+        Child { id: id.into(), rules: Rules::worker(WORKER_SHUTDOWN), start: Start::Actor(Box::new(shell)) }
+    }
+
+    /// A child that is a supervisor with its own children.
+    pub fn tree(tree: Tree) -> Child {
+        let rules = Rules::worker(TREE_SHUTDOWN);
+        Child { id: tree.id.clone(), rules, start: Start::Tree(Box::new(tree)) }
+    }
+
+    /// When it is restarted; permanent unless said otherwise.
+    pub fn restart(mut self, restart: Restart) -> Child {
+        self.rules.restart = restart;
+        self
+    }
+
+    /// How it is stopped; `After(5 s)` unless said otherwise, `After(60 s)` for a tree.
+    pub fn shutdown(mut self, shutdown: Shutdown) -> Child {
+        self.rules.shutdown = shutdown;
+        self
+    }
+
+    /// That its own end matters to [`AutoShutdown`].
+    pub fn significant(mut self) -> Child {
+        self.rules.significant = true;
+        self
+    }
+
+    /// How long to wait before its restarts.
+    pub fn backoff(mut self, backoff: Backoff) -> Child {
+        self.rules.backoff = backoff;
+        self
+    }
+
+    /// Its id among its siblings.
+    pub fn id(&self) -> &str {
+        &self.id
+    }
+}
+
+impl Rules {
+    fn worker(grace: Duration) -> Rules {
+        Rules {
+            restart: Restart::Permanent,
+            shutdown: Shutdown::After(grace),
+            significant: false,
+            backoff: DEFAULT_BACKOFF,
+        }
+    }
+}
+
+/// A supervisor and its children, in starting order.
+pub struct Tree {
+    pub(super) id: String,
+    pub(super) strategy: Strategy,
+    pub(super) intensity: Intensity,
+    pub(super) auto_shutdown: AutoShutdown,
+    pub(super) children: Vec<Child>,
+    pub(super) link: Arc<Link>,
+}
+
+impl Tree {
+    /// A supervisor with this id and strategy, OTP's intensity of one restart in five seconds, and no children yet.
+    pub fn new(id: impl Into<String>, strategy: Strategy) -> Tree {
+        Tree {
+            id: id.into(),
+            strategy,
+            intensity: Intensity { restarts: 1, period: Duration::from_secs(5) },
+            auto_shutdown: AutoShutdown::Never,
+            children: Vec::new(),
+            link: Arc::default(),
+        }
+    }
+
+    /// A handle that can change this supervisor's table while it runs.
+    pub fn handle(&self) -> Handle {
+        Handle { link: Arc::clone(&self.link) }
+    }
+
+    /// How many restarts are allowed in which time.
+    pub fn intensity(mut self, restarts: u32, period: Duration) -> Tree {
+        self.intensity = Intensity { restarts, period };
+        self
+    }
+
+    /// Whether it ends with its significant children.
+    pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Tree {
+        self.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// One more child, started after those before it.
+    pub fn child(mut self, child: Child) -> Tree {
+        self.children.push(child);
+        self
+    }
+
+    /// More children, in this order.
+    pub fn children(mut self, children: impl IntoIterator<Item = Child>) -> Tree {
+        self.children.extend(children);
+        self
+    }
+}
