@@ -8,6 +8,7 @@ mod cx;
 mod ids;
 mod money;
 mod privacy;
+pub mod sensitive;
 mod tool;
 
 #[cfg(test)]
