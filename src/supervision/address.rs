@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::failure::{Failure, Undelivered};
 use super::mailbox::{Door, Envelope, Lane, Mailbox, Queue};
@@ -88,6 +89,11 @@ impl<M: Send + 'static> Address<M> {
         } else {
             Failure::Restarting
         }
+    }
+
+    /// The time now, by the clock of this address's host.
+    pub fn now(&self) -> Instant {
+        self.queue.clock.now()
     }
 
     /// How many messages wait.

@@ -7,11 +7,12 @@ use std::time::Duration;
 
 use futures::FutureExt;
 use serde::Serialize;
+use tokio::sync::watch;
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::address::Address;
-use super::registry::Entry;
+use super::registry::{Entry, Registry};
 use super::supervisor::Kernel;
 use crate::types::{Cx, World};
 
@@ -65,6 +66,11 @@ impl<M: Send + 'static> Context<M> {
         &self.kernel.world
     }
 
+    /// The registry of its host.
+    pub fn registry(&self) -> &Registry {
+        &self.kernel.registry
+    }
+
     /// The time now.
     pub fn now(&self) -> Instant {
         self.kernel.world.clock.now()
@@ -114,6 +120,38 @@ impl<M: Send + 'static> Context<M> {
             };
             let report_cx = Cx::housekeeping(clock.now(), REPORT_LIMIT).with_privacy(cx.privacy());
             let _ = address.report(&report_cx, report(outcome));
+        });
+    }
+
+    /// Starts work whose outcome nobody needs, under `cx`'s deadline and cancellation.
+    pub fn jot(&mut self, cx: &Cx, work: impl Future<Output = ()> + Send + 'static) {
+        while self.jobs.try_join_next().is_some() {}
+        if self.jobs.len() >= JOBS_MOST {
+            tracing::error!(actor = self.path(), "too many jobs: one was not started");
+            return;
+        }
+        let cx = cx.clone();
+        self.jobs.spawn(async move {
+            tokio::select! {
+                biased;
+                () = cx.cancelled() => {}
+                () = work => {}
+                () = tokio::time::sleep_until(cx.deadline()) => {}
+            }
+        });
+    }
+
+    /// Tells itself something whenever a watched value has changed. Changes in quick succession are told once.
+    pub fn follow<T: Send + Sync + 'static>(
+        &mut self,
+        mut watched: watch::Receiver<T>,
+        told: impl Fn() -> M + Send + 'static,
+    ) {
+        let (address, clock) = (self.address.clone(), Arc::clone(&self.kernel.world.clock));
+        self.jobs.spawn(async move {
+            while watched.changed().await.is_ok() {
+                let _ = address.report(&Cx::housekeeping(clock.now(), REPORT_LIMIT), told());
+            }
         });
     }
 

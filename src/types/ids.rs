@@ -21,6 +21,11 @@ impl RunId {
         chance[8..].copy_from_slice(&world.random.next().to_le_bytes()[..2]);
         RunId(uuid::Builder::from_unix_timestamp_millis(millis, &chance).into_uuid())
     }
+
+    /// Bits that spread runs evenly over a pool: the part of the id that is chance.
+    pub fn spread(self) -> u64 {
+        self.0.as_u64_pair().1
+    }
 }
 
 impl fmt::Display for RunId {

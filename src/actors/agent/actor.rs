@@ -1,0 +1,349 @@
+//! The shell around an agent's turns: asks models and tools in jobs, and answers.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::definition::{Brain, Kit, Profile};
+use super::handle::{Error, Parts};
+use super::message::{Message, Ticket, Work};
+use super::recollection::{Learned, Recollection};
+use super::turns::{Limits, Step, Turns};
+use super::{Outcome, View};
+use crate::actors::line::{Arrival, Line};
+use crate::inference::{Completion, Delta, Request};
+use crate::store::{Durability, NewEvent};
+use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
+use crate::types::ToolCall;
+
+pub(super) struct Shell {
+    profile: Arc<Profile>,
+    brain: Brain,
+    parts: Parts,
+    line: Line<Box<Work>>,
+    active: HashMap<Ticket, Active>,
+    tickets: Ticket,
+    recollection: Option<Recollection>,
+    view: View,
+}
+
+/// One assignment that is being worked on.
+struct Active {
+    work: Work,
+    turns: Turns,
+    began: Instant,
+}
+
+/// Events of an agent's memory read in one go when it starts.
+const READ_AT_ONCE: usize = 1_000;
+
+impl Shell {
+    pub(super) fn new(profile: Arc<Profile>, brain: Brain, parts: Parts) -> Shell {
+        let line = Line::new(profile.concurrency, profile.waiting);
+        let view = View { description: Arc::from(profile.description.as_str()), ..View::default() };
+        Shell { profile, brain, parts, line, active: HashMap::new(), tickets: 0, recollection: None, view }
+    }
+
+    fn begin(&mut self, work: Work, context: &mut Context<Message>) {
+        self.tickets += 1;
+        let ticket = self.tickets;
+        let turns = self.turns(&work, &[]);
+        self.active.insert(ticket, Active { work, turns, began: context.now() });
+        match (&self.brain, &self.recollection) {
+            (Brain::Code(_), _) => self.run_code(ticket, context),
+            (Brain::Prompted, Some(_)) => self.embed(ticket, context),
+            (Brain::Prompted, None) => self.think(ticket, context),
+        }
+    }
+
+    fn turns(&self, work: &Work, facts: &[String]) -> Turns {
+        let limits = Limits {
+            turns: self.profile.max_turns,
+            answer_tokens: self
+                .profile
+                .max_answer_tokens
+                .min(work.assignment.max_tokens.unwrap_or(u32::MAX)),
+            tokens: self.profile.max_tokens.min(work.cx.budget().tokens),
+            temperature: self.profile.temperature,
+        };
+        let tools = match &self.parts.runtime {
+            Some(runtime) if runtime.capabilities().tools => self.parts.executor.specs(&self.profile.tools),
+            _ => Vec::new(),
+        };
+        let mut system = self.profile.system.clone();
+        for fact in facts {
+            system.push_str("\n- ");
+            system.push_str(fact);
+        }
+        Turns::new(limits, system, work.assignment.prompt.clone(), tools)
+    }
+
+    fn think(&mut self, ticket: Ticket, context: &mut Context<Message>) {
+        let Some(active) = self.active.get_mut(&ticket) else { return };
+        let step = active.turns.begin();
+        self.take(ticket, step, context);
+    }
+
+    fn take(&mut self, ticket: Ticket, step: Result<Step, Error>, context: &mut Context<Message>) {
+        match step {
+            Ok(Step::Ask(request)) => self.ask(ticket, request, context),
+            Ok(Step::Call(calls)) => self.call(ticket, calls, context),
+            Ok(Step::Finish) => {
+                let Some(active) = self.active.get(&ticket) else { return };
+                let outcome = active.turns.outcome.clone();
+                self.finish(ticket, Ok(outcome), context);
+            }
+            Err(error) => self.finish(ticket, Err(error), context),
+        }
+    }
+
+    fn ask(&mut self, ticket: Ticket, request: Request, context: &mut Context<Message>) {
+        let Some(active) = self.active.get(&ticket) else { return };
+        let Some(runtime) = self.parts.runtime.clone() else {
+            let runtime = self.profile.runtime.clone();
+            return self.finish(ticket, Err(Error::NoRuntime { runtime }), context);
+        };
+        let (cx, out) = (active.work.cx.clone(), active.work.assignment.news.clone());
+        let (clock, job_cx) = (Arc::clone(&context.world().clock), cx.clone());
+        let job = async move {
+            let asked = clock.now();
+            let (news, seen) = mpsc::channel(NEWS_WAITING);
+            let generate = runtime.generate(&job_cx, request, news);
+            let (result, first) = tokio::join!(generate, forward(seen, out, || clock.now()));
+            (result, first.map(|first| micros(first - asked)))
+        };
+        context.job(&cx, job, move |outcome| match outcome {
+            Ok((result, first_token_us)) => {
+                Message::Answered { ticket, result: result.map_err(Error::from), first_token_us }
+            }
+            Err(error) => Message::Answered { ticket, result: Err(job_error(error)), first_token_us: None },
+        });
+    }
+
+    /// Calls tools one after another: a later one may depend on what an earlier one did. What was called stands in
+    /// the journal before it runs.
+    fn call(&mut self, ticket: Ticket, calls: Vec<ToolCall>, context: &mut Context<Message>) {
+        let Some(active) = self.active.get(&ticket) else { return };
+        let (cx, executor, journal) =
+            (active.work.cx.clone(), self.parts.executor.clone(), Arc::clone(&self.parts.journal));
+        let (source, job_cx) = (context.path().to_owned(), cx.clone());
+        let job = async move {
+            let mut results = Vec::with_capacity(calls.len());
+            for call in calls {
+                let event = NewEvent::new("tool.called", job_cx.run(), &source, &call);
+                journal.append(vec![event], Durability::Durable).await.map_err(|error| error.to_string())?;
+                let id = call.id.clone();
+                let result = executor.call(&job_cx, call).await.map_err(|error| error.to_string());
+                let body = serde_json::json!({ "id": id, "result": result });
+                let event = NewEvent::new("tool.answered", job_cx.run(), &source, &body);
+                journal.append(vec![event], Durability::Behind).await.map_err(|error| error.to_string())?;
+                results.push((id, result));
+            }
+            Ok(results)
+        };
+        context.job(&cx, job, move |outcome| {
+            let results = match outcome {
+                Ok(results) => results.map_err(Error::Memory),
+                Err(error) => Err(job_error(error)),
+            };
+            Message::Called { ticket, results }
+        });
+    }
+
+    fn run_code(&mut self, ticket: Ticket, context: &mut Context<Message>) {
+        let (Some(active), Brain::Code(code)) = (self.active.get(&ticket), &self.brain) else { return };
+        let (code, cx, assignment) = (Arc::clone(code), active.work.cx.clone(), active.work.assignment.clone());
+        let spent = Arc::new(Mutex::new(Default::default()));
+        let kit = Kit {
+            runtime: self.parts.runtime.clone(),
+            tools: self.parts.executor.clone(),
+            spent: Arc::clone(&spent),
+        };
+        let job_cx = cx.clone();
+        let job = async move { code.work(&job_cx, assignment, kit).await.map_err(|fault| fault.to_string()) };
+        context.job(&cx, job, move |outcome| {
+            let (usage, turns) = *spent.lock();
+            let result = match outcome {
+                Ok(Ok(text)) => Ok(Outcome { text, usage, turns, ..Outcome::default() }),
+                Ok(Err(reason)) => Err(Error::Code(reason)),
+                Err(error) => Err(job_error(error)),
+            };
+            Message::Worked { ticket, result }
+        });
+    }
+
+    fn embed(&mut self, ticket: Ticket, context: &mut Context<Message>) {
+        let Some(active) = self.active.get(&ticket) else { return };
+        let texts = Recollection::texts(&active.work.assignment.said);
+        let (embedder, cx) = (Arc::clone(&self.parts.embedder), active.work.cx.clone());
+        let job_cx = cx.clone();
+        let job = async move { embedder.embed(&job_cx, texts).await.map_err(|error| error.to_string()) };
+        context.job(&cx, job, move |outcome| {
+            let vectors = outcome.unwrap_or_else(|error| Err(error.to_string()));
+            Message::Embedded { ticket, vectors }
+        });
+    }
+
+    /// Recalls, and writes down what is new. AG3: the memory changes only when the journal has it.
+    fn recollect(&mut self, ticket: Ticket, vectors: Result<Vec<Vec<f32>>, String>, context: &mut Context<Message>) {
+        let Some(vectors) = self.unwrap(ticket, vectors, context) else { return };
+        let wall = context.world().clock.wall();
+        let (Some(active), Some(recollection)) = (self.active.get_mut(&ticket), &self.recollection) else { return };
+        let said = &active.work.assignment.said;
+        active.turns.outcome.recalled = recollection.recall(said, &vectors, self.profile.recall_most, wall);
+        let learned = recollection.learn(said, &vectors, &active.work.cx, context.world());
+        if learned.is_empty() {
+            return self.think_with_memory(ticket, context);
+        }
+        let events = learned.events(&active.work.cx, context.path());
+        let (journal, cx) = (Arc::clone(&self.parts.journal), active.work.cx.clone());
+        let job = async move { journal.append(events, Durability::Durable).await.map_err(|error| error.to_string()) };
+        context.job(&cx, job, move |outcome| {
+            let stored = outcome.unwrap_or_else(|error| Err(error.to_string()));
+            Message::Stored { ticket, learned: stored.map(|_| learned) }
+        });
+    }
+
+    fn stored(&mut self, ticket: Ticket, learned: Result<Learned, String>, context: &mut Context<Message>) {
+        let Some(learned) = self.unwrap(ticket, learned, context) else { return };
+        let texts = learned.texts();
+        if let Some(recollection) = &mut self.recollection {
+            recollection.apply(learned);
+        }
+        if let Some(active) = self.active.get_mut(&ticket) {
+            active.turns.outcome.learned = texts;
+        }
+        self.think_with_memory(ticket, context);
+    }
+
+    fn unwrap<T>(&mut self, ticket: Ticket, result: Result<T, String>, context: &mut Context<Message>) -> Option<T> {
+        match result {
+            Ok(value) => Some(value),
+            Err(reason) => {
+                self.finish(ticket, Err(Error::Memory(reason)), context);
+                None
+            }
+        }
+    }
+
+    fn think_with_memory(&mut self, ticket: Ticket, context: &mut Context<Message>) {
+        let Some(mut active) = self.active.remove(&ticket) else { return };
+        let Outcome { recalled, learned, .. } = active.turns.outcome.clone();
+        let facts: Vec<String> = recalled.iter().chain(&learned).cloned().collect();
+        active.turns = self.turns(&active.work, &facts);
+        active.turns.outcome = Outcome { recalled, learned, ..Outcome::default() };
+        self.active.insert(ticket, active);
+        self.think(ticket, context);
+    }
+
+    fn answered(
+        &mut self,
+        ticket: Ticket,
+        result: Result<Completion, Error>,
+        first_token_us: Option<u64>,
+        context: &mut Context<Message>,
+    ) {
+        let Some(active) = self.active.get_mut(&ticket) else { return };
+        let outcome = &mut active.turns.outcome;
+        outcome.first_token_us = outcome.first_token_us.or(first_token_us);
+        let step = result.and_then(|completion| active.turns.answered(completion));
+        self.take(ticket, step, context);
+    }
+
+    /// AG1: the only place where an assignment leaves, whatever became of it.
+    fn finish(&mut self, ticket: Ticket, result: Result<Outcome, Error>, context: &mut Context<Message>) {
+        let Some(active) = self.active.remove(&ticket) else { return };
+        match &result {
+            Ok(_) => self.view.answered += 1,
+            Err(_) => self.view.failed += 1,
+        }
+        self.view.last = Some(context.world().clock.wall());
+        let took_us = micros(context.now() - active.began);
+        active.work.reply.send(result.map(|outcome| Outcome { took_us, ..outcome }));
+        if let Some(next) = self.line.leave() {
+            self.begin(*next, context);
+        }
+    }
+
+    fn show(&mut self, context: &Context<Message>) {
+        (self.view.working, self.view.waiting) = (self.line.inside(), self.line.waiting());
+        self.view.facts = self.recollection.as_ref().map(Recollection::len);
+        context.publish(&self.view);
+    }
+}
+
+/// News that may wait between a runtime and a slow reader before the generation waits too.
+const NEWS_WAITING: usize = 64;
+
+/// Passes news on and says when the first text came. A reader that left stops nothing.
+async fn forward(
+    mut seen: mpsc::Receiver<Delta>,
+    out: mpsc::Sender<Delta>,
+    now: impl Fn() -> Instant,
+) -> Option<Instant> {
+    let mut first = None;
+    while let Some(delta) = seen.recv().await {
+        if first.is_none() && matches!(delta, Delta::Text { .. }) {
+            first = Some(now());
+        }
+        let _ = out.send(delta).await;
+    }
+    first
+}
+
+fn micros(duration: std::time::Duration) -> u64 {
+    u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
+}
+
+fn job_error(error: JobError) -> Error {
+    use crate::supervision::Failure;
+    match error {
+        JobError::TimedOut => Error::Delivery(Failure::TimedOut),
+        JobError::Cancelled => Error::Delivery(Failure::Cancelled),
+        JobError::TooMany(_) => Error::Delivery(Failure::Busy),
+        JobError::Panicked(reason) => Error::Code(format!("panicked: {reason}")),
+    }
+}
+
+impl Actor for Shell {
+    type Message = Message;
+
+    async fn start(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
+        if self.profile.remembers {
+            let embedder = self.parts.embedder.name().to_owned();
+            let loaded = Recollection::load(&*self.parts.journal, &self.profile.name, embedder, READ_AT_ONCE).await?;
+            self.recollection = Some(loaded);
+        }
+        self.show(context);
+        Ok(())
+    }
+
+    async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
+        match envelope.message {
+            Message::Work(work) => match self.line.arrive(work) {
+                Arrival::Enters(work) => self.begin(*work, context),
+                Arrival::Waits => {}
+                Arrival::Refused(work) => {
+                    let (agent, waiting) = (self.profile.name.clone(), self.line.waiting());
+                    work.reply.send(Err(Error::Full { agent, waiting }));
+                }
+            },
+            Message::Embedded { ticket, vectors } => self.recollect(ticket, vectors, context),
+            Message::Stored { ticket, learned } => self.stored(ticket, learned, context),
+            Message::Answered { ticket, result, first_token_us } => {
+                self.answered(ticket, result, first_token_us, context);
+            }
+            Message::Called { ticket, results } => {
+                let Some(active) = self.active.get_mut(&ticket) else { return Ok(()) };
+                let step = results.and_then(|results| active.turns.called(results));
+                self.take(ticket, step, context);
+            }
+            Message::Worked { ticket, result } => self.finish(ticket, result, context),
+        }
+        self.show(context);
+        Ok(())
+    }
+}

@@ -1,0 +1,193 @@
+//! What an agent is: a profile from a file, or code of its own.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
+use tokio::sync::mpsc;
+
+use super::Assignment;
+use crate::actors::{executor, runtime};
+use crate::inference::{Message, Request, Role, Usage};
+use crate::supervision::{Child, Fault, Strategy};
+use crate::types::Cx;
+
+/// An agent as a file in `config/agents/` describes it.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Profile {
+    /// Its name: lowercase letters, digits and dashes.
+    pub name: String,
+    /// What it is for, in a sentence: shown in the tree and to operators.
+    pub description: String,
+    /// Whether it serves.
+    pub enabled: bool,
+    /// The runtime it thinks with, by its name in the config.
+    pub runtime: String,
+    /// What it offers; the words that routes are keyed by.
+    pub capabilities: Vec<String>,
+    /// Its standing instructions.
+    pub system: String,
+    /// Tools it may call, by name; none if the runtime cannot be offered tools.
+    pub tools: Vec<String>,
+    /// Whether it remembers what it is told, and recalls it.
+    pub remembers: bool,
+    /// Facts it recalls for one assignment at the most.
+    pub recall_most: usize,
+    /// Assignments it works on at a time.
+    pub concurrency: u32,
+    /// Assignments that may wait.
+    pub waiting: usize,
+    /// Times a model may be asked for one assignment.
+    pub max_turns: u32,
+    /// Tokens of one answer at the most.
+    pub max_answer_tokens: u32,
+    /// Tokens of one assignment at the most, over all turns, prompts and answers together.
+    pub max_tokens: u64,
+    /// Seconds one assignment may take.
+    pub work_within_s: u64,
+    /// 0 picks the likeliest token each time.
+    pub temperature: f32,
+    /// How truthful its answers are before anybody judged, from 0 to 1.
+    pub quality: f32,
+    /// Percent by which its score is multiplied; 100 changes nothing.
+    pub weight: u32,
+    /// Milliseconds to a first token before anything was observed.
+    pub assumed_first_token_ms: u64,
+    /// Milliseconds for each further token before anything was observed.
+    pub assumed_token_ms: u64,
+}
+
+/// An agent's own code. Runs as a supervised job for every assignment: it may wait, and it may panic.
+#[async_trait]
+pub trait Work: Send + Sync + 'static {
+    /// Does one assignment and returns the answer.
+    async fn work(&self, cx: &Cx, assignment: Assignment, kit: Kit) -> Result<String, Fault>;
+}
+
+/// How an agent thinks.
+#[derive(Clone)]
+pub enum Brain {
+    /// By asking a model with its profile's instructions, and calling tools.
+    Prompted,
+    /// By its own code.
+    Code(Arc<dyn Work>),
+}
+
+/// Everything the host needs to run an agent.
+pub struct Definition {
+    /// Its profile.
+    pub profile: Profile,
+    /// How it thinks.
+    pub brain: Brain,
+    /// Actors of its own, started before it and supervised with it.
+    pub children: Vec<Child>,
+    /// Which of them are restarted when one ends.
+    pub strategy: Strategy,
+}
+
+impl Definition {
+    /// An agent that thinks by its profile.
+    pub fn prompted(profile: Profile) -> Definition {
+        Definition { profile, brain: Brain::Prompted, children: Vec::new(), strategy: Strategy::OneForOne }
+    }
+
+    /// An agent with code of its own, offering these capabilities, on the default limits and the runtime `local`.
+    pub fn code(name: &str, description: &str, capabilities: &[&str], work: impl Work) -> Definition {
+        let profile = Profile {
+            name: name.to_owned(),
+            description: description.to_owned(),
+            capabilities: capabilities.iter().map(ToString::to_string).collect(),
+            ..Profile::of_code()
+        };
+        Definition {
+            profile,
+            brain: Brain::Code(Arc::new(work)),
+            children: Vec::new(),
+            strategy: Strategy::OneForOne,
+        }
+    }
+
+    /// Thinks with this runtime.
+    pub fn runtime(mut self, name: &str) -> Definition {
+        self.profile.runtime = name.to_owned();
+        self
+    }
+
+    /// Has an actor of its own, started before it.
+    pub fn child(mut self, child: Child) -> Definition {
+        self.children.push(child);
+        self
+    }
+
+    /// Restarts its actors by this strategy.
+    pub fn strategy(mut self, strategy: Strategy) -> Definition {
+        self.strategy = strategy;
+        self
+    }
+}
+
+impl Profile {
+    /// The limits of an agent in code: those of `config/agents/marvin.toml`, which the docs of each key explain.
+    fn of_code() -> Profile {
+        Profile {
+            name: String::new(),
+            description: String::new(),
+            enabled: true,
+            runtime: "local".to_owned(),
+            capabilities: Vec::new(),
+            system: String::new(),
+            tools: Vec::new(),
+            remembers: false,
+            recall_most: 0,
+            concurrency: 16,
+            waiting: 256,
+            max_turns: 8,
+            max_answer_tokens: 256,
+            max_tokens: 32_768,
+            work_within_s: 300,
+            temperature: 0.0,
+            quality: 0.5,
+            weight: 100,
+            assumed_first_token_ms: 100,
+            assumed_token_ms: 10,
+        }
+    }
+}
+
+/// What an agent in code works with. Tokens it spends through the kit are counted as its own.
+#[derive(Clone)]
+pub struct Kit {
+    /// Its runtime, if it is configured.
+    pub(super) runtime: Option<runtime::Handle>,
+    /// The host's tools.
+    pub tools: executor::Handle,
+    pub(super) spent: Arc<Mutex<(Usage, u32)>>,
+}
+
+impl Kit {
+    /// Asks the agent's model one thing, showing the answer as it grows, and returns its text.
+    pub async fn ask(&self, cx: &Cx, system: &str, prompt: &str, assignment: &Assignment) -> Result<String, Fault> {
+        let Some(runtime) = &self.runtime else { return Err("the agent's runtime is not configured".into()) };
+        let capabilities = runtime.capabilities();
+        let request = Request {
+            messages: vec![Message::new(Role::System, system), Message::new(Role::User, prompt)],
+            tools: Vec::new(),
+            max_tokens: assignment.max_tokens.unwrap_or(capabilities.context_tokens / 4),
+            temperature: 0.0,
+            seed: 0,
+        };
+        let completion = runtime.generate(cx, request, assignment.news.clone()).await?;
+        let mut spent = self.spent.lock();
+        spent.0.input_tokens += completion.usage.input_tokens;
+        spent.0.output_tokens += completion.usage.output_tokens;
+        spent.1 += 1;
+        Ok(completion.text)
+    }
+
+    /// A channel for news nobody reads.
+    pub fn silence() -> mpsc::Sender<crate::inference::Delta> {
+        mpsc::channel(1).0
+    }
+}

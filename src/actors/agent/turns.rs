@@ -1,0 +1,117 @@
+//! The turn loop of one assignment, pure: what the model said, what the tools said, and what comes next.
+
+use std::collections::HashMap;
+
+use serde_json::Value;
+
+use super::Outcome;
+use super::handle::Error;
+use crate::inference::{Completion, Message, Request, Role, Usage};
+use crate::types::{Hash, ToolCall, ToolSpec};
+
+/// The limits of one assignment.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) struct Limits {
+    pub(super) turns: u32,
+    pub(super) answer_tokens: u32,
+    pub(super) tokens: u64,
+    pub(super) temperature: f32,
+}
+
+/// What is to be done next.
+#[derive(Debug, Clone, PartialEq)]
+pub(super) enum Step {
+    /// Ask the model.
+    Ask(Request),
+    /// Call these tools.
+    Call(Vec<ToolCall>),
+    /// The answer is there.
+    Finish,
+}
+
+/// A call made for the third time with the same arguments is a loop: the second may be an honest retry.
+const REPEATS_MOST: u32 = 2;
+
+/// One assignment on its way.
+#[derive(Debug)]
+pub(super) struct Turns {
+    limits: Limits,
+    tools: Vec<ToolSpec>,
+    messages: Vec<Message>,
+    trajectory: HashMap<Hash, u32>,
+    pub(super) outcome: Outcome,
+}
+
+impl Turns {
+    pub(super) fn new(limits: Limits, system: String, prompt: String, tools: Vec<ToolSpec>) -> Turns {
+        let messages = vec![Message::new(Role::System, system), Message::new(Role::User, prompt)];
+        Turns { limits, tools, messages, trajectory: HashMap::new(), outcome: Outcome::default() }
+    }
+
+    /// The first question.
+    pub(super) fn begin(&mut self) -> Result<Step, Error> {
+        self.ask()
+    }
+
+    fn ask(&mut self) -> Result<Step, Error> {
+        let Usage { input_tokens, output_tokens } = self.outcome.usage;
+        let spent = input_tokens + output_tokens;
+        if self.outcome.turns >= self.limits.turns {
+            return Err(Error::Turns { limit: self.limits.turns });
+        }
+        if spent >= self.limits.tokens {
+            return Err(Error::Tokens { spent, limit: self.limits.tokens });
+        }
+        self.outcome.turns += 1;
+        let left = u32::try_from(self.limits.tokens - spent).unwrap_or(u32::MAX);
+        Ok(Step::Ask(Request {
+            messages: self.messages.clone(),
+            tools: self.tools.clone(),
+            max_tokens: self.limits.answer_tokens.min(left),
+            temperature: self.limits.temperature,
+            seed: u64::from(self.outcome.turns),
+        }))
+    }
+
+    /// The model answered: with a text, or with calls.
+    pub(super) fn answered(&mut self, completion: Completion) -> Result<Step, Error> {
+        self.outcome.usage.input_tokens += completion.usage.input_tokens;
+        self.outcome.usage.output_tokens += completion.usage.output_tokens;
+        if completion.tool_calls.is_empty() {
+            self.outcome.text = completion.text;
+            return Ok(Step::Finish);
+        }
+        for call in &completion.tool_calls {
+            let repeats = self.trajectory.entry(fingerprint(call)).or_default();
+            *repeats += 1;
+            if *repeats > REPEATS_MOST {
+                return Err(Error::Loop { tool: call.name.clone(), repeats: *repeats });
+            }
+            self.outcome.tools.push(call.name.clone());
+        }
+        let mut said = Message::new(Role::Assistant, completion.text);
+        said.tool_calls.clone_from(&completion.tool_calls);
+        self.messages.push(said);
+        Ok(Step::Call(completion.tool_calls))
+    }
+
+    /// The tools answered; an error is an answer the model can read.
+    pub(super) fn called(&mut self, results: Vec<(String, Result<Value, String>)>) -> Result<Step, Error> {
+        for (id, result) in results {
+            let content = match result {
+                Ok(value) => value.to_string(),
+                Err(reason) => serde_json::json!({ "error": reason }).to_string(),
+            };
+            let mut told = Message::new(Role::Tool, content);
+            told.tool_call_id = Some(id);
+            self.messages.push(told);
+        }
+        self.ask()
+    }
+}
+
+/// The identity of a call in the trajectory: tool and arguments, whatever id the model gave it. JSON objects print
+/// with sorted keys, so the order the model wrote them in does not matter.
+fn fingerprint(call: &ToolCall) -> Hash {
+    Hash::of(format!("{}\n{}", call.name, call.arguments).as_bytes())
+}

@@ -1,0 +1,27 @@
+//! What CROWN can be told.
+
+use super::handle::Error;
+use super::{Alert, Change};
+use crate::supervision::Reply;
+use crate::ziggy::Governance;
+
+pub(super) enum Message {
+    /// Change the governance. Answered with the new snapshot's version, once it is in force.
+    Change { change: Change, author: String, reply: Reply<Result<u64, Error>> },
+    /// The journal has the change, or not.
+    Stored { stored: Result<(), String> },
+    /// Look at the tree.
+    Watch,
+    /// Note that a person has seen an alert.
+    Acknowledge { alert: u64, author: String, reply: Reply<Result<(), Error>> },
+    /// List the alerts, newest first.
+    Alerts { reply: Reply<Vec<Alert>> },
+}
+
+/// A change that is on its way to the journal.
+pub(super) struct Pending {
+    pub(super) change: Change,
+    pub(super) author: String,
+    pub(super) reply: Reply<Result<u64, Error>>,
+    pub(super) next: Governance,
+}

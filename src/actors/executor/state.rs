@@ -1,0 +1,42 @@
+//! What an executor knows: its line and its counters. Pure.
+
+use super::View;
+use crate::actors::line::{Arrival, Line};
+
+/// `W` is what waits: the work itself in the shell, a number in tests.
+pub(super) struct State<W> {
+    line: Line<W>,
+    view: View,
+}
+
+impl<W> State<W> {
+    pub(super) fn new(tools: Vec<String>, concurrency: u32, waiting_most: usize) -> State<W> {
+        State { line: Line::new(concurrency, waiting_most), view: View { tools, ..View::default() } }
+    }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    pub(super) fn call(&mut self, work: W) -> Arrival<W> {
+        let arrival = self.line.arrive(work);
+        self.count();
+        arrival
+    }
+
+    /// Counts a result and gives the place to the next in line.
+    pub(super) fn called(&mut self, succeeded: bool) -> Option<W> {
+        if succeeded {
+            self.view.succeeded += 1;
+        } else {
+            self.view.failed += 1;
+        }
+        let next = self.line.leave();
+        self.count();
+        next
+    }
+
+    fn count(&mut self) {
+        (self.view.running, self.view.waiting) = (self.line.inside(), self.line.waiting());
+    }
+}

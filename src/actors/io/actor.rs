@@ -1,0 +1,120 @@
+//! The shell around IO's state: every run is one job.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::Answer;
+use super::handle::Error;
+use super::message::{Arrival, Message};
+use super::pipeline::Pipeline;
+use super::state::State;
+use crate::supervision::{Actor, Context, Envelope, Failure, Fault, JobError, Reply};
+use crate::types::{Cx, RunId};
+
+pub(super) struct Shell {
+    pipeline: Arc<Pipeline>,
+    state: State<super::message::Waiter>,
+}
+
+impl Shell {
+    pub(super) fn new(pipeline: Arc<Pipeline>) -> Shell {
+        let state = State::new(pipeline.config().runs_most);
+        Shell { pipeline, state }
+    }
+
+    fn busy(&self) -> Error {
+        Error::Busy { limit: self.pipeline.config().runs_most }
+    }
+
+    /// Writes the task down before its run is handed out (IO2).
+    fn accept(&mut self, arrival: Box<Arrival>, reply: Reply<Result<RunId, Error>>, context: &mut Context<Message>) {
+        let run = arrival.run;
+        if self.state.open(run, arrival.cx.clone(), None).is_err() {
+            return reply.send(Err(self.busy()));
+        }
+        let (pipeline, source, cx) = (Arc::clone(&self.pipeline), context.path().to_owned(), arrival.cx.clone());
+        let store = async move {
+            let stored = pipeline.store_accepted(&arrival, &source).await;
+            (arrival, stored)
+        };
+        context.job(&cx, store, move |outcome| match outcome {
+            Ok((arrival, Ok(()))) => Message::Accepted { arrival, reply },
+            Ok((_, Err(error))) => Message::Refused { run, reply, error },
+            Err(error) => Message::Refused { run, reply, error: job_error(error) },
+        });
+    }
+
+    fn work(&mut self, arrival: Box<Arrival>, recorded: bool, context: &mut Context<Message>) {
+        let (pipeline, source, run) = (Arc::clone(&self.pipeline), context.path().to_owned(), arrival.run);
+        // The job outlives the run's own deadline and cancellation, since it must still write down how the run ended.
+        let limit = Duration::from_secs(self.pipeline.config().run_within_s) + ENDING_GRACE;
+        let job_cx = Cx::housekeeping(context.now(), limit);
+        let work = async move { pipeline.run(*arrival, source, recorded).await };
+        context.job(&job_cx, work, move |outcome| Message::Ended { run, outcome: outcome.map(Box::new) });
+    }
+
+    fn ended(&mut self, run: RunId, outcome: Result<Box<Result<Answer, Error>>, JobError>, context: &mut Context<Message>) {
+        let result = match outcome {
+            Ok(result) => *result,
+            Err(error) => {
+                let result = Err(job_error(error));
+                let (pipeline, source) = (Arc::clone(&self.pipeline), context.path().to_owned());
+                let (cx, written) = (Cx::housekeeping(context.now(), ENDING_GRACE), result.clone());
+                context.jot(&cx, async move { pipeline.record_ending(run, &source, &written).await });
+                result
+            }
+        };
+        for waiter in self.state.ended(run, result.is_ok()) {
+            waiter.send(result.clone());
+        }
+    }
+}
+
+/// Time to write down how a run ended, after its own time was up.
+const ENDING_GRACE: Duration = Duration::from_secs(10);
+
+fn job_error(error: JobError) -> Error {
+    match error {
+        JobError::TimedOut => Error::Delivery(Failure::TimedOut),
+        JobError::Cancelled => Error::Cancelled,
+        JobError::Panicked(_) | JobError::TooMany(_) => Error::Broken(error.to_string()),
+    }
+}
+
+impl Actor for Shell {
+    type Message = Message;
+
+    async fn start(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
+        context.publish(&self.state.view());
+        Ok(())
+    }
+
+    async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
+        match envelope.message {
+            Message::Route { arrival, reply } => {
+                match self.state.open(arrival.run, arrival.cx.clone(), Some(reply)) {
+                    Ok(()) => self.work(arrival, false, context),
+                    Err(reply) => reply.into_iter().for_each(|reply| reply.send(Err(self.busy()))),
+                }
+            }
+            Message::Accept { arrival, reply } => self.accept(arrival, reply, context),
+            Message::Accepted { arrival, reply } => {
+                reply.send(Ok(arrival.run));
+                self.work(arrival, true, context);
+            }
+            Message::Refused { run, reply, error } => {
+                reply.send(Err(error.clone()));
+                self.state.ended(run, false).into_iter().for_each(|waiter| waiter.send(Err(error.clone())));
+            }
+            Message::Wait { run, reply } => {
+                if let Err(reply) = self.state.wait(run, reply) {
+                    reply.send(Err(Error::NotRunning(run)));
+                }
+            }
+            Message::Cancel { run, reply } => reply.send(self.state.cancel(run)),
+            Message::Ended { run, outcome } => self.ended(run, outcome, context),
+        }
+        context.publish(&self.state.view());
+        Ok(())
+    }
+}

@@ -1,0 +1,196 @@
+//! What others may ask of IO, and how its pool is put into the tree.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::sync::mpsc;
+
+use super::actor::Shell;
+use super::message::{Arrival, Message};
+use super::pipeline::Pipeline;
+use super::{Answer, Config, Progress, Task};
+use crate::actors::{agent, crown, router};
+use crate::inference::Embedder;
+use crate::store::{self, Journal};
+use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
+use crate::types::{Class, Cx, RunId, World};
+use crate::ziggy::{Classification, IntentModel, route};
+
+/// Why a run has no answer.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The task makes no sense.
+    #[error("could not take the task: {0}")]
+    Invalid(String),
+    /// The task is larger than allowed.
+    #[error("could not take the task: it has {bytes} bytes, at most {limit} are taken")]
+    TooLarge {
+        /// Its size.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
+    /// Too many runs are under way.
+    #[error("could not take the task: {limit} runs are under way already")]
+    Busy {
+        /// The limit.
+        limit: usize,
+    },
+    /// No candidate may serve it.
+    #[error("could not route the task: {reason}")]
+    Refused {
+        /// What kind of constraint stood in the way.
+        class: Class,
+        /// In words: the constraint, and what would satisfy it.
+        reason: String,
+    },
+    /// Every candidate that may serve it failed; this is what the last one said.
+    #[error("could not get an answer from {candidate}: {error}")]
+    Agent {
+        /// Who.
+        candidate: String,
+        /// What it said.
+        #[source]
+        error: Box<agent::Error>,
+    },
+    /// The journal did not take it.
+    #[error("could not record the run: {0}")]
+    Journal(#[from] store::Error),
+    /// The run is not under way here.
+    #[error("could not wait for run {0}: it is not under way")]
+    NotRunning(RunId),
+    /// The work on the run broke.
+    #[error("could not finish the run: {0}")]
+    Broken(String),
+    /// Somebody stopped the run, or nobody waited for it any more.
+    #[error("could not finish the run: it was cancelled")]
+    Cancelled,
+    /// The actor did not answer.
+    #[error(transparent)]
+    Delivery(#[from] Failure),
+}
+
+impl Error {
+    /// The class this error belongs to.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Invalid(_) | Error::TooLarge { .. } => Class::Invalid,
+            Error::Busy { .. } => Class::Exhausted,
+            Error::Refused { class, .. } => *class,
+            Error::Agent { error, .. } => error.class(),
+            Error::Journal(error) => error.class(),
+            Error::NotRunning(_) => Class::NotFound,
+            Error::Broken(_) => Class::Internal,
+            Error::Cancelled => Class::Cancelled,
+            Error::Delivery(failure) => failure.class(),
+        }
+    }
+}
+
+/// What a run works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where everything is recorded.
+    pub journal: Arc<dyn Journal>,
+    /// What makes vectors of prompts.
+    pub embedder: Arc<dyn Embedder>,
+    /// What intents look like.
+    pub intents: Arc<IntentModel>,
+    /// How texts are cut.
+    pub chunk: crate::ziggy::chunk::Policy,
+    /// Who is the next hop.
+    pub router: router::Handle,
+    /// Who may start.
+    pub crown: crown::Handle,
+    /// Who works, by name.
+    pub agents: Arc<BTreeMap<String, agent::Handle>>,
+}
+
+/// Reaches the pool of io actors.
+#[derive(Clone)]
+pub struct Handle {
+    pool: Arc<[Address<Message>]>,
+    pipeline: Arc<Pipeline>,
+    world: World,
+}
+
+/// News that may wait for a slow reader before the work waits with it.
+const NEWS_WAITING: usize = 256;
+
+/// An io actor that fails loses its runs, so a pool that fails ten times in ten seconds is better stopped.
+const RESTARTS: u32 = 10;
+const PERIOD: Duration = Duration::from_secs(10);
+
+impl Handle {
+    /// The pool as a row of the tree, and its handle.
+    pub fn launch(parts: Parts, config: Config, world: &World) -> (Handle, Child) {
+        let pipeline = Arc::new(Pipeline::new(parts, config, world.clone()));
+        let mut tree = Tree::new("io", Strategy::OneForOne).intensity(RESTARTS, PERIOD);
+        let mut pool = Vec::new();
+        for number in 1..=config.pool.max(1) {
+            let address = Address::new(Mailbox::new(config.runs_most.max(1), Overflow::Refuse), world);
+            let shared = Arc::clone(&pipeline);
+            let child = Child::actor(format!("io-{number}"), &address, move || Shell::new(Arc::clone(&shared)))
+                .shutdown(Shutdown::After(Duration::from_secs(5)));
+            tree = tree.child(child);
+            pool.push(address);
+        }
+        (Handle { pool: pool.into(), pipeline, world: world.clone() }, Child::tree(tree))
+    }
+
+    /// The io actor a run belongs to: the same one for everybody who asks for that run.
+    fn home(&self, run: RunId) -> &Address<Message> {
+        let place = run.spread() % self.pool.len() as u64;
+        &self.pool[usize::try_from(place).unwrap_or(0)]
+    }
+
+    fn arrival(&self, cx: &Cx, task: Task, news: mpsc::Sender<Progress>) -> Result<Box<Arrival>, Error> {
+        self.pipeline.check(&task)?;
+        let run = RunId::new(&self.world);
+        let within = Duration::from_secs(self.pipeline.config().run_within_s);
+        let cx = cx.with_run(run).with_deadline(self.world.clock.now() + within).with_privacy(task.privacy);
+        Ok(Box::new(Arrival { run, cx, task, news }))
+    }
+
+    /// Does a task and returns its answer, showing progress on the way. Giving up on the answer stops the work (IO4).
+    pub async fn route(&self, cx: &Cx, task: Task, news: mpsc::Sender<Progress>) -> Result<Answer, Error> {
+        let cx = cx.child();
+        let _stop_with_caller = cx.cancel_token().clone().drop_guard();
+        let arrival = self.arrival(&cx, task, news)?;
+        let (cx, home) = (arrival.cx.clone(), self.home(arrival.run));
+        home.call(&cx, |reply| Message::Route { arrival, reply }).await.map_err(Failure::from)?
+    }
+
+    /// Takes a task in and returns its run once the journal has it; the work goes on without the caller (IO2).
+    pub async fn accept(&self, cx: &Cx, task: Task) -> Result<RunId, Error> {
+        // The caller's own deadline is for the acknowledgement only, so the run gets a context of its own.
+        let within = Duration::from_secs(self.pipeline.config().run_within_s);
+        let own = Cx::new(cx.trace(), cx.principal().clone(), self.world.clock.now() + within, cx.budget());
+        let (news, _) = mpsc::channel(NEWS_WAITING);
+        let arrival = self.arrival(&own, task, news)?;
+        let home = self.home(arrival.run);
+        home.call(cx, |reply| Message::Accept { arrival, reply }).await.map_err(Failure::from)?
+    }
+
+    /// Waits for the answer of a run that is under way.
+    pub async fn wait(&self, cx: &Cx, run: RunId) -> Result<Answer, Error> {
+        self.home(run).call(cx, |reply| Message::Wait { run, reply }).await.map_err(Failure::from)?
+    }
+
+    /// Stops a run. False if it is not under way.
+    pub async fn cancel(&self, cx: &Cx, run: RunId) -> Result<bool, Error> {
+        Ok(self.home(run).call_control(cx, |reply| Message::Cancel { run, reply }).await.map_err(Failure::from)?)
+    }
+
+    /// What a task is, without doing it.
+    pub async fn classify(&self, cx: &Cx, task: &Task) -> Result<Classification, Error> {
+        self.pipeline.check(task)?;
+        self.pipeline.classify(cx, task).await
+    }
+
+    /// Where a task of this kind would go now, without sending it there.
+    pub fn next_hop(&self, cx: &Cx, task: &Task, class: &Classification) -> route::Decision {
+        self.pipeline.decide(cx, task, class, class.tokens)
+    }
+}

@@ -1,0 +1,179 @@
+//! IO, the edge of the work: takes a task in, has it classified, cut, routed and worked on, and puts the answer together.
+//!
+//! What it is for: one run from request to answer, with every decision on the record.
+//! What it owns: the runs that are under way, and who waits for them.
+//! What it never does: decide by itself (Ziggy does), work (agents do), or wait in a handler: a run is a job.
+//!
+//! Invariants:
+//! - IO1: every accepted run ends in exactly one of `run.completed`, `run.failed`, `run.cancelled`, or, if the host
+//!   died under it, `run.interrupted`.
+//! - IO2: a run whose id was handed out before its answer is in the journal, durably, before that.
+//! - IO3: nothing of a task reaches a candidate whose trust tier its privacy class forbids.
+//! - IO4: when the last one who waits for an attached run leaves, its work stops.
+
+mod actor;
+mod handle;
+mod message;
+mod pipeline;
+mod projection;
+mod record;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inference::Usage;
+use crate::types::{Money, PrivacyClass, RunId};
+use crate::ziggy::{Citation, Intent, Value};
+
+pub use handle::{Error, Handle, Parts};
+pub use projection::{RunRow, RunStatus, RunsProjection};
+pub use record::{interrupt_unfinished, kind};
+
+/// Limits of runs.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Io actors; runs are spread over them.
+    pub pool: usize,
+    /// Runs one of them has under way at a time; one more is refused.
+    pub runs_most: usize,
+    /// Chunks of one run that are worked on at a time.
+    pub chunks_at_once: usize,
+    /// Bytes of a task at the most, documents included.
+    pub task_bytes_max: usize,
+    /// Chunks of a task at the most; a larger task is refused before anything is spent.
+    pub chunks_most: usize,
+    /// Seconds a run may take, whatever its caller allows.
+    pub run_within_s: u64,
+    /// Tokens of an answer (of each chunk) if the caller names no number.
+    pub answer_tokens: u32,
+}
+
+/// A text that goes with a task.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Document {
+    /// What to call it: a file name.
+    pub name: String,
+    /// What it says.
+    pub text: String,
+}
+
+/// What somebody wants done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Task {
+    /// The request itself.
+    pub prompt: String,
+    /// Texts it is about.
+    #[serde(default)]
+    pub documents: Vec<Document>,
+    /// How private the caller says it is; it only rises from there.
+    #[serde(default)]
+    pub privacy: PrivacyClass,
+    /// The agent or candidate the caller wants, if its constraints allow it.
+    #[serde(default)]
+    pub agent: Option<String>,
+    /// Keeps the requests of one conversation on one candidate where several are equal.
+    #[serde(default)]
+    pub session: Option<String>,
+    /// Tokens of the answer (of each chunk) at the most.
+    #[serde(default)]
+    pub max_tokens: Option<u32>,
+    /// How much it matters that it is served now.
+    #[serde(default)]
+    pub value: Value,
+}
+
+/// What a run brought.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Answer {
+    /// The run.
+    pub run_id: RunId,
+    /// The answer.
+    pub answer: String,
+    /// The candidates that worked on it, each once, in the order of their chunks.
+    pub served_by: Vec<String>,
+    /// How private the task turned out to be.
+    pub privacy: PrivacyClass,
+    /// What the caller wanted.
+    pub intent: Intent,
+    /// What it cost.
+    pub cost: Money,
+    /// Tokens it took.
+    pub usage: Usage,
+    /// Which part of the answer came from which chunk; empty if there was only one.
+    pub citations: Vec<Citation>,
+    /// Chunks it was worked on in.
+    pub chunks: usize,
+    /// Time from acceptance to answer, in microseconds.
+    pub took_us: u64,
+}
+
+/// News of a run under way.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+pub enum Progress {
+    /// The run has an id.
+    Accepted {
+        /// The id.
+        run_id: RunId,
+    },
+    /// It is known what the task is.
+    Classified {
+        /// What the caller wants.
+        intent: Intent,
+        /// How private it is.
+        privacy: PrivacyClass,
+        /// Chunks it is worked on in.
+        chunks: usize,
+    },
+    /// A chunk goes to a candidate.
+    Hop {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// Where to.
+        candidate: String,
+    },
+    /// A candidate failed; the next one on the ladder is tried.
+    Fallback {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// Who failed.
+        candidate: String,
+        /// Why.
+        reason: String,
+    },
+    /// A long prompt is being read.
+    Reading {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// Prompt tokens read so far.
+        tokens: u64,
+        /// Prompt tokens in all.
+        total: u64,
+    },
+    /// More of the answer to a chunk.
+    Text {
+        /// Which chunk, from 0.
+        chunk: usize,
+        /// What to append.
+        text: String,
+    },
+}
+
+/// What an io actor shows of itself.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Runs under way.
+    pub running: usize,
+    /// Runs that ended with an answer.
+    pub completed: u64,
+    /// Runs that ended without one.
+    pub failed: u64,
+    /// Tasks refused because too many runs were under way.
+    pub refused: u64,
+}

@@ -1,0 +1,386 @@
+//! One run, from task to answer: what Ziggy decides, carried out in order and written down on the way.
+
+use std::sync::Arc;
+
+use futures::stream::{self, StreamExt};
+use tokio::sync::mpsc;
+use tokio::time::Instant;
+
+use super::handle::{Error, Parts};
+use super::message::Arrival;
+use super::record::{Admitted, Failed, Hop, Recorder, Served, kind};
+use super::{Answer, Config, Progress, Task};
+use crate::actors::agent::{self, Assignment, Outcome};
+use crate::inference::{Delta, Usage};
+use crate::store::Durability;
+use crate::supervision::Failure;
+use crate::types::{Class, Cx, Money, PrivacyClass, RunId, World};
+use crate::ziggy::classify::Input;
+use crate::ziggy::explain::{self, Explain};
+use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback, Verdict};
+use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, decide, estimate_tokens};
+
+/// Everything a run needs, shared by all of them.
+pub(super) struct Pipeline {
+    parts: Parts,
+    config: Config,
+    world: World,
+}
+
+/// One chunk on its way: what is asked, and the part of which document it is asked about.
+struct Piece {
+    index: usize,
+    prompt: String,
+    tokens: u64,
+}
+
+/// What came of one chunk.
+struct Served1 {
+    piece: usize,
+    candidate: String,
+    cost: Money,
+    outcome: Outcome,
+}
+
+/// A run with what is known of it.
+struct Run<'a> {
+    cx: Cx,
+    task: &'a Task,
+    class: Classification,
+    record: Recorder,
+    news: mpsc::Sender<Progress>,
+}
+
+/// Tokens that instructions and message framing add to a prompt, at the most. Measured: the chat template and system
+/// text of the agents that come with the host take 40 to 60.
+const FRAME_TOKENS: u64 = 96;
+
+impl Pipeline {
+    pub(super) fn new(parts: Parts, config: Config, world: World) -> Pipeline {
+        Pipeline { parts, config, world }
+    }
+
+    pub(super) fn config(&self) -> &Config {
+        &self.config
+    }
+
+    /// Refuses what makes no sense, before anything is spent on it.
+    pub(super) fn check(&self, task: &Task) -> Result<(), Error> {
+        let documents: usize = task.documents.iter().map(|document| document.text.len() + document.name.len()).sum();
+        let bytes = task.prompt.len() + documents;
+        if bytes > self.config.task_bytes_max {
+            return Err(Error::TooLarge { bytes, limit: self.config.task_bytes_max });
+        }
+        if task.prompt.trim().is_empty() {
+            return Err(Error::Invalid("the prompt is empty".to_owned()));
+        }
+        if task.max_tokens == Some(0) {
+            return Err(Error::Invalid("max_tokens must be at least 1".to_owned()));
+        }
+        match &task.agent {
+            Some(wanted) if !self.knows(wanted) => {
+                let known: Vec<&str> = self.parts.agents.keys().map(String::as_str).collect();
+                Err(Error::Invalid(format!("there is no agent {wanted:?}; there are {}", known.join(", "))))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn knows(&self, wanted: &str) -> bool {
+        self.parts.agents.contains_key(wanted) || self.parts.router.rib().candidates.contains_key(wanted)
+    }
+
+    fn recorder(&self, run: RunId, source: &str) -> Recorder {
+        Recorder { journal: Arc::clone(&self.parts.journal), run, source: source.to_owned() }
+    }
+
+    /// IO2: the task is on disk when this returns.
+    pub(super) async fn store_accepted(&self, arrival: &Arrival, source: &str) -> Result<(), Error> {
+        let event = self.recorder(arrival.run, source).accepted(&arrival.cx, &arrival.task);
+        self.parts.journal.append(vec![event], Durability::Durable).await?;
+        Ok(())
+    }
+
+    pub(super) async fn record_ending(&self, run: RunId, source: &str, result: &Result<Answer, Error>) {
+        let record = self.recorder(run, source);
+        if let Err(error) = record.write(vec![record.ending(result)]).await {
+            tracing::error!(%run, %error, "the end of a run could not be recorded");
+        }
+    }
+
+    /// Does one run and writes down how it ended.
+    pub(super) async fn run(&self, arrival: Arrival, source: String, recorded: bool) -> Result<Answer, Error> {
+        let (run, cx, began) = (arrival.run, arrival.cx.clone(), self.world.clock.now());
+        let _ = arrival.news.try_send(Progress::Accepted { run_id: run });
+        let result = tokio::select! {
+            biased;
+            () = cx.cancelled() => Err(Error::Cancelled),
+            result = self.answer(&arrival, &source, recorded, began) => result,
+            () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
+        };
+        self.record_ending(run, &source, &result).await;
+        result
+    }
+
+    async fn answer(&self, arrival: &Arrival, source: &str, recorded: bool, began: Instant) -> Result<Answer, Error> {
+        let Arrival { run, cx, task, news } = arrival;
+        let record = self.recorder(*run, source);
+        let mut events = Vec::new();
+        if !recorded {
+            events.push(record.accepted(cx, task));
+        }
+        let class = self.classify(cx, task).await?;
+        let (pieces, chunks) = self.cut(task, &class)?;
+        events.push(record.event(kind::CLASSIFIED, &class));
+        events.push(record.event(kind::CHUNKED, &chunks));
+        record.write(events).await?;
+        let (intent, privacy) = (class.intent, class.privacy);
+        let _ = news.try_send(Progress::Classified { intent, privacy, chunks: pieces.len() });
+        let cx = cx.with_privacy(privacy);
+        let run = Run { cx, task, class, record, news: news.clone() };
+        let served = self.serve_all(&run, pieces).await?;
+        Ok(self.put_together(&run, served, began))
+    }
+
+    /// What a task is. Its intent is judged by the prompt's vector, its class by everything that goes with it.
+    pub(super) async fn classify(&self, cx: &Cx, task: &Task) -> Result<Classification, Error> {
+        let vectors = self.parts.embedder.embed(cx, vec![task.prompt.clone()]).await;
+        let vector = match vectors {
+            Ok(vectors) => vectors.into_iter().next(),
+            Err(error) => {
+                tracing::warn!(%error, "classifying by rules alone");
+                None
+            }
+        };
+        let comparable = self.parts.intents.embedder() == Some(self.parts.embedder.name());
+        let embedding = vector.as_deref().filter(|_| comparable);
+        let text = whole(task);
+        Ok(classify(&Input { text: &text, caller_class: task.privacy, embedding }, &self.parts.intents))
+    }
+
+    /// Cuts only what does not fit: the prompt goes with every chunk of the documents.
+    fn cut(&self, task: &Task, class: &Classification) -> Result<(Vec<Piece>, Vec<Chunk>), Error> {
+        let limit = u64::from(self.parts.chunk.max_tokens);
+        if task.documents.is_empty() || class.tokens <= limit {
+            let piece = Piece { index: 0, prompt: whole(task), tokens: class.tokens };
+            return Ok((vec![piece], Vec::new()));
+        }
+        let (mut pieces, mut all) = (Vec::new(), Vec::new());
+        let asked = estimate_tokens(&task.prompt);
+        for document in &task.documents {
+            let chunks = chunk(&document.text, &self.parts.chunk);
+            let count = chunks.len();
+            for one in &chunks {
+                let part = if count > 1 { format!(" (part {} of {count})", one.index + 1) } else { String::new() };
+                let text = one.text(&document.text);
+                let prompt = format!("{}\n\n{}{part}:\n{text}", task.prompt, document.name);
+                pieces.push(Piece { index: pieces.len(), prompt, tokens: one.tokens + asked });
+            }
+            all.extend(chunks);
+        }
+        if pieces.len() > self.config.chunks_most {
+            let (count, most) = (pieces.len(), self.config.chunks_most);
+            return Err(Error::Invalid(format!("it would be worked on in {count} chunks, at most {most} are allowed")));
+        }
+        Ok((pieces, all))
+    }
+
+    async fn serve_all(&self, run: &Run<'_>, pieces: Vec<Piece>) -> Result<Vec<Served1>, Error> {
+        let mut served = Vec::with_capacity(pieces.len());
+        let mut working = stream::iter(pieces)
+            .map(|piece| self.serve(run, piece))
+            .buffer_unordered(self.config.chunks_at_once.max(1));
+        while let Some(one) = working.next().await {
+            served.push(one?);
+        }
+        served.sort_by_key(|one| one.piece);
+        Ok(served)
+    }
+
+    /// Where a chunk of so many tokens would go now.
+    pub(super) fn decide(&self, cx: &Cx, task: &Task, class: &Classification, tokens: u64) -> Decision {
+        let request = route::Request {
+            destination: class.destination(),
+            tokens_in: tokens + FRAME_TOKENS,
+            tokens_out_max: u64::from(task.max_tokens.unwrap_or(self.config.answer_tokens)),
+            budget: cx.budget(),
+            session: task.session.clone(),
+            pin: task.agent.clone(),
+            at: self.world.clock.wall(),
+        };
+        decide(&self.parts.router.fib(), &request)
+    }
+
+    /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
+    async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Served1, Error> {
+        let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
+        let ladder = decision.ladder.clone();
+        let hop = Hop { chunk: piece.index, decision };
+        run.record.write(vec![run.record.event(kind::DECIDED, &hop)]).await?;
+        if ladder.is_empty() {
+            return Err(refusal(&hop.decision));
+        }
+        let mut last = None;
+        for candidate in &ladder {
+            match self.hop(run, &piece, candidate).await {
+                Ok(served) => return Ok(served),
+                Err(error) if error.class() == Class::Cancelled => return Err(Error::Cancelled),
+                Err(error) => {
+                    let (chunk, reason) = (piece.index, error.to_string());
+                    let _ = run.news.try_send(Progress::Fallback { chunk, candidate: candidate.clone(), reason });
+                    last = Some(error);
+                }
+            }
+        }
+        Err(last.unwrap_or_else(|| refusal(&hop.decision)))
+    }
+
+    async fn hop(&self, run: &Run<'_>, piece: &Piece, id: &str) -> Result<Served1, Error> {
+        let rib = self.parts.router.rib();
+        let known = rib.candidates.get(id);
+        let (Some(candidate), Some(agent)) = (known, known.and_then(|known| self.parts.agents.get(&known.agent))) else {
+            return Err(Error::Refused { class: Class::NotFound, reason: format!("{id} has left the table") });
+        };
+        let chunk = piece.index;
+        let (admission, permit) = self.parts.crown.admit(id, candidate.cap, run.task.value);
+        let admitted = Admitted { chunk, candidate: id.to_owned(), admission };
+        run.record.write(vec![run.record.event(kind::ADMITTED, &admitted)]).await?;
+        let Some(_permit) = permit else {
+            return Err(Error::Refused { class: Class::Exhausted, reason: admitted.admission.words().join(" ") });
+        };
+        let _ = run.news.try_send(Progress::Hop { chunk, candidate: id.to_owned() });
+        let result = self.work(run, piece, agent).await;
+        self.learn(run, candidate, &result);
+        match result {
+            Ok(outcome) => {
+                let cost = candidate.price.cost(outcome.usage.input_tokens, outcome.usage.output_tokens);
+                let served = Served { chunk, candidate: id.to_owned(), cost, outcome };
+                run.record.write(vec![run.record.event(kind::SERVED, &served)]).await?;
+                let Served { candidate, cost, outcome, .. } = served;
+                Ok(Served1 { piece: chunk, candidate, cost, outcome })
+            }
+            Err(error) => {
+                let (class, reason) = (error.class(), error.to_string());
+                let failed = Failed { chunk, candidate: id.to_owned(), class, reason };
+                run.record.write(vec![run.record.event(kind::FAILED, &failed)]).await?;
+                Err(Error::Agent { candidate: id.to_owned(), error: Box::new(error) })
+            }
+        }
+    }
+
+    async fn work(&self, run: &Run<'_>, piece: &Piece, agent: &agent::Handle) -> Result<Outcome, agent::Error> {
+        let (news, deltas) = mpsc::channel(DELTAS_WAITING);
+        let assignment = Assignment {
+            prompt: piece.prompt.clone(),
+            said: run.task.prompt.clone(),
+            max_tokens: Some(run.task.max_tokens.unwrap_or(self.config.answer_tokens)),
+            news,
+        };
+        let (outcome, ()) =
+            tokio::join!(agent.work(&run.cx, assignment), show(deltas, run.news.clone(), piece.index));
+        outcome
+    }
+
+    /// Feeds back what became of a hop. A caller who left says nothing about the candidate.
+    fn learn(&self, run: &Run<'_>, candidate: &Candidate, result: &Result<Outcome, agent::Error>) {
+        let feedback = match result {
+            Ok(outcome) => {
+                let (first, out) = (outcome.first_token_us, outcome.usage.output_tokens);
+                let after_first = first.map(|first| outcome.took_us.saturating_sub(first));
+                Feedback {
+                    candidate: candidate.id.clone(),
+                    ok: true,
+                    first_token_us: first,
+                    per_token_us: after_first.filter(|_| out > 1).map(|rest| rest / (out - 1)),
+                    tokens: outcome.usage.input_tokens + out,
+                    quality: None,
+                }
+            }
+            Err(error) if matches!(error.class(), Class::Cancelled | Class::Invalid) => return,
+            Err(_) => Feedback {
+                candidate: candidate.id.clone(),
+                ok: false,
+                first_token_us: None,
+                per_token_us: None,
+                tokens: 0,
+                quality: None,
+            },
+        };
+        self.parts.router.observe(&run.cx, feedback);
+    }
+
+    fn put_together(&self, run: &Run<'_>, served: Vec<Served1>, began: Instant) -> Answer {
+        let chunks = served.len();
+        let (mut cost, mut usage, mut served_by) = (Money::ZERO, Usage::default(), Vec::new());
+        for one in &served {
+            cost += one.cost;
+            usage.input_tokens += one.outcome.usage.input_tokens;
+            usage.output_tokens += one.outcome.usage.output_tokens;
+            if !served_by.contains(&one.candidate) {
+                served_by.push(one.candidate.clone());
+            }
+        }
+        let parts = served.into_iter().map(|one| Part { chunk: one.piece, text: one.outcome.text }).collect();
+        let assembled = assemble(parts);
+        let took = self.world.clock.now() - began;
+        Answer {
+            run_id: run.record.run,
+            answer: assembled.text,
+            served_by,
+            privacy: run.class.privacy,
+            intent: run.class.intent,
+            cost,
+            usage,
+            citations: assembled.citations,
+            chunks,
+            took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
+        }
+    }
+}
+
+/// News of one agent that may wait for a slow reader.
+const DELTAS_WAITING: usize = 64;
+
+/// Passes an agent's news on under its chunk. When nobody reads any more, it only drains.
+async fn show(mut deltas: mpsc::Receiver<Delta>, news: mpsc::Sender<Progress>, chunk: usize) {
+    while let Some(delta) = deltas.recv().await {
+        let progress = match delta {
+            Delta::Reading { tokens, total } => Progress::Reading { chunk, tokens, total },
+            Delta::Text { text } => Progress::Text { chunk, text },
+        };
+        let _ = news.send(progress).await;
+    }
+}
+
+/// The prompt with everything that goes with it.
+fn whole(task: &Task) -> String {
+    let mut text = task.prompt.clone();
+    for document in &task.documents {
+        text.push_str("\n\n");
+        text.push_str(&document.name);
+        text.push_str(":\n");
+        text.push_str(&document.text);
+    }
+    text
+}
+
+/// Why nobody may serve, as an error with the class of what stood in the way of the nearest candidate.
+fn refusal(decision: &Decision) -> Error {
+    let constraint = decision.reasons.iter().find_map(|reason| match reason {
+        route::Reason::Refused { constraints, .. } => constraints.first(),
+        _ => None,
+    });
+    let class = match constraint {
+        Some(Constraint::Privacy { .. }) => Class::Denied,
+        Some(Constraint::Budget { .. } | Constraint::Tokens { .. }) => Class::Exhausted,
+        Some(Constraint::Context { .. }) => Class::Invalid,
+        Some(Constraint::Capability { .. }) | None => Class::NotFound,
+        Some(_) => Class::Unavailable,
+    };
+    let mut reason = decision.words().join(" ");
+    if let Some(constraint) = constraint {
+        reason.push(' ');
+        reason.push_str(&explain::remedy(constraint));
+    }
+    Error::Refused { class, reason }
+}

@@ -1,0 +1,179 @@
+//! What runs leave in the journal.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+
+use super::handle::Error;
+use super::projection::{RunRow, RunStatus, RunsProjection};
+use super::{Answer, Task};
+use crate::actors::agent::Outcome;
+use crate::store::{self, Durability, Journal, NewEvent, RowQuery};
+use crate::types::{Class, Cx, Money, RunId};
+use crate::ziggy::Admission;
+use crate::ziggy::route::Decision;
+
+/// The kinds of events a run leaves, in the order in which they can come.
+pub mod kind {
+    /// A task was taken in: [`super::Accepted`].
+    pub const ACCEPTED: &str = "run.accepted";
+    /// It is known what it is: a classification.
+    pub const CLASSIFIED: &str = "task.classified";
+    /// It was cut: the chunks.
+    pub const CHUNKED: &str = "task.chunked";
+    /// A next hop was chosen for a chunk: [`super::Hop`].
+    pub const DECIDED: &str = "hop.decided";
+    /// A candidate was or was not admitted: [`super::Admitted`].
+    pub const ADMITTED: &str = "hop.admitted";
+    /// A candidate answered: [`super::Served`].
+    pub const SERVED: &str = "hop.served";
+    /// A candidate failed: [`super::Failed`].
+    pub const FAILED: &str = "hop.failed";
+    /// The answers were put together: the whole answer.
+    pub const COMPLETED: &str = "run.completed";
+    /// There is no answer: [`super::Ended`].
+    pub const RUN_FAILED: &str = "run.failed";
+    /// Somebody stopped it, or nobody waited: [`super::Ended`].
+    pub const CANCELLED: &str = "run.cancelled";
+    /// The host died under it: [`super::Ended`].
+    pub const INTERRUPTED: &str = "run.interrupted";
+    /// Somebody judged the answer.
+    pub const FEEDBACK: &str = "feedback.given";
+}
+
+/// Body of [`kind::ACCEPTED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Accepted {
+    /// Who asked.
+    pub principal: String,
+    /// Trace of the request.
+    pub trace: String,
+    /// The task, whole.
+    pub task: Task,
+}
+
+/// Body of [`kind::DECIDED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Hop {
+    /// Which chunk, from 0.
+    pub chunk: usize,
+    /// What was decided, and from which table.
+    pub decision: Decision,
+}
+
+/// Body of [`kind::ADMITTED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Admitted {
+    /// Which chunk, from 0.
+    pub chunk: usize,
+    /// Who.
+    pub candidate: String,
+    /// Whether, and why not.
+    pub admission: Admission,
+}
+
+/// Body of [`kind::SERVED`].
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Served {
+    /// Which chunk, from 0.
+    pub chunk: usize,
+    /// Who.
+    pub candidate: String,
+    /// What it cost.
+    pub cost: Money,
+    /// What came of it.
+    pub outcome: Outcome,
+}
+
+/// Body of [`kind::FAILED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Failed {
+    /// Which chunk, from 0.
+    pub chunk: usize,
+    /// Who.
+    pub candidate: String,
+    /// What kind of failure.
+    pub class: Class,
+    /// In words.
+    pub reason: String,
+}
+
+/// Body of the events that end a run without an answer.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ended {
+    /// What kind of failure.
+    pub class: Class,
+    /// In words.
+    pub reason: String,
+}
+
+/// Writes the events of one run.
+#[derive(Clone)]
+pub(super) struct Recorder {
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) run: RunId,
+    pub(super) source: String,
+}
+
+impl Recorder {
+    pub(super) fn event(&self, kind: &str, body: &impl Serialize) -> NewEvent {
+        NewEvent::new(kind, Some(self.run), &self.source, body)
+    }
+
+    pub(super) fn accepted(&self, cx: &Cx, task: &Task) -> NewEvent {
+        let principal = cx.principal().name.clone();
+        self.event(kind::ACCEPTED, &Accepted { principal, trace: cx.trace().to_string(), task: task.clone() })
+    }
+
+    pub(super) async fn write(&self, events: Vec<NewEvent>) -> Result<(), Error> {
+        self.journal.append(events, Durability::Behind).await?;
+        Ok(())
+    }
+
+    /// IO1: the last event of a run.
+    pub(super) fn ending(&self, result: &Result<Answer, Error>) -> NewEvent {
+        match result {
+            Ok(answer) => self.event(kind::COMPLETED, answer),
+            Err(error) => {
+                let class = error.class();
+                let kind = if class == Class::Cancelled { kind::CANCELLED } else { kind::RUN_FAILED };
+                self.event(kind, &Ended { class, reason: error.to_string() })
+            }
+        }
+    }
+}
+
+/// Runs marked at a time when a host starts.
+const MARK_AT_ONCE: usize = 256;
+
+/// Marks every run that the journal has as running: the host that ran it is gone. Returns how many there were. To be
+/// called once, before anything new is accepted.
+pub async fn interrupt_unfinished(journal: &dyn Journal, source: &str) -> Result<usize, store::Error> {
+    let mut marked = 0;
+    let mut after: Option<String> = None;
+    loop {
+        let query = RowQuery {
+            projection: RunsProjection::NAME,
+            prefix: "",
+            reverse: false,
+            after: after.as_deref(),
+            limit: MARK_AT_ONCE,
+        };
+        let rows = journal.rows(query).await?;
+        let Some((last, _)) = rows.last() else { return Ok(marked) };
+        after = Some(last.clone());
+        let mut events = Vec::new();
+        for (_, row) in rows {
+            let Ok(row) = serde_json::from_value::<RunRow>(row) else { continue };
+            if row.status == RunStatus::Running {
+                let reason = "the host stopped before the run had ended".to_owned();
+                let body = Ended { class: Class::Unavailable, reason };
+                events.push(NewEvent::new(kind::INTERRUPTED, Some(row.run_id), source, &body));
+            }
+        }
+        marked += events.len();
+        if !events.is_empty() {
+            journal.append(events, Durability::Durable).await?;
+        }
+    }
+}

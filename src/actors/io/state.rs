@@ -1,0 +1,65 @@
+//! What an io actor knows: the runs under way and who waits for each. Pure.
+
+use std::collections::HashMap;
+
+use super::View;
+use crate::types::{Cx, RunId};
+
+/// `W` is who waits: a reply port in the shell, a number in tests.
+pub(super) struct State<W> {
+    runs_most: usize,
+    runs: HashMap<RunId, Run<W>>,
+    view: View,
+}
+
+struct Run<W> {
+    cx: Cx,
+    waiting: Vec<W>,
+}
+
+impl<W> State<W> {
+    pub(super) fn new(runs_most: usize) -> State<W> {
+        State { runs_most, runs: HashMap::new(), view: View::default() }
+    }
+
+    pub(super) fn view(&self) -> View {
+        View { running: self.runs.len(), ..self.view }
+    }
+
+    /// Takes a run in, with who waits for it. Gives the waiter back if there are too many.
+    pub(super) fn open(&mut self, run: RunId, cx: Cx, waiter: Option<W>) -> Result<(), Option<W>> {
+        if self.runs.len() >= self.runs_most {
+            self.view.refused += 1;
+            return Err(waiter);
+        }
+        self.runs.insert(run, Run { cx, waiting: waiter.into_iter().collect() });
+        Ok(())
+    }
+
+    /// One more waits. Gives the waiter back if the run is not under way.
+    pub(super) fn wait(&mut self, run: RunId, waiter: W) -> Result<(), W> {
+        match self.runs.get_mut(&run) {
+            Some(known) => {
+                known.waiting.push(waiter);
+                Ok(())
+            }
+            None => Err(waiter),
+        }
+    }
+
+    /// Tells the run's work to stop; the run itself ends when the work has.
+    pub(super) fn cancel(&self, run: RunId) -> bool {
+        self.runs.get(&run).map(|known| known.cx.cancel()).is_some()
+    }
+
+    /// IO1: a run ends once; everybody who waits for it is given back.
+    pub(super) fn ended(&mut self, run: RunId, completed: bool) -> Vec<W> {
+        let Some(known) = self.runs.remove(&run) else { return Vec::new() };
+        if completed {
+            self.view.completed += 1;
+        } else {
+            self.view.failed += 1;
+        }
+        known.waiting
+    }
+}

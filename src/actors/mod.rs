@@ -1,0 +1,9 @@
+//! The actors of the house. A handle may be held to the right only: io, router, crown, agent, executor, runtime.
+
+pub mod agent;
+pub mod crown;
+pub mod executor;
+pub mod io;
+mod line;
+pub mod router;
+pub mod runtime;

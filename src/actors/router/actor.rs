@@ -1,0 +1,79 @@
+//! The shell around the router's state: builds tables, publishes them, and writes each new one down.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::handle::Parts;
+use super::message::Message;
+use super::state::State;
+use crate::store::{Durability, NewEvent};
+use crate::supervision::{Actor, Context, Envelope, Fault};
+use crate::types::{Cx, Hash};
+use crate::ziggy::route::Rib;
+
+pub(super) struct Shell {
+    parts: Parts,
+    state: State,
+}
+
+/// A table that cannot be queued for the journal within this time is a fault worth a log line.
+const RECORD_WITHIN: Duration = Duration::from_secs(10);
+
+impl Shell {
+    pub(super) fn new(parts: Parts) -> Shell {
+        // What was observed before a restart of this actor is still in the published RIB.
+        let rib = Rib::clone(&parts.published.rib.load());
+        let state = State::new(rib, &parts.ziggy);
+        Shell { parts, state }
+    }
+
+    fn build(&mut self, context: &mut Context<Message>) -> Hash {
+        for runtime in &self.parts.runtimes {
+            self.state.health(runtime.name(), &runtime.view().health);
+        }
+        let fib = self.state.build(&self.parts.crown.governance(), context.world().clock.wall());
+        let version = fib.version;
+        self.parts.published.rib.store(Arc::new(self.state.rib().clone()));
+        let before = self.parts.published.fib.swap(Arc::new(fib.clone()));
+        context.publish(self.state.view());
+        if before.version != version || self.state.view().built == 1 {
+            let event = NewEvent::new("fib.built", None, context.path(), &fib);
+            let journal = Arc::clone(&self.parts.journal);
+            let cx = Cx::housekeeping(context.now(), RECORD_WITHIN);
+            context.jot(&cx, async move {
+                if let Err(error) = journal.append(vec![event], Durability::Behind).await {
+                    tracing::error!(%error, "a routing table could not be recorded");
+                }
+            });
+        }
+        version
+    }
+}
+
+impl Actor for Shell {
+    type Message = Message;
+
+    async fn start(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
+        context.follow(self.parts.crown.watch(), || Message::Changed);
+        for runtime in &self.parts.runtimes {
+            context.follow(runtime.watch_health(), || Message::Changed);
+        }
+        self.build(context);
+        Ok(())
+    }
+
+    async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
+        match envelope.message {
+            Message::Observe(feedback) => {
+                if self.state.observe(&feedback, context.world().clock.wall()) {
+                    context.after(Duration::from_millis(self.parts.config.rebuild_every_ms), Message::Gathered);
+                }
+            }
+            Message::Rebuild { reply } => reply.send(self.build(context)),
+            Message::Gathered | Message::Changed => {
+                self.build(context);
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,99 @@
+//! What others may ask of the router, and how it is put into the tree.
+
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+
+use super::Config;
+use super::actor::Shell;
+use super::message::Message;
+use crate::actors::{crown, runtime};
+use crate::store::Journal;
+use crate::supervision::{Address, Child, Failure, Mailbox, Overflow};
+use crate::types::{Class, Cx, Hash, Timestamp, World};
+use crate::ziggy::route::{Candidate, Feedback, Fib, Rib, build};
+use crate::ziggy::{self, Governance};
+
+/// Why the router could not do as asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum Error {
+    /// The actor did not answer.
+    #[error(transparent)]
+    Delivery(#[from] Failure),
+}
+
+impl Error {
+    /// The class this error belongs to.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Delivery(failure) => failure.class(),
+        }
+    }
+}
+
+/// The tables in force: shared by every life of the actor and every handle.
+pub(super) struct Published {
+    pub(super) fib: ArcSwap<Fib>,
+    pub(super) rib: ArcSwap<Rib>,
+}
+
+/// What the router works with.
+#[derive(Clone)]
+pub(super) struct Parts {
+    pub(super) config: Config,
+    pub(super) ziggy: ziggy::Config,
+    pub(super) crown: crown::Handle,
+    pub(super) runtimes: Vec<runtime::Handle>,
+    pub(super) journal: Arc<dyn Journal>,
+    pub(super) published: Arc<Published>,
+}
+
+/// Reaches the router. Lookups read the published tables and never wait.
+#[derive(Clone)]
+pub struct Handle {
+    address: Address<Message>,
+    published: Arc<Published>,
+}
+
+impl Handle {
+    /// The router as a row of the tree, and its handle.
+    pub fn launch(
+        candidates: Vec<Candidate>,
+        runtimes: Vec<runtime::Handle>,
+        crown: crown::Handle,
+        journal: Arc<dyn Journal>,
+        configs: (Config, ziggy::Config),
+        world: &World,
+    ) -> (Handle, Child) {
+        let (config, ziggy) = configs;
+        let mut rib = Rib::default();
+        candidates.into_iter().for_each(|candidate| rib.put(candidate));
+        let fib = build(&rib, &Governance::default(), &ziggy.score, &ziggy.live, Timestamp::default());
+        let published = Arc::new(Published { fib: ArcSwap::from_pointee(fib), rib: ArcSwap::from_pointee(rib) });
+        let address = Address::new(Mailbox::new(config.waiting.max(1), Overflow::DropOldest), world);
+        let parts = Parts { config, ziggy, crown, runtimes, journal, published: Arc::clone(&published) };
+        let child = Child::actor("router", &address, move || Shell::new(parts.clone()));
+        (Handle { address, published }, child)
+    }
+
+    /// The FIB in force. Never waits.
+    pub fn fib(&self) -> Arc<Fib> {
+        self.published.fib.load_full()
+    }
+
+    /// The RIB as of the last build. Never waits.
+    pub fn rib(&self) -> Arc<Rib> {
+        self.published.rib.load_full()
+    }
+
+    /// Tells what became of a hop. Never waits; under overload the oldest observations go.
+    pub fn observe(&self, cx: &Cx, feedback: Feedback) {
+        let _ = self.address.try_cast(&cx.detached(), Message::Observe(feedback));
+    }
+
+    /// Builds the table now and returns its version.
+    pub async fn rebuild(&self, cx: &Cx) -> Result<Hash, Error> {
+        let ask = |reply| Message::Rebuild { reply };
+        Ok(self.address.call_control(cx, ask).await.map_err(Failure::from)?)
+    }
+}

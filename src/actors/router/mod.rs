@@ -1,0 +1,48 @@
+//! The router: keeps the RIB, builds the FIB, and publishes it for readers that never wait.
+//!
+//! What it is for: answering "who is the next hop" from an immutable table, and learning from what became of it.
+//! What it owns: the RIB with all that was observed, and the FIB made from it.
+//! What it never does: serve a lookup itself (readers load the snapshot), or rebuild in the hot path.
+//!
+//! Invariants:
+//! - RO1: every published FIB is exactly what `ziggy::route::build` makes of the RIB and governance it names.
+//! - RO2: a change of health or governance is in the next FIB at once; what was only observed, within
+//!   `rebuild_every_ms`.
+//! - RO3: every FIB that was published with new content stands in the journal under its version.
+
+mod actor;
+mod handle;
+mod message;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+pub use handle::{Error, Handle};
+
+/// How the router keeps its table.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Milliseconds that observations are gathered before the table is built again.
+    pub rebuild_every_ms: u64,
+    /// Observations that may wait; more are dropped, oldest first, since a newer one says more.
+    pub waiting: usize,
+}
+
+/// What the router shows of itself.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct View {
+    /// Version of the FIB in force.
+    pub fib: String,
+    /// Candidates in the RIB.
+    pub candidates: usize,
+    /// Destinations with at least one legal candidate.
+    pub routes: usize,
+    /// Tables built since the start.
+    pub built: u64,
+    /// Observations taken in.
+    pub observed: u64,
+}

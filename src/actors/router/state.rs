@@ -1,0 +1,59 @@
+//! What the router knows: the RIB, and whether the FIB is behind it. Pure.
+
+use super::View;
+use crate::inference;
+use crate::types::Timestamp;
+use crate::ziggy::route::{Feedback, Fib, Health, LiveConfig, Rib, ScoreConfig, build};
+use crate::ziggy::{Config, Governance};
+
+pub(super) struct State {
+    rib: Rib,
+    score: ScoreConfig,
+    live: LiveConfig,
+    /// Whether a timer already runs that will build the table.
+    gathering: bool,
+    view: View,
+}
+
+impl State {
+    pub(super) fn new(rib: Rib, config: &Config) -> State {
+        let view = View { candidates: rib.candidates.len(), ..View::default() };
+        State { rib, score: config.score.clone(), live: config.live, gathering: false, view }
+    }
+
+    pub(super) fn rib(&self) -> &Rib {
+        &self.rib
+    }
+
+    pub(super) fn view(&self) -> &View {
+        &self.view
+    }
+
+    /// Learns from an answer. True if a timer must be started that gathers more before the next build.
+    pub(super) fn observe(&mut self, feedback: &Feedback, now: Timestamp) -> bool {
+        if !self.rib.observe(feedback, &self.live, now) {
+            return false;
+        }
+        self.view.observed += 1;
+        !std::mem::replace(&mut self.gathering, true)
+    }
+
+    /// Takes over what runtimes show of their health. A cold runtime can be used: the first call loads it.
+    pub(super) fn health(&mut self, runtime: &str, health: &inference::Health) {
+        let health = match health {
+            inference::Health::Ready | inference::Health::Cold => Health::Healthy,
+            inference::Health::Down { reason } => Health::Unhealthy { reason: reason.clone() },
+        };
+        self.rib.runtime_health(runtime, &health);
+    }
+
+    /// RO1: the table as of now.
+    pub(super) fn build(&mut self, governance: &Governance, now: Timestamp) -> Fib {
+        self.gathering = false;
+        let fib = build(&self.rib, governance, &self.score, &self.live, now);
+        self.view.built += 1;
+        self.view.fib = fib.version.to_string();
+        self.view.routes = fib.routes.values().filter(|route| !route.ranked.is_empty()).count();
+        fib
+    }
+}

@@ -1,0 +1,124 @@
+//! The shell around a runtime's state: runs generations as jobs, and keeps the child process.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::handle::{Error, Launch, Shown};
+use super::message::{Done, Message, Work};
+use super::state::{Outcome, State};
+use super::Config;
+use crate::actors::line::Arrival;
+use crate::inference::{self, Health};
+use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
+use crate::types::{Class, Cx};
+
+pub(super) struct Shell {
+    launch: Arc<Launch>,
+    config: Config,
+    state: State<Box<Work>>,
+    shown: Arc<Shown>,
+}
+
+impl Shell {
+    pub(super) fn new(launch: Arc<Launch>, config: Config, shown: Arc<Shown>) -> Shell {
+        let state = State::new(launch.runtime.capabilities(), launch.concurrency, config.waiting);
+        Shell { launch, config, state, shown }
+    }
+
+    fn show(&self, context: &Context<Message>) {
+        context.publish(self.state.view());
+        let view = self.state.view();
+        self.shown.health.send_if_modified(|shown| {
+            let news = *shown != view.health;
+            shown.clone_from(&view.health);
+            news
+        });
+        self.shown.view.send_replace(view.clone());
+    }
+
+    fn refuse(&self, work: Work) {
+        let runtime = self.state.view().capabilities.name.clone();
+        work.reply.send(Err(Error::Full { runtime, waiting: self.config.waiting }));
+    }
+
+    fn run(&self, work: Work, context: &mut Context<Message>) {
+        let Work { cx, request, news, reply } = work;
+        let (runtime, work_cx) = (Arc::clone(&self.launch.runtime), cx.clone());
+        let generate = async move { runtime.generate(&work_cx, request, news).await };
+        context.job(&cx, generate, move |outcome| {
+            let result = match outcome {
+                Ok(result) => result,
+                Err(JobError::TimedOut) => Err(inference::Error::TimedOut),
+                Err(JobError::Cancelled) => Err(inference::Error::Cancelled),
+                Err(other) => Err(inference::Error::Internal(other.to_string())),
+            };
+            Message::Generated(Box::new(Done { reply, result: result.map_err(Error::from) }))
+        });
+    }
+
+    fn probe(&self, context: &mut Context<Message>) {
+        let within = Duration::from_secs(self.config.health_within_s);
+        let cx = Cx::housekeeping(context.now(), within);
+        let (runtime, probe_cx) = (Arc::clone(&self.launch.runtime), cx.clone());
+        context.job(&cx, async move { runtime.health(&probe_cx).await }, Message::Probed);
+    }
+
+    /// RT3: the process lives in a job of this actor, so it ends with the actor, and the actor fails with it.
+    fn start_child(&self, context: &mut Context<Message>) -> Result<(), Fault> {
+        let Some(command) = &self.launch.child else { return Ok(()) };
+        let mut process = inference::spawn(command)?;
+        // A process may live as long as the host; the deadline of its job is only there because every job has one.
+        let cx = Cx::housekeeping(context.now(), CHILD_LIMIT);
+        context.job(&cx, async move { process.wait().await }, |ended| {
+            Message::ChildEnded(ended.unwrap_or_else(|error| error.to_string()))
+        });
+        Ok(())
+    }
+}
+
+/// Ten years.
+const CHILD_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
+
+impl Actor for Shell {
+    type Message = Message;
+
+    async fn start(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
+        self.start_child(context)?;
+        self.probe(context);
+        self.show(context);
+        Ok(())
+    }
+
+    async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
+        match envelope.message {
+            Message::Generate(work) => match self.state.generate(work) {
+                Arrival::Enters(work) => self.run(*work, context),
+                Arrival::Waits => {}
+                Arrival::Refused(work) => self.refuse(*work),
+            },
+            Message::Generated(done) => {
+                let Done { reply, result } = *done;
+                let outcome = match &result {
+                    Ok(completion) => Outcome::Served(completion.usage),
+                    Err(error) if error.class() == Class::Cancelled => Outcome::Cancelled,
+                    Err(_) => Outcome::Failed,
+                };
+                reply.send(result);
+                if let Some(work) = self.state.generated(outcome) {
+                    self.run(*work, context);
+                }
+            }
+            Message::Probe => return Ok(self.probe(context)),
+            Message::Probed(outcome) => {
+                let health = outcome.unwrap_or_else(|error| Health::Down { reason: error.to_string() });
+                context.after(Duration::from_secs(self.config.health_every_s), Message::Probe);
+                if !self.state.probed(health) {
+                    return Ok(());
+                }
+            }
+            Message::ChildEnded(last) => return Err(format!("the runtime's process ended: {last}").into()),
+        }
+        self.show(context);
+        Ok(())
+    }
+}

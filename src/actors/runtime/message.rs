@@ -1,0 +1,35 @@
+//! What a runtime actor can be told.
+
+use tokio::sync::mpsc;
+
+use super::handle::Error;
+use crate::inference::{Completion, Delta, Health, Request};
+use crate::supervision::{JobError, Reply};
+use crate::types::Cx;
+
+/// One generation, with where its news and its answer go.
+pub(super) struct Work {
+    pub(super) cx: Cx,
+    pub(super) request: Request,
+    pub(super) news: mpsc::Sender<Delta>,
+    pub(super) reply: Reply<Result<Completion, Error>>,
+}
+
+/// What a job brings back: the reply port travels with the work so that no path can lose it.
+pub(super) struct Done {
+    pub(super) reply: Reply<Result<Completion, Error>>,
+    pub(super) result: Result<Completion, Error>,
+}
+
+pub(super) enum Message {
+    /// Generate. Answered when the completion is there.
+    Generate(Box<Work>),
+    /// A generation ended, well or badly.
+    Generated(Box<Done>),
+    /// Look at the runtime's health.
+    Probe,
+    /// What the look found.
+    Probed(Result<Health, JobError>),
+    /// The child process ended, with the last it said.
+    ChildEnded(String),
+}

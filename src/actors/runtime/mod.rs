@@ -1,0 +1,72 @@
+//! The actor around one inference runtime.
+//!
+//! What it is for: bounding how much work one runtime holds, watching its health, and owning its child process.
+//! What it owns: the runtime, the process that serves it if there is one, and the counters in its view.
+//! What it never does: choose, retry, or wait in a handler: generation is a job.
+//!
+//! Invariants:
+//! - RT1: every accepted request is answered exactly once, also when its job panics or is cancelled.
+//! - RT2: no more than `concurrency` requests generate at a time; the rest wait in order, at most `waiting`.
+//! - RT3: when the child process ends, the actor fails, so that its supervisor starts both again.
+
+mod actor;
+mod handle;
+mod message;
+mod state;
+
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Serialize};
+
+use crate::inference::{Capabilities, Health};
+
+pub use handle::{Error, Handle, Launch};
+
+/// How a runtime is driven. One for all runtimes; what differs stands with each runtime.
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Requests that may wait for a place.
+    pub waiting: usize,
+    /// Seconds between two looks at its health.
+    pub health_every_s: u64,
+    /// Seconds one look may take.
+    pub health_within_s: u64,
+}
+
+/// What a runtime shows of itself.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct View {
+    /// What it can do.
+    pub capabilities: Capabilities,
+    /// Whether it can be given work.
+    pub health: Health,
+    /// Requests generating now.
+    pub running: u32,
+    /// Requests waiting for a place.
+    pub waiting: u32,
+    /// Requests answered.
+    pub served: u64,
+    /// Requests that failed, cancelled ones not counted.
+    pub failed: u64,
+    /// Prompt tokens read.
+    pub input_tokens: u64,
+    /// Tokens generated.
+    pub output_tokens: u64,
+}
+
+impl View {
+    fn of(capabilities: Capabilities) -> View {
+        View {
+            capabilities,
+            health: Health::Cold,
+            running: 0,
+            waiting: 0,
+            served: 0,
+            failed: 0,
+            input_tokens: 0,
+            output_tokens: 0,
+        }
+    }
+}
