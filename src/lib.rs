@@ -7,4 +7,7 @@ pub mod types;
 pub mod inference;
 pub mod store;
 
+pub mod ziggy;
+
+pub mod actors;
 pub mod supervision;

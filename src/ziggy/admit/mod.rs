@@ -1,0 +1,228 @@
+//! Admission: whether a chosen candidate may be given work now, by CROWN's published snapshot and nothing else.
+//!
+//! Invariants:
+//! - A1: a cap is never exceeded: with `in_flight` at or above it, nothing is admitted.
+//! - A2: an override counts only before its expiry.
+//! - A3: shedding is by value, lowest first: whatever is shed at a level, everything of lower value is shed too.
+
+#[cfg(test)]
+mod tests;
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+use crate::types::Timestamp;
+
+use super::route::Capability;
+
+/// How much it matters that a request is served now. Ordered: shedding begins at the least.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Value {
+    /// Nobody waits: probes, warm-ups, batch work.
+    Background,
+    /// Ordinary work.
+    #[default]
+    Normal,
+    /// A person waits for the answer.
+    Interactive,
+}
+
+impl Value {
+    /// The word used in config, JSON and explanations.
+    pub fn word(self) -> &'static str {
+        match self {
+            Value::Background => "background",
+            Value::Normal => "normal",
+            Value::Interactive => "interactive",
+        }
+    }
+}
+
+/// What CROWN refuses under load.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Shed {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// Everything of less value than this.
+    Below(Value),
+    /// Everything: the host is draining.
+    Everything,
+}
+
+/// What an operator's override does.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "action", rename_all = "snake_case")]
+pub enum Action {
+    /// Prefers a candidate over every score, for one capability or for all. Hard constraints still hold.
+    Pin {
+        /// The candidate.
+        candidate: String,
+        /// For which capability; all if none is named.
+        capability: Option<Capability>,
+    },
+    /// Takes a candidate out of every route.
+    Disable {
+        /// The candidate.
+        candidate: String,
+    },
+    /// Lets a quarantined candidate serve again, on trial.
+    Release {
+        /// The candidate.
+        candidate: String,
+    },
+}
+
+/// A decision of a person over the rules, which ends by itself.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Override {
+    /// Who decided.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+    /// From when on it no longer counts.
+    pub expires: Timestamp,
+    /// What it does.
+    #[serde(flatten)]
+    pub action: Action,
+}
+
+/// CROWN's levers, as one immutable snapshot. Readers load it; only CROWN publishes another.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Governance {
+    /// Grows by one with each publication.
+    pub version: u64,
+    /// Percent by which a candidate's score is multiplied, in place of its own weight. Zero withdraws it.
+    pub weights: BTreeMap<String, u32>,
+    /// The most requests a candidate may have in flight, in place of its own cap.
+    pub caps: BTreeMap<String, u32>,
+    /// Candidates that get no work, and why.
+    pub quarantined: BTreeMap<String, String>,
+    /// What people decided.
+    pub overrides: Vec<Override>,
+    /// What is refused under load.
+    pub shed: Shed,
+}
+
+impl Governance {
+    /// The overrides that count at this time.
+    pub fn active(&self, now: Timestamp) -> impl Iterator<Item = &Override> {
+        self.overrides.iter().filter(move |one| now < one.expires)
+    }
+
+    /// Why a candidate is quarantined now, unless a person released it.
+    pub fn quarantine<'a>(&'a self, candidate: &str, own: Option<&'a str>, now: Timestamp) -> Option<&'a str> {
+        let released = self
+            .active(now)
+            .any(|one| matches!(&one.action, Action::Release { candidate: released } if released == candidate));
+        let reason = self.quarantined.get(candidate).map(String::as_str).or(own);
+        reason.filter(|_| !released)
+    }
+
+    /// The override that takes a candidate out now, if there is one.
+    pub fn disabled(&self, candidate: &str, now: Timestamp) -> Option<&Override> {
+        self.active(now)
+            .find(|one| matches!(&one.action, Action::Disable { candidate: disabled } if disabled == candidate))
+    }
+}
+
+/// One request for admission.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Ask {
+    /// The candidate the router chose.
+    pub candidate: String,
+    /// The candidate's own cap, used when governance names none.
+    pub cap: Option<u32>,
+    /// Requests it has in flight, without this one.
+    pub in_flight: u32,
+    /// How much this request matters.
+    pub value: Value,
+}
+
+/// Why something was not admitted.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "refusal", rename_all = "snake_case")]
+pub enum Refusal {
+    /// As many requests as allowed are in flight.
+    Full {
+        /// How many are.
+        in_flight: u32,
+        /// How many may be.
+        cap: u32,
+    },
+    /// The load is too high for a request of this value.
+    Shed {
+        /// The request's value.
+        value: Value,
+        /// What is being shed.
+        shed: Shed,
+    },
+    /// The candidate is quarantined.
+    Quarantined {
+        /// Why.
+        reason: String,
+    },
+    /// A person took the candidate out.
+    Disabled {
+        /// Who.
+        author: String,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// Whether work may start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(tag = "admission", rename_all = "snake_case")]
+pub enum Admission {
+    /// It may, under this version of the governance.
+    Admitted {
+        /// Version of the snapshot that said so.
+        governance: u64,
+        /// Places left after this one; none if there is no cap.
+        left: Option<u32>,
+    },
+    /// It may not.
+    Refused {
+        /// Version of the snapshot that said so.
+        governance: u64,
+        /// Why.
+        reason: Refusal,
+    },
+}
+
+impl Admission {
+    /// Whether work may start.
+    pub fn admitted(&self) -> bool {
+        matches!(self, Admission::Admitted { .. })
+    }
+}
+
+/// Whether this candidate may be given this request now.
+pub fn admit(governance: &Governance, ask: &Ask, now: Timestamp) -> Admission {
+    let refuse = |reason| Admission::Refused { governance: governance.version, reason };
+    let shed = match governance.shed {
+        Shed::Nothing => false,
+        Shed::Below(value) => ask.value < value,
+        Shed::Everything => true,
+    };
+    if shed {
+        return refuse(Refusal::Shed { value: ask.value, shed: governance.shed });
+    }
+    if let Some(one) = governance.disabled(&ask.candidate, now) {
+        return refuse(Refusal::Disabled { author: one.author.clone(), reason: one.reason.clone() });
+    }
+    if let Some(reason) = governance.quarantine(&ask.candidate, None, now) {
+        return refuse(Refusal::Quarantined { reason: reason.to_owned() });
+    }
+    match governance.caps.get(&ask.candidate).copied().or(ask.cap) {
+        Some(cap) if ask.in_flight >= cap => refuse(Refusal::Full { in_flight: ask.in_flight, cap }),
+        cap => Admission::Admitted {
+            governance: governance.version,
+            left: cap.map(|cap| cap.saturating_sub(ask.in_flight).saturating_sub(1)),
+        },
+    }
+}

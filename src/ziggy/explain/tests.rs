@@ -1,0 +1,53 @@
+//! What a person reads.
+
+use super::*;
+use crate::types::{Money, PrivacyClass, TrustTier};
+use crate::ziggy::{Input, IntentModel, Value, classify};
+
+#[test]
+fn a_classification_reads_as_sentences_without_values() {
+    let text = "Remember that my e-mail is ada@example.com";
+    let input = Input { text, caller_class: PrivacyClass::Internal, embedding: None };
+    let words = classify(&input, &IntentModel::default()).words().join("\n");
+    for said in ["It wants to remember", "Privacy class confidential.", "Found 1 x e-mail address", "\"remember that\""]
+    {
+        assert!(words.contains(said), "{said:?} is missing in:\n{words}");
+    }
+    assert!(!words.contains("ada@"));
+}
+
+#[test]
+fn every_broken_rule_says_what_would_satisfy_it() {
+    let reason = || "it is down".to_owned();
+    let table = [
+        (Constraint::Capability { needed: route::Capability::new("code") }, "does not offer code", "offers code"),
+        (
+            Constraint::Privacy { class: PrivacyClass::Restricted, tier: TrustTier::External },
+            "restricted data may not go to the external tier",
+            "it runs at the local tier or closer, or the task loses what makes it restricted",
+        ),
+        (Constraint::Disabled { author: None, reason: reason() }, "switched off", "enabled in the config"),
+        (Constraint::Disabled { author: Some("ada".into()), reason: reason() }, "ada switched", "override of ada"),
+        (Constraint::WeightZero, "weight is zero", "raised above zero"),
+        (Constraint::Quarantined { reason: reason() }, "quarantined", "releases it"),
+        (Constraint::Unhealthy { reason: reason() }, "cannot work: it is down", "can work again"),
+        (Constraint::Context { needed: 9, has: 5 }, "9 tokens do not fit its context of 5", "holds 9 tokens"),
+        (Constraint::Budget { cost: Money(9), budget: Money(5) }, "may cost $0.000009", "at least $0.000009"),
+        (Constraint::Tokens { needed: 9, budget: 5 }, "exceed the budget of 5", "at least 9 tokens"),
+    ];
+    for (constraint, is, would) in table {
+        assert!(broken(&constraint).contains(is), "{}", broken(&constraint));
+        assert!(remedy(&constraint).contains(would), "{}", remedy(&constraint));
+    }
+}
+
+#[test]
+fn admissions_say_what_to_do() {
+    let refused = |reason| Admission::Refused { governance: 7, reason }.words().join(" ");
+    assert!(refused(Refusal::Full { in_flight: 4, cap: 4 }).contains("raise the cap"));
+    assert!(refused(Refusal::Shed { value: Value::Normal, shed: Shed::Everything }).contains("draining"));
+    let shed = Refusal::Shed { value: Value::Background, shed: Shed::Below(Value::Normal) };
+    assert!(refused(shed).contains("background work is shed under load; normal work is still served"));
+    let left = Admission::Admitted { governance: 7, left: Some(2) };
+    assert_eq!(left.words(), ["Admitted under governance 7; 2 more may start."]);
+}

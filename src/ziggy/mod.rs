@@ -1,0 +1,41 @@
+//! Ziggy, the decision core: snapshots, an input and a time go in; a decision with its reasons comes out.
+//!
+//! What it is for: classify a task, chunk it, rank who may serve it, decide the next hop, admit it, assemble the answer,
+//! and say all of that in plain words.
+//! What it owns: nothing. Every function is pure; actors keep the state and carry decisions out.
+//! What it never does: wait, read a clock or chance, do I/O or log. That is what makes a decision explainable, testable
+//! and replayable bit for bit.
+//!
+//! Invariants that hold across the modules (each module adds its own):
+//! - Z1: the same inputs give the same output, byte for byte when serialised.
+//! - Z2: the privacy class only rises on the way from the caller to the route.
+//! - Z3: nothing that Ziggy returns holds a sensitive value of the text; kinds, counts and places at most.
+
+mod admit;
+mod assemble;
+pub mod chunk;
+pub mod classify;
+pub mod explain;
+mod fixed;
+pub mod route;
+
+use serde::{Deserialize, Serialize};
+
+pub use admit::{Action, Admission, Ask, Governance, Override, Refusal, Shed, Value, admit};
+pub use assemble::{Assembled, Citation, Part, assemble};
+pub use chunk::{Chunk, chunk, estimate_tokens, reassemble};
+pub use classify::{Classification, Input, Intent, IntentModel, classify};
+pub use fixed::Millionths;
+pub use route::{Candidate, Capability, Decision, Destination, Fib, Rib, build, decide};
+
+/// Everything of Ziggy that is set in the config.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// How texts are cut.
+    pub chunk: chunk::Policy,
+    /// How candidates are scored.
+    pub score: route::ScoreConfig,
+    /// How what was observed of a candidate is averaged and forgotten.
+    pub live: route::LiveConfig,
+}
