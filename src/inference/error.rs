@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use super::Usage;
 use crate::types::Class;
 
 /// Why a runtime could not do as asked.
@@ -29,6 +30,22 @@ pub enum Error {
         /// What the model can hold.
         limit: u64,
     },
+    /// The model's own template cannot write this conversation.
+    #[error("could not write the prompt for {model}: {reason}")]
+    Prompt {
+        /// Which model.
+        model: String,
+        /// What the template said.
+        reason: String,
+    },
+    /// As many calls wait for the runtime as may wait.
+    #[error("could not use {runtime}: {waiting} calls are waiting for it already")]
+    Busy {
+        /// Which runtime.
+        runtime: String,
+        /// How many wait.
+        waiting: usize,
+    },
     /// The endpoint refused the request itself.
     #[error("could not use {runtime}: the endpoint refused the request with status {status}: {message}")]
     Refused {
@@ -55,6 +72,16 @@ pub enum Error {
         /// What happened.
         reason: String,
     },
+    /// The endpoint broke off in the middle of an answer.
+    #[error("could not finish generating: {runtime} broke off: {reason}")]
+    Cut {
+        /// Which runtime.
+        runtime: String,
+        /// What happened.
+        reason: String,
+        /// What was processed until then.
+        usage: Usage,
+    },
     /// What the endpoint sent is not what its protocol says.
     #[error("could not understand {runtime}: {reason}")]
     Protocol {
@@ -65,10 +92,16 @@ pub enum Error {
     },
     /// The deadline passed.
     #[error("could not finish generating before the deadline")]
-    TimedOut,
+    TimedOut {
+        /// What was processed until then.
+        usage: Usage,
+    },
     /// The caller gave up.
     #[error("could not finish generating: the caller cancelled")]
-    Cancelled,
+    Cancelled {
+        /// What was processed until then.
+        usage: Usage,
+    },
     /// The runtime's own work failed.
     #[error("could not generate: {0}")]
     Internal(String),
@@ -78,13 +111,26 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::NotInstalled { .. } | Error::Unavailable { .. } | Error::Protocol { .. } => Class::Unavailable,
+            Error::NotInstalled { .. }
+            | Error::Unavailable { .. }
+            | Error::Cut { .. }
+            | Error::Protocol { .. } => Class::Unavailable,
+            // No key, no credit, no right, no such model: wrong on our side of the contract, so another runtime may serve it.
+            Error::Refused { status: 401..=404, .. } => Class::Unavailable,
+            Error::TooLong { .. } | Error::Refused { .. } | Error::Prompt { .. } => Class::Invalid,
             Error::Load { .. } => Class::Corrupt,
-            Error::TooLong { .. } | Error::Refused { .. } => Class::Invalid,
-            Error::RateLimited { .. } => Class::Exhausted,
-            Error::TimedOut => Class::Timeout,
-            Error::Cancelled => Class::Cancelled,
+            Error::RateLimited { .. } | Error::Busy { .. } => Class::Exhausted,
+            Error::TimedOut { .. } => Class::Timeout,
+            Error::Cancelled { .. } => Class::Cancelled,
             Error::Internal(_) => Class::Internal,
+        }
+    }
+
+    /// What was processed before the call failed; it is owed all the same.
+    pub fn usage(&self) -> Usage {
+        match self {
+            Error::Cut { usage, .. } | Error::TimedOut { usage } | Error::Cancelled { usage } => *usage,
+            _ => Usage::default(),
         }
     }
 }

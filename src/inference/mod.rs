@@ -5,11 +5,24 @@
 //! What it never does: choose between runtimes (the router does) or retry (its callers hold the budget).
 //!
 //! Invariants:
-//! - I1: a dropped or cancelled call stops the work under it, within one token or one network read.
+//! - I1: a dropped or cancelled call stops the work under it, within one token, one piece of the prompt or one network read.
 //! - I2: what was streamed, concatenated, is the text of the completion.
-//! - I3: usage is what was really processed, also when the call ends early.
+//! - I3: usage is what was really processed, also when the call ends early ([`Error::usage`]).
 
+mod child;
+mod config;
+mod embedded;
+mod embedding;
 mod error;
+mod http;
+pub mod models;
+mod news;
+mod openai;
+mod scripted;
+mod secret;
+
+#[cfg(test)]
+mod tests;
 
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
@@ -17,7 +30,16 @@ use tokio::sync::mpsc;
 
 use crate::types::{Cx, Price, ToolCall, ToolSpec, TrustTier};
 
+pub use child::{ChildCommand, Process};
+pub use config::{
+    Config, EmbeddedConfig, EmbeddedRuntime, EmbedderChoice, OpenaiConfig, OpenaiRuntime, RuntimeConfig, ScriptedRuntime,
+};
+pub use embedded::Embedded;
+pub use embedding::{Lexical, MiniLm, WordLlama};
 pub use error::Error;
+pub use openai::Openai;
+pub use scripted::{Scripted, Step};
+pub use secret::Secret;
 
 /// Who said a message in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +82,7 @@ impl Message {
 pub struct Request {
     /// The conversation so far.
     pub messages: Vec<Message>,
-    /// Tools the model may call; empty for none.
+    /// Tools the model may call; empty for none. A runtime that says it has no tools leaves them out.
     #[serde(default)]
     pub tools: Vec<ToolSpec>,
     /// Tokens to generate at the most.

@@ -1,0 +1,30 @@
+#!/bin/sh
+# Fetches what the tests need beside the code: the default models, and a llama.cpp server in a Python environment.
+#
+# Everything goes to target/parts (or $SYZYGY_TEST_PARTS) and is kept there. What cannot be fetched leaves a file
+# NAME.unavailable with the reason; tests that need it then say so and pass. Running this again tries again.
+set -eu
+
+cd "$(dirname "$0")/.."
+parts=${SYZYGY_TEST_PARTS:-$PWD/target/parts}
+xllamacpp=2026.10.11549
+mkdir -p "$parts"
+
+venv=$parts/venv
+if [ "$(cat "$venv/.complete" 2>/dev/null)" != "$xllamacpp" ]; then
+    rm -rf "$venv"
+    if python3 -m venv "$venv" >"$parts/venv.log" 2>&1 &&
+        "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+            "xllamacpp==$xllamacpp" >>"$parts/venv.log" 2>&1; then
+        echo "$xllamacpp" >"$venv/.complete"
+    fi
+fi
+if [ -e "$venv/.complete" ]; then
+    rm -f "$parts/llama-server.unavailable"
+else
+    tail -n 1 "$parts/venv.log" >"$parts/llama-server.unavailable"
+    echo "no llama.cpp server: $(cat "$parts/llama-server.unavailable")" >&2
+fi
+
+# The program's own code fetches the models, so that this is tested as well.
+SYZYGY_TEST_PARTS=$parts cargo test --quiet --lib inference::tests::parts::fetch_the_models -- --ignored --exact --nocapture

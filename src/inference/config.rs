@@ -1,0 +1,130 @@
+//! What an operator can say about runtimes, models and embeddings. The values are in `config/default.toml`.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+use super::child::ChildCommand;
+use crate::types::{Price, TrustTier};
+
+/// Everything about inference.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Which embedder turns texts into vectors.
+    pub embedder: EmbedderChoice,
+    /// Runtimes by name; the name is what routes, records and errors show.
+    pub runtimes: BTreeMap<String, RuntimeConfig>,
+    /// How models run in this process.
+    pub embedded: EmbeddedConfig,
+    /// How endpoints are spoken to.
+    pub openai: OpenaiConfig,
+}
+
+/// The embedder to use. If its model is missing the host falls back to [`EmbedderChoice::Lexical`] and says so.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum EmbedderChoice {
+    /// A static table: microseconds a text, good enough for routing and recall.
+    Wordllama,
+    /// A small transformer: milliseconds a text, the quality tier.
+    Minilm,
+    /// Hashed words and trigrams: needs no model, sees spelling and not meaning.
+    Lexical,
+}
+
+/// One runtime, told apart by `kind`.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case")]
+pub enum RuntimeConfig {
+    /// A GGUF model in this process.
+    Embedded(EmbeddedRuntime),
+    /// An endpoint that speaks the chat completions protocol.
+    Openai(OpenaiRuntime),
+    /// A fixed answer, to try the host without any model.
+    Scripted(ScriptedRuntime),
+}
+
+/// A GGUF model in this process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedRuntime {
+    /// Id of a model of kind `gguf` in the catalogue.
+    pub model: String,
+    /// Tokens of prompt and answer together; the model's own limit holds if it is lower.
+    pub context_tokens: u32,
+    /// Tokens of an answer at the most, whatever a request asks for.
+    pub max_tokens: u32,
+    /// What the operator counts for its tokens; zero for a machine that is paid anyway.
+    pub price: Price,
+}
+
+/// An endpoint that speaks the chat completions protocol: vLLM, TGI, llama.cpp, Ollama, or hosted.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenaiRuntime {
+    /// Name of the model as the endpoint knows it.
+    pub model: String,
+    /// Where the protocol begins, such as `http://127.0.0.1:8080/v1`.
+    pub base_url: String,
+    /// How far the place behind the URL is trusted.
+    pub tier: TrustTier,
+    /// Whether the model can be offered tools.
+    pub tools: bool,
+    /// Tokens of prompt and answer together.
+    pub context_tokens: u32,
+    /// Tokens of an answer at the most, whatever a request asks for.
+    pub max_tokens: u32,
+    /// What its tokens cost.
+    pub price: Price,
+    /// Environment variable that holds the API key; none if the endpoint wants none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub api_key_env: Option<String>,
+    /// A process that serves the URL and that the host starts, watches and stops.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub child: Option<ChildCommand>,
+}
+
+/// A fixed answer, to try the host without any model.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ScriptedRuntime {
+    /// What it always says.
+    pub answer: String,
+    /// The tier it pretends to run in.
+    pub tier: TrustTier,
+}
+
+/// How models run in this process.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EmbeddedConfig {
+    /// Calls that may wait for a runtime; one more is refused at once.
+    pub queue: usize,
+    /// Prompt tokens read in one go: progress is shown and cancellation seen between two of them.
+    pub piece_tokens: usize,
+    /// How much a token that was just used loses; 1 turns it off. Small models repeat themselves without it.
+    pub repeat_penalty: f32,
+    /// How many generated tokens count as just used.
+    pub repeat_window: usize,
+    /// Seconds without a call after which the model leaves memory; 0 keeps it.
+    pub unload_after_s: u64,
+}
+
+impl EmbeddedConfig {
+    /// How long the model stays in memory without a call, if it ever leaves.
+    pub(super) fn unload_after(&self) -> Option<Duration> {
+        (self.unload_after_s > 0).then(|| Duration::from_secs(self.unload_after_s))
+    }
+}
+
+/// How endpoints are spoken to.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct OpenaiConfig {
+    /// Seconds to wait for a connection.
+    pub connect_timeout_s: u64,
+    /// Seconds a stream may stay silent before it counts as dead.
+    pub idle_timeout_s: u64,
+}
