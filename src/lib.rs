@@ -6,3 +6,5 @@ pub mod types;
 
 pub mod inference;
 pub mod store;
+
+pub mod rat;

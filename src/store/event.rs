@@ -27,8 +27,9 @@ impl NewEvent {
     }
 }
 
-/// An event as it stands in the journal.
+/// An event as it stands in the journal. It has no other fields, so that nothing unhashed can pass for part of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// Position, from 1.
     pub seq: u64,

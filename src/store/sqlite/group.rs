@@ -203,10 +203,7 @@ pub(super) async fn ends(
 }
 
 /// Starts a projection over: no rows, and a cursor before the first event.
-pub(super) async fn restart(
-    connection: &mut SqliteConnection,
-    projection: &dyn Projection,
-) -> Result<(), sqlx::Error> {
+pub(super) async fn restart(connection: &mut SqliteConnection, projection: &dyn Projection) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM rows WHERE projection = ?").bind(projection.name()).execute(&mut *connection).await?;
     place(connection, projection, 0).await
 }

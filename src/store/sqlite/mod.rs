@@ -125,7 +125,8 @@ impl Sqlite {
             return Err(Error::Open { path: path.display().to_string(), reason: "there is no such file".to_owned() });
         }
         connect::inspect(path).await?;
-        let mut connection = connect::read_only(path).connect().await.map_err(|error| connect::opening(path, &error))?;
+        let mut connection =
+            connect::read_only(path).connect().await.map_err(|error| connect::opening(path, &error))?;
         verify::verify(&mut connection).await
     }
 

@@ -171,8 +171,7 @@ pub(super) async fn rows(pool: &SqlitePool, query: RowQuery<'_>) -> Result<Vec<(
     }
     sql.push(if query.reverse { " ORDER BY key DESC LIMIT " } else { " ORDER BY key LIMIT " });
     sql.push_bind(count(query.limit));
-    let found: Vec<(String, String)> =
-        sql.build_query_as().fetch_all(pool).await.map_err(|error| reading(&error))?;
+    let found: Vec<(String, String)> = sql.build_query_as().fetch_all(pool).await.map_err(|error| reading(&error))?;
     let parse = |(key, text): (String, String)| value(query.projection, &key, &text).map(|value| (key, value));
     found.into_iter().map(parse).collect()
 }

@@ -58,8 +58,11 @@ async fn events_that_are_gone_added_or_in_another_order_are_found() {
         ("DELETE FROM events WHERE seq = 5", 5),
         ("DELETE FROM events WHERE seq > 8", 9),
         ("DELETE FROM events", 1),
-        ("UPDATE events SET seq = -1 WHERE seq = 3; UPDATE events SET seq = 3 WHERE seq = 4; \
-          UPDATE events SET seq = 4 WHERE seq = -1", 3),
+        (
+            "UPDATE events SET seq = -1 WHERE seq = 3; UPDATE events SET seq = 3 WHERE seq = 4; \
+          UPDATE events SET seq = 4 WHERE seq = -1",
+            3,
+        ),
         ("INSERT INTO events SELECT 11, at, kind, run, source, body, hash FROM events WHERE seq = 10", 11),
         ("UPDATE head SET hash = zeroblob(32)", 10),
         ("UPDATE head SET seq = 11", 11),
@@ -115,7 +118,9 @@ async fn a_payload_that_no_event_names_is_checked_too() {
     assert_eq!(journal.verify().await.unwrap().first_bad, None);
     place.sql("UPDATE payloads SET bytes = x'00' WHERE id = 3").await;
     assert_eq!(first_bad(&*journal).await.1, 10);
-    place.sql("DELETE FROM payloads WHERE id = 2; UPDATE payloads SET bytes = CAST('three' AS BLOB) WHERE id = 3").await;
+    place
+        .sql("DELETE FROM payloads WHERE id = 2; UPDATE payloads SET bytes = CAST('three' AS BLOB) WHERE id = 3")
+        .await;
     let (_, seq, reason) = first_bad(&*journal).await;
     assert_eq!(seq, 10);
     assert!(reason.contains("missing"), "{reason}");
@@ -150,8 +155,10 @@ async fn a_newer_schema_is_refused_and_left_alone() {
     let (place, journal) = with_ten_events().await;
     journal.close().await.unwrap();
     place
-        .sql("INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
-              VALUES (99, 'the future', true, x'00', 0)")
+        .sql(
+            "INSERT INTO _sqlx_migrations (version, description, success, checksum, execution_time) \
+              VALUES (99, 'the future', true, x'00', 0)",
+        )
         .await;
     let before = std::fs::read(place.path()).unwrap();
     let refused = place.try_open(counts(1)).await.map(drop).unwrap_err();
@@ -340,10 +347,14 @@ async fn lookups_go_through_an_index() {
     let (place, _journal) = with_ten_events().await;
     let mut connection = place.connect().await;
     for (statement, index) in [
-        ("EXPLAIN QUERY PLAN SELECT value FROM rows WHERE projection = ? AND key IN (SELECT value FROM json_each(?))",
-         "projection=? AND key=?"),
-        ("EXPLAIN QUERY PLAN SELECT key FROM rows WHERE projection = ? AND key >= ? AND key < ? ORDER BY key DESC",
-         "projection=? AND key>? AND key<?"),
+        (
+            "EXPLAIN QUERY PLAN SELECT value FROM rows WHERE projection = ? AND key IN (SELECT value FROM json_each(?))",
+            "projection=? AND key=?",
+        ),
+        (
+            "EXPLAIN QUERY PLAN SELECT key FROM rows WHERE projection = ? AND key >= ? AND key < ? ORDER BY key DESC",
+            "projection=? AND key>? AND key<?",
+        ),
         ("EXPLAIN QUERY PLAN SELECT seq FROM events WHERE run = ? ORDER BY seq LIMIT 3", "events_by_run"),
     ] {
         let plan: Vec<(i64, i64, i64, String)> = sqlx::query_as(statement).fetch_all(&mut connection).await.unwrap();

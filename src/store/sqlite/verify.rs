@@ -75,7 +75,12 @@ fn finish(verified: u64, head: Hash, tail: &Tail, payloads: Payloads) -> Verific
         return broken(verified, head, seq, reason);
     }
     if head != tail.hash {
-        return broken(verified, head, verified.max(1), format!("it has hash {head}, the last commit had {}", tail.hash));
+        return broken(
+            verified,
+            head,
+            verified.max(1),
+            format!("it has hash {head}, the last commit had {}", tail.hash),
+        );
     }
     match payloads.first() {
         Some((after, reason)) => broken(verified, head, after, reason),

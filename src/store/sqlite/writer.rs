@@ -204,7 +204,11 @@ impl Writer {
     }
 
     /// The whole group in one transaction: payloads before the events that may name them, rows and cursors with them.
-    async fn transact(&mut self, events: &[Arc<Event>], payloads: Vec<(Hash, u64, Vec<u8>)>) -> Result<(), sqlx::Error> {
+    async fn transact(
+        &mut self,
+        events: &[Arc<Event>],
+        payloads: Vec<(Hash, u64, Vec<u8>)>,
+    ) -> Result<(), sqlx::Error> {
         let Writer { connection, projections, cache, statements, .. } = self;
         let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
         for (hash, after, bytes) in payloads {
