@@ -1,14 +1,17 @@
-//! What a transaction says: the statements, and how many rows each takes.
+//! What a transaction says to SQLite, in as few messages as can be.
 //!
-//! One statement of a hundred rows costs a fraction of a hundred statements, most of all because each is a message to
-//! SQLite's thread and back. Prepared statements have a fixed number of rows, so they come in powers of two and a
-//! group is cut accordingly: 100 rows are 64 and 32 and 4.
+//! Every statement is a message to SQLite's own thread and back, some 40 us, while SQLite needs 6 us for an event. So a
+//! usual group is one message of several statements, from BEGIN to COMMIT. Its text must be one of a few, or it would
+//! be prepared anew each time: events come in places whose number is a power of two, and a place left NULL is left
+//! out; rows and keys come as one JSON list, however many they are.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::Arc;
 
-use sqlx::AssertSqlSafe;
-use sqlx::sqlite::SqliteConnection;
+use serde_json::Value;
+use sqlx::query::Query;
+use sqlx::sqlite::{Sqlite, SqliteArguments, SqliteConnection};
+use sqlx::{AssertSqlSafe, Executor};
 
 use super::super::fold::{Known, RowKey, Touches};
 use super::super::{Error, Event, Projection};
@@ -16,103 +19,133 @@ use super::cache::Cache;
 use super::read;
 use crate::types::Hash;
 
-/// Rows of the largest statement, as a power of two: 128 rows of seven values are well below SQLite's 32766.
-const LARGEST: u32 = 7;
+/// Events in the largest statement, as a power of two: 128 events of seven values are well below SQLite's 32766.
+const LARGEST: usize = 7;
 
-/// Statements that take many rows, by the power of two of their number.
+const SET_ROWS: &str = "INSERT INTO rows (projection, key, value) \
+    SELECT value ->> 0, value ->> 1, value ->> 2 FROM json_each(?) WHERE true \
+    ON CONFLICT (projection, key) DO UPDATE SET value = excluded.value";
+
+const DROP_ROWS: &str = "DELETE FROM rows WHERE (projection, key) IN \
+    (SELECT value ->> 0, value ->> 1 FROM json_each(?))";
+
+const MOVE_HEAD: &str = "UPDATE head SET seq = ?, hash = ?";
+
+const MOVE_CURSORS: &str = "UPDATE cursors SET seq = ? WHERE projection IN (SELECT value FROM json_each(?))";
+
+/// The few texts a journal with these projections needs.
 pub(super) struct Statements {
+    /// Only events, by the power of two of their places.
     events: Vec<Arc<str>>,
-    rows: Vec<Arc<str>>,
+    /// A whole transaction, likewise.
+    whole: Vec<Arc<str>>,
+    /// The end of a transaction that was begun, likewise.
+    rest: Vec<Arc<str>>,
+    /// The projections' names as a JSON list; empty if there are none.
+    names: String,
 }
 
+type Bound = Query<'static, Sqlite, SqliteArguments>;
+
 impl Statements {
-    pub(super) fn new() -> Statements {
-        let sizes = |head: &str, row: &str, tail: &str| {
-            let of = |size: u32| format!("{head}{}{tail}", vec![row; 1 << size].join(", ")).into();
-            (0..=LARGEST).map(of).collect()
-        };
+    pub(super) fn new(projections: &[Arc<dyn Projection>]) -> Statements {
+        let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
+        let projected =
+            if names.is_empty() { String::new() } else { format!("{SET_ROWS}; {DROP_ROWS}; {MOVE_CURSORS}; ") };
+        // The events come last: the places after the last event get no value, and so are NULL.
+        let events: Vec<String> = (0..=LARGEST).map(insert).collect();
+        let rest = |events: &String| format!("{projected}{MOVE_HEAD}; {events}; COMMIT");
         Statements {
-            events: sizes(
-                "INSERT INTO events (seq, at, kind, run, source, body, hash) VALUES ",
-                "(?, ?, ?, ?, ?, ?, ?)",
-                "",
-            ),
-            rows: sizes(
-                "INSERT INTO rows (projection, key, value) VALUES ",
-                "(?, ?, ?)",
-                " ON CONFLICT (projection, key) DO UPDATE SET value = excluded.value",
-            ),
+            whole: events.iter().map(|events| format!("BEGIN IMMEDIATE; {}", rest(events)).into()).collect(),
+            rest: events.iter().map(|events| rest(events).into()).collect(),
+            events: events.into_iter().map(Arc::from).collect(),
+            names: if names.is_empty() { String::new() } else { list(&names) },
         }
     }
 
-    /// Writes events.
-    pub(super) async fn events(
+    /// Writes a group and commits it. After an error the transaction may still be open: the connection must go.
+    pub(super) async fn commit(
         &self,
         connection: &mut SqliteConnection,
+        payloads: Vec<(Hash, u64, Vec<u8>)>,
         events: &[Arc<Event>],
-    ) -> Result<(), sqlx::Error> {
-        for (size, portion) in portions(events) {
-            let mut query = sqlx::query(AssertSqlSafe(self.events[size].clone()));
-            for event in portion {
-                query = query
-                    .bind(read::stored(event.seq))
-                    .bind(event.at.0)
-                    .bind(event.kind.clone())
-                    .bind(event.run.map(|run| run.to_string()))
-                    .bind(event.source.clone())
-                    .bind(event.body.shared())
-                    .bind(event.hash.0.to_vec());
-            }
-            query.execute(&mut *connection).await?;
-        }
-        Ok(())
-    }
-
-    /// Writes the rows that are there and deletes those that are not.
-    pub(super) async fn rows(
-        &self,
-        connection: &mut SqliteConnection,
         projections: &[Arc<dyn Projection>],
         rows: &Known,
     ) -> Result<(), sqlx::Error> {
-        let there: Vec<(&RowKey, String)> =
-            rows.iter().filter_map(|(key, value)| Some((key, value.as_ref()?.to_string()))).collect();
-        for (size, portion) in portions(&there) {
-            let mut query = sqlx::query(AssertSqlSafe(self.rows[size].clone()));
-            for ((projection, key), value) in portion {
-                query = query.bind(projections[*projection].name()).bind(key.clone()).bind(value.clone());
+        let (mut texts, mut left) = (&self.whole, events);
+        if !payloads.is_empty() || events.len() > 1 << LARGEST {
+            texts = &self.rest;
+            connection.execute("BEGIN IMMEDIATE").await?;
+            for (hash, after, bytes) in payloads {
+                payload(connection, hash, after, bytes).await?;
             }
-            query.execute(&mut *connection).await?;
+            while let Some((portion, others)) = left.split_at_checked(1 << LARGEST) {
+                let query = sqlx::query(AssertSqlSafe(self.events[LARGEST].clone()));
+                bind(query, portion).execute(&mut *connection).await?;
+                left = others;
+            }
         }
-        let gone = rows.iter().filter(|(_, value)| value.is_none()).map(|(key, _)| key);
-        for (projection, keys) in by_projection(gone) {
-            sqlx::query("DELETE FROM rows WHERE projection = ? AND key IN (SELECT value FROM json_each(?))")
-                .bind(projections[projection].name())
-                .bind(list(&keys))
-                .execute(&mut *connection)
-                .await?;
+        let Some(last) = events.last() else { return connection.execute("COMMIT").await.map(drop) };
+        let places = left.len().max(1).next_power_of_two().ilog2() as usize;
+        let mut query = sqlx::query(AssertSqlSafe(texts[places].clone()));
+        if !projections.is_empty() {
+            let (there, gone) = changes(projections, rows);
+            query = query.bind(there).bind(gone).bind(read::stored(last.seq)).bind(self.names.clone());
         }
-        Ok(())
+        query = query.bind(read::stored(last.seq)).bind(last.hash.0.to_vec());
+        bind(query, left).execute(connection).await.map(drop)
     }
 }
 
-/// Cuts a slice into portions whose lengths are powers of two, the largest first.
-fn portions<T>(mut all: &[T]) -> impl Iterator<Item = (usize, &[T])> {
-    std::iter::from_fn(move || {
-        let size = all.len().checked_ilog2()?.min(LARGEST);
-        let (portion, rest) = all.split_at(1 << size);
-        all = rest;
-        Some((size as usize, portion))
-    })
+/// The statement with places for this power of two of events.
+fn insert(power: usize) -> String {
+    let places = vec!["(?, ?, ?, ?, ?, ?, ?)"; 1 << power].join(", ");
+    format!(
+        "INSERT INTO events (seq, at, kind, run, source, body, hash) \
+         SELECT * FROM (VALUES {places}) WHERE column1 IS NOT NULL"
+    )
+}
+
+fn bind(mut query: Bound, events: &[Arc<Event>]) -> Bound {
+    for event in events {
+        query = query
+            .bind(read::stored(event.seq))
+            .bind(event.at.0)
+            .bind(event.kind.clone())
+            .bind(event.run.map(|run| run.to_string()))
+            .bind(event.source.clone())
+            .bind(event.body.shared())
+            .bind(event.hash.0.to_vec());
+    }
+    query
+}
+
+/// The rows that are there and the keys of those that are not, each as a JSON list.
+fn changes(projections: &[Arc<dyn Projection>], rows: &Known) -> (String, String) {
+    let (mut there, mut gone) = (Vec::new(), Vec::new());
+    for ((projection, key), value) in rows {
+        let name = projections[*projection].name();
+        match value {
+            Some(value) => there.push(Value::from([name, key, &value.to_string()].as_slice())),
+            None => gone.push(Value::from([name, key].as_slice())),
+        }
+    }
+    (Value::from(there).to_string(), Value::from(gone).to_string())
+}
+
+/// Writes the rows that are there and deletes those that are not.
+pub(super) async fn rows(
+    connection: &mut SqliteConnection,
+    projections: &[Arc<dyn Projection>],
+    rows: &Known,
+) -> Result<(), sqlx::Error> {
+    let (there, gone) = changes(projections, rows);
+    sqlx::query(SET_ROWS).bind(there).execute(&mut *connection).await?;
+    sqlx::query(DROP_ROWS).bind(gone).execute(connection).await.map(drop)
 }
 
 /// Stores a payload, unless it is stored already.
-pub(super) async fn payload(
-    connection: &mut SqliteConnection,
-    hash: Hash,
-    after: u64,
-    bytes: Vec<u8>,
-) -> Result<(), sqlx::Error> {
+async fn payload(connection: &mut SqliteConnection, hash: Hash, after: u64, bytes: Vec<u8>) -> Result<(), sqlx::Error> {
     sqlx::query("INSERT INTO payloads (hash, after, bytes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING")
         .bind(hash.0.to_vec())
         .bind(read::stored(after))
@@ -177,29 +210,6 @@ fn by_projection<'a>(keys: impl Iterator<Item = &'a RowKey>) -> HashMap<usize, V
 /// Keys as one JSON list, so that one statement serves any number of them.
 fn list(keys: &[&str]) -> String {
     serde_json::Value::from(keys).to_string()
-}
-
-/// Moves the end of the chain and every projection's cursor to this event.
-pub(super) async fn ends(
-    connection: &mut SqliteConnection,
-    last: &Event,
-    projections: &[Arc<dyn Projection>],
-) -> Result<(), sqlx::Error> {
-    sqlx::query("UPDATE head SET seq = ?, hash = ?")
-        .bind(read::stored(last.seq))
-        .bind(last.hash.0.to_vec())
-        .execute(&mut *connection)
-        .await?;
-    if projections.is_empty() {
-        return Ok(());
-    }
-    let names: Vec<&str> = projections.iter().map(|projection| projection.name()).collect();
-    sqlx::query("UPDATE cursors SET seq = ? WHERE projection IN (SELECT value FROM json_each(?))")
-        .bind(read::stored(last.seq))
-        .bind(list(&names))
-        .execute(connection)
-        .await
-        .map(drop)
 }
 
 /// Starts a projection over: no rows, and a cursor before the first event.

@@ -8,7 +8,7 @@ use sqlx::sqlite::SqliteConnection;
 use super::super::fold::{Known, Touches};
 use super::super::{Error, Event, Projection};
 use super::connect::reading;
-use super::group::{self, Statements, writing};
+use super::group::{self, writing};
 use super::read;
 
 /// Events folded in one transaction: enough that its sync is a small part, few enough that their rows fit in memory.
@@ -20,7 +20,6 @@ pub(super) async fn rebuild(
     projections: &[Arc<dyn Projection>],
     last: u64,
 ) -> Result<(), Error> {
-    let statements = Statements::new();
     for (index, projection) in projections.iter().enumerate() {
         let mut seq = start(connection, projection.as_ref(), last).await?;
         while seq < last {
@@ -29,7 +28,7 @@ pub(super) async fn rebuild(
             let Some(end) = events.last().map(|event| event.seq) else {
                 return Err(Error::Corrupt(format!("event {} is missing", seq + 1)));
             };
-            batch(connection, &statements, projections, index, &events).await.map_err(|error| writing(&error))?;
+            batch(connection, projections, index, &events).await.map_err(|error| writing(&error))?;
             seq = end;
         }
     }
@@ -60,7 +59,6 @@ async fn start(connection: &mut SqliteConnection, projection: &dyn Projection, l
 
 async fn batch(
     connection: &mut SqliteConnection,
-    statements: &Statements,
     projections: &[Arc<dyn Projection>],
     index: usize,
     events: &[Arc<Event>],
@@ -71,7 +69,7 @@ async fn batch(
     let mut transaction = connection.begin().await?;
     group::load(&mut transaction, projections, touches.keys(), &mut rows).await?;
     touches.apply(projections, events, &mut rows);
-    statements.rows(&mut transaction, projections, &rows).await?;
+    group::rows(&mut transaction, projections, &rows).await?;
     let end = events.last().map_or(0, |event| event.seq);
     group::place(&mut transaction, projection.as_ref(), end).await?;
     transaction.commit().await

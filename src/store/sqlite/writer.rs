@@ -203,25 +203,17 @@ impl Writer {
         Ok(())
     }
 
-    /// The whole group in one transaction: payloads before the events that may name them, rows and cursors with them.
+    /// The whole group in one transaction. Rows are read before it begins: nobody else writes.
     async fn transact(
         &mut self,
         events: &[Arc<Event>],
         payloads: Vec<(Hash, u64, Vec<u8>)>,
     ) -> Result<(), sqlx::Error> {
         let Writer { connection, projections, cache, statements, .. } = self;
-        let mut transaction = connection.begin_with("BEGIN IMMEDIATE").await?;
-        for (hash, after, bytes) in payloads {
-            group::payload(&mut transaction, hash, after, bytes).await?;
-        }
-        if let Some(last) = events.last() {
-            statements.events(&mut transaction, events).await?;
-            let rows = group::fold(&mut transaction, cache, projections, events).await?;
-            statements.rows(&mut transaction, projections, &rows).await?;
-            cache.keep(rows);
-            group::ends(&mut transaction, last, projections).await?;
-        }
-        transaction.commit().await
+        let rows = group::fold(connection, cache, projections, events).await?;
+        statements.commit(connection, payloads, events, projections, &rows).await?;
+        cache.keep(rows);
+        Ok(())
     }
 
     fn show(&self, written: usize, commit_micros: u64) {
