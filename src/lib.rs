@@ -7,6 +7,7 @@ pub mod types;
 pub mod inference;
 pub mod store;
 
+pub mod rat;
 pub mod ziggy;
 
 pub mod actors;

@@ -47,7 +47,9 @@ pub enum Error {
     #[error("could not find a projection named {0:?}")]
     NoProjection(String),
     /// The event or payload is larger than the journal takes.
-    #[error("could not append an event of {bytes} bytes: at most {limit} are taken, put the rest in a payload")]
+    #[error(
+        "could not store {bytes} bytes as one piece: at most {limit} are taken; what is too large for an event may be a payload"
+    )]
     TooLarge {
         /// Size of what was offered.
         bytes: usize,

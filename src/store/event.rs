@@ -27,8 +27,9 @@ impl NewEvent {
     }
 }
 
-/// An event as it stands in the journal.
+/// An event as it stands in the journal. It has no other fields, so that nothing unhashed can pass for part of it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
 pub struct Event {
     /// Position, from 1.
     pub seq: u64,
@@ -82,7 +83,7 @@ impl Event {
     }
 }
 
-/// JSON kept as the text it was written in.
+/// JSON kept as the text it was written in, on one line, so that a body can stand in a file of lines.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Body(Arc<str>);
 
@@ -97,8 +98,13 @@ impl Body {
     }
 
     /// A text that is already JSON, as a backend reads it.
-    pub fn from_text(text: &str) -> Body {
+    pub(crate) fn from_text(text: &str) -> Body {
         Body(text.into())
+    }
+
+    /// The text, shared.
+    pub(super) fn shared(&self) -> Arc<str> {
+        self.0.clone()
     }
 
     /// The text.
@@ -129,6 +135,7 @@ impl Serialize for Body {
 impl<'de> Deserialize<'de> for Body {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Body, D::Error> {
         let raw = Box::<RawValue>::deserialize(deserializer)?;
-        Ok(Body(raw.get().into()))
+        // In JSON a line break can only stand between tokens, so this changes no value.
+        Ok(Body(raw.get().replace('\n', " ").into()))
     }
 }

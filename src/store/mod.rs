@@ -11,8 +11,15 @@
 //! - J4: a projection's rows and its cursor change in the transaction that holds the event.
 //! - J5: a payload is stored once, under the hash of its bytes.
 
+mod config;
 mod error;
 mod event;
+mod fold;
+mod memory;
+mod sqlite;
+
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 
@@ -22,8 +29,11 @@ use tokio::sync::broadcast;
 
 use crate::types::{Hash, RunId};
 
+pub use config::Config;
 pub use error::Error;
 pub use event::{Body, Event, NewEvent};
+pub use memory::{Disk, Memory};
+pub use sqlite::Sqlite;
 
 /// Where an append stands when it returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -87,30 +97,34 @@ pub struct View {
 #[async_trait]
 pub trait Journal: Send + Sync + 'static {
     /// Appends these events as one unit, in order, and returns the sequence number of the first.
-    /// With [`Durability::Behind`] the number is not known yet and 0 is returned.
+    /// With [`Durability::Behind`] the number is not known yet and 0 is returned, as it is for no events at all.
+    /// Waits while the queue is full. Once queued, the events are written even if nobody waits for the answer.
+    /// An error means that nothing was acknowledged: after [`Error::Write`] a restart shows what reached the disk.
     async fn append(&self, events: Vec<NewEvent>, durability: Durability) -> Result<u64, Error>;
     /// Up to `limit` events from sequence number `from` on, in order.
     async fn read(&self, from: u64, limit: usize) -> Result<Vec<Event>, Error>;
     /// The events of one run, in order, at most `limit`.
     async fn read_run(&self, run: RunId, limit: usize) -> Result<Vec<Event>, Error>;
-    /// News of every event from now on. A reader that lags is told so by the channel and reads what it missed.
+    /// News of every event from now on, in order, each once it is on disk. Subscribe first and read then: nothing is
+    /// missed, and what comes twice has the same number. A reader that lags is told so by the channel and reads what
+    /// it missed.
     fn subscribe(&self) -> broadcast::Receiver<Arc<Event>>;
-    /// Stores a payload durably (once) and returns its address.
+    /// Stores a payload durably (once) and returns its address. An event appended after that may name it.
     async fn put_payload(&self, bytes: Vec<u8>) -> Result<Hash, Error>;
-    /// The payload at this address.
+    /// The payload at this address; [`Error::Corrupt`] if it is not the bytes that were put there.
     async fn get_payload(&self, hash: Hash) -> Result<Option<Vec<u8>>, Error>;
-    /// One row of a projection.
+    /// One row of a projection, as of the last commit.
     async fn row(&self, projection: &str, key: &str) -> Result<Option<serde_json::Value>, Error>;
     /// Rows of a projection whose key starts with `prefix`, by key, newest key first if `reverse`, at most `limit`,
     /// beginning after the key `after` if given.
     async fn rows(&self, query: RowQuery<'_>) -> Result<Vec<(String, serde_json::Value)>, Error>;
     /// Waits until everything appended so far is on disk.
     async fn flush(&self) -> Result<(), Error>;
-    /// Reads the whole chain and checks J1, J2 and J5.
+    /// Reads the whole chain up to the last commit and checks J1, J2 and J5.
     async fn verify(&self) -> Result<Verification, Error>;
     /// What it shows of itself, without asking anybody.
     fn view(&self) -> View;
-    /// Writes what is queued, syncs, and closes.
+    /// Writes what is queued, syncs, and closes. Closing twice is closing once.
     async fn close(&self) -> Result<(), Error>;
 }
 
@@ -127,4 +141,20 @@ pub struct RowQuery<'a> {
     pub after: Option<&'a str>,
     /// At most so many.
     pub limit: usize,
+}
+
+/// Refuses events that are larger than a journal takes.
+fn limit_events(events: &[NewEvent], config: &Config) -> Result<(), Error> {
+    let limit = config.event_bytes_max;
+    let size = |event: &NewEvent| event.kind.len() + event.source.len() + event.body.text().len();
+    match events.iter().map(size).find(|bytes| *bytes > limit) {
+        Some(bytes) => Err(Error::TooLarge { bytes, limit }),
+        None => Ok(()),
+    }
+}
+
+/// Refuses a payload that is larger than a journal takes.
+fn limit_payload(bytes: &[u8], config: &Config) -> Result<(), Error> {
+    let (bytes, limit) = (bytes.len(), config.payload_bytes_max);
+    if bytes > limit { Err(Error::TooLarge { bytes, limit }) } else { Ok(()) }
 }

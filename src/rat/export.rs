@@ -1,0 +1,152 @@
+//! The journal as a file of lines that proves itself: a header, then one event a line, as JSON.
+//!
+//! The header says where the chain begins and ends, so a file that was cut short is found out as surely as one that
+//! was changed. The text of a body stands in its line exactly as it was hashed.
+
+use std::collections::VecDeque;
+use std::io::{BufRead, Read};
+use std::sync::Arc;
+
+use futures::stream::{self, Stream};
+use serde::{Deserialize, Serialize};
+
+use super::Error;
+use crate::store::{BadEvent, Event, Journal, Verification};
+use crate::types::Hash;
+
+/// What the first line says the file is.
+const FORMAT: &str = "syzygy.journal/1";
+
+/// Events read at once: some hundred KiB, so that a long journal is exported in little memory.
+const PAGE: usize = 256;
+
+/// The longest line that is read. Events are limited to far less; what is longer is no export, and would fill memory.
+const LINE_BYTES_MAX: u64 = 64 << 20;
+
+/// The first line of an export.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Header {
+    /// Always `syzygy.journal/1`.
+    pub format: String,
+    /// Sequence number of the first event in the file.
+    pub from: u64,
+    /// Sequence number of the last event in the file; one less than `from` if there is none.
+    pub to: u64,
+    /// Hash of the event before the first.
+    pub previous: Hash,
+    /// Hash of the last event.
+    pub head: Hash,
+}
+
+/// The events from `from` on that are on disk when the export begins, as lines with their line breaks.
+pub fn export(journal: Arc<dyn Journal>, from: u64) -> impl Stream<Item = Result<String, Error>> + Send {
+    let to = journal.view().last_seq;
+    let begin = Export { journal, lines: VecDeque::new(), next: from.clamp(1, to + 1), to, begun: false };
+    stream::try_unfold(begin, async |mut export: Export| {
+        let line = export.line().await.map_err(Error::Journal)?;
+        Ok(line.map(|line| (line, export)))
+    })
+}
+
+struct Export {
+    journal: Arc<dyn Journal>,
+    lines: VecDeque<String>,
+    next: u64,
+    to: u64,
+    begun: bool,
+}
+
+impl Export {
+    async fn line(&mut self) -> Result<Option<String>, crate::store::Error> {
+        if !self.begun {
+            self.begun = true;
+            return self.header().await.map(|header| Some(line(&header)));
+        }
+        if self.lines.is_empty() && self.next <= self.to {
+            let events = self.journal.read(self.next, PAGE).await?;
+            self.next = events.last().map_or(self.to, |event| event.seq) + 1;
+            self.lines.extend(events.iter().filter(|event| event.seq <= self.to).map(line));
+        }
+        Ok(self.lines.pop_front())
+    }
+
+    async fn header(&self) -> Result<Header, crate::store::Error> {
+        let first = self.journal.read(self.next, 1).await?.pop();
+        let last = self.journal.read(self.to.max(1), 1).await?.pop();
+        let head = last.map_or(Hash::ZERO, |event| event.hash);
+        let previous = if self.next > self.to { head } else { first.map_or(Hash::ZERO, |event| event.previous) };
+        Ok(Header { format: FORMAT.to_owned(), from: self.next, to: self.to, previous, head })
+    }
+}
+
+fn line(record: &impl Serialize) -> String {
+    let mut line = crate::store::Body::of(record).text().to_owned();
+    line.push('\n');
+    line
+}
+
+/// Checks an exported file by itself. `verified` counts the good events in the file.
+///
+/// # Errors
+/// [`Error::NoExport`] if the first line is no header, [`Error::Read`] if the file cannot be read. A file that begins
+/// well and goes on badly is no error but an answer.
+pub fn check_export(reader: impl BufRead) -> Result<Verification, Error> {
+    let mut lines = Lines { reader, number: 0 };
+    let first = lines.next()?.ok_or_else(|| Error::NoExport("it is empty".to_owned()))?;
+    let header: Header = serde_json::from_str(&first).map_err(|error| Error::NoExport(error.to_string()))?;
+    if header.format != FORMAT {
+        return Err(Error::NoExport(format!("its format is {:?}, this program reads {FORMAT:?}", header.format)));
+    }
+    let mut found = Verification { verified: 0, head: header.previous, first_bad: None };
+    let mut next = header.from;
+    while let Some(line) = lines.next()? {
+        match check(&line, next, found.head, &header) {
+            Ok(event) => (found.verified, found.head, next) = (found.verified + 1, event.hash, next + 1),
+            Err(reason) => return Ok(bad(found, next, format!("line {}: {reason}", lines.number))),
+        }
+    }
+    if next != header.to.saturating_add(1) {
+        let reason = format!("the file ends before it, but should go on to event {}", header.to);
+        return Ok(bad(found, next, reason));
+    }
+    if found.head != header.head {
+        let reason = format!("it has hash {}, the file was to end with {}", found.head, header.head);
+        return Ok(bad(found, header.to, reason));
+    }
+    Ok(found)
+}
+
+/// The event in this line, if it is number `seq` after `previous`.
+fn check(line: &str, seq: u64, previous: Hash, header: &Header) -> Result<Event, String> {
+    let event: Event = serde_json::from_str(line).map_err(|error| format!("it is no event ({error})"))?;
+    let computed = Event { previous, ..event.clone() }.computed_hash();
+    match () {
+        () if event.seq > header.to => Err(format!("the file was to end with event {}", header.to)),
+        () if event.seq != seq => Err(format!("it is missing, event {} stands in its place", event.seq)),
+        () if event.previous != previous => {
+            Err(format!("it follows {}, the event before has {previous}", event.previous))
+        }
+        () if event.hash != computed => Err(format!("its stored hash is {}, what it says has {computed}", event.hash)),
+        () => Ok(event),
+    }
+}
+
+fn bad(found: Verification, seq: u64, reason: String) -> Verification {
+    Verification { first_bad: Some(BadEvent { seq, reason }), ..found }
+}
+
+struct Lines<R> {
+    reader: R,
+    number: u64,
+}
+
+impl<R: BufRead> Lines<R> {
+    fn next(&mut self) -> Result<Option<String>, Error> {
+        let mut line = Vec::new();
+        let read = self.reader.by_ref().take(LINE_BYTES_MAX).read_until(b'\n', &mut line).map_err(Error::Read)?;
+        self.number += 1;
+        // Bytes that are no text make a line that is no event, which is then reported with its number.
+        Ok((read > 0).then(|| String::from_utf8_lossy(&line).into_owned()))
+    }
+}

@@ -1,0 +1,137 @@
+//! The record proves itself, and nothing that was touched passes.
+
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
+use std::sync::Arc;
+
+use futures::TryStreamExt;
+use serde_json::json;
+
+use super::*;
+use crate::store::{Body, Config, Disk, Durability, Event, Journal, Memory, NewEvent, Verification};
+use crate::types::{Clock, Hash, RunId, Seeded, Timestamp, World};
+
+struct Still;
+
+impl Clock for Still {
+    #[expect(clippy::disallowed_methods, reason = "a clock is what this is")]
+    fn now(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp(1_750_000_000_000_000)
+    }
+}
+
+async fn journal(events: usize) -> Arc<dyn Journal> {
+    let world = World { clock: Arc::new(Still), random: Arc::new(Seeded::new(3)) };
+    let config: Config = serde_json::from_value(json!({
+        "group_commit_ms": 2, "group_commit_events": 128, "queue_events": 1024, "read_connections": 1,
+        "payload_bytes_max": 1000, "event_bytes_max": 1000, "subscribe_events": 16,
+    }))
+    .unwrap();
+    let run = Some(RunId::new(&world));
+    let journal = Memory::open(&Disk::default(), &config, world, Vec::new()).unwrap();
+    let body: Body = serde_json::from_str("{\n  \"exact\": 1.50,\n  \"text\": \"line\\nbreak\"\n}").unwrap();
+    for index in 0..events {
+        let mut event = NewEvent::new(&format!("kind.{index}"), run, "test", &index);
+        if index % 2 == 1 {
+            event.body = body.clone();
+        }
+        journal.append(vec![event], Durability::Durable).await.unwrap();
+    }
+    journal
+}
+
+async fn text(journal: &Arc<dyn Journal>, from: u64) -> String {
+    export(journal.clone(), from).try_collect::<Vec<String>>().await.unwrap().concat()
+}
+
+fn check(text: &str) -> Verification {
+    check_export(text.as_bytes()).unwrap()
+}
+
+#[tokio::test]
+async fn an_export_checks_out_and_has_every_event() {
+    let journal = journal(600).await;
+    let text = text(&journal, 1).await;
+    let events: Vec<Event> = text.lines().skip(1).map(|line| serde_json::from_str(line).unwrap()).collect();
+    assert_eq!(events, journal.read(1, 1_000).await.unwrap());
+    assert_eq!(check(&text), journal.verify().await.unwrap());
+}
+
+#[tokio::test]
+async fn part_of_a_chain_checks_out_by_itself() {
+    let journal = journal(10).await;
+    let part = text(&journal, 4).await;
+    assert!(part.starts_with(r#"{"format":"syzygy.journal/1","from":4,"to":10,"previous":""#), "{part}");
+    assert_eq!((check(&part).verified, check(&part).first_bad), (7, None));
+    for from in [11, 99] {
+        let nothing = text(&journal, from).await;
+        assert_eq!(nothing.lines().count(), 1);
+        assert_eq!((check(&nothing).verified, check(&nothing).first_bad), (0, None));
+    }
+}
+
+#[tokio::test]
+async fn an_empty_journal_exports_as_empty() {
+    let text = text(&journal(0).await, 1).await;
+    assert_eq!(check(&text), Verification { verified: 0, head: Hash::ZERO, first_bad: None });
+}
+
+#[tokio::test]
+async fn any_character_changed_in_any_event_is_found_in_its_line() {
+    let text = text(&journal(4).await, 1).await;
+    let lines: Vec<&str> = text.lines().collect();
+    for number in 1..lines.len() {
+        for at in 0..lines[number].len() {
+            let mut changed: Vec<String> = lines.iter().map(ToString::to_string).collect();
+            let other = if lines[number].as_bytes()[at] == b'7' { "8" } else { "7" };
+            changed[number].replace_range(at..=at, other);
+            let found = check(&changed.join("\n"));
+            let bad = found.first_bad.map(|bad| bad.seq);
+            assert_eq!((found.verified, bad), (number as u64 - 1, Some(number as u64)), "{}", changed[number]);
+        }
+    }
+}
+
+#[tokio::test]
+async fn lines_that_are_gone_added_or_exchanged_are_found() {
+    let text = text(&journal(5).await, 1).await;
+    let lines: Vec<&str> = text.lines().collect();
+    let pick = |order: &[usize]| order.iter().map(|index| lines[*index]).collect::<Vec<_>>().join("\n");
+    for (order, bad) in [
+        (&[0, 1, 2, 3, 4, 5][..], None),
+        (&[0, 1, 2, 3, 4], Some(5)),
+        (&[0], Some(1)),
+        (&[0, 1, 3, 4, 5], Some(2)),
+        (&[0, 1, 3, 2, 4, 5], Some(2)),
+        (&[0, 1, 2, 3, 4, 5, 5], Some(6)),
+    ] {
+        assert_eq!(check(&pick(order)).first_bad.map(|bad| bad.seq), bad, "{order:?}");
+    }
+    let added = text.replacen(r#","hash""#, r#","verdict":"good","hash""#, 1);
+    assert_eq!(check(&added).first_bad.unwrap().seq, 1, "a field that was never hashed");
+    let cut = &text[..text.len() - 20];
+    assert_eq!(check(cut).first_bad.unwrap().seq, 5, "cut within the last line");
+}
+
+#[test]
+fn what_is_no_export_is_said_to_be_none() {
+    for text in ["", "hello", "{}", "\u{0}\u{1}"] {
+        assert!(matches!(check_export(text.as_bytes()), Err(Error::NoExport(_))), "{text:?}");
+    }
+}
+
+#[tokio::test]
+async fn the_report_says_what_was_found() {
+    let whole = journal(3).await.verify().await.unwrap();
+    assert_eq!(report(&whole), format!("The chain is whole: 3 events, the last with hash {}.", whole.head));
+    assert!(broken(&whole).is_none());
+    let bad = crate::store::BadEvent { seq: 4, reason: "it is missing".to_owned() };
+    let cut = Verification { first_bad: Some(bad), ..whole };
+    let expected = "The chain is broken at event 4: it is missing.\nBefore it 3 events are good, the last with hash ";
+    assert!(report(&cut).starts_with(expected), "{}", report(&cut));
+    assert_eq!(broken(&cut).unwrap().to_string(), "could not trust the journal: event 4: it is missing");
+}

@@ -1,0 +1,304 @@
+//! The journal's fake: everything in memory, for the tests of other parts and of agent authors.
+//!
+//! It keeps J1, J2, J4 and J5 like the real one, and the part of J3 that memory can keep: a [`Disk`] outlives the
+//! journal on it, so a test can restart a host and find what was written. Told to, it fails like a full disk.
+
+use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::Value;
+use tokio::sync::broadcast;
+
+use super::fold::{Known, Touches, beyond};
+use super::{
+    BadEvent, Config, Durability, Error, Event, Journal, NewEvent, Projection, RowQuery, Verification, View,
+    limit_events, limit_payload,
+};
+use crate::types::{Hash, RunId, World};
+
+/// What a journal in memory writes on. Clones are the same disk.
+#[derive(Clone, Default)]
+pub struct Disk(Arc<Mutex<Stored>>);
+
+#[derive(Default)]
+struct Stored {
+    held: bool,
+    events: Vec<Arc<Event>>,
+    payloads: BTreeMap<Hash, Vec<u8>>,
+    rows: HashMap<String, BTreeMap<String, Value>>,
+    cursors: HashMap<String, (u32, u64)>,
+}
+
+/// The journal's fake.
+pub struct Memory {
+    disk: Disk,
+    state: Mutex<State>,
+    news: broadcast::Sender<Arc<Event>>,
+    config: Config,
+    world: World,
+    projections: Vec<Arc<dyn Projection>>,
+}
+
+#[derive(Default)]
+struct State {
+    view: View,
+    fail_next: Option<String>,
+    closed: bool,
+}
+
+impl Memory {
+    /// A journal on this disk; its projections are brought up to date.
+    ///
+    /// # Errors
+    /// [`Error::InUse`] if another journal is open on the disk.
+    pub fn open(
+        disk: &Disk,
+        config: &Config,
+        world: World,
+        projections: Vec<Arc<dyn Projection>>,
+    ) -> Result<Arc<Memory>, Error> {
+        let mut stored = disk.0.lock();
+        if stored.held {
+            return Err(Error::InUse { path: "memory".to_owned() });
+        }
+        stored.held = true;
+        let last_seq = stored.events.len() as u64;
+        for index in 0..projections.len() {
+            stored.catch_up(&projections, index);
+        }
+        Ok(Arc::new(Memory {
+            disk: disk.clone(),
+            state: Mutex::new(State { view: View { last_seq, ..View::default() }, ..State::default() }),
+            news: broadcast::Sender::new(config.news()),
+            config: config.clone(),
+            world,
+            projections,
+        }))
+    }
+
+    /// Makes the next write fail for this reason, and with it all that follow, as a broken disk does.
+    pub fn fail_next_commit(&self, reason: &str) {
+        self.state.lock().fail_next = Some(reason.to_owned());
+    }
+
+    /// Writes under the lock that orders all writes.
+    fn commit<T>(&self, write: impl FnOnce(&mut Stored, &mut View) -> T) -> Result<T, Error> {
+        let mut stored = self.disk.0.lock();
+        let mut state = self.state.lock();
+        state.usable()?;
+        if let Some(reason) = state.fail_next.take() {
+            state.view.failed = Some(reason.clone());
+            return Err(Error::Write(reason));
+        }
+        let written = write(&mut stored, &mut state.view);
+        state.view.commits += 1;
+        Ok(written)
+    }
+
+    /// Reads, unless the journal was closed.
+    fn look<T>(&self, read: impl FnOnce(&Stored) -> T) -> Result<T, Error> {
+        let stored = self.disk.0.lock();
+        if self.state.lock().closed { Err(Error::Closed) } else { Ok(read(&stored)) }
+    }
+
+    fn known(&self, projection: &str) -> Result<(), Error> {
+        match self.projections.iter().any(|known| known.name() == projection) {
+            true => Ok(()),
+            false => Err(Error::NoProjection(projection.to_owned())),
+        }
+    }
+}
+
+impl State {
+    fn usable(&self) -> Result<(), Error> {
+        match &self.view.failed {
+            Some(reason) => Err(Error::Write(reason.clone())),
+            None if self.closed => Err(Error::Closed),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Stored {
+    fn catch_up(&mut self, projections: &[Arc<dyn Projection>], index: usize) {
+        let projection = &projections[index];
+        let last = self.events.len() as u64;
+        let stored = self.cursors.get(projection.name()).filter(|(version, _)| *version == projection.version());
+        let from = stored.map_or(0, |(_, seq)| *seq);
+        if from == 0 {
+            self.rows.remove(projection.name());
+        }
+        let events = self.events.split_at(usize::try_from(from).unwrap_or(usize::MAX)).1.to_vec();
+        self.fold(projections, std::iter::once(index), &events);
+        self.cursors.insert(projection.name().to_owned(), (projection.version(), last));
+    }
+
+    fn fold(
+        &mut self,
+        projections: &[Arc<dyn Projection>],
+        indexes: impl Iterator<Item = usize> + Clone,
+        events: &[Arc<Event>],
+    ) {
+        let touches = Touches::of(indexes.map(|index| (index, &projections[index])), events);
+        let take = |key: &&(usize, String)| {
+            let value = self.rows.get_mut(projections[key.0].name()).and_then(|rows| rows.remove(&key.1));
+            ((*key).clone(), value)
+        };
+        let mut rows: Known = touches.keys().iter().map(take).collect();
+        touches.apply(projections, events, &mut rows);
+        for ((index, key), value) in rows {
+            if let Some(value) = value {
+                self.rows.entry(projections[index].name().to_owned()).or_default().insert(key, value);
+            }
+        }
+    }
+}
+
+impl Drop for Memory {
+    fn drop(&mut self) {
+        if !self.state.lock().closed {
+            self.disk.0.lock().held = false;
+        }
+    }
+}
+
+#[async_trait]
+impl Journal for Memory {
+    async fn append(&self, new: Vec<NewEvent>, durability: Durability) -> Result<u64, Error> {
+        limit_events(&new, &self.config)?;
+        if new.is_empty() {
+            return Ok(0);
+        }
+        let at = self.world.clock.wall();
+        if durability == Durability::Behind {
+            self.state.lock().usable()?;
+        }
+        let appended = self.commit(|stored, view| {
+            let first = stored.events.len() as u64 + 1;
+            let mut head = stored.events.last().map_or(Hash::ZERO, |event| event.hash);
+            let chain = (first..).zip(new).map(|(seq, new)| {
+                let event = Arc::new(Event::next(seq, at, head, new));
+                head = event.hash;
+                event
+            });
+            let events: Vec<Arc<Event>> = chain.collect();
+            stored.events.extend(events.iter().cloned());
+            stored.fold(&self.projections, 0..self.projections.len(), &events);
+            view.last_seq = stored.events.len() as u64;
+            view.written += events.len() as u64;
+            for projection in &self.projections {
+                stored.cursors.insert(projection.name().to_owned(), (projection.version(), view.last_seq));
+            }
+            // Sent under the lock, so that the news is in order; nobody may be listening.
+            events.into_iter().for_each(|event| drop(self.news.send(event)));
+            first
+        });
+        match durability {
+            Durability::Durable => appended,
+            // As with the real one, a write-behind append is taken before it is written: when that fails, the view
+            // says so, and so does every later call.
+            Durability::Behind => Ok(0),
+        }
+    }
+
+    async fn read(&self, from: u64, limit: usize) -> Result<Vec<Event>, Error> {
+        let skip = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
+        self.look(|stored| stored.events.iter().skip(skip).take(limit).map(|event| Event::clone(event)).collect())
+    }
+
+    async fn read_run(&self, run: RunId, limit: usize) -> Result<Vec<Event>, Error> {
+        let of_run = |event: &&Arc<Event>| event.run == Some(run);
+        self.look(|stored| stored.events.iter().filter(of_run).take(limit).map(|event| Event::clone(event)).collect())
+    }
+
+    fn subscribe(&self) -> broadcast::Receiver<Arc<Event>> {
+        self.news.subscribe()
+    }
+
+    async fn put_payload(&self, bytes: Vec<u8>) -> Result<Hash, Error> {
+        limit_payload(&bytes, &self.config)?;
+        let hash = Hash::of(&bytes);
+        self.commit(|stored, _| {
+            stored.payloads.entry(hash).or_insert(bytes);
+        })?;
+        Ok(hash)
+    }
+
+    async fn get_payload(&self, hash: Hash) -> Result<Option<Vec<u8>>, Error> {
+        self.look(|stored| stored.payloads.get(&hash).cloned())
+    }
+
+    async fn row(&self, projection: &str, key: &str) -> Result<Option<Value>, Error> {
+        self.known(projection)?;
+        self.look(|stored| stored.rows.get(projection)?.get(key).cloned())
+    }
+
+    async fn rows(&self, query: RowQuery<'_>) -> Result<Vec<(String, Value)>, Error> {
+        self.known(query.projection)?;
+        let end = beyond(query.prefix);
+        let mut low = Bound::Included(query.prefix);
+        let mut high = end.as_deref().map_or(Bound::Unbounded, Bound::Excluded);
+        match query.after {
+            Some(after) if query.reverse && end.as_deref().is_none_or(|end| after < end) => {
+                high = Bound::Excluded(after);
+            }
+            Some(after) if !query.reverse && after >= query.prefix => low = Bound::Excluded(after),
+            _ => {}
+        }
+        let owned = |(key, value): (&String, &Value)| (key.clone(), value.clone());
+        self.look(|stored| {
+            let Some(rows) = stored.rows.get(query.projection).filter(|_| !is_empty(low, high)) else {
+                return Vec::new();
+            };
+            let found = rows.range::<str, _>((low, high));
+            match query.reverse {
+                true => found.rev().take(query.limit).map(owned).collect(),
+                false => found.take(query.limit).map(owned).collect(),
+            }
+        })
+    }
+
+    async fn flush(&self) -> Result<(), Error> {
+        self.state.lock().usable()
+    }
+
+    async fn verify(&self) -> Result<Verification, Error> {
+        self.look(|stored| {
+            let mut found = Verification { verified: 0, head: Hash::ZERO, first_bad: None };
+            for event in &stored.events {
+                let follows = event.seq == found.verified + 1 && event.previous == found.head;
+                if !follows || event.hash != event.computed_hash() {
+                    let reason = "it is not the event that was appended".to_owned();
+                    found.first_bad = Some(BadEvent { seq: found.verified + 1, reason });
+                    return found;
+                }
+                (found.verified, found.head) = (event.seq, event.hash);
+            }
+            found
+        })
+    }
+
+    fn view(&self) -> View {
+        self.state.lock().view.clone()
+    }
+
+    async fn close(&self) -> Result<(), Error> {
+        let mut stored = self.disk.0.lock();
+        let mut state = self.state.lock();
+        if !std::mem::replace(&mut state.closed, true) {
+            stored.held = false;
+        }
+        state.view.failed.clone().map_or(Ok(()), |reason| Err(Error::Write(reason)))
+    }
+}
+
+/// Whether a range holds no key at all; a map would panic on one whose ends are the wrong way round.
+fn is_empty(low: Bound<&str>, high: Bound<&str>) -> bool {
+    match (low, high) {
+        (Bound::Included(low) | Bound::Excluded(low), Bound::Included(high) | Bound::Excluded(high)) => low >= high,
+        _ => false,
+    }
+}

@@ -1,0 +1,174 @@
+//! Getting at the file: the lock on it, what kind of file it is, how it is opened, and what SQLite's errors mean.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
+use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
+
+use super::super::{Config, Error};
+
+/// What the header of a journal says it is: "SYZG". The first migration writes it.
+const APPLICATION_ID: i32 = 0x5359_5A47;
+
+/// How long SQLite itself retries when the file is busy. Only readers of other processes can make it so, and briefly.
+const BUSY: Duration = Duration::from_secs(5);
+
+/// Pages the write-ahead log takes before they are copied into the file: 16 MiB. SQLite's 1000 made the copy, with its
+/// two syncs, four times as frequent, and a reader or a restart does not feel the difference.
+const CHECKPOINT_PAGES: &str = "4000";
+
+/// Bytes of the write-ahead log that are kept for use again: a log that once grew under a long reader shrinks to this.
+const LOG_BYTES: &str = "67108864";
+
+/// How long a read waits for a free connection. Callers have deadlines of their own; this one only ends what was
+/// forgotten.
+const READ_WAIT: Duration = Duration::from_secs(60);
+
+/// The schema, step by step. A step that was released is never edited.
+const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrations/0001_journal.sql"))];
+
+/// The newest schema this program knows.
+const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
+
+/// The lock of a data directory. It ends with the last clone, and with the process.
+pub(super) fn lock(path: &Path) -> Result<File, Error> {
+    let beside = lock_path(path);
+    let file = private().open(&beside).map_err(|error| open_error(path, format!("{}: {error}", beside.display())))?;
+    match file.try_lock() {
+        Ok(()) => Ok(file),
+        Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.display().to_string() }),
+        Err(TryLockError::Error(error)) => Err(open_error(path, format!("{}: {error}", beside.display()))),
+    }
+}
+
+fn lock_path(path: &Path) -> PathBuf {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".lock");
+    path.with_file_name(name)
+}
+
+/// Options for files that only their owner may read. SQLite gives the files beside the journal the same mode.
+fn private() -> OpenOptions {
+    let mut options = OpenOptions::new();
+    options.write(true).create(true).truncate(false);
+    #[cfg(unix)]
+    std::os::unix::fs::OpenOptionsExt::mode(&mut options, 0o600);
+    options
+}
+
+/// How the connection that writes is opened.
+pub(super) fn options(path: &Path) -> SqliteConnectOptions {
+    plain(path)
+        .journal_mode(SqliteJournalMode::Wal)
+        .synchronous(SqliteSynchronous::Full)
+        .pragma("wal_autocheckpoint", CHECKPOINT_PAGES)
+        .pragma("journal_size_limit", LOG_BYTES)
+        // On macOS a plain fsync leaves the data in the drive's cache; elsewhere these do nothing.
+        .pragma("fullfsync", "ON")
+        .pragma("checkpoint_fullfsync", "ON")
+}
+
+fn plain(path: &Path) -> SqliteConnectOptions {
+    SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY).disable_statement_logging()
+}
+
+/// How a connection is opened that cannot write.
+pub(super) fn read_only(path: &Path) -> SqliteConnectOptions {
+    plain(path).read_only(true)
+}
+
+/// The connections that read. None is made before it is needed.
+pub(super) fn readers(path: &Path, config: &Config) -> SqlitePool {
+    SqlitePoolOptions::new()
+        .max_connections(config.read_connections.get())
+        .acquire_timeout(READ_WAIT)
+        .test_before_acquire(false)
+        .idle_timeout(None)
+        .max_lifetime(None)
+        .connect_lazy_with(read_only(path))
+}
+
+/// Opens the file for writing and brings its schema up to date. A file that is no journal, or a newer one, is left as
+/// it was.
+pub(super) async fn open(path: &Path, options: SqliteConnectOptions) -> Result<SqliteConnection, Error> {
+    inspect(path).await?;
+    private().open(path).map_err(|error| open_error(path, error.to_string()))?;
+    let mut connection = options.connect().await.map_err(|error| opening(path, &error))?;
+    migrator().run(&mut connection).await.map_err(|error| open_error(path, error.to_string()))?;
+    Ok(connection)
+}
+
+fn migrator() -> Migrator {
+    let step = |(version, name, sql): (i64, &'static str, &'static str)| {
+        Migration::new(version, name.into(), MigrationType::Simple, sql.into_sql_str(), false)
+    };
+    Migrator::with_migrations(MIGRATIONS.into_iter().map(step).collect())
+}
+
+/// Looks at the file through a connection that cannot write. A file that is missing or empty may become a journal.
+pub(super) async fn inspect(path: &Path) -> Result<(), Error> {
+    if std::fs::metadata(path).map_or(true, |found| found.len() == 0) {
+        return Ok(());
+    }
+    let failed = |error: sqlx::Error| opening(path, &error);
+    let mut connection = read_only(path).connect().await.map_err(failed)?;
+    let application: i32 =
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(failed)?;
+    let (own, others): (i64, i64) = sqlx::query_as(
+        "SELECT count(*) FILTER (WHERE name = '_sqlx_migrations'), count(*) FILTER (WHERE name <> '_sqlx_migrations') \
+         FROM sqlite_schema WHERE type = 'table'",
+    )
+    .fetch_one(&mut connection)
+    .await
+    .map_err(failed)?;
+    if application != APPLICATION_ID && others > 0 {
+        return Err(open_error(path, "this is the SQLite file of another program".to_owned()));
+    }
+    if own > 0 {
+        let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
+            .fetch_one(&mut connection)
+            .await
+            .map_err(failed)?;
+        if let Some(found) = found.filter(|found| *found > KNOWN) {
+            return Err(Error::Newer { path: path.display().to_string(), found, known: KNOWN });
+        }
+    }
+    connection.close().await.map_err(failed)
+}
+
+fn open_error(path: &Path, reason: String) -> Error {
+    Error::Open { path: path.display().to_string(), reason }
+}
+
+/// What a failure to open means.
+pub(super) fn opening(path: &Path, error: &sqlx::Error) -> Error {
+    match is_damage(error) {
+        true => Error::Corrupt(format!("{}: {}", path.display(), words(error))),
+        false => open_error(path, words(error)),
+    }
+}
+
+/// What a failure to read means.
+pub(super) fn reading(error: &sqlx::Error) -> Error {
+    match error {
+        sqlx::Error::PoolClosed => Error::Closed,
+        _ if is_damage(error) => Error::Corrupt(words(error)),
+        _ => Error::Read(words(error)),
+    }
+}
+
+/// What SQLite says, without what sqlx says about SQLite saying it.
+pub(super) fn words(error: &sqlx::Error) -> String {
+    error.as_database_error().map_or_else(|| error.to_string(), ToString::to_string)
+}
+
+/// Whether SQLite found its own structures damaged.
+pub(super) fn is_damage(error: &sqlx::Error) -> bool {
+    /// `SQLITE_CORRUPT`, the low byte of every extended code of its kind.
+    const CORRUPT: i32 = 11;
+    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
+    code.is_some_and(|code| code & 0xff == CORRUPT)
+}

@@ -1,0 +1,238 @@
+//! The one task that writes: it gathers what waits into groups, and each group is one transaction.
+//!
+//! It owns the connection that writes, the end of the chain and the rows known to it. When a write fails it ends, and
+//! with it every promise it had not kept: callers learn of it because the other end of their answer is gone.
+
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use sqlx::sqlite::SqliteConnection;
+use sqlx::{Connection, Executor};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
+use tokio::time::timeout_at;
+use tokio_util::sync::CancellationToken;
+
+use super::super::{Config, Error, Event, NewEvent, Projection, View};
+use super::cache::Cache;
+use super::connect::words;
+use super::group::{self, Statements};
+use crate::types::{Hash, Timestamp, World};
+
+/// One thing to write, as it waits in the queue.
+pub(super) struct Command {
+    pub(super) work: Work,
+    /// Where somebody waits for the commit, if somebody does; gets the first sequence number.
+    pub(super) reply: Option<oneshot::Sender<u64>>,
+    /// Its room in the queue, free again when it is written.
+    pub(super) _room: OwnedSemaphorePermit,
+}
+
+/// What to write.
+pub(super) enum Work {
+    /// Events that were said at this time.
+    Events(Timestamp, Vec<NewEvent>),
+    /// A payload and its address.
+    Payload(Hash, Vec<u8>),
+    /// Nothing: only an answer once everything before is written.
+    Flush,
+}
+
+impl Work {
+    fn events(&self) -> usize {
+        match self {
+            Work::Events(_, events) => events.len(),
+            Work::Payload(..) => 1,
+            Work::Flush => 0,
+        }
+    }
+}
+
+/// What the writer and its callers both see.
+pub(super) struct Shared {
+    pub(super) view: Mutex<View>,
+    pub(super) room: Arc<Semaphore>,
+    pub(super) news: broadcast::Sender<Arc<Event>>,
+    /// Cancelled when the journal is to close.
+    pub(super) closing: CancellationToken,
+    /// Cancelled when the writer is gone.
+    pub(super) ended: CancellationToken,
+}
+
+impl Shared {
+    /// Why nothing is accepted any more.
+    pub(super) fn why(&self) -> Error {
+        self.view.lock().failed.clone().map_or(Error::Closed, Error::Write)
+    }
+
+    /// Says why nothing is accepted any more; what was said first stays.
+    fn fail(&self, reason: &str) {
+        let mut view = self.view.lock();
+        if view.failed.is_none() {
+            tracing::error!(reason, lost = view.queued, "the journal has stopped, nothing more is accepted");
+            view.failed = Some(reason.to_owned());
+        }
+    }
+}
+
+/// Makes the end of the writer known, however it ended: a panic in a projection, or a runtime that was shut down.
+struct Ending {
+    shared: Arc<Shared>,
+    /// Everything that was queued is written.
+    drained: bool,
+}
+
+impl Drop for Ending {
+    fn drop(&mut self) {
+        if !self.drained {
+            self.shared.fail("the writer ended with its work undone");
+        }
+        self.shared.room.close();
+        self.shared.ended.cancel();
+    }
+}
+
+/// The writer's own.
+pub(super) struct Writer {
+    pub(super) connection: SqliteConnection,
+    pub(super) queue: mpsc::Receiver<Command>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) config: Config,
+    pub(super) world: World,
+    pub(super) projections: Vec<Arc<dyn Projection>>,
+    pub(super) statements: Statements,
+    pub(super) cache: Cache,
+    pub(super) seq: u64,
+    pub(super) head: Hash,
+    /// The lock of the data directory, held until the last write.
+    pub(super) _lock: Arc<std::fs::File>,
+}
+
+impl Writer {
+    /// Writes until the journal is closed, forgotten or broken.
+    pub(super) async fn run(mut self) {
+        let mut ending = Ending { shared: self.shared.clone(), drained: false };
+        let mut waiting_before = 1;
+        while let Some(group) = self.gather(waiting_before).await {
+            waiting_before = group.iter().filter(|command| command.reply.is_some()).count();
+            if let Err(error) = self.write(group).await {
+                return self.shared.fail(&words(&error));
+            }
+        }
+        ending.drained = true;
+        self.finish().await;
+    }
+
+    /// The next commands that go into one transaction; `None` when there will be none.
+    ///
+    /// A sync takes milliseconds, so while one group is written the next gathers by itself, and a lone durable append
+    /// goes at once: waiting for company would only add to its latency. Two things are waited for, at most the
+    /// configured window: durable appends, as many as were just answered, because callers that append in a loop come
+    /// back within microseconds and a group that left without them would make them wait for two syncs; and company
+    /// for write-behind events, which nobody waits for.
+    async fn gather(&mut self, waiting_before: usize) -> Option<Vec<Command>> {
+        let limit = self.config.group_commit_events.get();
+        let mut group = vec![self.next().await?];
+        let (mut events, mut waiting) = (group[0].work.events(), usize::from(group[0].reply.is_some()));
+        let until = self.world.clock.now() + self.config.window();
+        while events < limit {
+            let command = match self.queue.try_recv() {
+                Ok(command) => command,
+                Err(_) if waiting >= waiting_before.max(1) => break,
+                Err(_) => match timeout_at(until, self.next()).await {
+                    Ok(Some(command)) => command,
+                    Ok(None) | Err(_) => break,
+                },
+            };
+            events += command.work.events();
+            waiting += usize::from(command.reply.is_some());
+            group.push(command);
+        }
+        Some(group)
+    }
+
+    async fn next(&mut self) -> Option<Command> {
+        if !self.queue.is_closed() {
+            tokio::select! {
+                biased;
+                command = self.queue.recv() => return command,
+                () = self.shared.closing.cancelled() => self.queue.close(),
+            }
+        }
+        self.queue.recv().await
+    }
+
+    async fn write(&mut self, group: Vec<Command>) -> Result<(), sqlx::Error> {
+        let (mut events, mut payloads, mut replies) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut seq, mut head) = (self.seq, self.head);
+        let mut rooms = Vec::with_capacity(group.len());
+        for Command { work, reply, _room } in group {
+            let first = match work {
+                Work::Events(at, new) => {
+                    let first = seq + 1;
+                    for new in new {
+                        let event = Event::next(seq + 1, at, head, new);
+                        (seq, head) = (event.seq, event.hash);
+                        events.push(Arc::new(event));
+                    }
+                    first
+                }
+                Work::Payload(hash, bytes) => {
+                    payloads.push((hash, seq, bytes));
+                    0
+                }
+                Work::Flush => 0,
+            };
+            replies.extend(reply.map(|reply| (reply, first)));
+            rooms.push(_room);
+        }
+        if !(events.is_empty() && payloads.is_empty()) {
+            let start = self.world.clock.now();
+            self.transact(&events, payloads).await?;
+            (self.seq, self.head) = (seq, head);
+            let took = self.world.clock.now().saturating_duration_since(start);
+            self.show(events.len(), u64::try_from(took.as_micros()).unwrap_or(u64::MAX));
+        }
+        drop(rooms);
+        // Nobody may be listening, to the news or for the answer; what was written stays written.
+        for event in events {
+            let _ = self.shared.news.send(event);
+        }
+        for (reply, first) in replies {
+            let _ = reply.send(first);
+        }
+        Ok(())
+    }
+
+    /// The whole group in one transaction. Rows are read before it begins: nobody else writes.
+    async fn transact(
+        &mut self,
+        events: &[Arc<Event>],
+        payloads: Vec<(Hash, u64, Vec<u8>)>,
+    ) -> Result<(), sqlx::Error> {
+        let Writer { connection, projections, cache, statements, .. } = self;
+        let rows = group::fold(connection, cache, projections, events).await?;
+        statements.commit(connection, payloads, events, projections, &rows).await?;
+        cache.keep(rows);
+        Ok(())
+    }
+
+    fn show(&self, written: usize, commit_micros: u64) {
+        let mut view = self.shared.view.lock();
+        view.last_seq = self.seq;
+        view.commits += 1;
+        view.written += written as u64;
+        view.queued = view.queued.saturating_sub(written as u64);
+        view.commit_micros = commit_micros;
+    }
+
+    /// Copies the log into the file, so that what is left behind is one file, and closes it.
+    async fn finish(mut self) {
+        // Everything acknowledged is in the log already: a checkpoint that fails loses nothing.
+        if let Err(error) = self.connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").await {
+            tracing::warn!(reason = words(&error), "the journal's log could not be copied into its file");
+        }
+        if let Err(error) = self.connection.close().await {
+            tracing::warn!(reason = words(&error), "the journal's file could not be closed cleanly");
+        }
+    }
+}
