@@ -1,1 +1,3 @@
+//! Arguments, config, host, exit code.
+
 fn main() {}

@@ -1,0 +1,137 @@
+//! What the rules know, as data: layers, libraries and who may name them, limits and words.
+
+/// The layers, bottom first. A module may name what stands in a row above its own, never its own row's others.
+/// Layer 4 is three rows, because supervision, cluster and actors stand on each other; so are the edges, because the
+/// command line reads what the API answers with the API's own types.
+pub(crate) const LAYERS: &[&[&str]] = &[
+    &["types"],
+    &["telemetry", "tds"],
+    &["inference", "sandbox", "store", "bus", "secrets", "field"],
+    &["ziggy", "lap", "memory", "flow", "research", "rat"],
+    &["supervision"],
+    &["cluster"],
+    &["actors"],
+    &["api", "adapters"],
+    &["cli"],
+];
+
+/// The root sees everything and nothing sees it. A name counts with what follows it: `host` is also `host_tree.rs`.
+pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config"];
+
+/// The actors, left to right. One may name those to its right; what else lies in `src/actors` is common ground, which
+/// names no actor.
+pub(crate) const ACTORS: &[&str] = &["io", "router", "crown", "agent", "executor", "runtime"];
+
+/// The files an actor folder holds, so that who knows one actor finds their way in all of them.
+pub(crate) const ACTOR_FILES: &[&str] = &["mod", "message", "state", "actor", "handle", "tests"];
+
+/// Who may name a library.
+pub(crate) enum Where {
+    /// Every module: it is vocabulary, not a backend.
+    Anywhere,
+    /// These modules only.
+    Only(&'static [&'static str]),
+}
+
+/// A library of `Cargo.toml` and the modules that may name it.
+pub(crate) struct Library {
+    /// As in `Cargo.toml`.
+    pub(crate) name: &'static str,
+    /// Who may name it.
+    pub(crate) place: Where,
+    /// Why there and not elsewhere.
+    pub(crate) reason: &'static str,
+}
+
+const fn only(name: &'static str, modules: &'static [&'static str], reason: &'static str) -> Library {
+    Library { name, place: Where::Only(modules), reason }
+}
+
+const fn anywhere(name: &'static str, reason: &'static str) -> Library {
+    Library { name, place: Where::Anywhere, reason }
+}
+
+/// Every dependency. A new one gets a row here in the same commit.
+pub(crate) const LIBRARIES: &[Library] = &[
+    only("anyhow", &["main", "cli"], "elsewhere an error has a class, which anyhow forgets"),
+    anywhere("arc-swap", "snapshots are published in many places"),
+    anywhere("async-trait", "ports are traits"),
+    only("axum", &["api", "adapters"], "HTTP is spoken at the edge"),
+    anywhere("backon", "whoever calls out may retry"),
+    only("blake3", &["types", "store"], "others use types::Hash"),
+    only("candle-core", &["inference"], "models are a backend of one port"),
+    only("candle-nn", &["inference"], "models are a backend of one port"),
+    only("candle-transformers", &["inference"], "models are a backend of one port"),
+    only("clap", &["main", "cli"], "arguments are read at the edge"),
+    anywhere("dashmap", "maps shared across threads"),
+    only("fastrand", &["types"], "chance is passed in as types::Random"),
+    anywhere("futures", "vocabulary of async code"),
+    only("getrandom", &["main", "host", "api", "secrets"], "seeds and tokens are made where the host is put together"),
+    only("indicatif", &["main", "cli"], "only a terminal shows progress bars"),
+    only("minijinja", &["inference"], "chat templates belong to models"),
+    only("opentelemetry", &["telemetry"], "others use tracing"),
+    only("opentelemetry-otlp", &["telemetry"], "others use tracing"),
+    only("opentelemetry_sdk", &["telemetry"], "others use tracing"),
+    anywhere("parking_lot", "locks"),
+    only("prometheus-client", &["telemetry"], "others use telemetry::Metrics"),
+    only("ractor", &["supervision", "cluster", "actors"], "the actor kernel is the runtime layer's"),
+    only("regex", &["types"], "patterns of sensitive data stand in one place; decisions are not made by regex"),
+    only("reqwest", &["inference", "telemetry", "field", "cli"], "who speaks HTTP to others"),
+    only("rustls", &["inference", "telemetry", "field", "cli", "main", "host"], "goes with reqwest"),
+    only("safetensors", &["inference"], "the static embedding table"),
+    anywhere("serde", "data"),
+    anywhere("serde_json", "data"),
+    only("sha2", &["inference"], "publishers pin model files by it; our own hashes are types::Hash"),
+    only("sqlx", &["store"], "SQL is the store's"),
+    only("subtle", &["api"], "tokens are compared where they are checked"),
+    anywhere("thiserror", "every folder has an Error"),
+    only("tokenizers", &["inference"], "tokens belong to models"),
+    anywhere("tokio", "the async runtime"),
+    anywhere("tokio-stream", "vocabulary of async code"),
+    anywhere("tokio-util", "cancellation tokens"),
+    only("toml", &["config", "tds", "inference", "ziggy", "actors"], "who reads the files in config/"),
+    only("tower-http", &["api", "adapters"], "HTTP is spoken at the edge"),
+    anywhere("tracing", "every hop is a span"),
+    only("tracing-opentelemetry", &["telemetry"], "others use tracing"),
+    only("tracing-subscriber", &["telemetry"], "others use tracing"),
+    only("utoipa", &["api", "adapters"], "the API describes itself"),
+    only("uuid", &["types"], "others use types::RunId"),
+    only("whatlang", &["ziggy"], "language is a feature of classification"),
+    only("zip", &["inference"], "packages that carry models"),
+];
+
+/// Lines of a Rust file at the most: more is two subjects.
+pub(crate) const FILE_LINES_MAX: usize = 500;
+
+/// Lines of a function at the most, signature included: what fits on one screen.
+pub(crate) const FUNCTION_LINES_MAX: usize = 70;
+
+/// Words that mark unfinished work.
+pub(crate) const UNFINISHED: &[&str] = &["TODO", "FIXME", "XXX", "HACK"];
+
+/// Macros that mark unfinished work.
+pub(crate) const UNFINISHED_MACROS: &[&str] = &["dbg!", "todo!", "unimplemented!"];
+
+/// Beginnings of paths that exist on somebody's machine and nowhere else.
+pub(crate) const MACHINE_PATHS: &[&str] = &["/work/", "/root/", "/tmp/", "/home/"];
+
+/// Words a document does without, and what to write instead.
+pub(crate) const WORDS: &[(&str, &str)] = &[
+    ("blazing", "give the figure"),
+    ("blazingly", "give the figure"),
+    ("cutting-edge", "say what it does"),
+    ("easily", "show the command"),
+    ("effortless", "show the command"),
+    ("effortlessly", "show the command"),
+    ("leverage", "write `use`"),
+    ("leverages", "write `uses`"),
+    ("obviously", "leave it out"),
+    ("powerful", "say what it can do"),
+    ("robust", "say what it survives"),
+    ("seamless", "say what the reader does not have to do"),
+    ("seamlessly", "say what the reader does not have to do"),
+    ("simply", "leave it out"),
+    ("state-of-the-art", "name the work"),
+    ("utilize", "write `use`"),
+    ("world-class", "give the figure"),
+];
