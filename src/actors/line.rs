@@ -8,7 +8,7 @@ use std::collections::VecDeque;
 
 /// So many places, and a bounded line before them. `W` is what waits.
 #[derive(Debug)]
-pub struct Line<W> {
+pub(super) struct Line<W> {
     places: u32,
     inside: u32,
     most: usize,
@@ -17,7 +17,7 @@ pub struct Line<W> {
 
 /// What happens to one who comes.
 #[derive(Debug, PartialEq, Eq)]
-pub enum Arrival<W> {
+pub(super) enum Arrival<W> {
     /// A place was free and is now taken.
     Enters(W),
     /// It stands in line.
@@ -28,12 +28,12 @@ pub enum Arrival<W> {
 
 impl<W> Line<W> {
     /// At least one place, and at most `most` waiting.
-    pub fn new(places: u32, most: usize) -> Line<W> {
+    pub(super) fn new(places: u32, most: usize) -> Line<W> {
         Line { places: places.max(1), inside: 0, most, waiting: VecDeque::new() }
     }
 
     /// Takes a place, or stands in line, or is refused.
-    pub fn arrive(&mut self, who: W) -> Arrival<W> {
+    pub(super) fn arrive(&mut self, who: W) -> Arrival<W> {
         if self.inside < self.places {
             self.inside += 1;
             Arrival::Enters(who)
@@ -46,7 +46,7 @@ impl<W> Line<W> {
     }
 
     /// Frees a place and gives it to the next in line, if there is one.
-    pub fn leave(&mut self) -> Option<W> {
+    pub(super) fn leave(&mut self) -> Option<W> {
         let next = self.waiting.pop_front();
         if next.is_none() {
             self.inside = self.inside.saturating_sub(1);
@@ -55,12 +55,12 @@ impl<W> Line<W> {
     }
 
     /// How many are inside.
-    pub fn inside(&self) -> u32 {
+    pub(super) fn inside(&self) -> u32 {
         self.inside
     }
 
     /// How many stand in line.
-    pub fn waiting(&self) -> u32 {
+    pub(super) fn waiting(&self) -> u32 {
         u32::try_from(self.waiting.len()).unwrap_or(u32::MAX)
     }
 }

@@ -43,7 +43,7 @@ const READ_AT_ONCE: usize = 1_000;
 impl Shell {
     pub(super) fn new(profile: Arc<Profile>, brain: Brain, parts: Parts) -> Shell {
         let line = Line::new(profile.concurrency, profile.waiting);
-        let view = View { description: Arc::from(profile.description.as_str()), ..View::default() };
+        let view = View { description: profile.description.clone(), ..View::default() };
         Shell { profile, brain, parts, line, active: HashMap::new(), tickets: 0, recollection: None, view }
     }
 
@@ -62,10 +62,7 @@ impl Shell {
     fn turns(&self, work: &Work, facts: &[String]) -> Turns {
         let limits = Limits {
             turns: self.profile.max_turns,
-            answer_tokens: self
-                .profile
-                .max_answer_tokens
-                .min(work.assignment.max_tokens.unwrap_or(u32::MAX)),
+            answer_tokens: self.profile.max_answer_tokens.min(work.assignment.max_tokens.unwrap_or(u32::MAX)),
             tokens: self.profile.max_tokens.min(work.cx.budget().tokens),
             temperature: self.profile.temperature,
         };
@@ -157,11 +154,8 @@ impl Shell {
         let (Some(active), Brain::Code(code)) = (self.active.get(&ticket), &self.brain) else { return };
         let (code, cx, assignment) = (Arc::clone(code), active.work.cx.clone(), active.work.assignment.clone());
         let spent = Arc::new(Mutex::new(Default::default()));
-        let kit = Kit {
-            runtime: self.parts.runtime.clone(),
-            tools: self.parts.executor.clone(),
-            spent: Arc::clone(&spent),
-        };
+        let kit =
+            Kit { runtime: self.parts.runtime.clone(), tools: self.parts.executor.clone(), spent: Arc::clone(&spent) };
         let job_cx = cx.clone();
         let job = async move { code.work(&job_cx, assignment, kit).await.map_err(|fault| fault.to_string()) };
         context.job(&cx, job, move |outcome| {

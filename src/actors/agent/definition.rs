@@ -101,12 +101,7 @@ impl Definition {
             capabilities: capabilities.iter().map(ToString::to_string).collect(),
             ..Profile::of_code()
         };
-        Definition {
-            profile,
-            brain: Brain::Code(Arc::new(work)),
-            children: Vec::new(),
-            strategy: Strategy::OneForOne,
-        }
+        Definition { profile, brain: Brain::Code(Arc::new(work)), children: Vec::new(), strategy: Strategy::OneForOne }
     }
 
     /// Thinks with this runtime.

@@ -108,8 +108,9 @@ impl Handle {
         let (shared, id) = (Arc::clone(&profile), profile.name.clone());
         let alone = children.is_empty();
         let own_id = if alone { id.clone() } else { "self".to_owned() };
-        let child = Child::actor(own_id, &address, move || Shell::new(Arc::clone(&shared), brain.clone(), parts.clone()))
-            .shutdown(Shutdown::After(AGENT_GRACE));
+        let child =
+            Child::actor(own_id, &address, move || Shell::new(Arc::clone(&shared), brain.clone(), parts.clone()))
+                .shutdown(Shutdown::After(AGENT_GRACE));
         let child = if alone {
             child
         } else {

@@ -20,8 +20,6 @@ mod turns;
 #[cfg(test)]
 mod tests;
 
-use std::sync::Arc;
-
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
@@ -69,7 +67,7 @@ pub struct Outcome {
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
 pub struct View {
     /// What it is for.
-    pub description: Arc<str>,
+    pub description: String,
     /// Assignments it works on.
     pub working: u32,
     /// Assignments that wait.

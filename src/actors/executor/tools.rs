@@ -97,11 +97,16 @@ pub fn core_tools(clock: Arc<dyn Clock>) -> Vec<Tool> {
             let now = clock.wall().rfc3339();
             async move { Ok(json!({ "utc": now })) }
         }),
-        Tool::new("count", "Counts the characters, words and lines of a text.", text, |_cx, Text { text }| async move {
-            let (characters, words, lines) =
-                (text.chars().count(), text.split_whitespace().count(), text.lines().count());
-            Ok(json!({ "characters": characters, "words": words, "lines": lines }))
-        }),
+        Tool::new(
+            "count",
+            "Counts the characters, words and lines of a text.",
+            text,
+            |_cx, Text { text }| async move {
+                let (characters, words, lines) =
+                    (text.chars().count(), text.split_whitespace().count(), text.lines().count());
+                Ok(json!({ "characters": characters, "words": words, "lines": lines }))
+            },
+        ),
         Tool::new("sum", "Adds numbers exactly.", terms, |_cx, Sum { terms }| async move {
             let sum: f64 = terms.iter().sum();
             if sum.is_finite() { Ok(json!({ "sum": sum })) } else { Err("the sum is not a finite number".to_owned()) }

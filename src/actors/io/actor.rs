@@ -53,7 +53,12 @@ impl Shell {
         context.job(&job_cx, work, move |outcome| Message::Ended { run, outcome: outcome.map(Box::new) });
     }
 
-    fn ended(&mut self, run: RunId, outcome: Result<Box<Result<Answer, Error>>, JobError>, context: &mut Context<Message>) {
+    fn ended(
+        &mut self,
+        run: RunId,
+        outcome: Result<Box<Result<Answer, Error>>, JobError>,
+        context: &mut Context<Message>,
+    ) {
         let result = match outcome {
             Ok(result) => *result,
             Err(error) => {
@@ -91,12 +96,10 @@ impl Actor for Shell {
 
     async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
         match envelope.message {
-            Message::Route { arrival, reply } => {
-                match self.state.open(arrival.run, arrival.cx.clone(), Some(reply)) {
-                    Ok(()) => self.work(arrival, false, context),
-                    Err(reply) => reply.into_iter().for_each(|reply| reply.send(Err(self.busy()))),
-                }
-            }
+            Message::Route { arrival, reply } => match self.state.open(arrival.run, arrival.cx.clone(), Some(reply)) {
+                Ok(()) => self.work(arrival, false, context),
+                Err(reply) => reply.into_iter().for_each(|reply| reply.send(Err(self.busy()))),
+            },
             Message::Accept { arrival, reply } => self.accept(arrival, reply, context),
             Message::Accepted { arrival, reply } => {
                 reply.send(Ok(arrival.run));

@@ -16,7 +16,7 @@ mod handle;
 mod message;
 mod pipeline;
 mod projection;
-mod record;
+pub mod record;
 mod state;
 
 #[cfg(test)]
@@ -30,7 +30,6 @@ use crate::ziggy::{Citation, Intent, Value};
 
 pub use handle::{Error, Handle, Parts};
 pub use projection::{RunRow, RunStatus, RunsProjection};
-pub use record::{interrupt_unfinished, kind};
 
 /// Limits of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -14,10 +14,10 @@ use crate::actors::agent::{self, Assignment, Outcome};
 use crate::inference::{Delta, Usage};
 use crate::store::Durability;
 use crate::supervision::Failure;
-use crate::types::{Class, Cx, Money, PrivacyClass, RunId, World};
+use crate::types::{Class, Cx, Money, RunId, World};
 use crate::ziggy::classify::Input;
 use crate::ziggy::explain::{self, Explain};
-use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback, Verdict};
+use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback};
 use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, decide, estimate_tokens};
 
 /// Everything a run needs, shared by all of them.
@@ -35,7 +35,7 @@ struct Piece {
 }
 
 /// What came of one chunk.
-struct Served1 {
+struct Done {
     piece: usize,
     candidate: String,
     cost: Money,
@@ -185,7 +185,7 @@ impl Pipeline {
         Ok((pieces, all))
     }
 
-    async fn serve_all(&self, run: &Run<'_>, pieces: Vec<Piece>) -> Result<Vec<Served1>, Error> {
+    async fn serve_all(&self, run: &Run<'_>, pieces: Vec<Piece>) -> Result<Vec<Done>, Error> {
         let mut served = Vec::with_capacity(pieces.len());
         let mut working = stream::iter(pieces)
             .map(|piece| self.serve(run, piece))
@@ -212,7 +212,7 @@ impl Pipeline {
     }
 
     /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
-    async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Served1, Error> {
+    async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Done, Error> {
         let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
         let ladder = decision.ladder.clone();
         let hop = Hop { chunk: piece.index, decision };
@@ -235,10 +235,11 @@ impl Pipeline {
         Err(last.unwrap_or_else(|| refusal(&hop.decision)))
     }
 
-    async fn hop(&self, run: &Run<'_>, piece: &Piece, id: &str) -> Result<Served1, Error> {
+    async fn hop(&self, run: &Run<'_>, piece: &Piece, id: &str) -> Result<Done, Error> {
         let rib = self.parts.router.rib();
         let known = rib.candidates.get(id);
-        let (Some(candidate), Some(agent)) = (known, known.and_then(|known| self.parts.agents.get(&known.agent))) else {
+        let (Some(candidate), Some(agent)) = (known, known.and_then(|known| self.parts.agents.get(&known.agent)))
+        else {
             return Err(Error::Refused { class: Class::NotFound, reason: format!("{id} has left the table") });
         };
         let chunk = piece.index;
@@ -257,7 +258,7 @@ impl Pipeline {
                 let served = Served { chunk, candidate: id.to_owned(), cost, outcome };
                 run.record.write(vec![run.record.event(kind::SERVED, &served)]).await?;
                 let Served { candidate, cost, outcome, .. } = served;
-                Ok(Served1 { piece: chunk, candidate, cost, outcome })
+                Ok(Done { piece: chunk, candidate, cost, outcome })
             }
             Err(error) => {
                 let (class, reason) = (error.class(), error.to_string());
@@ -276,8 +277,7 @@ impl Pipeline {
             max_tokens: Some(run.task.max_tokens.unwrap_or(self.config.answer_tokens)),
             news,
         };
-        let (outcome, ()) =
-            tokio::join!(agent.work(&run.cx, assignment), show(deltas, run.news.clone(), piece.index));
+        let (outcome, ()) = tokio::join!(agent.work(&run.cx, assignment), show(deltas, run.news.clone(), piece.index));
         outcome
     }
 
@@ -309,7 +309,7 @@ impl Pipeline {
         self.parts.router.observe(&run.cx, feedback);
     }
 
-    fn put_together(&self, run: &Run<'_>, served: Vec<Served1>, began: Instant) -> Answer {
+    fn put_together(&self, run: &Run<'_>, served: Vec<Done>, began: Instant) -> Answer {
         let chunks = served.len();
         let (mut cost, mut usage, mut served_by) = (Money::ZERO, Usage::default(), Vec::new());
         for one in &served {

