@@ -15,3 +15,5 @@ pub mod ziggy;
 pub mod actors;
 pub mod supervision;
 
+
+pub mod config;
