@@ -15,5 +15,4 @@ pub mod ziggy;
 pub mod actors;
 pub mod supervision;
 
-
 pub mod config;
