@@ -4,6 +4,8 @@
 
 pub mod types;
 
+pub mod telemetry;
+
 pub mod inference;
 pub mod store;
 
@@ -12,3 +14,5 @@ pub mod ziggy;
 
 pub mod actors;
 pub mod supervision;
+
+pub mod config;

@@ -64,7 +64,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("candle-transformers", &["inference"], "models are a backend of one port"),
     only("clap", &["main", "cli"], "arguments are read at the edge"),
     anywhere("dashmap", "maps shared across threads"),
-    only("fastrand", &["types"], "chance is passed in as types::Random"),
+    only("fastrand", &["types", "supervision"], "chance is passed in as types::Random; backoff draws from a seed"),
     anywhere("futures", "vocabulary of async code"),
     only("getrandom", &["main", "host", "api", "secrets"], "seeds and tokens are made where the host is put together"),
     only("indicatif", &["main", "cli"], "only a terminal shows progress bars"),

@@ -1,0 +1,106 @@
+//! What can be wrong with a configuration: everything at once, each with its place.
+
+use std::fmt;
+
+use crate::types::{Class, PrivacyClass, sensitive};
+
+/// Where a value came from.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Source {
+    /// The defaults in the binary.
+    Default,
+    /// A line of a user's file.
+    File {
+        /// The file as it was named.
+        path: String,
+        /// Line, from 1.
+        line: usize,
+    },
+    /// An environment variable.
+    Environment(String),
+    /// An argument of the command.
+    Flag(String),
+}
+
+impl fmt::Display for Source {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Source::Default => f.write_str("default"),
+            Source::File { path, line } => write!(f, "{path}:{line}"),
+            Source::Environment(name) => f.write_str(name),
+            Source::Flag(name) => f.write_str(name),
+        }
+    }
+}
+
+/// One thing that is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Problem {
+    /// Where it was said.
+    pub source: Source,
+    /// The key, dotted; empty if a file is not TOML at all.
+    pub key: String,
+    /// What was found.
+    pub found: String,
+    /// What would be right.
+    pub expected: String,
+    /// The key that was probably meant.
+    pub meant: Option<String>,
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: ", self.source)?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "found {}, expected {}", self.found, self.expected)?;
+        self.meant.as_ref().map_or(Ok(()), |meant| write!(f, "; did you mean `{meant}`?"))
+    }
+}
+
+/// Why the configuration cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// The file that was asked for cannot be read.
+    #[error("could not read the configuration file {path}: {reason}")]
+    Read {
+        /// The file.
+        path: String,
+        /// What the operating system said.
+        reason: String,
+    },
+    /// The file is no TOML, keys are unknown, or values are wrong: all of them.
+    #[error("could not use the configuration{}", list(.0))]
+    Problems(Vec<Problem>),
+    /// Nothing says where data belongs.
+    #[error(
+        "could not choose a data directory: neither XDG_DATA_HOME nor HOME is set; name one with --data-dir, \
+         SYZYGY_HOST__DATA_DIR, or host.data_dir in a file given with --config"
+    )]
+    NoHome,
+}
+
+fn list(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("\n  {problem}")).collect()
+}
+
+impl Error {
+    /// The class this error belongs to.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Read { .. } => Class::NotFound,
+            Error::Problems(_) | Error::NoHome => Class::Invalid,
+        }
+    }
+}
+
+/// A value as it may be shown. Secrets do not belong into the configuration, so one that got there by mistake is not
+/// repeated into a terminal or a log.
+pub(super) fn shown(value: &toml::Value) -> String {
+    let text = value.to_string();
+    if sensitive::find(&text).iter().any(|finding| finding.kind.class() == PrivacyClass::Restricted) {
+        return "a value that looks like a secret (not shown)".to_owned();
+    }
+    text
+}

@@ -1,0 +1,231 @@
+//! Reads the configuration once: defaults in the binary, the user's file, the environment, the command line.
+//!
+//! What it is for: one [`Config`], made of each part's own, checked before anything is bound or opened.
+//! What it owns: how layers are laid over each other, where each value came from, and how wrong ones are explained.
+//! What it never does: hold a secret. A key that needs one names an environment variable or a file.
+//!
+//! Invariants:
+//! - C1: later wins: `config/default.toml`, file, environment, command line. Tables merge key by key, lists are replaced.
+//! - C2: every problem is reported at once, with its place, what was found and what is expected.
+//! - C3: a key that no section knows is a problem, wherever it was said.
+
+mod cpu;
+mod error;
+mod judge;
+mod sections;
+mod tree;
+
+#[cfg(test)]
+mod tests;
+
+use std::path::{Path, PathBuf};
+
+use serde::{Deserialize, Serialize};
+
+use crate::telemetry;
+use tree::{Node, Override};
+
+pub use cpu::cpu_check;
+pub use error::{Error, Problem, Source};
+pub use sections::{Api, Host};
+
+/// Every default, as text. The file explains each key.
+pub const DEFAULTS: &str = include_str!("../../config/default.toml");
+
+/// The file that is read from the data directory if no other is named.
+const FILE_NAME: &str = "syzygy.toml";
+
+/// Makes [`Config`] out of one line a section: its name, its type, and the function that says which of its keys have
+/// values that cannot work, if it has one.
+macro_rules! sections {
+    ($($(#[$doc:meta])* $name:ident: $section:ty $(=> $impossible:path)?,)*) => {
+        /// The whole configuration: a section for each part that has one.
+        #[derive(Debug, Clone, Serialize, Deserialize)]
+        #[serde(deny_unknown_fields)]
+        pub struct Config {
+            $($(#[$doc])* pub $name: $section,)*
+        }
+
+        impl judge::Checked for Config {
+            fn impossible(&self) -> Vec<(String, String)> {
+                let mut all = Vec::new();
+                $($(
+                    let found = $impossible(&self.$name).into_iter();
+                    all.extend(found.map(|(key, expected)| (format!("{}.{key}", stringify!($name)), expected)));
+                )?)*
+                all
+            }
+        }
+    };
+}
+
+sections! {
+    /// The host itself.
+    host: Host => Host::impossible,
+    /// The HTTP interface.
+    api: Api => Api::impossible,
+    /// Logs and traces.
+    telemetry: telemetry::Config => telemetry::Config::impossible,
+}
+
+/// A key that the command line sets.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Flag {
+    /// As the user typed it, such as `--listen`.
+    pub name: String,
+    /// The key it sets, such as `api.listen`.
+    pub key: String,
+    /// Its value; takes the type of the default.
+    pub value: String,
+}
+
+/// What the configuration is made from, besides the defaults.
+#[derive(Debug, Clone, Default)]
+pub struct Inputs {
+    /// The file named with `--config`. Without it `syzygy.toml` in the data directory is read, if there is one.
+    pub file: Option<PathBuf>,
+    /// The environment, as `std::env::vars()` gives it. Variables that are not `SYZYGY_SECTION__KEY` are left alone,
+    /// except `XDG_DATA_HOME` and `HOME`, which say where data belongs.
+    pub environment: Vec<(String, String)>,
+    /// What the command line sets.
+    pub flags: Vec<Flag>,
+}
+
+/// One effective value.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Setting {
+    /// The key, dotted.
+    pub key: String,
+    /// The value, as TOML.
+    pub value: String,
+    /// Where it came from: `default`, `file:line`, a variable, or an argument.
+    pub source: String,
+}
+
+/// A configuration that can be used, and where its values came from.
+#[derive(Debug, Clone)]
+pub struct Loaded {
+    /// The configuration.
+    pub config: Config,
+    tree: Node,
+}
+
+impl Loaded {
+    /// Every key with its effective value and its source, in order of key.
+    pub fn explain(&self) -> Vec<Setting> {
+        let setting = |(path, value, source): (Vec<String>, &toml::Value, &Source)| Setting {
+            key: path.join("."),
+            value: error::shown(value),
+            source: source.to_string(),
+        };
+        self.tree.leaves().into_iter().map(setting).collect()
+    }
+}
+
+/// Reads and checks the configuration.
+///
+/// # Errors
+/// The file cannot be read, no data directory can be chosen, or anything in any layer is wrong: then all of it.
+pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
+    let defaults = Node::parse(DEFAULTS, &|_| Source::Default).map_err(Error::Problems)?;
+    let data_dir_key = [String::from("host"), String::from("data_dir")];
+    let (file, mut problems) = file_layer(inputs, &defaults)?;
+    let file_overrides = defaults.overrides(file);
+    let with_file = lay(defaults.clone(), &file_overrides);
+    let (variables, misspelt) = tree::environment_layer(&with_file, &inputs.environment);
+    problems.extend(misspelt);
+    let variable_overrides = with_file.overrides(variables);
+    let with_variables = lay(with_file, &variable_overrides);
+    let flag_overrides = with_variables.overrides(flag_layer(&with_variables, &inputs.flags));
+
+    let overrides = [file_overrides, variable_overrides, flag_overrides].concat();
+    let decided = judge::decide::<Config>(defaults, overrides);
+    let (mut config, mut tree) = match decided {
+        Ok(decided) if problems.is_empty() => decided,
+        Ok(_) => return Err(Error::Problems(problems)),
+        Err(found) => return Err(Error::Problems(problems.into_iter().chain(found).collect())),
+    };
+    let (place, source) = data_dir(&config.host.data_dir, &inputs.environment)?;
+    if let Some(source) = source {
+        let text = toml::Value::String(place.display().to_string());
+        tree.set(&data_dir_key, Node::Leaf(text, source));
+    }
+    config.host.data_dir = place;
+    Ok(Loaded { config, tree })
+}
+
+fn lay(mut base: Node, overrides: &[Override]) -> Node {
+    for over in overrides {
+        base.set(&over.path, over.node.clone());
+    }
+    base
+}
+
+/// The user's file: the one that was named, or the one in the data directory, which cannot move the data directory.
+fn file_layer(inputs: &Inputs, defaults: &Node) -> Result<(Node, Vec<Problem>), Error> {
+    let unreadable = |path: &Path, error: &std::io::Error| Error::Read {
+        path: path.display().to_string(),
+        reason: error.to_string(),
+    };
+    let parsed = |path: &Path, text: &str| {
+        let path = path.display().to_string();
+        let source = |line: usize| Source::File { path: path.clone(), line };
+        Node::parse(text, &source).map_or_else(|problems| (Node::empty(), problems), |node| (node, Vec::new()))
+    };
+    if let Some(path) = &inputs.file {
+        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        return Ok(parsed(path, &text));
+    }
+    let (variables, _) = tree::environment_layer(defaults, &inputs.environment);
+    let key = [String::from("host"), String::from("data_dir")];
+    let flagged = inputs.flags.iter().rev().find(|flag| flag.key == "host.data_dir").map(|flag| flag.value.clone());
+    let named = variables.get(&key).and_then(|node| node.value().as_str().map(str::to_owned));
+    let chosen = flagged.or(named).unwrap_or_default();
+    let Ok((folder, _)) = data_dir(Path::new(&chosen), &inputs.environment) else {
+        return Ok((Node::empty(), Vec::new()));
+    };
+    let path = folder.join(FILE_NAME);
+    let (node, mut problems) = match std::fs::read_to_string(&path) {
+        Ok(text) => parsed(&path, &text),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Node::empty(), Vec::new())),
+        Err(error) => return Err(unreadable(&path, &error)),
+    };
+    if let Some(moved) = node.get(&key) {
+        problems.push(Problem {
+            source: moved.source().clone(),
+            key: key.join("."),
+            found: "it in the file that lies in the data directory".to_owned(),
+            expected: "it in a file given with --config, in SYZYGY_HOST__DATA_DIR, or as --data-dir".to_owned(),
+            meant: None,
+        });
+    }
+    Ok((node, problems))
+}
+
+fn flag_layer(base: &Node, flags: &[Flag]) -> Node {
+    let mut layer = Node::empty();
+    for flag in flags {
+        let path: Vec<String> = flag.key.split('.').map(str::to_owned).collect();
+        let value = tree::typed(&flag.value, base.get(&path));
+        layer.set(&path, tree::value_node(value, &Source::Flag(flag.name.clone())));
+    }
+    layer
+}
+
+/// The data directory: what was said, with `~/` unfolded, or the platform's place and the variable that named it.
+fn data_dir(said: &Path, environment: &[(String, String)]) -> Result<(PathBuf, Option<Source>), Error> {
+    let variable = |name: &str| environment.iter().find(|(known, value)| known == name && !value.is_empty());
+    let home = variable("HOME").map(|(name, value)| (name, PathBuf::from(value)));
+    if let Ok(rest) = said.strip_prefix("~") {
+        return home.map(|(_, home)| (home.join(rest), None)).ok_or(Error::NoHome);
+    }
+    if !said.as_os_str().is_empty() {
+        return Ok((said.to_owned(), None));
+    }
+    // The XDG specification says that a relative path in its variables is to be ignored.
+    let data_home = variable("XDG_DATA_HOME").map(|(name, value)| (name, PathBuf::from(value)));
+    let data_home = data_home.filter(|(_, path)| path.is_absolute());
+    let (name, folder) =
+        data_home.or(home.map(|(name, home)| (name, home.join(".local/share")))).ok_or(Error::NoHome)?;
+    Ok((folder.join("syzygy"), Some(Source::Environment(name.clone()))))
+}

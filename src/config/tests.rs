@@ -1,0 +1,258 @@
+//! Layers, places and explanations, on the real defaults and on a small configuration with every shape of key.
+
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+
+use super::judge::{self, Checked};
+use super::tree::{self, Node};
+use super::*;
+
+fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
+    pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
+}
+
+fn flag(name: &str, key: &str, value: &str) -> Flag {
+    Flag { name: name.to_owned(), key: key.to_owned(), value: value.to_owned() }
+}
+
+/// A folder with a file in it, and inputs that read it with `--config`.
+fn with_file(text: &str) -> (tempfile::TempDir, Inputs) {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("mine.toml");
+    std::fs::write(&path, text).unwrap();
+    (folder, Inputs { file: Some(path), environment: pairs(&[("HOME", "/h")]), flags: Vec::new() })
+}
+
+fn source_of(loaded: &Loaded, key: &str) -> (String, String) {
+    let setting = loaded.explain().into_iter().find(|setting| setting.key == key).unwrap();
+    (setting.value, setting.source)
+}
+
+#[test]
+fn the_defaults_are_a_whole_configuration_and_say_so() {
+    let inputs = Inputs { environment: pairs(&[("HOME", "/h")]), ..Inputs::default() };
+    let loaded = load(&inputs).unwrap();
+    assert_eq!(loaded.config.host.data_dir, Path::new("/h/.local/share/syzygy"));
+    assert!(loaded.config.api.listen.ip().is_loopback());
+    assert_eq!(source_of(&loaded, "host.data_dir"), ("\"/h/.local/share/syzygy\"".to_owned(), "HOME".to_owned()));
+    let others = loaded.explain().into_iter().filter(|setting| setting.key != "host.data_dir");
+    assert!(others.map(|setting| setting.source).all(|source| source == "default"));
+}
+
+#[test]
+fn later_layers_win_and_each_value_says_where_it_came_from() {
+    let (_folder, mut inputs) = with_file("[api]\nlisten = \"127.0.0.1:1\"\nrequests_max = 5\nbody_bytes_max = 7\n");
+    inputs.environment = pairs(&[
+        ("XDG_DATA_HOME", "/x"),
+        ("SYZYGY_API__LISTEN", "127.0.0.1:2"),
+        ("SYZYGY_API__REQUESTS_MAX", "6"),
+        ("SYZYGY_URL", "http://elsewhere"),
+        ("PATH", "a__b"),
+    ]);
+    inputs.flags = vec![flag("--listen", "api.listen", "127.0.0.1:3"), flag("--data-dir", "host.data_dir", "d")];
+    let loaded = load(&inputs).unwrap();
+    let config = &loaded.config;
+    assert_eq!((config.api.listen.port(), config.api.requests_max, config.api.body_bytes_max), (3, 6, 7));
+    assert_eq!(config.host.data_dir, Path::new("d"));
+    assert_eq!(source_of(&loaded, "api.listen").1, "--listen");
+    assert_eq!(source_of(&loaded, "api.requests_max").1, "SYZYGY_API__REQUESTS_MAX");
+    let place = format!("{}:4", inputs.file.unwrap().display());
+    assert_eq!(source_of(&loaded, "api.body_bytes_max"), ("7".to_owned(), place));
+}
+
+#[test]
+fn everything_that_is_wrong_is_said_at_once_with_its_place() {
+    let text = "[api]\nlisten = \"nowhere\"\nbody_byte_max = 1\nrequests_max = -1\nrequest_timeout_s = 0\n[telemetri]\nlog = 1\n";
+    let (_folder, mut inputs) = with_file(text);
+    inputs.environment.extend(pairs(&[
+        ("SYZYGY_TELEMETRY__FORMAT", "jsn"),
+        ("SYZYGY_TELEMETRY__LOG", "a=b=c"),
+        ("SYZYGY_API_LISTEN", "127.0.0.1:9"),
+        ("SYZYGY_HOST__STOP_TIMEOUT_S", "soon"),
+    ]));
+    inputs.flags = vec![flag("--listen", "api.listen", "127.0.0.1")];
+    let Err(Error::Problems(problems)) = load(&inputs) else { unreachable!() };
+    let file = inputs.file.unwrap().display().to_string();
+    let said: Vec<String> = problems.iter().map(|problem| problem.to_string().replace(&file, "mine.toml")).collect();
+    let expected = [
+        "SYZYGY_API_LISTEN: api.listen: found `SYZYGY_API_LISTEN`, expected two underscores between section and key; did you mean `SYZYGY_API__LISTEN`?",
+        "mine.toml:3: api.body_byte_max: found a key that does not exist, expected one of `body_bytes_max`, `listen`, `request_timeout_s`, `requests_max`; did you mean `api.body_bytes_max`?",
+        "mine.toml:2: api.listen: found \"nowhere\", expected a value that fits (invalid socket address syntax), such as \"127.0.0.1:7171\"",
+        "mine.toml:5: api.request_timeout_s: found 0, expected at least 1",
+        "mine.toml:4: api.requests_max: found -1, expected a whole number from 0 up, such as 1024",
+        "mine.toml:6: telemetri: found a key that does not exist, expected one of `api`, `host`, `telemetry`; did you mean `telemetry`?",
+        "SYZYGY_HOST__STOP_TIMEOUT_S: host.stop_timeout_s: found \"soon\", expected a whole number from 0 up, such as 25",
+        "SYZYGY_TELEMETRY__FORMAT: telemetry.format: found \"jsn\", expected `text` or `json`; did you mean `json`?",
+        "--listen: api.listen: found \"127.0.0.1\", expected a value that fits (invalid socket address syntax), such as \"127.0.0.1:7171\"",
+    ];
+    for line in expected {
+        assert!(said.iter().any(|text| text == line), "{line}\nis not among\n{said:#?}");
+    }
+    let log = said
+        .iter()
+        .find(|text| text.starts_with("SYZYGY_TELEMETRY__LOG: telemetry.log: found \"a=b=c\", expected a level"));
+    assert!(log.is_some(), "{said:#?}");
+    assert_eq!(said.len(), expected.len() + 1, "{said:#?}");
+}
+
+#[test]
+fn a_file_that_is_no_toml_is_refused_with_every_error_and_its_line() {
+    let (_folder, inputs) = with_file("[api]\nlisten = \n[host\n");
+    let Err(error @ Error::Problems(_)) = load(&inputs) else { unreachable!() };
+    let text = error.to_string();
+    assert!(text.contains("mine.toml:2: found what is no TOML") && text.contains("mine.toml:3: "), "{text}");
+    assert_eq!(error.class(), crate::types::Class::Invalid);
+    let missing = Inputs { file: Some(PathBuf::from("no/such.toml")), ..Inputs::default() };
+    assert_eq!(load(&missing).unwrap_err().class(), crate::types::Class::NotFound);
+}
+
+#[test]
+fn the_file_in_the_data_directory_is_found_and_cannot_move_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().display().to_string();
+    let inputs = Inputs { environment: pairs(&[("SYZYGY_HOST__DATA_DIR", &path)]), ..Inputs::default() };
+    assert_eq!(load(&inputs).unwrap().config.api.requests_max, 1_024);
+    std::fs::write(folder.path().join(FILE_NAME), "[api]\nrequests_max = 3\n").unwrap();
+    assert_eq!(load(&inputs).unwrap().config.api.requests_max, 3);
+    let flags = vec![flag("--data-dir", "host.data_dir", &path)];
+    let flagged = Inputs { environment: pairs(&[("SYZYGY_HOST__DATA_DIR", "/elsewhere")]), flags, ..Inputs::default() };
+    assert_eq!(load(&flagged).unwrap().config.api.requests_max, 3);
+    std::fs::write(folder.path().join(FILE_NAME), "[host]\ndata_dir = \"/elsewhere\"\n").unwrap();
+    let said = load(&inputs).unwrap_err().to_string();
+    assert!(said.contains("syzygy.toml:2: host.data_dir: found it in the file"), "{said}");
+}
+
+#[test]
+fn the_data_directory_follows_the_platform_and_needs_a_home() {
+    let place =
+        |said: &str, environment: &[(&str, &str)]| data_dir(Path::new(said), &pairs(environment)).map(|found| found.0);
+    let home = ("HOME", "/h");
+    assert_eq!(place("", &[home, ("XDG_DATA_HOME", "/x")]), Ok(PathBuf::from("/x/syzygy")));
+    assert_eq!(place("", &[home, ("XDG_DATA_HOME", "relative")]), Ok(PathBuf::from("/h/.local/share/syzygy")));
+    assert_eq!(place("", &[home, ("XDG_DATA_HOME", "")]), Ok(PathBuf::from("/h/.local/share/syzygy")));
+    assert_eq!(place("~/deep/er", &[home]), Ok(PathBuf::from("/h/deep/er")));
+    assert_eq!(place("here", &[]), Ok(PathBuf::from("here")));
+    assert_eq!(place("", &[]), Err(Error::NoHome));
+    assert_eq!(place("~/a", &[("HOME", "")]), Err(Error::NoHome));
+}
+
+#[test]
+fn a_secret_that_got_into_the_configuration_is_not_repeated() {
+    let (_folder, inputs) = with_file("[api]\nlisten = \"password=hunter2-and-more\"\n");
+    let said = load(&inputs).unwrap_err().to_string();
+    assert!(!said.contains("hunter2") && said.contains("not shown"), "{said}");
+}
+
+/// Every shape of key at once: an optional one, a float, a list, a map of tables told apart by `kind`.
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Shapes {
+    ratio: f64,
+    names: Vec<String>,
+    #[serde(default)]
+    extra: Option<String>,
+    engines: BTreeMap<String, Engine>,
+}
+
+#[derive(Debug, PartialEq, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+enum Engine {
+    Local { model: String, size: u32 },
+    Remote { url: String },
+}
+
+impl Checked for Shapes {
+    fn impossible(&self) -> Vec<(String, String)> {
+        let wrong = self.ratio > 1.0;
+        wrong.then(|| ("ratio".to_owned(), "at most 1".to_owned())).into_iter().collect()
+    }
+}
+
+const SHAPES: &str =
+    "ratio = 0.5\nnames = [\"a\", \"b\"]\n[engines.main-one]\nkind = \"local\"\nmodel = \"m\"\nsize = 1\n";
+
+fn shapes(file: &str, environment: &[(&str, &str)]) -> Result<Shapes, Vec<String>> {
+    let base = Node::parse(SHAPES, &|_| Source::Default).unwrap();
+    let source = |line: usize| Source::File { path: "f".to_owned(), line };
+    let said = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+    let from_file = base.overrides(Node::parse(file, &source).map_err(said)?);
+    let with_file = lay(base.clone(), &from_file);
+    let (layer, _) = tree::environment_layer(&with_file, &pairs(environment));
+    let overrides = [from_file, with_file.overrides(layer)].concat();
+    judge::decide::<Shapes>(base, overrides).map(|(shapes, _)| shapes).map_err(said)
+}
+
+#[test]
+fn variables_take_the_type_of_what_they_replace() {
+    let shapes = shapes(
+        "",
+        &[
+            ("SYZYGY_X", "ignored"),
+            ("SYZYGY_ENGINES__MAIN_ONE__MODEL", "12"),
+            ("SYZYGY_ENGINES__MAIN_ONE__SIZE", "12"),
+            ("SYZYGY_ENGINES__SPARE", "{ kind = \"remote\", url = \"u\" }"),
+        ],
+    )
+    .unwrap();
+    let main = Engine::Local { model: "12".to_owned(), size: 12 };
+    assert_eq!(shapes.engines["main-one"], main);
+    assert_eq!(shapes.engines["spare"], Engine::Remote { url: "u".to_owned() });
+}
+
+#[test]
+fn tables_merge_lists_are_replaced_and_another_kind_begins_anew() {
+    let found = shapes("names = []\nextra = \"e\"\nratio = 1\n[engines.main-one]\nsize = 9\n", &[]).unwrap();
+    assert_eq!((found.names.len(), found.extra.as_deref(), found.ratio), (0, Some("e"), 1.0));
+    assert_eq!(found.engines["main-one"], Engine::Local { model: "m".to_owned(), size: 9 });
+    let found = shapes("[engines.main-one]\nkind = \"remote\"\nurl = \"u\"\n", &[]).unwrap();
+    assert_eq!(found.engines["main-one"], Engine::Remote { url: "u".to_owned() });
+    let found = shapes("[engines.new]\nkind = \"local\"\nmodel = \"n\"\nsize = 2\n", &[]).unwrap();
+    assert_eq!(found.engines.len(), 2);
+}
+
+#[test]
+fn problems_inside_a_new_table_name_their_own_line() {
+    let said = shapes("[engines.new]\nkind = \"remote\"\n\nurll = \"u\"\n", &[]).unwrap_err();
+    assert_eq!(
+        said,
+        [
+            "f:4: engines.new.urll: found a key that does not exist, expected one of `url`; did you mean `engines.new.url`?"
+        ]
+    );
+    let said = shapes("ratio = 2.0\n[engines.new]\nkind = \"local\"\nmodel = \"n\"\n", &[]).unwrap_err();
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(
+        said[0].starts_with("f:2: engines.new: found a table that lacks a key, expected `size` in it"),
+        "{said:#?}"
+    );
+    assert_eq!(said[1], "f:1: ratio: found 2.0, expected at most 1");
+}
+
+#[test]
+fn the_nearest_name_is_near() {
+    let names: Vec<String> = ["listen", "requests_max", "log"].map(str::to_owned).to_vec();
+    assert_eq!(judge::nearest("lisen", &names), Some("listen"));
+    assert_eq!(judge::nearest("request_max", &names), Some("requests_max"));
+    assert_eq!(judge::nearest("logs", &names), Some("log"));
+    assert_eq!(judge::nearest("entirely", &names), None);
+}
+
+#[test]
+fn a_processor_that_lacks_what_the_binary_needs_is_named() {
+    assert_eq!(cpu_check(), Ok(()));
+    let said = cpu::verdict(&["avx2", "fma"]).unwrap_err();
+    assert!(said.contains("avx2, fma") && said.starts_with("could not start"), "{said}");
+    // The processor answers by itself: the standard library may only be asked where it does not answer from the flags.
+    #[cfg(all(target_arch = "x86_64", not(target_feature = "avx2")))]
+    for (name, _, here) in cpu::features() {
+        let known = match name {
+            "avx2" => std::is_x86_feature_detected!("avx2"),
+            "fma" => std::is_x86_feature_detected!("fma"),
+            _ => here,
+        };
+        assert_eq!(here, known, "{name}");
+    }
+}

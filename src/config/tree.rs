@@ -1,0 +1,223 @@
+//! Values with the place each came from, and how one layer is laid over another.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use toml::Spanned;
+use toml::de::{DeTable, DeValue, ValueDeserializer};
+
+use super::error::{Problem, Source};
+
+/// Prefix of the environment variables that set keys.
+const PREFIX: &str = "SYZYGY_";
+
+/// A value or a table, and where it was said.
+#[derive(Debug, Clone)]
+pub(super) enum Node {
+    /// A value that is replaced as a whole.
+    Leaf(toml::Value, Source),
+    /// A table, whose keys are overridden one by one.
+    Table(BTreeMap<String, Node>, Source),
+}
+
+/// A node and the path of keys it is laid at.
+#[derive(Debug, Clone)]
+pub(super) struct Override {
+    pub(super) path: Vec<String>,
+    pub(super) node: Node,
+}
+
+impl Node {
+    /// An empty layer.
+    pub(super) fn empty() -> Node {
+        Node::Table(BTreeMap::new(), Source::Default)
+    }
+
+    /// Reads a TOML document; `source` turns a line into a place. All syntax errors are reported.
+    pub(super) fn parse(text: &str, source: &dyn Fn(usize) -> Source) -> Result<Node, Vec<Problem>> {
+        let line = |at: usize| source(text[..at.min(text.len())].matches('\n').count() + 1);
+        let (table, errors) = DeTable::parse_recoverable(text);
+        if errors.is_empty() {
+            return Ok(table_node(table.get_ref(), line(0), &line));
+        }
+        let problem = |error: &toml::de::Error| Problem {
+            source: line(error.span().map_or(0, |span| span.start)),
+            key: String::new(),
+            found: format!("what is no TOML ({})", error.message()),
+            expected: "TOML 1.1".to_owned(),
+            meant: None,
+        };
+        Err(errors.iter().map(problem).collect())
+    }
+
+    /// Where this was said.
+    pub(super) fn source(&self) -> &Source {
+        match self {
+            Node::Leaf(_, source) | Node::Table(_, source) => source,
+        }
+    }
+
+    /// The node at this path.
+    pub(super) fn get(&self, path: &[String]) -> Option<&Node> {
+        match (path, self) {
+            ([], node) => Some(node),
+            ([first, rest @ ..], Node::Table(entries, _)) => entries.get(first)?.get(rest),
+            _ => None,
+        }
+    }
+
+    /// Puts a node at this path, replacing what was there.
+    pub(super) fn set(&mut self, path: &[String], node: Node) {
+        let Some((first, rest)) = path.split_first() else {
+            *self = node;
+            return;
+        };
+        if !matches!(self, Node::Table(..)) {
+            *self = Node::Table(BTreeMap::new(), node.source().clone());
+        }
+        if let Node::Table(entries, source) = self {
+            let inner = entries.entry(first.clone()).or_insert_with(|| Node::Table(BTreeMap::new(), source.clone()));
+            inner.set(rest, node);
+        }
+    }
+
+    /// The same without the places.
+    pub(super) fn value(&self) -> toml::Value {
+        match self {
+            Node::Leaf(value, _) => value.clone(),
+            Node::Table(entries, _) => {
+                toml::Value::Table(entries.iter().map(|(key, node)| (key.clone(), node.value())).collect())
+            }
+        }
+    }
+
+    /// Every leaf with its path, in order of path.
+    pub(super) fn leaves(&self) -> Vec<(Vec<String>, &toml::Value, &Source)> {
+        let mut found = Vec::new();
+        self.collect(&mut Vec::new(), &mut found);
+        found
+    }
+
+    fn collect<'a>(&'a self, path: &mut Vec<String>, found: &mut Vec<(Vec<String>, &'a toml::Value, &'a Source)>) {
+        match self {
+            Node::Leaf(value, source) => found.push((path.clone(), value, source)),
+            Node::Table(entries, _) => {
+                for (key, node) in entries {
+                    path.push(key.clone());
+                    node.collect(path, found);
+                    path.pop();
+                }
+            }
+        }
+    }
+
+    /// Cuts a layer into the overrides it makes of this tree: one for each leaf this tree has too, and one for each
+    /// whole table it has not. A table that says another `kind` than ours means another thing with other keys, and
+    /// replaces ours.
+    pub(super) fn overrides(&self, layer: Node) -> Vec<Override> {
+        let mut found = Vec::new();
+        cut(Some(self), layer, &mut Vec::new(), &mut found);
+        found
+    }
+}
+
+fn cut(base: Option<&Node>, layer: Node, path: &mut Vec<String>, found: &mut Vec<Override>) {
+    match (base, layer) {
+        (Some(Node::Table(ours, _)), Node::Table(theirs, source)) if !changes_kind(ours, &theirs) => {
+            let _ = source;
+            for (key, node) in theirs {
+                path.push(key.clone());
+                cut(ours.get(&key), node, path, found);
+                path.pop();
+            }
+        }
+        (_, node) => found.push(Override { path: path.clone(), node }),
+    }
+}
+
+fn changes_kind(ours: &BTreeMap<String, Node>, theirs: &BTreeMap<String, Node>) -> bool {
+    match (ours.get("kind"), theirs.get("kind")) {
+        (Some(ours), Some(theirs)) => ours.value() != theirs.value(),
+        _ => false,
+    }
+}
+
+fn table_node(table: &DeTable<'_>, source: Source, line: &dyn Fn(usize) -> Source) -> Node {
+    let entries = table.iter().map(|(key, value)| {
+        let place = line(key.span().start);
+        let node = match value.get_ref() {
+            DeValue::Table(inner) => table_node(inner, place, line),
+            _ => Node::Leaf(plain(value.clone()), place),
+        };
+        (key.get_ref().to_string(), node)
+    });
+    Node::Table(entries.collect(), source)
+}
+
+/// The value without its spans. What parsed as TOML always is one; an integer beyond 64 bits is kept as its digits, so
+/// that the section it stands in refuses it by name.
+fn plain(value: Spanned<DeValue<'_>>) -> toml::Value {
+    let digits = match value.get_ref() {
+        DeValue::Integer(integer) => integer.to_string(),
+        _ => String::new(),
+    };
+    toml::Value::deserialize(ValueDeserializer::from(value)).unwrap_or(toml::Value::String(digits))
+}
+
+/// A text as a value: of the type it replaces; if it replaces nothing, whatever TOML makes of it, or else a string.
+pub(super) fn typed(text: &str, replaces: Option<&Node>) -> toml::Value {
+    let string = || toml::Value::String(text.to_owned());
+    match replaces {
+        Some(Node::Leaf(toml::Value::String(_), _)) => string(),
+        Some(Node::Leaf(toml::Value::Float(_), _)) => text.parse().map_or_else(|_| string(), toml::Value::Float),
+        _ => DeValue::parse(text).map_or_else(|_| string(), plain),
+    }
+}
+
+/// The layer that the environment makes over this tree, and the variables that look like keys but miss an underscore.
+pub(super) fn environment_layer(base: &Node, environment: &[(String, String)]) -> (Node, Vec<Problem>) {
+    let (mut layer, mut problems) = (Node::empty(), Vec::new());
+    for (name, text) in environment {
+        let Some(rest) = name.strip_prefix(PREFIX) else { continue };
+        let source = Source::Environment(name.clone());
+        if rest.contains("__") {
+            let path = resolve(base, rest);
+            let value = typed(text, base.get(&path));
+            layer.set(&path, value_node(value, &source));
+        } else if let Some((path, ..)) = base.leaves().iter().find(|(path, ..)| upper(&path.join("_")) == *rest) {
+            let variable = format!("{PREFIX}{}", upper(&path.join("__")));
+            let (found, expected) = (format!("`{name}`"), "two underscores between section and key".to_owned());
+            problems.push(Problem { source, key: path.join("."), found, expected, meant: Some(variable) });
+        }
+    }
+    (layer, problems)
+}
+
+/// A value of the environment or the command line; tables are opened up, so that they merge as those of a file do.
+pub(super) fn value_node(value: toml::Value, source: &Source) -> Node {
+    match value {
+        toml::Value::Table(table) => {
+            let entries = table.into_iter().map(|(key, value)| (key, value_node(value, source)));
+            Node::Table(entries.collect(), source.clone())
+        }
+        value => Node::Leaf(value, source.clone()),
+    }
+}
+
+fn upper(key: &str) -> String {
+    key.to_uppercase().replace('-', "_")
+}
+
+/// The path that `SECTION__KEY` means. A variable cannot hold `-` or small letters, so keys that exist are found
+/// without regard to both.
+fn resolve(base: &Node, name: &str) -> Vec<String> {
+    let mut path: Vec<String> = Vec::new();
+    for word in name.split("__") {
+        let known = match base.get(&path) {
+            Some(Node::Table(entries, _)) => entries.keys().find(|key| upper(key) == word).cloned(),
+            _ => None,
+        };
+        path.push(known.unwrap_or_else(|| word.to_lowercase()));
+    }
+    path
+}
