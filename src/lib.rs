@@ -9,6 +9,7 @@ pub mod telemetry;
 pub mod inference;
 pub mod store;
 
+pub mod memory;
 pub mod rat;
 pub mod ziggy;
 

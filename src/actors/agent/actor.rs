@@ -37,9 +37,6 @@ struct Active {
     began: Instant,
 }
 
-/// Events of an agent's memory read in one go when it starts.
-const READ_AT_ONCE: usize = 1_000;
-
 impl Shell {
     pub(super) fn new(profile: Arc<Profile>, brain: Brain, parts: Parts) -> Shell {
         let line = Line::new(profile.concurrency, profile.waiting);
@@ -184,10 +181,9 @@ impl Shell {
     /// Recalls, and writes down what is new. AG3: the memory changes only when the journal has it.
     fn recollect(&mut self, ticket: Ticket, vectors: Result<Vec<Vec<f32>>, String>, context: &mut Context<Message>) {
         let Some(vectors) = self.unwrap(ticket, vectors, context) else { return };
-        let wall = context.world().clock.wall();
         let (Some(active), Some(recollection)) = (self.active.get_mut(&ticket), &self.recollection) else { return };
         let said = &active.work.assignment.said;
-        active.turns.outcome.recalled = recollection.recall(said, &vectors, self.profile.recall_most, wall);
+        active.turns.outcome.recalled = recollection.recall(said, &vectors, self.profile.recall_most);
         let learned = recollection.learn(said, &vectors, &active.work.cx, context.world());
         if learned.is_empty() {
             return self.think_with_memory(ticket, context);
@@ -307,8 +303,8 @@ impl Actor for Shell {
 
     async fn start(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
         if self.profile.remembers {
-            let embedder = self.parts.embedder.name().to_owned();
-            let loaded = Recollection::load(&*self.parts.journal, &self.profile.name, embedder, READ_AT_ONCE).await?;
+            let Parts { journal, embedder, memory, .. } = &self.parts;
+            let loaded = Recollection::load(journal, &self.profile.name, embedder.name(), *memory).await?;
             self.recollection = Some(loaded);
         }
         self.show(context);

@@ -9,6 +9,7 @@ use super::message::{Message, Work};
 use super::{Assignment, Outcome};
 use crate::actors::{executor, runtime};
 use crate::inference::Embedder;
+use crate::memory;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Tree};
 use crate::types::{Class, Cx, World};
@@ -90,6 +91,8 @@ pub struct Parts {
     pub embedder: Arc<dyn Embedder>,
     /// Where memories are written.
     pub journal: Arc<dyn Journal>,
+    /// Limits of a memory.
+    pub memory: memory::Config,
 }
 
 /// Reaches one agent.

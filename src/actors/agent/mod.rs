@@ -28,6 +28,7 @@ use crate::types::Timestamp;
 
 pub use definition::{Brain, Definition, Kit, Profile, Work};
 pub use handle::{Error, Handle, Parts};
+pub use recollection::MemoryProjection;
 
 /// One piece of work for an agent.
 #[derive(Clone)]

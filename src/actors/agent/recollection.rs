@@ -1,52 +1,165 @@
-//! An agent's memory between the journal and the prompt. The memory engine itself joins in the next commit.
+//! An agent's memory between the journal and the prompt.
 
-use crate::store::{self, Journal, NewEvent};
-use crate::types::{Cx, Timestamp, World};
+use std::sync::Arc;
 
-pub(super) struct Recollection;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use crate::memory::{Config, Delta, Memory, Op, Statement, extract};
+use crate::store::{self, Event, Journal, NewEvent, Projection, RowQuery};
+use crate::types::{Cx, World};
+
+/// Kind of the events a memory is made of.
+const DELTA: &str = "memory.delta";
+
+/// Rows of the projection read at a time when an agent starts.
+const READ_AT_ONCE: usize = 1_000;
+
+/// How sure a statement is that somebody asked to be remembered, and one that was only made in passing.
+const SURE_ASKED: f32 = 1.0;
+const SURE_SAID: f32 = 0.7;
+
+/// Body of a [`DELTA`] event.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+struct Body {
+    /// Whose memory.
+    agent: String,
+    /// What changed in it.
+    delta: Delta,
+}
+
+/// Keeps every delta of every agent under the agent's name, in order, so that one agent's memory can be read without
+/// reading the journal.
+pub struct MemoryProjection;
+
+impl MemoryProjection {
+    /// Name of the projection.
+    pub const NAME: &'static str = "memory";
+}
+
+impl Projection for MemoryProjection {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn keys(&self, event: &Event) -> Vec<String> {
+        if event.kind != DELTA {
+            return Vec::new();
+        }
+        // Twenty digits hold every sequence number, so the keys sort as the events do.
+        event.body.parse::<Body>().map(|body| format!("{}/{:020}", body.agent, event.seq)).into_iter().collect()
+    }
+
+    fn fold(&self, _key: &str, _row: Option<Value>, event: &Event) -> Option<Value> {
+        event.body.value().get_mut("delta").map(Value::take)
+    }
+}
+
+/// What an agent remembers.
+pub(super) struct Recollection {
+    agent: String,
+    embedder: String,
+    config: Config,
+    memory: Memory,
+}
 
 /// What one assignment taught.
-pub(super) struct Learned;
+pub(super) struct Learned(Vec<Body>);
 
 impl Learned {
     pub(super) fn is_empty(&self) -> bool {
-        true
+        self.0.is_empty()
     }
 
-    pub(super) fn events(&self, _cx: &Cx, _source: &str) -> Vec<NewEvent> {
-        Vec::new()
+    pub(super) fn events(&self, cx: &Cx, source: &str) -> Vec<NewEvent> {
+        self.0.iter().map(|body| NewEvent::new(DELTA, cx.run(), source, body)).collect()
     }
 
     pub(super) fn texts(&self) -> Vec<String> {
-        Vec::new()
+        self.0.iter().map(|body| body.delta.text.clone()).collect()
     }
 }
 
 impl Recollection {
+    /// Everything that is embedded for one assignment: what was said, then each statement in it.
     pub(super) fn texts(said: &str) -> Vec<String> {
-        vec![said.to_owned()]
+        let mut texts = vec![said.to_owned()];
+        texts.extend(extract(said).into_iter().map(|statement| statement.text));
+        texts
     }
 
+    /// The memory as the journal has it.
     pub(super) async fn load(
-        _journal: &dyn Journal,
-        _agent: &str,
-        _embedder: String,
-        _at_once: usize,
+        journal: &Arc<dyn Journal>,
+        agent: &str,
+        embedder: &str,
+        config: Config,
     ) -> Result<Recollection, store::Error> {
-        Ok(Recollection)
+        let mut memory = Memory::new(config);
+        let prefix = format!("{agent}/");
+        let mut after: Option<String> = None;
+        loop {
+            let query = RowQuery {
+                projection: MemoryProjection::NAME,
+                prefix: &prefix,
+                reverse: false,
+                after: after.as_deref(),
+                limit: READ_AT_ONCE,
+            };
+            let rows = journal.rows(query).await?;
+            let Some((last, _)) = rows.last() else { break };
+            after = Some(last.clone());
+            for (_, row) in rows {
+                if let Ok(delta) = serde_json::from_value::<Delta>(row) {
+                    memory.apply(&delta);
+                }
+            }
+        }
+        let (agent, embedder) = (agent.to_owned(), embedder.to_owned());
+        Ok(Recollection { agent, embedder, config, memory })
     }
 
-    pub(super) fn recall(&self, _said: &str, _vectors: &[Vec<f32>], _most: usize, _now: Timestamp) -> Vec<String> {
-        Vec::new()
+    /// The facts that fit what was said, best first.
+    pub(super) fn recall(&self, said: &str, vectors: &[Vec<f32>], most: usize) -> Vec<String> {
+        let vector = vectors.first().map(Vec::as_slice).unwrap_or_default();
+        let recalled = self.memory.recall(said, vector, &self.embedder, most);
+        recalled.into_iter().map(|fact| fact.text).collect()
     }
 
-    pub(super) fn learn(&self, _said: &str, _vectors: &[Vec<f32>], _cx: &Cx, _world: &World) -> Learned {
-        Learned
+    /// What is new in what was said. `vectors` are those of [`Recollection::texts`].
+    pub(super) fn learn(&self, said: &str, vectors: &[Vec<f32>], cx: &Cx, world: &World) -> Learned {
+        let statements = extract(said).into_iter().zip(vectors.iter().skip(1));
+        let deltas = statements.enumerate().map(|(number, (statement, vector))| {
+            let Statement { text, subject, explicit } = statement;
+            let run = cx.run().map(|run| run.to_string());
+            Delta {
+                id: format!("{}-{number}", run.clone().unwrap_or_else(|| world.random.next().to_string())),
+                op: Op::Assert,
+                text,
+                subject,
+                source: run,
+                confidence: if explicit { SURE_ASKED } else { SURE_SAID },
+                embedder: self.embedder.clone(),
+                vector: vector.clone(),
+                at: world.clock.wall(),
+            }
+        });
+        let kept = deltas.filter(|delta| delta.check(&self.config).is_ok());
+        Learned(kept.map(|delta| Body { agent: self.agent.clone(), delta }).collect())
     }
 
-    pub(super) fn apply(&mut self, _learned: Learned) {}
+    /// Takes over what the journal has.
+    pub(super) fn apply(&mut self, learned: Learned) {
+        for body in learned.0 {
+            self.memory.apply(&body.delta);
+        }
+    }
 
     pub(super) fn len(&self) -> u64 {
-        0
+        self.memory.facts().len() as u64
     }
 }

@@ -43,6 +43,8 @@ pub struct Config {
     pub chunks_at_once: usize,
     /// Bytes of a task at the most, documents included.
     pub task_bytes_max: usize,
+    /// Bytes of a prompt at the most; what is longer belongs into a document.
+    pub prompt_bytes_max: usize,
     /// Chunks of a task at the most; a larger task is refused before anything is spent.
     pub chunks_most: usize,
     /// Seconds a run may take, whatever its caller allows.

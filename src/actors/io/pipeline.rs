@@ -74,6 +74,11 @@ impl Pipeline {
         if task.prompt.trim().is_empty() {
             return Err(Error::Invalid("the prompt is empty".to_owned()));
         }
+        if task.prompt.len() > self.config.prompt_bytes_max {
+            let (bytes, most) = (task.prompt.len(), self.config.prompt_bytes_max);
+            let advice = "pass the longer part as a document";
+            return Err(Error::Invalid(format!("the prompt has {bytes} bytes, at most {most} are taken; {advice}")));
+        }
         if task.max_tokens == Some(0) {
             return Err(Error::Invalid("max_tokens must be at least 1".to_owned()));
         }
@@ -96,7 +101,7 @@ impl Pipeline {
 
     /// IO2: the task is on disk when this returns.
     pub(super) async fn store_accepted(&self, arrival: &Arrival, source: &str) -> Result<(), Error> {
-        let event = self.recorder(arrival.run, source).accepted(&arrival.cx, &arrival.task);
+        let event = self.recorder(arrival.run, source).accepted(&arrival.cx, &arrival.task).await?;
         self.parts.journal.append(vec![event], Durability::Durable).await?;
         Ok(())
     }
@@ -127,7 +132,7 @@ impl Pipeline {
         let record = self.recorder(*run, source);
         let mut events = Vec::new();
         if !recorded {
-            events.push(record.accepted(cx, task));
+            events.push(record.accepted(cx, task).await?);
         }
         let class = self.classify(cx, task).await?;
         let (pieces, chunks) = self.cut(task, &class)?;

@@ -6,10 +6,10 @@ use serde::{Deserialize, Serialize};
 
 use super::handle::Error;
 use super::projection::{RunRow, RunStatus, RunsProjection};
-use super::{Answer, Task};
+use super::{Answer, Document, Task};
 use crate::actors::agent::Outcome;
 use crate::store::{self, Durability, Journal, NewEvent, RowQuery};
-use crate::types::{Class, Cx, Money, RunId};
+use crate::types::{Class, Cx, Hash, Money, RunId};
 use crate::ziggy::Admission;
 use crate::ziggy::route::Decision;
 
@@ -48,9 +48,28 @@ pub struct Accepted {
     pub principal: String,
     /// Trace of the request.
     pub trace: String,
-    /// The task, whole.
+    /// The task, without its documents.
     pub task: Task,
+    /// Its documents.
+    pub documents: Vec<Filed>,
 }
+
+/// A document as the journal has it: a short one in the event, a long one as a payload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filed {
+    /// Its name.
+    pub name: String,
+    /// Its length in bytes.
+    pub bytes: usize,
+    /// Its text, if it is short.
+    pub text: Option<String>,
+    /// Address of its text in the journal's payloads, if it is long.
+    pub payload: Option<Hash>,
+}
+
+/// The longest document that stands in its event, in bytes: 16 KiB, so that an event with several stays far below
+/// the journal's limit.
+const INLINE_MOST: usize = 16_384;
 
 /// Body of [`kind::DECIDED`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -120,9 +139,23 @@ impl Recorder {
         NewEvent::new(kind, Some(self.run), &self.source, body)
     }
 
-    pub(super) fn accepted(&self, cx: &Cx, task: &Task) -> NewEvent {
+    /// The event of a task that was taken in. Its long documents are on disk when this returns.
+    pub(super) async fn accepted(&self, cx: &Cx, task: &Task) -> Result<NewEvent, Error> {
+        let mut documents = Vec::with_capacity(task.documents.len());
+        let mut inline = 0;
+        for Document { name, text } in &task.documents {
+            inline += text.len();
+            let (name, bytes) = (name.clone(), text.len());
+            documents.push(if inline <= INLINE_MOST {
+                Filed { name, bytes, text: Some(text.clone()), payload: None }
+            } else {
+                let payload = self.journal.put_payload(text.clone().into_bytes()).await?;
+                Filed { name, bytes, text: None, payload: Some(payload) }
+            });
+        }
         let principal = cx.principal().name.clone();
-        self.event(kind::ACCEPTED, &Accepted { principal, trace: cx.trace().to_string(), task: task.clone() })
+        let task = Task { documents: Vec::new(), ..task.clone() };
+        Ok(self.event(kind::ACCEPTED, &Accepted { principal, trace: cx.trace().to_string(), task, documents }))
     }
 
     pub(super) async fn write(&self, events: Vec<NewEvent>) -> Result<(), Error> {
