@@ -17,3 +17,4 @@ pub mod actors;
 pub mod supervision;
 
 pub mod config;
+pub mod host;

@@ -4,6 +4,7 @@ pub mod agent;
 pub mod crown;
 pub mod executor;
 pub mod io;
+pub mod keeper;
 mod line;
 pub mod router;
 pub mod runtime;

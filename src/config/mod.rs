@@ -22,7 +22,8 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::telemetry;
+use crate::actors::{crown, executor, io, router, runtime};
+use crate::{inference, memory, store, telemetry, ziggy};
 use tree::{Node, Override};
 
 pub use cpu::cpu_check;
@@ -66,6 +67,26 @@ sections! {
     api: Api => Api::impossible,
     /// Logs and traces.
     telemetry: telemetry::Config => telemetry::Config::impossible,
+    /// The journal.
+    store: store::Config,
+    /// Runtimes and embeddings.
+    inference: inference::Config,
+    /// How models are fetched.
+    models: inference::models::Config,
+    /// How runtimes are driven.
+    runtime: runtime::Config,
+    /// How tools are run.
+    executor: executor::Config,
+    /// How the routing table is kept.
+    router: router::Config,
+    /// How the governor watches.
+    crown: crown::Config,
+    /// Limits of runs.
+    io: io::Config,
+    /// How tasks are cut and candidates scored.
+    ziggy: ziggy::Config,
+    /// Limits of an agent's memory.
+    memory: memory::Config,
 }
 
 /// A key that the command line sets.

@@ -24,7 +24,7 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(launch: Arc<Launch>, config: Config, shown: Arc<Shown>) -> Shell {
-        let state = State::new(launch.runtime.capabilities(), launch.concurrency, config.waiting);
+        let state = State::new(launch.runtime.capabilities(), config.concurrency, config.waiting);
         Shell { launch, config, state, shown, child: None }
     }
 

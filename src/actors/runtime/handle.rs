@@ -48,8 +48,6 @@ impl Error {
 pub struct Launch {
     /// The runtime it drives.
     pub runtime: Arc<dyn Runtime>,
-    /// How many requests it generates at a time.
-    pub concurrency: u32,
     /// The process to start before it can be used, if it has one of its own.
     pub child: Option<ChildCommand>,
 }

@@ -29,6 +29,8 @@ pub use handle::{Error, Handle, Launch};
 pub struct Config {
     /// Requests that may wait for a place.
     pub waiting: usize,
+    /// Requests it works on at a time.
+    pub concurrency: u32,
     /// Seconds between two looks at its health.
     pub health_every_s: u64,
     /// Seconds one look may take.

@@ -1,0 +1,18 @@
+//! How the keeper is put into the tree. Nobody asks it anything, so it has no handle.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::actor::Shell;
+use crate::store::Journal;
+use crate::supervision::{Address, Child, Mailbox, Overflow, Shutdown};
+use crate::types::World;
+
+/// Time to write what is queued and to close; a disk that needs longer has other trouble.
+const CLOSE_WITHIN: Duration = Duration::from_secs(15);
+
+/// The keeper as a row of the tree.
+pub fn launch(journal: Arc<dyn Journal>, world: &World) -> Child {
+    let address = Address::new(Mailbox::new(1, Overflow::Refuse), world);
+    Child::actor("store", &address, move || Shell::new(Arc::clone(&journal))).shutdown(Shutdown::After(CLOSE_WITHIN))
+}

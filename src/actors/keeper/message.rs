@@ -1,0 +1,6 @@
+//! What the keeper can be told.
+
+pub(super) enum Message {
+    /// Look at the journal.
+    Look,
+}

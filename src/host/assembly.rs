@@ -1,0 +1,222 @@
+//! How the parts are joined: ports, actors, and the table of the whole tree.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use super::backends;
+use super::builder::Builder;
+use super::{Error, Host};
+use crate::actors::agent::{self, Definition};
+use crate::actors::{crown, executor, io, keeper, router, runtime};
+use crate::config::Config;
+use crate::inference::{Capabilities, Embedder};
+use crate::store::{Durability, Journal, NewEvent};
+use crate::supervision::{Child, Registry, Root, Strategy, Tree};
+use crate::types::{Cx, Price, TrustTier, World};
+use crate::ziggy::Millionths;
+use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+
+/// Embedding the examples of intents takes milliseconds; a host that cannot do it in this time starts without.
+const INTENTS_WITHIN: Duration = Duration::from_secs(30);
+
+/// The subtrees' restarts: what fails more often than this within a minute is decided one level up. Runtimes wait up
+/// to half a minute between restarts, so one that never comes up stays below it and keeps being tried.
+const RESTARTS: u32 = 20;
+const PERIOD: Duration = Duration::from_secs(60);
+
+pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
+    let config = builder.effective()?;
+    let agents = builder.agents()?;
+    let (world, data) = (builder.world.clone(), builder.data.clone());
+    if let Some(data) = &data {
+        make_private(data)?;
+    }
+    let journal = backends::journal(data.as_deref(), &config.store, &world).await?;
+    let interrupted = io::record::interrupt_unfinished(&*journal, "host").await?;
+    let models = Arc::new(backends::models(data.as_deref().unwrap_or(Path::new("")), &config)?);
+    let (embedder, lacking) = backends::embedder(config.inference.embedder, &models, &world).await;
+    let cx = Cx::housekeeping(world.clock.now(), INTENTS_WITHIN);
+    let intents = Arc::new(backends::intents(&*embedder, &cx).await?);
+    if let Some(reason) = &lacking {
+        tracing::warn!(reason, "texts are compared by their letters only, since the embedding model is missing");
+    }
+    let launches = launches(&mut builder, &config, &models)?;
+    let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
+    let mut tools = executor::core_tools(Arc::clone(&world.clock));
+    tools.append(&mut builder.tools);
+    let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
+    let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, &runtimes, &world)).collect();
+    let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
+    let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
+    let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), config.crown, &world);
+    let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
+    let configs = (config.router, config.ziggy.clone());
+    let (router, router_child) =
+        router::Handle::launch(candidates, handles, crown.clone(), Arc::clone(&journal), configs, &world);
+    let io_parts = io::Parts {
+        journal: Arc::clone(&journal),
+        embedder: Arc::clone(&parts.embedder),
+        intents,
+        chunk: config.ziggy.chunk,
+        router: router.clone(),
+        crown: crown.clone(),
+        agents: Arc::new(agents),
+    };
+    let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
+    let registry = Registry::new();
+
+    // The whole tree, in starting order. It stops in reverse: first nothing new comes in, last the journal closes.
+    let crown_tree = Tree::new("crown", Strategy::OneForOne)
+        .intensity(RESTARTS, PERIOD)
+        .child(governor)
+        .child(Child::tree(runtimes_tree))
+        .child(Child::tree(subtree("executors").child(executor_child)))
+        .child(Child::tree(agents_tree))
+        .child(router_child)
+        .child(io_tree);
+    // If the journal fails, everything above it goes down with it.
+    let tree = Tree::new("host", Strategy::RestForOne)
+        .intensity(3, Duration::from_secs(60))
+        .child(keeper::launch(Arc::clone(&journal), &world))
+        .child(Child::tree(crown_tree));
+
+    let root = Root::start(tree, world.clone(), Arc::clone(&registry)).await?;
+    let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted });
+    let event = NewEvent::new("host.started", None, "host", &started);
+    journal.append(vec![event], Durability::Behind).await?;
+    Ok(Host { root, registry, world, journal, io, router, crown, lacking, config })
+}
+
+/// What every agent gets.
+struct Common<'a> {
+    journal: Arc<dyn Journal>,
+    embedder: Arc<dyn Embedder>,
+    executor: executor::Handle,
+    config: &'a Config,
+    world: &'a World,
+}
+
+fn subtree(id: &str) -> Tree {
+    Tree::new(id, Strategy::OneForOne).intensity(RESTARTS, PERIOD)
+}
+
+/// The runtimes of the config and those in code, by name; code takes the place of config.
+fn launches(
+    builder: &mut Builder,
+    config: &Config,
+    models: &Arc<crate::inference::models::Store>,
+) -> Result<BTreeMap<String, runtime::Launch>, Error> {
+    let mut launches = BTreeMap::new();
+    for (name, own) in &config.inference.runtimes {
+        let launch = backends::runtime(name, own, config, models, &builder.environment, &builder.world)?;
+        launches.insert(name.clone(), launch);
+    }
+    for launch in builder.runtimes.drain(..) {
+        launches.insert(launch.runtime.capabilities().name, launch);
+    }
+    Ok(launches)
+}
+
+fn launch_runtimes(
+    launches: BTreeMap<String, runtime::Launch>,
+    config: &Config,
+    world: &World,
+) -> (BTreeMap<String, runtime::Handle>, Tree) {
+    let mut tree = subtree("runtimes");
+    let mut handles = BTreeMap::new();
+    for (name, launch) in launches {
+        let (handle, child) = runtime::Handle::launch(launch, config.runtime, world);
+        tree = tree.child(child);
+        handles.insert(name, handle);
+    }
+    (handles, tree)
+}
+
+fn launch_agents(
+    definitions: Vec<Definition>,
+    runtimes: &BTreeMap<String, runtime::Handle>,
+    common: &Common<'_>,
+) -> (BTreeMap<String, agent::Handle>, Tree) {
+    let mut tree = subtree("agents");
+    let mut handles = BTreeMap::new();
+    for definition in definitions {
+        let name = definition.profile.name.clone();
+        let parts = agent::Parts {
+            runtime: runtimes.get(&definition.profile.runtime).cloned(),
+            executor: common.executor.clone(),
+            embedder: Arc::clone(&common.embedder),
+            journal: Arc::clone(&common.journal),
+            memory: common.config.memory,
+        };
+        let (handle, child) = agent::Handle::launch(definition, parts, common.world);
+        tree = tree.child(child);
+        handles.insert(name, handle);
+    }
+    (handles, tree)
+}
+
+/// An agent as the router sees it: what it offers, and what its runtime costs and may see.
+fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handle>, world: &World) -> Candidate {
+    let profile = &definition.profile;
+    let runtime = runtimes.get(&profile.runtime).map(runtime::Handle::capabilities);
+    let code = matches!(definition.brain, agent::Brain::Code(_));
+    let health = match &runtime {
+        Some(_) => Health::Healthy,
+        None if code => Health::Healthy,
+        None => Health::Unhealthy {
+            reason: format!("its runtime {:?} is not configured; add [inference.runtimes.{0}]", profile.runtime),
+        },
+    };
+    // Code without a runtime works in this process, for nothing, on texts of any length.
+    let in_process = Capabilities {
+        name: "code".to_owned(),
+        model: profile.name.clone(),
+        tier: TrustTier::Local,
+        chat: true,
+        tools: false,
+        embed: false,
+        context_tokens: u32::MAX,
+        price: Price::default(),
+    };
+    // A runtime nobody configured is trusted with nothing.
+    let unknown = Capabilities { tier: TrustTier::External, context_tokens: 0, ..in_process.clone() };
+    let seen = runtime.unwrap_or(if code { in_process } else { unknown });
+    let micros = |millis: u64| millis.saturating_mul(1_000);
+    Candidate {
+        id: format!("{}@{}", profile.name, if seen.name == "code" { "code" } else { &profile.runtime }),
+        agent: profile.name.clone(),
+        runtime: profile.runtime.clone(),
+        capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
+        tier: seen.tier,
+        price: seen.price,
+        context_tokens: seen.context_tokens,
+        quality: Millionths::of(f64::from(profile.quality)),
+        live: Live::assumed(
+            micros(profile.assumed_first_token_ms),
+            micros(profile.assumed_token_ms),
+            world.clock.wall(),
+        ),
+        origin: if code { Origin::Code } else { Origin::Config },
+        weight: profile.weight,
+        cap: Some(profile.concurrency.saturating_add(u32::try_from(profile.waiting).unwrap_or(u32::MAX))),
+        enabled: profile.enabled,
+        health,
+        quarantined: None,
+    }
+}
+
+/// Makes the data directory, readable by its owner alone: it holds what people said.
+fn make_private(data: &Path) -> Result<(), Error> {
+    let failed = |source| Error::DataDir { path: data.display().to_string(), source };
+    if !data.exists() {
+        std::fs::create_dir_all(data).map_err(failed)?;
+        #[cfg(unix)]
+        {
+            use std::os::unix::fs::PermissionsExt;
+            std::fs::set_permissions(data, std::fs::Permissions::from_mode(0o700)).map_err(failed)?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,189 @@
+//! What a host is made from, before it runs.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+
+use super::backends::user_file;
+use super::{Error, Host, real_world};
+use crate::actors::agent::{Definition, Profile};
+use crate::actors::executor::Tool;
+use crate::actors::runtime::Launch;
+use crate::config::{self, Config, Inputs};
+use crate::inference::Runtime;
+use crate::types::World;
+
+/// The environment as it was when the program started. Secrets are looked up here by name.
+#[derive(Clone, Default)]
+pub struct Environment(BTreeMap<String, String>);
+
+impl Environment {
+    /// The value of a variable.
+    pub fn get(&self, name: &str) -> Option<&str> {
+        self.0.get(name).map(String::as_str)
+    }
+}
+
+impl FromIterator<(String, String)> for Environment {
+    fn from_iter<I: IntoIterator<Item = (String, String)>>(variables: I) -> Environment {
+        Environment(variables.into_iter().collect())
+    }
+}
+
+/// The agents that come with the binary.
+const AGENTS: [(&str, &str); 3] = [
+    ("config/agents/marvin.toml", include_str!("../../config/agents/marvin.toml")),
+    ("config/agents/zoi.toml", include_str!("../../config/agents/zoi.toml")),
+    ("config/agents/zerene.toml", include_str!("../../config/agents/zerene.toml")),
+];
+
+/// Puts a host together. Everything has a default: an empty builder gives a host with the agents of the binary, a
+/// journal in memory and no HTTP.
+pub struct Builder {
+    pub(super) config: Option<Config>,
+    pub(super) world: World,
+    pub(super) environment: Environment,
+    pub(super) data: Option<PathBuf>,
+    pub(super) own_agents: Vec<Definition>,
+    pub(super) bundled_agents: bool,
+    pub(super) tools: Vec<Tool>,
+    pub(super) runtimes: Vec<Launch>,
+    pub(super) serve: bool,
+}
+
+impl Builder {
+    pub(super) fn new() -> Builder {
+        Builder {
+            config: None,
+            world: real_world(),
+            environment: Environment::default(),
+            data: None,
+            own_agents: Vec::new(),
+            bundled_agents: true,
+            tools: Vec::new(),
+            runtimes: Vec::new(),
+            serve: false,
+        }
+    }
+
+    /// Uses this configuration instead of the defaults.
+    pub fn config(mut self, config: Config) -> Builder {
+        self.config = Some(config);
+        self
+    }
+
+    /// Keeps everything in this directory: the journal survives, and models are looked for there.
+    pub fn data_dir(mut self, data: impl Into<PathBuf>) -> Builder {
+        self.data = Some(data.into());
+        self
+    }
+
+    /// Uses this time and chance instead of the machine's.
+    pub fn world(mut self, world: World) -> Builder {
+        self.world = world;
+        self
+    }
+
+    /// Looks secrets up in this environment.
+    pub fn environment(mut self, environment: Environment) -> Builder {
+        self.environment = environment;
+        self
+    }
+
+    /// Adds an agent. One of the same name as a bundled agent takes its place.
+    pub fn agent(mut self, definition: Definition) -> Builder {
+        self.own_agents.push(definition);
+        self
+    }
+
+    /// Leaves out the agents that come with the binary.
+    pub fn without_bundled_agents(mut self) -> Builder {
+        self.bundled_agents = false;
+        self
+    }
+
+    /// Adds a tool.
+    pub fn tool(mut self, tool: Tool) -> Builder {
+        self.tools.push(tool);
+        self
+    }
+
+    /// Adds a runtime. One of the same name as a runtime of the config takes its place.
+    pub fn runtime(mut self, runtime: impl Runtime) -> Builder {
+        self.runtimes.push(Launch { runtime: std::sync::Arc::new(runtime), child: None });
+        self
+    }
+
+    /// Serves HTTP as the config says.
+    pub fn serve(mut self) -> Builder {
+        self.serve = true;
+        self
+    }
+
+    /// Puts the host together and returns when every actor is up.
+    pub async fn start(self) -> Result<Host, Error> {
+        super::assembly::assemble(self).await
+    }
+
+    /// The configuration: the one that was given, or the defaults.
+    pub(super) fn effective(&self) -> Result<Config, Error> {
+        match &self.config {
+            Some(config) => Ok(config.clone()),
+            None => Ok(config::load(&Inputs::default())?.config),
+        }
+    }
+
+    /// Every agent that is to run: bundled ones, those of the data directory, those in code. A later one takes the
+    /// place of an earlier one of the same name.
+    pub(super) fn agents(&mut self) -> Result<Vec<Definition>, Error> {
+        let mut agents: Vec<Definition> = Vec::new();
+        let mut put = |definition: Definition| {
+            agents.retain(|other| other.profile.name != definition.profile.name);
+            agents.push(definition);
+        };
+        if self.bundled_agents {
+            for (file, text) in AGENTS {
+                put(Definition::prompted(profile(file, text)?));
+            }
+        }
+        for file in self.data.as_deref().map(profiles_in).transpose()?.unwrap_or_default() {
+            let text = user_file(&file)?.unwrap_or_default();
+            put(Definition::prompted(profile(&file.display().to_string(), &text)?));
+        }
+        self.own_agents.drain(..).for_each(put);
+        Ok(agents)
+    }
+}
+
+fn profile(file: &str, text: &str) -> Result<Profile, Error> {
+    let wrong = |reason: String| Error::File { file: file.to_owned(), reason };
+    let profile: Profile = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
+    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+    if profile.name.is_empty() || !profile.name.chars().all(plain) {
+        return Err(wrong(format!("name {:?} must be made of lowercase letters, digits and dashes", profile.name)));
+    }
+    if !(0.0..=1.0).contains(&profile.quality) {
+        return Err(wrong(format!("quality {} must be between 0 and 1", profile.quality)));
+    }
+    Ok(profile)
+}
+
+/// The user's own agents: `agents/*.toml` in the data directory, in order of name.
+fn profiles_in(data: &Path) -> Result<Vec<PathBuf>, Error> {
+    let folder = data.join("agents");
+    let unreadable =
+        |error: std::io::Error| Error::File { file: folder.display().to_string(), reason: error.to_string() };
+    let entries = match std::fs::read_dir(&folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(unreadable)?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}

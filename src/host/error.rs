@@ -1,0 +1,68 @@
+//! Why a host could not be put together.
+
+use crate::actors::executor;
+use crate::types::Class;
+use crate::{config, inference, store, supervision};
+
+/// Why a host does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// The configuration cannot be used.
+    #[error(transparent)]
+    Config(#[from] config::Error),
+    /// The data directory cannot be used.
+    #[error("could not use the data directory {path}: {source}")]
+    DataDir {
+        /// Where.
+        path: String,
+        /// What the operating system said.
+        source: std::io::Error,
+    },
+    /// A file that describes agents, models or intents is wrong.
+    #[error("could not read {file}: {reason}")]
+    File {
+        /// Which file.
+        file: String,
+        /// What is wrong with it, with its place.
+        reason: String,
+    },
+    /// The journal cannot be opened.
+    #[error(transparent)]
+    Journal(#[from] store::Error),
+    /// A runtime cannot be made.
+    #[error(transparent)]
+    Runtime(#[from] inference::Error),
+    /// The tools do not fit together.
+    #[error(transparent)]
+    Tools(#[from] executor::Error),
+    /// Two agents have one name, or an agent names what does not exist.
+    #[error("could not add agent {agent:?}: {reason}")]
+    Agent {
+        /// Which one.
+        agent: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The tree could not start.
+    #[error(transparent)]
+    Tree(#[from] supervision::Error),
+    /// The tree has ended by itself.
+    #[error("could not go on: {0}")]
+    Ended(String),
+}
+
+impl Error {
+    /// The class this error belongs to.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Config(error) => error.class(),
+            Error::DataDir { .. } => Class::Unavailable,
+            Error::File { .. } | Error::Agent { .. } => Class::Invalid,
+            Error::Journal(error) => error.class(),
+            Error::Runtime(error) => error.class(),
+            Error::Tools(error) => error.class(),
+            Error::Tree(error) => error.class(),
+            Error::Ended(_) => Class::Unavailable,
+        }
+    }
+}
