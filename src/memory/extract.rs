@@ -267,7 +267,7 @@ fn subject(lower: &str) -> Option<String> {
     let verbs = ["is", "are", "was", "ist", "sind", "est", "sont", "es", "son", "è", "heißt", "lives", "wohnt"];
     let verb = words.iter().position(|word| verbs.contains(word))?;
     // The user's own things are facts; `the` only counts after an instruction, which is for the caller to see.
-    let short = verb >= 2 && verb <= SUBJECT_WORDS && verb + 1 < words.len();
+    let short = (2..=SUBJECT_WORDS).contains(&verb) && verb + 1 < words.len();
     let lives = if matches!(words[verb], "lives" | "wohnt") { " lives" } else { "" };
     // `my dog is called Rex` and `my dog is sick` are different things to know of one dog.
     let called = if words.get(verb + 1) == Some(&"called") || words[verb] == "heißt" { " called" } else { "" };

@@ -70,7 +70,7 @@ impl Memory {
             .enumerate()
             .map(|(place, one)| {
                 let part = |weight: f32, rank: Option<usize>| rank.map_or(0.0, |rank| weight / (FUSION + rank as f32));
-                ((part(LEXICAL, by_words[place]) + part(SEMANTIC, by_meaning[place])) / best, one)
+                (((part(LEXICAL, by_words[place]) + part(SEMANTIC, by_meaning[place])) / best).min(1.0), one)
             })
             .collect();
         // Of facts that fit as well the later told one comes first.

@@ -40,7 +40,8 @@ fn recalled(memory: &Memory, question: &str) -> Vec<String> {
 
 #[test]
 fn what_a_user_tells_is_found_and_the_rest_is_not() {
-    let table: [(&str, &[(&str, Option<&str>, bool)]); 20] = [
+    type Told = (&'static str, Option<&'static str>, bool);
+    let table: [(&str, &[Told]); 20] = [
         (
             "Remember that my favourite colour is green.",
             &[("my favourite colour is green", Some("my favourite colour"), true)],
@@ -70,8 +71,7 @@ fn what_a_user_tells_is_found_and_the_rest_is_not() {
     ];
     for (text, expected) in table {
         let found = extract(text);
-        let found: Vec<(&str, Option<&str>, bool)> =
-            found.iter().map(|one| (one.text.as_str(), one.subject.as_deref(), one.explicit)).collect();
+        let found: Vec<_> = found.iter().map(|one| (one.text.as_str(), one.subject.as_deref(), one.explicit)).collect();
         assert_eq!(found, expected, "{text}");
     }
 }

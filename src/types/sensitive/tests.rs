@@ -124,7 +124,8 @@ fn every_country_of_a_published_example_is_accepted() {
 
 #[test]
 fn hostile_repetition_takes_linear_time() {
-    // S3: each of these made a quadratic matcher of one of the detectors; 200 kB would take it minutes.
+    // S3: pieces with which a pattern that backtracks, or a check that looks ahead without bound, would be quadratic:
+    // over 200 kB that is minutes instead of milliseconds.
     for piece in ["-----BEGIN PRIVATE KEY", "eyJ", "a@", "1 ", "password", "+1", "DE89", ":", "x://a:", "1.1.", "sk-"] {
         let text = piece.repeat(200_000 / piece.len());
         assert!(find(&text).len() <= text.len());

@@ -59,13 +59,18 @@ fn overlap_repeats_the_last_sentence_that_fits() {
 
 #[test]
 fn estimates_are_a_little_high() {
-    // Left: tokens of SmolLM2's tokenizer for the same words, counted once.
-    for (tokens, text) in [(4, "Hello, world!"), (9, "The quick brown fox jumps over the lazy dog"), (4, "1234")] {
+    // Left: what the tokenizer of SmolLM2-135M-Instruct makes of the text.
+    for (tokens, text) in [
+        (4, "Hello, world!"),
+        (9, "The quick brown fox jumps over the lazy dog"),
+        (4, "1234"),
+        (6, "\u{8a9e}\u{1f600}"),
+    ] {
         let estimate = estimate_tokens(text);
         assert!((tokens..=tokens * 2).contains(&estimate), "{text}: {estimate}");
     }
     assert_eq!(estimate_tokens("understanding"), 4);
-    assert_eq!(estimate_tokens("\u{8a9e}\u{1f600}"), 5);
+    assert_eq!(estimate_tokens("\u{e9}  a"), 3);
 }
 
 proptest! {

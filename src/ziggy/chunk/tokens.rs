@@ -5,10 +5,11 @@
 /// - a run of ASCII letters is one token for each four letters begun (`the` 1, `understanding` 4);
 /// - a digit, a punctuation mark and a line break are one token each;
 /// - other white space is free once between words, else one token for each four begun;
-/// - a character outside ASCII is one token less than its bytes (`é` 1, `語` 2, an emoji 3).
+/// - a character outside ASCII is one token for two bytes, two for three, four for four (`é` 1, `語` 2, an emoji 4).
 ///
-/// Byte-pair tokenizers of current models need about 1.3 tokens for an English word of 4.7 letters, and this counts
-/// about 1.6. The parts of a text never sum up to less than the whole, so packing parts is safe.
+/// Beside the tokenizer of SmolLM2 it counts 1.1 to 1.3 times as much for English prose, Markdown, Rust and TOML, about
+/// as much for Japanese and Russian, and 0.9 times for German. The parts of a text never sum up to less than the whole,
+/// so packing parts is safe.
 pub fn estimate_tokens(text: &str) -> u64 {
     let mut tokens = 0;
     let (mut letters, mut spaces) = (0u64, 0u64);
@@ -27,8 +28,8 @@ pub fn estimate_tokens(text: &str) -> u64 {
         }
         tokens += spaces.saturating_sub(1).div_ceil(4);
         spaces = 0;
-        // Of a character outside ASCII, every byte after the first counts.
-        tokens += u64::from(byte.is_ascii() || byte & 0xc0 == 0x80);
+        // Of a character outside ASCII every byte after the first counts, and the first of four as well.
+        tokens += u64::from(byte.is_ascii() || byte & 0xc0 == 0x80 || byte >= 0xf0);
     }
     tokens + spaces.div_ceil(4)
 }

@@ -164,11 +164,19 @@ pub fn classify(input: &Input<'_>, model: &IntentModel) -> Classification {
         capability: intent.capability(),
         confidence: share,
         complexity: text.complexity(tokens),
-        language: language::detect(input.text).or_else(|| text.language().map(str::to_owned)),
+        language: language(input.text, &text),
         privacy,
         findings,
         tokens,
         reasons,
+    }
+}
+
+/// Common words first, because counting them costs next to nothing; then trigrams; then whatever words there are.
+fn language(raw: &str, text: &rules::Text) -> Option<String> {
+    match text.language() {
+        Some((language, true)) => Some(language.to_owned()),
+        guess => language::detect(raw).or_else(|| guess.map(|(language, _)| language.to_owned())),
     }
 }
 

@@ -161,8 +161,10 @@ impl Text {
         Complexity::of(tokens, demands, words(&REASONING), code)
     }
 
-    /// The language whose commonest words or phrases stand in the text, for texts too short for trigrams.
-    pub(super) fn language(&self) -> Option<&'static str> {
+    /// The language whose commonest words and phrases stand in the text, and whether they leave no doubt.
+    pub(super) fn language(&self) -> Option<(&'static str, bool)> {
+        // Common words from which on chance is out, if no other language has half as many.
+        const CERTAIN: u32 = 4;
         let mut counts: BTreeMap<&'static str, u32> = BTreeMap::new();
         for (language, common) in phrases::COMMON {
             let count = self.words.iter().filter(|word| common.contains(&word.as_str())).count();
@@ -171,9 +173,12 @@ impl Text {
         for (_, phrase) in self.phrases().filter(|(_, phrase)| phrase.language != phrases::ANY) {
             *counts.entry(phrase.language).or_default() += 1;
         }
-        let (language, most) = counts.iter().max_by_key(|(_, count)| **count)?;
-        let unique = counts.values().filter(|count| *count == most).count() == 1;
-        (*most > 0 && unique).then_some(*language)
+        let mut ranked: Vec<(u32, &'static str)> =
+            counts.into_iter().map(|(language, count)| (count, language)).collect();
+        ranked.sort_unstable_by(|one, other| other.cmp(one));
+        let (most, language) = *ranked.first()?;
+        let second = ranked.get(1).map_or(0, |(count, _)| *count);
+        (most > second).then_some((language, most >= CERTAIN && most >= second * 2))
     }
 
     /// Every phrase of the table in the text, with the index of its first word.

@@ -151,8 +151,11 @@ fn phrases_are_written_as_they_are_looked_up() {
         let words = rules::Text::of(phrase.text);
         let mut reasons = Vec::new();
         words.evidence(&mut reasons);
-        let found =
-            reasons.iter().any(|reason| matches!(reason, Reason::Phrase { phrase: text, .. } if text == phrase.text));
+        // A shorter phrase for the same intent may stand for a longer one.
+        let found = reasons.iter().any(|reason| {
+            matches!(reason, Reason::Phrase { phrase: text, intent, .. }
+                if phrase.text.starts_with(text.as_str()) && *intent == phrase.intent)
+        });
         assert!(found, "{:?} can never match", phrase.text);
     }
 }
