@@ -1,8 +1,8 @@
 //! How fast the journal writes, against SQLite alone on the same disk in the same run.
 //!
 //! The floor is what SQLite does through the same library, the same settings and the same table, with one prepared
-//! statement of as many rows and a commit: no chain, no projections, no queue. Rounds alternate, so that a disk that
-//! slows down slows both, and the median round counts.
+//! statement of as many rows and a commit: no chain, no projections, no queue. Floor and journal take turns commit by
+//! commit, so that a neighbour who slows the machine down slows both.
 
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a benchmark prints, and panics when it cannot run")]
 
@@ -18,8 +18,8 @@ use syzygy::types::{Clock, RunId, Seeded, Timestamp, World};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-/// Rounds of each measurement; odd, so that there is a median.
-const ROUNDS: usize = 7;
+/// Commits of each kind that are measured: some seconds on a common disk.
+const COMMITS: usize = 600;
 
 /// Events in a batch.
 const BATCH: usize = 100;
@@ -130,104 +130,115 @@ impl Floor {
     }
 }
 
-/// Events per second of each round.
-#[derive(Default)]
-struct Rates(Vec<f64>);
+/// How long each commit took.
+struct Times {
+    what: &'static str,
+    events: usize,
+    taken: Vec<Duration>,
+}
 
-impl Rates {
-    fn add(&mut self, events: usize, took: Duration) {
-        self.0.push(events as f64 / took.as_secs_f64());
+impl Times {
+    fn new(what: &'static str, events: usize) -> Times {
+        Times { what, events, taken: Vec::new() }
     }
 
-    fn median(&mut self) -> f64 {
-        self.0.sort_by(f64::total_cmp);
-        self.0[self.0.len() / 2]
+    async fn measure<T>(&mut self, write: impl Future<Output = T>) {
+        let start = now();
+        write.await;
+        self.taken.push(now() - start);
+    }
+
+    fn at(&self, share: f64) -> f64 {
+        let mut sorted = self.taken.clone();
+        sorted.sort_unstable();
+        sorted[((sorted.len() - 1) as f64 * share) as usize].as_secs_f64()
+    }
+
+    /// Events per second over all commits, the times of a commit, and how it compares to the floor: by all the time
+    /// taken, and by the median commit.
+    fn show(&self, floor: &Times) {
+        let total = |times: &Times| times.taken.iter().sum::<Duration>().as_secs_f64() / times.taken.len() as f64;
+        println!(
+            "{:<44} {:>8.0} events/s  p50 {:>5.0} us  p99 {:>6.0} us  {:>5.2} x floor  {:>5.2} x by p50",
+            self.what,
+            self.events as f64 / total(self),
+            self.at(0.5) * 1e6,
+            self.at(0.99) * 1e6,
+            self.events as f64 / total(self) / (floor.events as f64 / total(floor)),
+            self.events as f64 / self.at(0.5) / (floor.events as f64 / floor.at(0.5)),
+        );
     }
 }
 
-fn show(what: &str, rate: f64, floor: f64) {
-    println!("{what:<52} {rate:>9.0} events/s   {:>5.2} x floor", rate / floor);
-}
-
-async fn batches(journal: &dyn Journal, world: &World, number: usize) -> Duration {
-    let batches: Vec<Vec<NewEvent>> = (0..number).map(|_| batch(world)).collect();
-    let start = now();
-    for batch in batches {
-        journal.append(batch, Durability::Durable).await.unwrap();
-    }
-    now() - start
-}
-
-async fn together(journal: &Arc<dyn Journal>, world: &World, each: usize) -> Duration {
-    let mut appenders = JoinSet::new();
-    let start = now();
-    for _ in 0..APPENDERS {
-        let (journal, run) = (journal.clone(), RunId::new(world));
-        appenders.spawn(async move {
-            for _ in 0..each {
-                journal.append(vec![event(run)], Durability::Durable).await.unwrap();
-            }
-        });
-    }
-    appenders.join_all().await;
-    now() - start
+async fn append(journal: &dyn Journal, events: Vec<NewEvent>) {
+    journal.append(events, Durability::Durable).await.unwrap();
 }
 
 async fn in_batches(floor: &mut Floor, plain: &dyn Journal, folding: &dyn Journal, world: &World) {
-    const COMMITS: usize = 60;
-    let (mut raw, mut chained, mut folded) = (Rates::default(), Rates::default(), Rates::default());
-    for _ in 0..ROUNDS {
-        let batches_of_floor: Vec<Vec<NewEvent>> = (0..COMMITS).map(|_| batch(world)).collect();
-        let start = now();
-        for batch in batches_of_floor {
-            floor.write(batch).await;
-        }
-        raw.add(COMMITS * BATCH, now() - start);
-        chained.add(COMMITS * BATCH, batches(plain, world, COMMITS).await);
-        folded.add(COMMITS * BATCH, batches(folding, world, COMMITS).await);
+    let mut raw = Times::new("batches of 100: SQLite", BATCH);
+    let mut chained = Times::new("  journal", BATCH);
+    let mut folded = Times::new("  journal with a projection", BATCH);
+    for _ in 0..COMMITS {
+        let (one, two, three) = (batch(world), batch(world), batch(world));
+        raw.measure(floor.write(one)).await;
+        chained.measure(append(plain, two)).await;
+        folded.measure(append(folding, three)).await;
     }
-    let floor = raw.median();
-    show("batches of 100, durable, one after another: SQLite", floor, floor);
-    show("  journal", chained.median(), floor);
-    show("  journal with a projection", folded.median(), floor);
+    for times in [&raw, &chained, &folded] {
+        times.show(&raw);
+    }
 }
 
-async fn alone_and_together(floor: &mut Floor, journal: &Arc<dyn Journal>, world: &World) {
-    const EVENTS: usize = 100;
-    const EACH: usize = 40;
-    let (mut raw, mut alone, mut crowd, mut behind) =
-        (Rates::default(), Rates::default(), Rates::default(), Rates::default());
-    let commits_before = journal.view().commits;
-    let mut crowd_commits = 0;
-    for _ in 0..ROUNDS {
-        let run = RunId::new(world);
-        let start = now();
-        for _ in 0..EVENTS {
-            floor.write(vec![event(run)]).await;
-        }
-        raw.add(EVENTS, now() - start);
-        let start = now();
-        for _ in 0..EVENTS {
-            journal.append(vec![event(run)], Durability::Durable).await.unwrap();
-        }
-        alone.add(EVENTS, now() - start);
-        let before = journal.view().commits;
-        crowd.add(APPENDERS * EACH, together(journal, world, EACH).await);
-        crowd_commits += journal.view().commits - before;
-        let start = now();
-        for _ in 0..APPENDERS * EACH {
-            journal.append(vec![event(run)], Durability::Behind).await.unwrap();
-        }
-        journal.flush().await.unwrap();
-        behind.add(APPENDERS * EACH, now() - start);
+async fn alone(floor: &mut Floor, plain: &dyn Journal, folding: &dyn Journal, world: &World) -> Times {
+    let mut raw = Times::new("one event a commit: SQLite", 1);
+    let mut chained = Times::new("  journal", 1);
+    let mut folded = Times::new("  journal with a projection", 1);
+    let run = RunId::new(world);
+    for _ in 0..COMMITS {
+        raw.measure(floor.write(vec![event(run)])).await;
+        chained.measure(append(plain, vec![event(run)])).await;
+        folded.measure(append(folding, vec![event(run)])).await;
     }
-    assert!(journal.view().commits > commits_before);
-    let floor = raw.median();
-    show("one event a commit, one after another: SQLite", floor, floor);
-    show("  journal, alone", alone.median(), floor);
-    show("  journal, 64 durable appenders at once", crowd.median(), floor);
-    println!("    events in each of their commits: {:.1}", (ROUNDS * APPENDERS * EACH) as f64 / crowd_commits as f64);
-    show("  journal, write-behind and one flush", behind.median(), floor);
+    for times in [&raw, &chained, &folded] {
+        times.show(&raw);
+    }
+    raw
+}
+
+/// Every appender appends one durable event after another; what is measured is each append.
+async fn together(journal: &Arc<dyn Journal>, world: &World, raw: &Times) {
+    const EACH: usize = 200;
+    let (commits_before, start) = (journal.view().commits, now());
+    let mut appenders = JoinSet::new();
+    for _ in 0..APPENDERS {
+        let (journal, run) = (journal.clone(), RunId::new(world));
+        appenders.spawn(async move {
+            let mut times = Times::new("", 1);
+            for _ in 0..EACH {
+                times.measure(append(&*journal, vec![event(run)])).await;
+            }
+            times
+        });
+    }
+    let taken = appenders.join_all().await.into_iter().flat_map(|times| times.taken).collect();
+    let (took, events) = (now() - start, (APPENDERS * EACH) as f64);
+    let times = Times { what: "", events: 1, taken };
+    println!(
+        "{:<44} {:>8.0} events/s  p50 {:>5.0} us  p99 {:>6.0} us  {:>5.2} x floor of one by one",
+        "  journal, 64 durable appenders at once",
+        events / took.as_secs_f64(),
+        times.at(0.5) * 1e6,
+        times.at(0.99) * 1e6,
+        events / took.as_secs_f64() * raw.taken.iter().sum::<Duration>().as_secs_f64() / raw.taken.len() as f64,
+    );
+    println!("    events in each of their commits: {:.1}", events / (journal.view().commits - commits_before) as f64);
+    let start = now();
+    for _ in 0..APPENDERS * EACH {
+        journal.append(vec![event(RunId::new(world))], Durability::Behind).await.unwrap();
+    }
+    journal.flush().await.unwrap();
+    let rate = events / (now() - start).as_secs_f64();
+    println!("{:<44} {rate:>8.0} events/s", "  journal, write-behind, each a run of its own");
 }
 
 async fn reading(path: &Path, journal: Arc<dyn Journal>) {
@@ -258,7 +269,8 @@ async fn main() {
         Sqlite::open(&directory.path().join("folding.db"), &config(), world.clone(), projections).await.unwrap();
     println!("event body: {} bytes", event(RunId::new(&world)).body.text().len());
     in_batches(&mut floor, &*plain, &*folding, &world).await;
-    alone_and_together(&mut floor, &folding, &world).await;
+    let raw = alone(&mut floor, &*plain, &*folding, &world).await;
+    together(&folding, &world, &raw).await;
     reading(&path, plain).await;
     folding.close().await.unwrap();
 }

@@ -9,8 +9,8 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
-    /// How long write-behind events wait for company before they are committed, in milliseconds; also the longest a
-    /// durable append waits for others that are likely to come.
+    /// How long write-behind events wait for company before they are committed, in milliseconds. Durable ones never
+    /// wait for company.
     pub group_commit_ms: u64,
     /// A group this large is committed at once. One append is never split, however long it is.
     pub group_commit_events: NonZeroUsize,
