@@ -111,10 +111,9 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::NotInstalled { .. }
-            | Error::Unavailable { .. }
-            | Error::Cut { .. }
-            | Error::Protocol { .. } => Class::Unavailable,
+            Error::NotInstalled { .. } | Error::Unavailable { .. } | Error::Cut { .. } | Error::Protocol { .. } => {
+                Class::Unavailable
+            }
             // No key, no credit, no right, no such model: wrong on our side of the contract, so another runtime may serve it.
             Error::Refused { status: 401..=404, .. } => Class::Unavailable,
             Error::TooLong { .. } | Error::Refused { .. } | Error::Prompt { .. } => Class::Invalid,

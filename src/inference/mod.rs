@@ -32,7 +32,8 @@ use crate::types::{Cx, Price, ToolCall, ToolSpec, TrustTier};
 
 pub use child::{ChildCommand, Process};
 pub use config::{
-    Config, EmbeddedConfig, EmbeddedRuntime, EmbedderChoice, OpenaiConfig, OpenaiRuntime, RuntimeConfig, ScriptedRuntime,
+    Config, EmbeddedConfig, EmbeddedRuntime, EmbedderChoice, OpenaiConfig, OpenaiRuntime, RuntimeConfig,
+    ScriptedRuntime,
 };
 pub use embedded::Embedded;
 pub use embedding::{Lexical, MiniLm, WordLlama};

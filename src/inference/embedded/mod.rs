@@ -8,6 +8,9 @@ mod template;
 mod vocabulary;
 mod worker;
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
@@ -133,8 +136,7 @@ impl Runtime for Embedded {
         let turn = self.turn(cx).await?;
         let meter = Arc::new(Meter::default());
         let (reply, answer) = oneshot::channel();
-        let job =
-            Job { cx: cx.clone(), request, news: News::new(news), meter: Arc::clone(&meter), reply, _turn: turn };
+        let job = Job { cx: cx.clone(), request, news: News::new(news), meter: Arc::clone(&meter), reply, _turn: turn };
         self.hand_over(job)?;
         tokio::select! {
             biased;

@@ -1,6 +1,7 @@
 //! Writes a conversation the way a model was trained to read it: with the Jinja template out of its own file.
 
 use minijinja::syntax::SyntaxConfig;
+use minijinja::value::Serde;
 use minijinja::{Environment, ErrorKind, context};
 use serde_json::{Value, json};
 
@@ -42,10 +43,10 @@ impl Template {
             .get_template("chat")
             .and_then(|chat| {
                 chat.render(context! {
-                    messages => minijinja::Value::from_serialize(&messages),
+                    messages => Serde(&messages),
                     add_generation_prompt => true,
-                    bos_token => self.begin,
-                    eos_token => self.end,
+                    bos_token => self.begin.as_str(),
+                    eos_token => self.end.as_str(),
                 })
             })
             .map_err(|cause| cause.to_string())

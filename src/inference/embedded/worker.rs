@@ -23,10 +23,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn usage(&self) -> Usage {
-        Usage {
-            input_tokens: self.input.load(Ordering::Relaxed),
-            output_tokens: self.output.load(Ordering::Relaxed),
-        }
+        Usage { input_tokens: self.input.load(Ordering::Relaxed), output_tokens: self.output.load(Ordering::Relaxed) }
     }
 }
 

@@ -57,8 +57,7 @@ impl MiniLm {
 
 impl Parts {
     fn embed(&self, texts: Vec<String>) -> Result<Vec<Vec<f32>>, Error> {
-        let encodings =
-            self.tokenizer.encode_batch(texts, true).map_err(|cause| Error::Internal(cause.to_string()))?;
+        let encodings = self.tokenizer.encode_batch(texts, true).map_err(|cause| Error::Internal(cause.to_string()))?;
         let ids: Vec<Vec<u32>> = encodings.iter().map(|encoding| encoding.get_ids().to_vec()).collect();
         let mask: Vec<Vec<u32>> = encodings.iter().map(|encoding| encoding.get_attention_mask().to_vec()).collect();
         let mut vectors = self.pool(ids, mask).map_err(|cause| Error::Internal(cause.to_string()))?;

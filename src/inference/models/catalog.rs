@@ -128,7 +128,8 @@ impl Model {
     }
 
     fn check(&self) -> Result<(), String> {
-        let plain = |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-.".contains(character);
+        let plain =
+            |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-.".contains(character);
         if self.id.is_empty() || self.id.starts_with('.') || !self.id.chars().all(plain) {
             return Err(format!("{:?} is no id (expected lowercase letters, digits, dots and dashes)", self.id));
         }

@@ -95,9 +95,7 @@ impl Answer {
     /// What was processed so far: the server's count, or an estimate of four bytes a prompt token and one token a piece.
     pub(super) fn usage(&self) -> Usage {
         match self.counts {
-            Some(counts) => {
-                Usage { input_tokens: counts.prompt_tokens, output_tokens: counts.completion_tokens }
-            }
+            Some(counts) => Usage { input_tokens: counts.prompt_tokens, output_tokens: counts.completion_tokens },
             None => Usage { input_tokens: self.prompt, output_tokens: self.pieces },
         }
     }
@@ -105,7 +103,8 @@ impl Answer {
     /// The whole answer. Arguments that are no JSON stay a text, for whoever checks them to tell the model.
     pub(super) fn complete(self) -> Completion {
         let usage = self.usage();
-        let calls: Vec<ToolCall> = self.calls.into_iter().enumerate().map(|(index, call)| call.complete(index)).collect();
+        let calls: Vec<ToolCall> =
+            self.calls.into_iter().enumerate().map(|(index, call)| call.complete(index)).collect();
         let finish = if calls.is_empty() { self.finish.unwrap_or(Finish::Stop) } else { Finish::ToolCalls };
         Completion { text: self.text, tool_calls: calls, finish, usage }
     }
