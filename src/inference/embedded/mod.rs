@@ -8,6 +8,9 @@ mod template;
 mod vocabulary;
 mod worker;
 
+#[cfg(test)]
+pub(super) mod tests;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};

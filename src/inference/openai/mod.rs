@@ -9,6 +9,9 @@ mod refusal;
 mod sse;
 mod wire;
 
+#[cfg(test)]
+mod tests;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -205,6 +208,10 @@ impl Runtime for Openai {
     }
 
     async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+        // The timer below looks every millisecond only, and a prompt nobody waits for must not be sent.
+        if self.clock.now() >= cx.deadline() {
+            return Err(Error::TimedOut { usage: Usage::default() });
+        }
         let mut news = News::new(news);
         let mut answer = Answer::new(&request);
         let mut asked = false;

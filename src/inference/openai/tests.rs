@@ -1,0 +1,148 @@
+//! The parser of events under every split, the answer put together, and the header that asks to wait.
+
+#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+use serde_json::json;
+
+use super::answer::Answer;
+use super::refusal::retry_after;
+use super::sse::{Error, Parser};
+use crate::inference::{Completion, Finish, Message, Request, Role};
+use crate::types::Timestamp;
+
+/// 2026-01-01T00:00:00Z.
+const NEW_YEAR: Timestamp = Timestamp(1_767_225_600_000_000);
+
+fn parse(chunks: &[&[u8]]) -> Result<Vec<String>, Error> {
+    let mut parser = Parser::default();
+    let mut events = Vec::new();
+    for chunk in chunks {
+        events.extend(parser.push(chunk)?);
+    }
+    events.extend(parser.finish()?);
+    Ok(events)
+}
+
+#[test]
+fn events_in_every_shape() {
+    let cases: [(&str, &[&str]); 8] = [
+        ("data: a\n\ndata: b\n\n", &["a", "b"]),
+        ("data:a\r\n\r\ndata:  b\r\r", &["a", " b"]),
+        (": a comment\n\nevent: x\nid: 1\nretry: 5\ndata: a\n\n", &["a"]),
+        ("data: one\ndata: two\n\n", &["one\ntwo"]),
+        ("\u{feff}data: a\n\n", &["a"]),
+        ("data: no end", &["no end"]),
+        ("data\n\n", &[""]),
+        ("\n\n\n", &[]),
+    ];
+    for (stream, events) in cases {
+        assert_eq!(parse(&[stream.as_bytes()]).unwrap(), events, "{stream:?}");
+    }
+}
+
+#[test]
+fn refuses_what_is_no_stream_of_events() {
+    assert_eq!(parse(&[b"data: \xff\xfe\n\n"]), Err(Error::NotUtf8));
+    let endless = vec![b'x'; 2 * 1024 * 1024];
+    assert_eq!(parse(&[b"data: ", &endless]), Err(Error::TooLarge));
+    let many = "data: x\n".repeat(1024 * 1024);
+    assert_eq!(parse(&[many.as_bytes()]), Err(Error::TooLarge));
+}
+
+proptest! {
+    /// However the network cuts the bytes, inside characters and line ends too, the events are the same.
+    #[test]
+    fn splits_do_not_matter(
+        lines in prop::collection::vec("(data: [a-z🌍é ]{0,8}|: c|event: x|)(\n|\r\n|\r)", 0..12),
+        cuts in prop::collection::vec(0usize..200, 0..6),
+    ) {
+        let stream = lines.concat().into_bytes();
+        let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(stream.len())).collect();
+        cuts.push(stream.len());
+        cuts.sort_unstable();
+        let mut chunks = Vec::new();
+        let mut from = 0;
+        for cut in cuts {
+            chunks.push(&stream[from..cut]);
+            from = cut;
+        }
+        prop_assert_eq!(parse(&chunks).unwrap(), parse(&[&stream]).unwrap());
+    }
+}
+
+/// Puts an answer together from the deltas of a stream.
+fn answer(deltas: &[serde_json::Value]) -> Result<Completion, String> {
+    let request = Request {
+        messages: vec![Message::new(Role::User, "x".repeat(400))],
+        tools: Vec::new(),
+        max_tokens: 1,
+        temperature: 0.0,
+        seed: 0,
+    };
+    let mut answer = Answer::new(&request);
+    for delta in deltas {
+        answer.take(serde_json::from_value(delta.clone()).unwrap())?;
+    }
+    Ok(answer.complete())
+}
+
+fn delta(delta: serde_json::Value) -> serde_json::Value {
+    json!({ "choices": [{ "delta": delta, "finish_reason": null }] })
+}
+
+#[test]
+fn tool_calls_are_put_together() {
+    let completion = answer(&[
+        delta(json!({ "role": "assistant", "content": null, "tool_calls": [
+            { "index": 0, "id": "a", "type": "function", "function": { "name": "time", "arguments": "" } } ] })),
+        delta(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": "{\"zone\":" } }] })),
+        delta(json!({ "tool_calls": [{ "index": 1, "id": "b", "function": { "name": "dice", "arguments": "not json" } }] })),
+        delta(json!({ "tool_calls": [{ "index": 0, "function": { "arguments": "\"UTC\"}" } }] })),
+        delta(json!({ "tool_calls": [{ "index": 2, "function": { "name": "now" } }] })),
+        json!({ "choices": [{ "delta": {}, "finish_reason": "tool_calls" }] }),
+    ])
+    .unwrap();
+    assert_eq!(completion.finish, Finish::ToolCalls);
+    let calls: Vec<_> = completion
+        .tool_calls
+        .iter()
+        .map(|call| (call.id.as_str(), call.name.as_str(), call.arguments.clone()))
+        .collect();
+    assert_eq!(
+        calls,
+        [("a", "time", json!({ "zone": "UTC" })), ("b", "dice", json!("not json")), ("call_2", "now", json!({}))]
+    );
+    assert!(answer(&[delta(json!({ "tool_calls": [{ "index": 100_000 }] }))]).is_err());
+}
+
+#[test]
+fn usage_is_counted_or_estimated() {
+    let text = |text: &str| delta(json!({ "content": text }));
+    let usage = answer(&[text("a"), text(""), text("b")]).unwrap().usage;
+    assert_eq!((usage.input_tokens, usage.output_tokens), (104, 2));
+    let counted = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 9 } });
+    let usage = answer(&[text("a"), counted]).unwrap().usage;
+    assert_eq!((usage.input_tokens, usage.output_tokens), (7, 9));
+    let error = answer(&[json!({ "error": { "message": "out of memory" } })]).unwrap_err();
+    assert_eq!(error, "out of memory");
+}
+
+#[test]
+fn waits_are_seconds_or_dates() {
+    let cases = [
+        ("3", Some(3.0)),
+        (" 0.5 ", Some(0.5)),
+        ("Thu, 01 Jan 2026 00:01:00 GMT", Some(60.0)),
+        ("Wed, 31 Dec 2025 23:00:00 GMT", Some(0.0)),
+        ("99999999", Some(86_400.0)),
+        ("-1", None),
+        ("nan", None),
+        ("soon", None),
+    ];
+    for (header, seconds) in cases {
+        assert_eq!(retry_after(header, NEW_YEAR), seconds.map(Duration::from_secs_f64), "{header:?}");
+    }
+}
