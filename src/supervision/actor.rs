@@ -1,17 +1,18 @@
 //! The actor trait, and the one ractor shell that runs every actor of the house.
 
 use std::future::Future;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
-use std::time::Duration;
 
-use async_trait::async_trait;
-use ractor::{ActorCell, ActorProcessingErr, ActorRef, SpawnErr};
+use futures::FutureExt;
+use ractor::{ActorCell, ActorProcessingErr, ActorRef, ActorRuntime};
 
 use super::address::Address;
-use super::context::Context;
-use super::mailbox::{Door, Envelope, Wake};
+use super::context::{Context, panic_text};
+use super::life::{Birth, Tombstone};
+use super::mailbox::{Door, Envelope, Next, Queue, Tenant, Wake};
 use super::registry::Status;
-use super::supervisor::{Birth, Running, START_LIMIT};
+use super::spec::Exit;
 
 /// Why an actor cannot be trusted any more: it is restarted.
 pub type Fault = Box<dyn std::error::Error + Send + Sync>;
@@ -39,22 +40,22 @@ pub trait Actor: Sized + Send + Sync + 'static {
     }
 }
 
-/// Messages handled before ractor's loop gets a turn to see a stop or kill that came meanwhile.
+/// Messages handled before ractor's loop gets a turn, which is where it lets other tasks run.
 const BATCH: usize = 32;
 
-/// Starts one child under a supervisor. A trait object, since the children of a table have different message types.
-#[async_trait]
+/// Starts and ends one child of a supervisor. A trait object, since the children of a table have different message
+/// types. No method waits: what becomes of an order is reported by the child's tombstone.
 pub(super) trait StartChild: Send + Sync {
-    /// Runs the start hook; the birth is noted before the child can end.
-    async fn start(&self, birth: Birth, parent: ActorCell) -> Result<Running, String>;
+    /// Begins a life, with its start hook.
+    fn start(&self, birth: Birth) -> Option<ActorCell>;
+    /// Asks it to end, after its mail if `drain`.
+    fn stop(&self, cell: &ActorCell, drain: bool);
+    /// Ends it at its next await.
+    fn kill(&self, cell: &ActorCell);
     /// The child is down and will come back: mail waits.
     fn suspend(&self);
     /// The child is down and will not come back: callers must hear so.
     fn close(&self);
-    /// How long the start may take.
-    fn start_limit(&self) -> Duration;
-    /// Asks a child that is still starting to stop; false if it cannot hear that yet.
-    fn stop_starting(&self) -> bool;
 }
 
 /// What makes the incarnations of one actor.
@@ -69,23 +70,32 @@ impl<A: Actor> Clone for Shell<A> {
     }
 }
 
+/// One incarnation. The order of the fields is the order in which they are dropped: the tombstone last, since it tells
+/// the supervisor that nothing of this life is left.
 pub(super) struct Life<A: Actor> {
     actor: A,
     context: Context<A::Message>,
+    tombstone: Tombstone,
 }
 
-#[async_trait]
 impl<A: Actor> StartChild for Shell<A> {
-    async fn start(&self, birth: Birth, parent: ActorCell) -> Result<Running, String> {
+    fn start(&self, birth: Birth) -> Option<ActorCell> {
         birth.entry.watch_mailbox(Arc::clone(&self.address.queue));
-        let (reference, _) =
-            ractor::Actor::spawn_linked(None, self.clone(), birth, parent).await.map_err(spawn_failure)?;
-        let (cell, queue) = (reference.get_cell(), Arc::clone(&self.address.queue));
-        let stop = move |drain: bool| match drain {
-            true => queue.set_door(Door::Draining),
-            false => reference.stop(None),
-        };
-        Ok(Running { cell, stop: Box::new(stop) })
+        ActorRuntime::spawn_instant(None, self.clone(), birth).ok().map(|(reference, _)| reference.get_cell())
+    }
+
+    fn stop(&self, cell: &ActorCell, drain: bool) {
+        if drain {
+            self.address.queue.set_door(Door::Draining);
+        } else {
+            // The door closes first, so that nothing is begun after the message that is being handled.
+            self.address.queue.set_door(Door::Between);
+            cell.stop(None);
+        }
+    }
+
+    fn kill(&self, cell: &ActorCell) {
+        cell.kill();
     }
 
     fn suspend(&self) {
@@ -95,66 +105,105 @@ impl<A: Actor> StartChild for Shell<A> {
     fn close(&self) {
         self.address.queue.set_door(Door::Closed);
     }
-
-    fn start_limit(&self) -> Duration {
-        START_LIMIT
-    }
-
-    fn stop_starting(&self) -> bool {
-        false
-    }
 }
 
-/// Why ractor could not start an actor, in its own words.
-pub(super) fn spawn_failure(error: SpawnErr) -> String {
-    match error {
-        SpawnErr::StartupFailed(cause) => cause.to_string(),
-        other => other.to_string(),
+impl<A: Actor> Life<A> {
+    /// Handles what waits, a batch at the most.
+    async fn turn(
+        &mut self,
+        queue: &Queue<A::Message>,
+        tenant: Tenant,
+        myself: &ActorRef<Wake>,
+    ) -> Result<(), Fault> {
+        let mut now = queue.clock.now();
+        for _ in 0..BATCH {
+            let envelope = match queue.pop(tenant, now) {
+                Next::Mail(envelope) => envelope,
+                Next::Rest => return Ok(()),
+                Next::Leave => {
+                    myself.stop(None);
+                    return Ok(());
+                }
+            };
+            queue.stats.begin(now);
+            self.actor.handle(envelope, &mut self.context).await?;
+            let done = queue.clock.now();
+            queue.stats.finish(now, done);
+            now = done;
+            if self.context.ends() {
+                queue.set_door(Door::Between);
+                myself.stop(None);
+                return Ok(());
+            }
+        }
+        // More may wait: stay awake, but let others have the thread first.
+        let _ = myself.send_message(Wake);
+        Ok(())
     }
 }
 
 impl<A: Actor> ractor::Actor for Shell<A> {
     type Msg = Wake;
-    type State = Life<A>;
+    type State = Option<Life<A>>;
     type Arguments = Birth;
 
-    async fn pre_start(&self, myself: ActorRef<Wake>, birth: Birth) -> Result<Life<A>, ActorProcessingErr> {
-        birth.note(myself.get_cell());
-        let context = Context::new(birth.entry, self.address.clone(), birth.kernel);
-        let mut life = Life { actor: (self.make)(), context };
-        life.actor.start(&mut life.context).await?;
-        self.address.queue.attach(myself);
-        Ok(life)
-    }
-
-    async fn handle(&self, myself: ActorRef<Wake>, _wake: Wake, life: &mut Life<A>) -> Result<(), ActorProcessingErr> {
+    async fn pre_start(&self, myself: ActorRef<Wake>, birth: Birth) -> Result<Option<Life<A>>, ActorProcessingErr> {
+        let Birth { entry, kernel, mut tombstone } = birth;
         let queue = &self.address.queue;
-        let mut now = queue.clock.now();
-        for _ in 0..BATCH {
-            let Some(envelope) = queue.pop(now) else {
-                if queue.door() == Door::Draining {
+        let tenant = queue.enter();
+        let mut context = Context::new(entry, self.address.clone(), kernel, tenant);
+        let hook = async {
+            let mut actor = (self.make)();
+            actor.start(&mut context).await.map(|()| actor)
+        };
+        let cause = match AssertUnwindSafe(hook).catch_unwind().await {
+            Ok(Ok(actor)) => {
+                let ends = context.ends();
+                queue.attach(tenant, myself.clone());
+                if ends {
+                    queue.set_door(Door::Between);
                     myself.stop(None);
                 }
-                return Ok(());
-            };
-            queue.stats.begin(now);
-            life.actor.handle(envelope, &mut life.context).await?;
-            let done = queue.clock.now();
-            queue.stats.finish(now, done);
-            now = done;
-            if life.context.ends() {
-                myself.stop(None);
-                return Ok(());
+                tombstone.is_up();
+                return Ok(Some(Life { actor, context, tombstone }));
             }
-        }
-        // More may wait: stay awake, but let a stop that came meanwhile go first.
-        let _ = myself.send_message(Wake);
-        Ok(())
+            Ok(Err(fault)) => fault.to_string(),
+            Err(panic) => panic_text(&*panic),
+        };
+        drop(context);
+        tombstone.carve(Exit::Failed(cause.clone()));
+        Err(cause.into())
     }
 
-    async fn post_stop(&self, _myself: ActorRef<Wake>, life: &mut Life<A>) -> Result<(), ActorProcessingErr> {
+    async fn handle(
+        &self,
+        myself: ActorRef<Wake>,
+        _wake: Wake,
+        state: &mut Option<Life<A>>,
+    ) -> Result<(), ActorProcessingErr> {
+        let Some(life) = state else { return Ok(()) };
+        let (queue, tenant) = (&self.address.queue, life.context.tenant());
+        let cause = match AssertUnwindSafe(life.turn(queue, tenant, &myself)).catch_unwind().await {
+            Ok(Ok(())) => return Ok(()),
+            Ok(Err(fault)) => fault.to_string(),
+            Err(panic) => panic_text(&*panic),
+        };
+        queue.stats.rest();
+        life.tombstone.carve(Exit::Failed(cause.clone()));
+        *state = None;
+        Err(cause.into())
+    }
+
+    async fn post_stop(&self, _myself: ActorRef<Wake>, state: &mut Option<Life<A>>) -> Result<(), ActorProcessingErr> {
+        let Some(life) = state else { return Ok(()) };
         life.context.entry().set_status(Status::Stopping);
-        life.actor.stop(&mut life.context).await;
+        let exit = match AssertUnwindSafe(life.actor.stop(&mut life.context)).catch_unwind().await {
+            Ok(()) if life.context.ends() => Exit::Normal,
+            Ok(()) => Exit::Stopped,
+            Err(panic) => Exit::Failed(panic_text(&*panic)),
+        };
+        life.tombstone.carve(exit);
+        *state = None;
         Ok(())
     }
 }

@@ -39,7 +39,7 @@ impl<M: Send + 'static> Address<M> {
 
     /// Says something; if the policy is `Wait`, waits for room until the context's deadline.
     pub async fn cast(&self, cx: &Cx, message: M) -> Result<(), Undelivered<M>> {
-        self.queue.send(Lane::User, self.envelope(cx, message)).await
+        self.queue.send(self.envelope(cx, message)).await
     }
 
     /// Says something ahead of all user mail.
@@ -49,13 +49,8 @@ impl<M: Send + 'static> Address<M> {
             .map_err(|(failure, envelope)| Undelivered::unsent(failure, envelope.message))
     }
 
-    pub(super) fn report(&self, cx: &Cx, message: M) -> Result<(), Undelivered<M>> {
-        self.queue
-            .push(Lane::Report, self.envelope(cx, message))
-            .map_err(|(failure, envelope)| Undelivered::unsent(failure, envelope.message))
-    }
-
-    /// Asks something and waits for the answer until the context's deadline.
+    /// Asks something and waits for the answer until the context's deadline. Once the mailbox has taken the question it
+    /// is not handed back, since it may be handled already.
     pub async fn call<T>(&self, cx: &Cx, ask: impl FnOnce(Reply<T>) -> M) -> Result<T, Undelivered<M>> {
         let (sender, answer) = oneshot::channel();
         self.cast(cx, ask(Reply(sender))).await?;
@@ -72,9 +67,9 @@ impl<M: Send + 'static> Address<M> {
     async fn answer<T>(&self, cx: &Cx, answer: oneshot::Receiver<T>) -> Result<T, Undelivered<M>> {
         tokio::select! {
             biased;
-            answer = answer => answer.map_err(|_| Undelivered::begun(self.why_unanswered(cx))),
-            () = cx.cancelled() => Err(Undelivered::begun(Failure::Cancelled)),
-            () = tokio::time::sleep_until(cx.deadline()) => Err(Undelivered::begun(Failure::TimedOut)),
+            answer = answer => answer.map_err(|_| Undelivered::taken(self.why_unanswered(cx))),
+            () = cx.cancelled() => Err(Undelivered::taken(Failure::Cancelled)),
+            () = tokio::time::sleep_until(cx.deadline()) => Err(Undelivered::taken(Failure::TimedOut)),
         }
     }
 

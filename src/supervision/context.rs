@@ -12,9 +12,10 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::address::Address;
-use super::registry::{Entry, Registry};
-use super::supervisor::Kernel;
-use crate::types::{Cx, World};
+use super::life::Kernel;
+use super::mailbox::{Envelope, Lane, Tenant};
+use super::registry::Entry;
+use crate::types::{Cx, PrivacyClass, World};
 
 /// Why a job has no result.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
@@ -37,18 +38,21 @@ pub enum JobError {
 /// that starts them in a loop.
 const JOBS_MOST: usize = 10_000;
 
-/// What an actor has at hand. Its jobs and timers end with it.
+/// What an actor has at hand. Its jobs and timers end with it, at their next await, and what they report reaches only
+/// the life that started them.
 pub struct Context<M> {
     entry: Arc<Entry>,
     address: Address<M>,
-    kernel: Kernel,
-    jobs: JoinSet<()>,
+    kernel: Arc<Kernel>,
+    tenant: Tenant,
+    /// Made with the first job: most actors of a large pool never have one.
+    jobs: Option<JoinSet<()>>,
     ends: bool,
 }
 
 impl<M: Send + 'static> Context<M> {
-    pub(super) fn new(entry: Arc<Entry>, address: Address<M>, kernel: Kernel) -> Context<M> {
-        Context { entry, address, kernel, jobs: JoinSet::new(), ends: false }
+    pub(super) fn new(entry: Arc<Entry>, address: Address<M>, kernel: Arc<Kernel>, tenant: Tenant) -> Context<M> {
+        Context { entry, address, kernel, tenant, jobs: None, ends: false }
     }
 
     /// Its path in the tree, such as `host/crown/io/io-1`.
@@ -90,6 +94,10 @@ impl<M: Send + 'static> Context<M> {
         self.ends
     }
 
+    pub(super) fn tenant(&self) -> Tenant {
+        self.tenant
+    }
+
     pub(super) fn entry(&self) -> &Entry {
         &self.entry
     }
@@ -102,67 +110,63 @@ impl<M: Send + 'static> Context<M> {
         work: impl Future<Output = T> + Send + 'static,
         report: impl FnOnce(Result<T, JobError>) -> M + Send + 'static,
     ) {
-        while self.jobs.try_join_next().is_some() {}
-        let (cx, address) = (cx.clone(), self.address.clone());
-        // The report outlives the context of the work: a job that timed out must still be able to say so.
-        let report_cx = Cx::housekeeping(self.now(), REPORT_LIMIT).with_privacy(cx.privacy());
-        if self.jobs.len() >= JOBS_MOST {
-            let _ = address.report(&report_cx, report(Err(JobError::TooMany(JOBS_MOST))));
+        let (cx, privacy, reporter) = (cx.clone(), cx.privacy(), self.reporter());
+        if self.running() >= JOBS_MOST {
+            reporter.report(privacy, report(Err(JobError::TooMany(JOBS_MOST))));
             return;
         }
-        let clock = Arc::clone(&self.kernel.world.clock);
-        self.jobs.spawn(async move {
+        self.jobs.get_or_insert_default().spawn(async move {
             let outcome = tokio::select! {
                 biased;
                 () = cx.cancelled() => Err(JobError::Cancelled),
-                outcome = AssertUnwindSafe(work).catch_unwind() => outcome.map_err(|panic| JobError::Panicked(panic_text(&*panic))),
+                outcome = AssertUnwindSafe(work).catch_unwind() => {
+                    outcome.map_err(|panic| JobError::Panicked(panic_text(&*panic)))
+                }
                 () = tokio::time::sleep_until(cx.deadline()) => Err(JobError::TimedOut),
             };
-            let report_cx = Cx::housekeeping(clock.now(), REPORT_LIMIT).with_privacy(cx.privacy());
-            let _ = address.report(&report_cx, report(outcome));
+            reporter.report(privacy, report(outcome));
         });
     }
 
-    /// Starts work whose outcome nobody needs, under `cx`'s deadline and cancellation.
-    pub fn jot(&mut self, cx: &Cx, work: impl Future<Output = ()> + Send + 'static) {
-        while self.jobs.try_join_next().is_some() {}
-        if self.jobs.len() >= JOBS_MOST {
-            tracing::error!(actor = self.path(), "too many jobs: one was not started");
+    /// Tells itself something after a while. Timers count as jobs; one too many is dropped and logged.
+    pub fn after(&mut self, delay: Duration, message: M) {
+        if self.running() >= JOBS_MOST {
+            self.address.queue.stats.count_dropped(1);
+            tracing::error!(actor = self.path(), most = JOBS_MOST, "timer dropped: too many jobs and timers");
             return;
         }
-        let cx = cx.clone();
-        self.jobs.spawn(async move {
-            tokio::select! {
-                biased;
-                () = cx.cancelled() => {}
-                () = work => {}
-                () = tokio::time::sleep_until(cx.deadline()) => {}
-            }
-        });
-    }
-
-    /// Tells itself something whenever a watched value has changed. Changes in quick succession are told once.
-    pub fn follow<T: Send + Sync + 'static>(
-        &mut self,
-        mut watched: watch::Receiver<T>,
-        told: impl Fn() -> M + Send + 'static,
-    ) {
-        let (address, clock) = (self.address.clone(), Arc::clone(&self.kernel.world.clock));
-        self.jobs.spawn(async move {
-            while watched.changed().await.is_ok() {
-                let _ = address.report(&Cx::housekeeping(clock.now(), REPORT_LIMIT), told());
-            }
-        });
-    }
-
-    /// Tells itself something after a while.
-    pub fn after(&mut self, delay: Duration, message: M) {
-        while self.jobs.try_join_next().is_some() {}
-        let (address, clock) = (self.address.clone(), Arc::clone(&self.kernel.world.clock));
-        self.jobs.spawn(async move {
+        let reporter = self.reporter();
+        self.jobs.get_or_insert_default().spawn(async move {
             tokio::time::sleep(delay).await;
-            let _ = address.report(&Cx::housekeeping(clock.now(), REPORT_LIMIT), message);
+            reporter.report(PrivacyClass::Public, message);
         });
+    }
+
+    /// How many jobs and timers run, after the finished ones were cleared away.
+    fn running(&mut self) -> usize {
+        let Some(jobs) = &mut self.jobs else { return 0 };
+        while jobs.try_join_next().is_some() {}
+        jobs.len()
+    }
+
+    fn reporter(&self) -> Reporter<M> {
+        Reporter { address: self.address.clone(), tenant: self.tenant }
+    }
+}
+
+/// The way back from a job to the life that started it.
+struct Reporter<M> {
+    address: Address<M>,
+    tenant: Tenant,
+}
+
+impl<M: Send + 'static> Reporter<M> {
+    /// The report has its own deadline: a job that timed out must still be able to say so.
+    fn report(&self, privacy: PrivacyClass, message: M) {
+        let now = self.address.queue.clock.now();
+        let cx = Cx::housekeeping(now, REPORT_LIMIT);
+        let cx = if privacy == PrivacyClass::Public { cx } else { cx.with_privacy(privacy) };
+        let _ = self.address.queue.push(Lane::Report(self.tenant), Envelope { message, cx, sent: now });
     }
 }
 

@@ -39,11 +39,11 @@ impl Failure {
     }
 }
 
-/// A message that was not delivered. `message` is `None` only when the receiver had already begun to handle it.
+/// A message that was not delivered, or a question that was not answered.
 pub struct Undelivered<M> {
     /// Why.
     pub failure: Failure,
-    /// What was to be said.
+    /// What was to be said. `None` if the mailbox had taken it: then it may have been handled.
     pub message: Option<M>,
 }
 
@@ -52,14 +52,14 @@ impl<M> Undelivered<M> {
         Undelivered { failure, message: Some(message) }
     }
 
-    pub(super) fn begun(failure: Failure) -> Undelivered<M> {
+    pub(super) fn taken(failure: Failure) -> Undelivered<M> {
         Undelivered { failure, message: None }
     }
 }
 
 impl<M> fmt::Debug for Undelivered<M> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let returned = if self.message.is_some() { "message returned" } else { "message begun" };
+        let returned = if self.message.is_some() { "message returned" } else { "message taken" };
         write!(f, "{:?} ({returned})", self.failure)
     }
 }

@@ -2,6 +2,9 @@
 //!
 //! ractor's own mailbox has no bound, no priority and dies with the actor, so mail waits here, and ractor only carries
 //! a wake-up. That gives a capacity with a policy, a control lane, and mail that outlives a restart.
+//!
+//! Nothing of the caller's runs under the lock: what is dropped is handed out first, since the drop of a message may
+//! send another one.
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -29,7 +32,7 @@ pub enum Overflow<M> {
 
 /// How much mail an actor holds, and what happens to more.
 pub struct Mailbox<M> {
-    /// User messages waiting at the most.
+    /// User messages waiting at the most; none counts as one.
     pub capacity: usize,
     /// What happens to the next one.
     pub overflow: Overflow<M>,
@@ -52,6 +55,11 @@ pub struct Envelope<M> {
     pub sent: Instant,
 }
 
+/// Which incarnation the mail goes to. Every start of the actor behind an address makes a new one, so that what is
+/// left of an old life can neither take mail nor report.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Tenant(u64);
+
 /// The lane a message takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Lane {
@@ -59,9 +67,9 @@ pub(super) enum Lane {
     User,
     /// Before any user message; bounded by [`CONTROL_CAPACITY`].
     Control,
-    /// Before any user message, and never refused: what an actor's own jobs and timers report. Their number is
-    /// bounded where they are started.
-    Report,
+    /// Before any user message, and never refused: what an incarnation's own jobs and timers tell it. Their number is
+    /// bounded where they are started, and they end with the incarnation.
+    Report(Tenant),
 }
 
 /// Control messages waiting at the most. They are rare (weights, drain, probes), so more means a sender gone wrong.
@@ -82,23 +90,63 @@ pub(super) enum Door {
     Closed,
 }
 
+/// What a receiver finds when it looks for mail.
+pub(super) enum Next<M> {
+    /// A message to handle.
+    Mail(Envelope<M>),
+    /// Nothing: sleep until the next wake-up.
+    Rest,
+    /// Nothing, and nothing will come: end.
+    Leave,
+}
+
 pub(super) struct Queue<M> {
     limits: Mailbox<M>,
     state: Mutex<Lanes<M>>,
     room: Notify,
     /// Changes whenever the door may have opened or closed, for senders that wait.
     door: Notify,
-    pub(super) stats: Arc<Stats>,
+    pub(super) stats: Stats,
     pub(super) clock: Arc<dyn Clock>,
 }
 
 struct Lanes<M> {
     control: VecDeque<Envelope<M>>,
+    reports: VecDeque<Envelope<M>>,
     user: VecDeque<Envelope<M>>,
     door: Door,
+    /// A wake-up is on its way or being worked on, so another one is not needed.
     awake: bool,
     waiters: usize,
+    tenant: Tenant,
     target: Option<ActorRef<Wake>>,
+}
+
+/// What became of an attempt: taken in (perhaps in place of an older message), or refused and handed back.
+type Pushed<M> = Result<Option<Envelope<M>>, (Failure, Envelope<M>)>;
+
+impl<M> Lanes<M> {
+    fn depth(&self) -> usize {
+        self.user.len() + self.control.len() + self.reports.len()
+    }
+
+    fn take(&mut self) -> Option<Envelope<M>> {
+        self.control.pop_front().or_else(|| self.reports.pop_front()).or_else(|| self.user.pop_front())
+    }
+
+    /// Whom to wake up, if somebody must be. To be sent after the lock is free, or the receiver wakes up into it.
+    fn rouse(&mut self) -> Option<ActorRef<Wake>> {
+        if self.awake {
+            return None;
+        }
+        self.awake = self.target.is_some();
+        self.target.clone()
+    }
+}
+
+fn wake(target: Option<ActorRef<Wake>>) {
+    // A receiver that has just ended takes no wake-up; its next life begins with one if there is mail.
+    let _ = target.map(|target| target.send_message(Wake));
 }
 
 /// Counts one waiting sender for as long as it lives, also when the sender is dropped while it waits.
@@ -106,65 +154,78 @@ struct Waiter<'a, M>(&'a Queue<M>);
 
 impl<M> Drop for Waiter<'_, M> {
     fn drop(&mut self) {
-        self.0.state.lock().waiters -= 1;
+        let mut state = self.0.state.lock();
+        state.waiters -= 1;
+        // A wake-up that this sender did not use, or one of several that fell into one, goes to the next in line.
+        if state.waiters > 0 && state.user.len() < self.0.limits.capacity {
+            self.0.room.notify_one();
+        }
     }
 }
 
 impl<M: Send + 'static> Queue<M> {
-    pub(super) fn new(limits: Mailbox<M>, clock: Arc<dyn Clock>) -> Queue<M> {
+    pub(super) fn new(mut limits: Mailbox<M>, clock: Arc<dyn Clock>) -> Queue<M> {
+        limits.capacity = limits.capacity.max(1);
         let state = Lanes {
             control: VecDeque::new(),
+            reports: VecDeque::new(),
             user: VecDeque::new(),
             door: Door::Between,
             awake: false,
             waiters: 0,
+            tenant: Tenant(0),
             target: None,
         };
-        Queue {
-            limits,
-            state: Mutex::new(state),
-            room: Notify::new(),
-            door: Notify::new(),
-            stats: Arc::new(Stats::default()),
-            clock,
-        }
+        let stats = Stats::new(clock.now());
+        Queue { limits, state: Mutex::new(state), room: Notify::new(), door: Notify::new(), stats, clock }
     }
 
     /// Puts a message in its lane without waiting, or says why not and hands it back.
     pub(super) fn push(&self, lane: Lane, envelope: Envelope<M>) -> Result<(), (Failure, Envelope<M>)> {
-        self.push_locked(&mut self.state.lock(), lane, envelope)
-    }
-
-    fn push_locked(
-        &self,
-        state: &mut Lanes<M>,
-        lane: Lane,
-        envelope: Envelope<M>,
-    ) -> Result<(), (Failure, Envelope<M>)> {
-        match state.door {
-            Door::Open => {}
-            Door::Between if lane == Lane::Report => {}
-            Door::Draining if lane == Lane::Report => {}
-            Door::Between => return Err((Failure::Restarting, envelope)),
-            Door::Draining | Door::Closed => return Err((Failure::Gone, envelope)),
+        if envelope.cx.deadline() <= envelope.sent {
+            return Err((Failure::TimedOut, envelope));
         }
-        match lane {
-            Lane::User => {
-                if state.user.len() >= self.limits.capacity {
-                    self.make_room(state, envelope)?;
-                } else {
-                    state.user.push_back(envelope);
-                }
-            }
-            Lane::Control if state.control.len() >= CONTROL_CAPACITY => return Err((Failure::Busy, envelope)),
-            Lane::Control | Lane::Report => state.control.push_back(envelope),
+        if envelope.cx.is_cancelled() {
+            return Err((Failure::Cancelled, envelope));
         }
-        self.stats.set_depth(state.user.len() + state.control.len());
-        Self::wake(state);
+        let mut state = self.state.lock();
+        let _displaced = self.admit(&mut state, lane, envelope)?;
+        self.stats.set_depth(state.depth());
+        let target = state.rouse();
+        drop(state);
+        wake(target);
         Ok(())
     }
 
-    fn make_room(&self, state: &mut Lanes<M>, envelope: Envelope<M>) -> Result<(), (Failure, Envelope<M>)> {
+    fn admit(&self, state: &mut Lanes<M>, lane: Lane, envelope: Envelope<M>) -> Pushed<M> {
+        if let Lane::Report(tenant) = lane {
+            // Also before the door opens: a job of the start hook may be done before the hook is.
+            if tenant != state.tenant || state.door == Door::Closed {
+                return Err((Failure::Gone, envelope));
+            }
+            state.reports.push_back(envelope);
+            return Ok(None);
+        }
+        match state.door {
+            Door::Open => {}
+            Door::Between | Door::Draining => return Err((Failure::Restarting, envelope)),
+            Door::Closed => return Err((Failure::Gone, envelope)),
+        }
+        if lane == Lane::Control {
+            if state.control.len() >= CONTROL_CAPACITY {
+                self.stats.count_refused();
+                return Err((Failure::Busy, envelope));
+            }
+            state.control.push_back(envelope);
+        } else if state.user.len() < self.limits.capacity {
+            state.user.push_back(envelope);
+        } else {
+            return self.make_room(state, envelope);
+        }
+        Ok(None)
+    }
+
+    fn make_room(&self, state: &mut Lanes<M>, envelope: Envelope<M>) -> Pushed<M> {
         match self.limits.overflow {
             Overflow::Wait => Err((Failure::Busy, envelope)),
             Overflow::Refuse => {
@@ -172,18 +233,17 @@ impl<M: Send + 'static> Queue<M> {
                 Err((Failure::Busy, envelope))
             }
             Overflow::DropOldest => {
-                self.stats.count_dropped();
-                state.user.pop_front();
+                self.stats.count_dropped(1);
+                let oldest = state.user.pop_front();
                 state.user.push_back(envelope);
-                Ok(())
+                Ok(oldest)
             }
             Overflow::Conflate(key) => {
                 let wanted = key(&envelope.message);
                 match state.user.iter_mut().find(|waiting| key(&waiting.message) == wanted) {
                     Some(waiting) => {
-                        self.stats.count_dropped();
-                        *waiting = envelope;
-                        Ok(())
+                        self.stats.count_dropped(1);
+                        Ok(Some(std::mem::replace(waiting, envelope)))
                     }
                     None => {
                         self.stats.count_refused();
@@ -194,43 +254,37 @@ impl<M: Send + 'static> Queue<M> {
         }
     }
 
-    fn wake(state: &mut Lanes<M>) {
-        if let (false, Some(target)) = (state.awake, &state.target) {
-            state.awake = target.send_message(Wake).is_ok();
+    /// Puts a user message in the queue, waiting for room or for the receiver's next life if the policy says so.
+    pub(super) async fn send(&self, envelope: Envelope<M>) -> Result<(), Undelivered<M>> {
+        let waits = matches!(self.limits.overflow, Overflow::Wait);
+        match self.push(Lane::User, envelope) {
+            Ok(()) => Ok(()),
+            Err((Failure::Busy | Failure::Restarting, envelope)) if waits => self.send_late(envelope).await,
+            Err((failure, envelope)) => Err(Undelivered::unsent(failure, envelope.message)),
         }
     }
 
-    /// Puts a message in its lane, waiting for room or for the receiver's next life if the policy says so.
-    pub(super) async fn send(&self, lane: Lane, mut envelope: Envelope<M>) -> Result<(), Undelivered<M>> {
-        let waits = matches!(self.limits.overflow, Overflow::Wait);
+    async fn send_late(&self, mut envelope: Envelope<M>) -> Result<(), Undelivered<M>> {
+        self.state.lock().waiters += 1;
+        let _waiter = Waiter(self);
+        let cx = envelope.cx.clone();
+        let mut deadline = std::pin::pin!(tokio::time::sleep_until(cx.deadline()));
         loop {
-            if envelope.cx.is_cancelled() {
-                return Err(Undelivered::unsent(Failure::Cancelled, envelope.message));
-            }
             // Both are made before the attempt, so that a change right after it is not missed.
             let (room, door) = (self.room.notified(), self.door.notified());
-            let pushed = {
-                let mut state = self.state.lock();
-                let pushed = self.push_locked(&mut state, lane, envelope);
-                state.waiters += usize::from(pushed.is_err());
-                pushed
-            };
-            let (failure, returned) = match pushed {
+            let late = match self.push(Lane::User, envelope) {
                 Ok(()) => return Ok(()),
-                Err(refused) => refused,
+                Err((failure @ (Failure::Busy | Failure::Restarting), returned)) => {
+                    envelope = returned;
+                    if failure == Failure::Restarting { failure } else { Failure::TimedOut }
+                }
+                Err((failure, envelope)) => return Err(Undelivered::unsent(failure, envelope.message)),
             };
-            let _waiting = Waiter(self);
-            envelope = returned;
-            if !waits || failure == Failure::Gone {
-                return Err(Undelivered::unsent(failure, envelope.message));
-            }
-            let cx = envelope.cx.clone();
-            let late = if failure == Failure::Restarting { failure } else { Failure::TimedOut };
             let waited = tokio::select! {
                 () = room => Ok(()),
                 () = door => Ok(()),
                 () = cx.cancelled() => Err(Failure::Cancelled),
-                () = tokio::time::sleep_until(cx.deadline()) => Err(late),
+                () = &mut deadline => Err(late),
             };
             if let Err(failure) = waited {
                 return Err(Undelivered::unsent(failure, envelope.message));
@@ -238,62 +292,79 @@ impl<M: Send + 'static> Queue<M> {
         }
     }
 
-    /// The next message to handle; `None` puts the receiver to sleep until the next push. Messages whose sender no
-    /// longer waits are dropped here and counted.
-    pub(super) fn pop(&self, now: Instant) -> Option<Envelope<M>> {
-        let mut state = self.state.lock();
+    /// The next message for this incarnation. Messages whose sender no longer waits are dropped here and counted.
+    pub(super) fn pop(&self, tenant: Tenant, now: Instant) -> Next<M> {
         loop {
-            let Some(envelope) = state.control.pop_front().or_else(|| state.user.pop_front()) else {
+            let mut state = self.state.lock();
+            if state.tenant != tenant || matches!(state.door, Door::Between | Door::Closed) {
+                return Next::Rest;
+            }
+            let Some(envelope) = state.take() else {
                 state.awake = false;
-                self.stats.set_depth(0);
-                return None;
+                return if state.door == Door::Draining { Next::Leave } else { Next::Rest };
             };
-            if state.waiters > 0 {
+            self.stats.set_depth(state.depth());
+            let waiters = state.waiters;
+            drop(state);
+            if waiters > 0 {
                 self.room.notify_one();
             }
-            if envelope.cx.is_cancelled() || envelope.cx.deadline() <= now {
-                self.stats.count_expired();
-                continue;
+            if envelope.cx.deadline() > now && !envelope.cx.is_cancelled() {
+                return Next::Mail(envelope);
             }
-            self.stats.set_depth(state.user.len() + state.control.len());
-            return Some(envelope);
+            self.stats.count_expired();
         }
     }
 
-    /// A new incarnation takes the mail over, beginning with what waits.
-    pub(super) fn attach(&self, target: ActorRef<Wake>) {
+    /// A new incarnation begins, before its start hook. What the jobs of the last one reported is not for it.
+    pub(super) fn enter(&self) -> Tenant {
         let mut state = self.state.lock();
-        state.target = Some(target);
-        state.awake = false;
-        state.door = Door::Open;
-        if !(state.user.is_empty() && state.control.is_empty()) {
-            Self::wake(&mut state);
-        }
+        state.tenant = Tenant(state.tenant.0 + 1);
+        (state.door, state.target, state.awake) = (Door::Between, None, false);
+        let stale = std::mem::take(&mut state.reports);
+        self.stats.set_depth(state.depth());
+        let tenant = state.tenant;
         drop(state);
+        self.stats.count_dropped(stale.len());
+        tenant
+    }
+
+    /// The incarnation is up and takes the mail over, beginning with what waits.
+    pub(super) fn attach(&self, tenant: Tenant, target: ActorRef<Wake>) {
+        let mut state = self.state.lock();
+        if state.tenant != tenant || state.door == Door::Closed {
+            return;
+        }
+        (state.target, state.awake, state.door) = (Some(target), false, Door::Open);
+        let target = if state.depth() > 0 { state.rouse() } else { None };
+        drop(state);
+        wake(target);
         self.door.notify_waiters();
     }
 
     /// Changes whether mail is taken. Closing drops what waits, so that callers hear at once.
     pub(super) fn set_door(&self, door: Door) {
         let mut state = self.state.lock();
-        if state.door == Door::Closed && door == Door::Between {
+        if state.door == Door::Closed {
             return;
         }
         state.door = door;
-        let mut dropped = (VecDeque::new(), VecDeque::new());
-        if matches!(door, Door::Between | Door::Closed) {
-            state.target = None;
-            state.awake = false;
-        }
-        if door == Door::Closed {
-            dropped = (std::mem::take(&mut state.control), std::mem::take(&mut state.user));
-            self.stats.set_depth(0);
-        }
-        if door == Door::Draining {
-            Self::wake(&mut state);
+        let mut target = None;
+        let mut dropped = [VecDeque::new(), VecDeque::new(), VecDeque::new()];
+        match door {
+            Door::Open => {}
+            Door::Draining => target = state.rouse(),
+            Door::Between => (state.target, state.awake) = (None, false),
+            Door::Closed => {
+                (state.target, state.awake) = (None, false);
+                let Lanes { control, reports, user, .. } = &mut *state;
+                dropped = [control, reports, user].map(std::mem::take);
+                self.stats.set_depth(0);
+            }
         }
         drop(state);
-        (0..dropped.0.len() + dropped.1.len()).for_each(|_| self.stats.count_dropped());
+        wake(target);
+        self.stats.count_dropped(dropped.iter().map(VecDeque::len).sum());
         self.door.notify_waiters();
     }
 
@@ -301,10 +372,10 @@ impl<M: Send + 'static> Queue<M> {
         self.state.lock().door
     }
 
-    /// How long the oldest message has waited.
+    /// Since when the oldest message has waited.
     pub(super) fn oldest(&self) -> Option<Instant> {
         let state = self.state.lock();
         let oldest = |lane: &VecDeque<Envelope<M>>| lane.front().map(|envelope| envelope.sent);
-        [oldest(&state.control), oldest(&state.user)].into_iter().flatten().min()
+        [&state.control, &state.reports, &state.user].into_iter().filter_map(oldest).min()
     }
 }

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
@@ -36,7 +37,7 @@ const STATUSES: [Status; 6] =
     [Status::Starting, Status::Up, Status::Restarting, Status::Stopping, Status::Ended, Status::Held];
 
 /// Counters of one actor; they go on across its lives.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Stats {
     depth: AtomicU64,
     handled: AtomicU64,
@@ -45,10 +46,28 @@ pub(super) struct Stats {
     refused: AtomicU64,
     handler_nanos: AtomicU64,
     longest_nanos: AtomicU64,
-    busy: Mutex<Option<Instant>>,
+    /// What the times below are counted from.
+    base: Instant,
+    /// When the present message was begun, in nanoseconds since `base`, plus one; 0 at rest.
+    busy_since: AtomicU64,
 }
 
 impl Stats {
+    pub(super) fn new(base: Instant) -> Stats {
+        let zero = || AtomicU64::new(0);
+        Stats {
+            depth: zero(),
+            handled: zero(),
+            expired: zero(),
+            dropped: zero(),
+            refused: zero(),
+            handler_nanos: zero(),
+            longest_nanos: zero(),
+            base,
+            busy_since: zero(),
+        }
+    }
+
     pub(super) fn set_depth(&self, depth: usize) {
         self.depth.store(depth as u64, Relaxed);
     }
@@ -61,8 +80,10 @@ impl Stats {
         self.expired.fetch_add(1, Relaxed);
     }
 
-    pub(super) fn count_dropped(&self) {
-        self.dropped.fetch_add(1, Relaxed);
+    pub(super) fn count_dropped(&self, messages: usize) {
+        if messages > 0 {
+            self.dropped.fetch_add(messages as u64, Relaxed);
+        }
     }
 
     pub(super) fn count_refused(&self) {
@@ -70,17 +91,31 @@ impl Stats {
     }
 
     pub(super) fn begin(&self, now: Instant) {
-        *self.busy.lock() = Some(now);
+        self.busy_since.store(nanos(now - self.base).saturating_add(1), Relaxed);
+    }
+
+    /// No message is being handled any more.
+    pub(super) fn rest(&self) {
+        self.busy_since.store(0, Relaxed);
+    }
+
+    fn busy_since(&self) -> Option<Instant> {
+        let since = self.busy_since.load(Relaxed).checked_sub(1)?;
+        Some(self.base + Duration::from_nanos(since))
     }
 
     /// Only the actor itself writes these, so plain loads and stores are enough and cheaper than read-modify-write.
     pub(super) fn finish(&self, began: Instant, done: Instant) {
-        let nanos = u64::try_from((done - began).as_nanos()).unwrap_or(u64::MAX);
+        let nanos = nanos(done - began);
         self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
         self.handler_nanos.store(self.handler_nanos.load(Relaxed).saturating_add(nanos), Relaxed);
         self.longest_nanos.store(self.longest_nanos.load(Relaxed).max(nanos), Relaxed);
-        *self.busy.lock() = None;
+        self.rest();
     }
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
 }
 
 /// When the oldest message of a mailbox was sent; type-erased, since mailboxes have different message types.
@@ -119,6 +154,11 @@ impl Entry {
         &self.path
     }
 
+    /// The last part of the path.
+    pub(super) fn id(&self) -> &str {
+        self.path.rsplit('/').next().unwrap_or_default()
+    }
+
     pub(super) fn set_status(&self, status: Status) {
         self.status.store(status as u8, Relaxed);
     }
@@ -155,13 +195,15 @@ impl Entry {
 
     fn node(&self, now: Instant) -> Node {
         let mailbox = self.mailbox.get();
+        // A life that was killed has left its last message marked as begun.
+        let alive = matches!(self.status(), Status::Up | Status::Stopping);
         let stats = |read: fn(&Stats) -> &AtomicU64| mailbox.map_or(0, |mailbox| read(mailbox.stats()).load(Relaxed));
         let age = |since: Option<Instant>| {
             since.map(|since| u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX))
         };
         Node {
             path: self.path.to_string(),
-            id: self.path.rsplit('/').next().unwrap_or_default().to_owned(),
+            id: self.id().to_owned(),
             supervisor: self.supervisor,
             policy: self.policy.to_owned(),
             status: self.status(),
@@ -171,7 +213,7 @@ impl Entry {
             last_failure: self.last_failure.lock().clone(),
             mailbox_depth: stats(|stats| &stats.depth),
             mailbox_oldest_micros: age(mailbox.and_then(|mailbox| mailbox.oldest())),
-            busy_micros: age(mailbox.and_then(|mailbox| *mailbox.stats().busy.lock())),
+            busy_micros: age(mailbox.filter(|_| alive).and_then(|mailbox| mailbox.stats().busy_since())),
             handled: stats(|stats| &stats.handled),
             expired: stats(|stats| &stats.expired),
             dropped: stats(|stats| &stats.dropped),
@@ -266,9 +308,14 @@ impl Registry {
         entry
     }
 
+    /// Forgets an actor and all below it.
     pub(super) fn remove(&self, path: &str) {
-        let below = format!("{path}/");
-        self.entries.write().retain(|other, _| &**other != path && !other.starts_with(&below));
+        // All below it are between "path/" and "path0", since '0' is the character after '/'.
+        let (first, end): (Arc<str>, Arc<str>) = (format!("{path}/").into(), format!("{path}0").into());
+        let mut entries = self.entries.write();
+        entries.remove(path);
+        let below: Vec<Arc<str>> = entries.range(first..end).map(|(path, _)| Arc::clone(path)).collect();
+        below.iter().for_each(|path| _ = entries.remove(path));
     }
 
     /// What one actor shows, without its children.

@@ -34,16 +34,16 @@ pub enum Restart {
     Permanent,
     /// Only when it failed.
     Transient,
-    /// Never.
+    /// Never: it leaves the table when it ends.
     Temporary,
 }
 
 /// How a child is stopped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Shutdown {
-    /// At its next await, without its stop hook.
+    /// At its next await, without its stop hook. Of a tree: every child in it, at once.
     Kill,
-    /// After the message it is handling, with its stop hook; killed if that takes longer.
+    /// After its start hook or the message it is handling, with its stop hook; killed if that takes longer.
     After(Duration),
     /// After all mail it already has, with its stop hook; killed if that takes longer.
     Drain(Duration),
@@ -116,6 +116,10 @@ pub(super) struct Rules {
     pub(super) shutdown: Shutdown,
     pub(super) significant: bool,
     pub(super) backoff: Backoff,
+    /// How long its start may take before it is killed.
+    pub(super) start_limit: Duration,
+    /// How long it may take to end after it was killed before it is left behind.
+    pub(super) kill_grace: Duration,
 }
 
 /// One row of the table: a child, how it is started, restarted and stopped.
@@ -126,7 +130,7 @@ pub struct Child {
 }
 
 pub(super) enum Start {
-    Actor(Box<dyn StartChild>),
+    Actor(Arc<dyn StartChild>),
     Tree(Box<Tree>),
 }
 
@@ -135,6 +139,17 @@ const WORKER_SHUTDOWN: Duration = Duration::from_secs(5);
 
 /// A subtree has a minute, since its own children are stopped one after another within it.
 const TREE_SHUTDOWN: Duration = Duration::from_secs(60);
+
+/// A start hook may take a minute: opening a store verifies it, but nothing loads a model here.
+const START_LIMIT: Duration = Duration::from_secs(60);
+
+/// A subtree starts its children one after another, so it gets the time of several.
+const TREE_START_LIMIT: Duration = Duration::from_secs(300);
+
+/// How long a killed child may take to end before it is left behind: a handler that never awaits cannot be stopped,
+/// and one such handler must not hold up the shutdown of a host. A subtree kills its own children within its grace,
+/// so each level adds as much.
+const KILL_GRACE: Duration = Duration::from_secs(5);
 
 /// A first wait that a person does not notice, doubling to half a minute.
 const DEFAULT_BACKOFF: Backoff =
@@ -148,12 +163,18 @@ impl Child {
         make: impl Fn() -> A + Send + Sync + 'static,
     ) -> Child {
         let shell = Shell { address: address.clone(), make: Arc::new(make) };
-        Child { id: id.into(), rules: Rules::worker(WORKER_SHUTDOWN), start: Start::Actor(Box::new(shell)) }
+        Child { id: id.into(), rules: Rules::worker(), start: Start::Actor(Arc::new(shell)) }
     }
 
     /// A child that is a supervisor with its own children.
     pub fn tree(tree: Tree) -> Child {
-        let rules = Rules::worker(TREE_SHUTDOWN);
+        let deepest = tree.children.iter().map(|child| child.rules.kill_grace).max().unwrap_or_default();
+        let rules = Rules {
+            shutdown: Shutdown::After(TREE_SHUTDOWN),
+            start_limit: TREE_START_LIMIT,
+            kill_grace: deepest + KILL_GRACE,
+            ..Rules::worker()
+        };
         Child { id: tree.id.clone(), rules, start: Start::Tree(Box::new(tree)) }
     }
 
@@ -166,6 +187,12 @@ impl Child {
     /// How it is stopped; `After(5 s)` unless said otherwise, `After(60 s)` for a tree.
     pub fn shutdown(mut self, shutdown: Shutdown) -> Child {
         self.rules.shutdown = shutdown;
+        self
+    }
+
+    /// How long its start hook may take before it is killed; a minute unless said otherwise, five for a tree.
+    pub fn start_limit(mut self, limit: Duration) -> Child {
+        self.rules.start_limit = limit;
         self
     }
 
@@ -188,12 +215,14 @@ impl Child {
 }
 
 impl Rules {
-    fn worker(grace: Duration) -> Rules {
+    fn worker() -> Rules {
         Rules {
             restart: Restart::Permanent,
-            shutdown: Shutdown::After(grace),
+            shutdown: Shutdown::After(WORKER_SHUTDOWN),
             significant: false,
             backoff: DEFAULT_BACKOFF,
+            start_limit: START_LIMIT,
+            kill_grace: KILL_GRACE,
         }
     }
 }

@@ -19,18 +19,18 @@ pub(in crate::supervision) struct Token(pub(in crate::supervision) u64);
 /// What the plan is told.
 #[derive(Debug, Clone)]
 pub(in crate::supervision) enum Input {
-    /// The supervisor itself is up.
+    /// The supervisor is up, or a child was added to it.
     Begin,
     /// A start hook returned.
     Started { key: Key, life: Life },
-    /// A start hook failed, or was given up.
-    StartFailed { key: Key, life: Life, reason: String },
-    /// A child ended.
+    /// A child ended: nothing of this life is left. Comes once for every start, also if the start hook failed.
     Exited { key: Key, life: Life, exit: Exit },
     /// A timer fired.
     Elapsed(Token),
-    /// The level above wants it to end.
+    /// The level above wants it to end, in order.
     Stop,
+    /// The level above wants it to end now: every child is killed at once.
+    Kill,
     /// A child leaves for good.
     Remove(Key),
     /// A child is stopped and stays down until released.
@@ -46,12 +46,12 @@ pub(in crate::supervision) enum Input {
 pub(in crate::supervision) enum Effect {
     /// Run a child's start hook.
     Start { key: Key, life: Life },
-    /// Ask a child to end, after its mail if `drain`.
-    Stop { key: Key, life: Life, drain: bool },
+    /// Ask a child to end, after its mail if `drain`. A child in its start hook ends after the hook.
+    Stop { key: Key, drain: bool },
     /// End a child at its next await.
-    Kill { key: Key, life: Life },
+    Kill { key: Key },
     /// A killed child did not end in time: forget it and tell the operator.
-    LeftBehind { key: Key, life: Life },
+    LeftBehind { key: Key },
     /// Report back after this time.
     Timer { token: Token, after: Duration },
     /// Every child of the table is up, for the first time.
@@ -68,9 +68,9 @@ impl Input {
     /// The child this input concerns, if it concerns one.
     pub(in crate::supervision) fn key(&self) -> Option<Key> {
         match self {
-            Input::Started { key, .. } | Input::StartFailed { key, .. } | Input::Exited { key, .. } => Some(*key),
+            Input::Started { key, .. } | Input::Exited { key, .. } => Some(*key),
             Input::Remove(key) | Input::Hold(key) | Input::Release(key) | Input::Restart(key) => Some(*key),
-            Input::Begin | Input::Elapsed(_) | Input::Stop => None,
+            Input::Begin | Input::Elapsed(_) | Input::Stop | Input::Kill => None,
         }
     }
 }

@@ -1,17 +1,17 @@
 //! The pure core of a supervisor: (input, now) -> effects. No await, no ractor, no clock.
 //!
-//! The shell in `supervisor.rs` carries out the effects and reports back. Two sets drive everything: the children that
-//! are doomed (must end before anything else starts) and those that are due (wanted, down, and not held back). Every
-//! input changes the sets and then [`Plan::advance`] takes the next steps: stop the last doomed child, else start the
-//! first one due. Keys grow with the table, so the order of keys is the starting order.
+//! The shell in `supervisor/` carries out the effects and reports back. Two sets drive everything: the children that
+//! are doomed (told to end, or about to be) and those that are due (wanted, down, and not held back). Every input
+//! changes the sets and then [`Plan::advance`] takes the next steps: stop the last doomed child, else start the first
+//! one due. Keys grow with the table, so the order of keys is the starting order.
 
 mod input;
+mod member;
 
 #[cfg(test)]
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
-use std::time::Duration;
 
 use tokio::time::Instant;
 
@@ -19,45 +19,8 @@ use super::spec::{AutoShutdown, Exit, Intensity, Restart, Rules, Shutdown, Strat
 use super::window::{Verdict, restart_window};
 
 pub(super) use input::{Effect, Input, Key, Life, Token};
-
-/// How long a killed child may take to end before it is left behind: a handler that never awaits cannot be stopped,
-/// and one such handler must not hold up the shutdown of a host.
-const KILL_GRACE: Duration = Duration::from_secs(5);
-
-/// Where a child is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Phase {
-    /// Not running.
-    Down,
-    /// Its start hook runs.
-    Starting,
-    /// It takes messages.
-    Up,
-    /// It was told to end; the timer kills it.
-    Stopping(Token),
-    /// It was killed; the timer leaves it behind.
-    Killing(Token),
-}
-
-/// What the plan knows of one child.
-#[derive(Debug)]
-pub(super) struct Member {
-    rules: Rules,
-    pub(super) phase: Phase,
-    pub(super) life: Life,
-    /// Whether it should run. False when it ended for good or is held by an operator.
-    pub(super) wanted: bool,
-    /// It may not start before this timer has fired.
-    held_by: Option<Token>,
-    /// It leaves the table once it is down.
-    removed: bool,
-    /// It was up at least once; a first start that fails is the caller's to know, not a restart.
-    proven: bool,
-    /// It ended by itself and is not restarted, which is what a significant child reports.
-    done: bool,
-    attempts: u32,
-    up_since: Option<Instant>,
-}
+use member::Member;
+pub(super) use member::{Phase, Rest};
 
 /// The state of one supervisor.
 #[derive(Debug)]
@@ -66,17 +29,23 @@ pub(super) struct Plan {
     intensity: Intensity,
     auto_shutdown: AutoShutdown,
     members: BTreeMap<Key, Member>,
-    /// Must be down before anything starts.
+    /// Are to be down before anything starts; beside each other under a running one_for_one.
     doomed: BTreeSet<Key>,
-    /// Wanted, down, and not held back.
+    /// The doomed of this input, not yet told.
+    fresh: Vec<Key>,
+    /// Wanted, down, and free to start.
     due: BTreeSet<Key>,
-    /// Those whose start hook runs.
+    /// Wanted and down, but waiting for a timer.
+    waiting: BTreeSet<Key>,
+    /// Those whose start hook runs, or is being given up.
     starting: BTreeSet<Key>,
     /// Which children wait for which timer.
     timers: BTreeMap<Token, Vec<Key>>,
     restarts: VecDeque<Instant>,
     /// Set once it is to end: how, when all children are down.
     ending: Option<Exit>,
+    /// It is to end without waiting for hooks.
+    killing: bool,
     ended: bool,
     ready: bool,
     tokens: u64,
@@ -85,7 +54,7 @@ pub(super) struct Plan {
 }
 
 impl Plan {
-    /// A supervisor without children yet; they come as [`Input::Add`] before [`Input::Begin`].
+    /// A supervisor without children yet; they come through [`Plan::add`], and [`Input::Begin`] starts them.
     pub(super) fn new(strategy: Strategy, intensity: Intensity, auto_shutdown: AutoShutdown, seed: u64) -> Plan {
         Plan {
             strategy,
@@ -93,11 +62,14 @@ impl Plan {
             auto_shutdown,
             members: BTreeMap::new(),
             doomed: BTreeSet::new(),
+            fresh: Vec::new(),
             due: BTreeSet::new(),
+            waiting: BTreeSet::new(),
             starting: BTreeSet::new(),
             timers: BTreeMap::new(),
             restarts: VecDeque::new(),
             ending: None,
+            killing: false,
             ended: false,
             ready: false,
             tokens: 0,
@@ -110,20 +82,8 @@ impl Plan {
     pub(super) fn add(&mut self, rules: Rules) -> Key {
         self.keys += 1;
         let key = Key(self.keys);
-        let member = Member {
-            rules,
-            phase: Phase::Down,
-            life: Life(0),
-            wanted: true,
-            held_by: None,
-            removed: false,
-            proven: false,
-            done: false,
-            attempts: 0,
-            up_since: None,
-        };
-        self.members.insert(key, member);
-        self.due.insert(key);
+        self.members.insert(key, Member::new(rules));
+        self.note_due(key);
         key
     }
 
@@ -132,22 +92,38 @@ impl Plan {
         self.members.get(&key)
     }
 
+    /// Whether anything still waits for this timer.
+    pub(super) fn expects(&self, token: Token) -> bool {
+        self.timers.contains_key(&token)
+    }
+
+    /// How many timers it waits for.
+    pub(super) fn timers(&self) -> usize {
+        self.timers.len()
+    }
+
     /// Takes one input and says what is to be done.
     pub(super) fn step(&mut self, input: Input, now: Instant) -> Vec<Effect> {
         let mut effects = Vec::new();
         match input {
             Input::Begin => {}
             Input::Started { key, life } => self.started(key, life, now),
-            Input::StartFailed { key, life, reason } => self.start_failed(key, life, reason, now, &mut effects),
             Input::Exited { key, life, exit } => self.exited(key, life, &exit, now, &mut effects),
             Input::Elapsed(token) => self.elapsed(token, now, &mut effects),
             Input::Stop => self.end(Exit::Stopped),
-            Input::Remove(key) => self.doom(key, |member| (member.wanted, member.removed) = (false, true)),
-            Input::Hold(key) => self.doom(key, |member| member.wanted = false),
-            Input::Restart(key) => self.doom(key, |member| member.wanted = true),
+            Input::Kill => self.kill_all(&mut effects),
+            Input::Remove(key) => self.doom(key, |member| {
+                (member.wanted, member.removed) = (false, true);
+            }),
+            Input::Hold(key) => self.doom(key, |member| {
+                (member.wanted, member.held) = (false, true);
+            }),
+            Input::Restart(key) => self.doom(key, |member| {
+                (member.wanted, member.held) = (!member.removed, false);
+            }),
             Input::Release(key) => self.release(key),
         }
-        self.advance(now, &mut effects);
+        self.advance(&mut effects);
         effects
     }
 
@@ -157,39 +133,44 @@ impl Plan {
             change(member);
             member.held_by = None;
             self.doomed.insert(key);
+            self.fresh.push(key);
+            self.note_due(key);
         }
     }
 
     fn release(&mut self, key: Key) {
         if let Some(member) = self.members.get_mut(&key) {
-            member.wanted = !member.removed;
-            (member.done, member.held_by, member.attempts) = (false, None, 0);
+            (member.wanted, member.held) = (!member.removed, false);
+            (member.held_by, member.attempts) = (None, 0);
             self.note_due(key);
         }
     }
 
-    /// Keeps `due` in step with a child that may have become startable, or no longer is.
+    /// Keeps `due` and `waiting` in step with a child that may have become startable, or no longer is.
     fn note_due(&mut self, key: Key) {
-        let due = self
-            .members
-            .get(&key)
-            .is_some_and(|member| member.wanted && member.phase == Phase::Down && member.held_by.is_none());
-        if due {
-            self.due.insert(key);
-        } else {
-            self.due.remove(&key);
-        }
+        let held_by = match self.members.get(&key) {
+            Some(member) if member.wanted && member.phase == Phase::Down && !self.doomed.contains(&key) => {
+                Some(member.held_by)
+            }
+            _ => None,
+        };
+        let _ = if held_by == Some(None) { self.due.insert(key) } else { self.due.remove(&key) };
+        let _ = if matches!(held_by, Some(Some(_))) { self.waiting.insert(key) } else { self.waiting.remove(&key) };
     }
 
     fn set_phase(&mut self, key: Key, phase: Phase) {
         if let Some(member) = self.members.get_mut(&key) {
-            member.phase = phase;
+            let before = std::mem::replace(&mut member.phase, phase);
+            if let Some(token) = before.timer() {
+                self.timers.remove(&token);
+            }
         }
-        if phase == Phase::Starting {
-            self.starting.insert(key);
-        } else {
-            self.starting.remove(&key);
-        }
+        let _ = match phase {
+            Phase::Starting(_) => self.starting.insert(key),
+            // Killed because its start took too long: those after it go on waiting until its fate is known.
+            Phase::Killing(_) if !self.doomed.contains(&key) => false,
+            _ => self.starting.remove(&key),
+        };
         self.note_due(key);
     }
 
@@ -198,37 +179,29 @@ impl Plan {
             self.ending = Some(exit);
         }
         self.doomed.extend(self.members.keys().copied());
+        self.due.clear();
+        self.waiting.clear();
+    }
+
+    fn kill_all(&mut self, effects: &mut Vec<Effect>) {
+        self.end(Exit::Killed);
+        self.killing = true;
+        let alive = |(key, member): (&Key, &Member)| {
+            (!matches!(member.phase, Phase::Down | Phase::Killing(_))).then_some(*key)
+        };
+        let alive: Vec<Key> = self.members.iter().rev().filter_map(alive).collect();
+        alive.into_iter().for_each(|key| self.order_kill(key, effects));
     }
 
     fn started(&mut self, key: Key, life: Life, now: Instant) {
         let Some(member) = self.members.get_mut(&key) else { return };
-        if member.life != life {
+        if member.life != life || member.phase == Phase::Down {
             return;
         }
         member.proven = true;
         member.up_since = Some(now);
-        if member.phase == Phase::Starting {
+        if matches!(member.phase, Phase::Starting(_)) {
             self.set_phase(key, Phase::Up);
-        }
-    }
-
-    fn start_failed(&mut self, key: Key, life: Life, reason: String, now: Instant, effects: &mut Vec<Effect>) {
-        let Some(member) = self.members.get(&key) else { return };
-        let proven = member.proven;
-        if member.life != life || member.phase == Phase::Down {
-            return;
-        }
-        self.set_phase(key, Phase::Down);
-        if self.doomed.contains(&key) {
-            return;
-        }
-        if proven {
-            self.failed(key, now, effects);
-        } else if self.ready {
-            self.doom(key, |member| (member.wanted, member.removed) = (false, true));
-            effects.push(Effect::AddFailed { key, reason });
-        } else {
-            self.end(Exit::Failed(reason));
         }
     }
 
@@ -237,11 +210,36 @@ impl Plan {
         if member.life != life || member.phase == Phase::Down {
             return;
         }
-        let rules = member.rules;
+        let (rules, started) = (member.rules, member.up_since.is_some());
+        let too_slow = !started && matches!(member.phase, Phase::Killing(_));
         self.set_phase(key, Phase::Down);
         if self.doomed.contains(&key) {
-            return;
+            self.settle_beside(key, effects);
+        } else if started {
+            self.ended_by_itself(key, rules, exit, now, effects);
+        } else {
+            let reason = match exit {
+                Exit::Failed(reason) => reason.clone(),
+                _ if too_slow => format!("did not start within {} s", rules.start_limit.as_secs_f32()),
+                _ => "ended while starting".to_owned(),
+            };
+            self.start_failed(key, reason, now, effects);
         }
+    }
+
+    /// The start hook of a child nobody told to end did not succeed.
+    fn start_failed(&mut self, key: Key, reason: String, now: Instant, effects: &mut Vec<Effect>) {
+        if self.members.get(&key).is_some_and(|member| member.proven) {
+            self.failed(key, now, effects);
+        } else if self.ready {
+            effects.push(Effect::AddFailed { key, reason });
+            self.discard(key, effects);
+        } else {
+            self.end(Exit::Failed(reason));
+        }
+    }
+
+    fn ended_by_itself(&mut self, key: Key, rules: Rules, exit: &Exit, now: Instant, effects: &mut Vec<Effect>) {
         let again = match rules.restart {
             Restart::Permanent => true,
             Restart::Transient => exit.is_failure(),
@@ -252,21 +250,26 @@ impl Plan {
             return;
         }
         if let Some(member) = self.members.get_mut(&key) {
-            (member.wanted, member.done) = (false, true);
+            member.wanted = false;
         }
         self.note_due(key);
+        // As in OTP, a temporary child leaves the table with its end; a transient one can be released again.
+        if rules.restart == Restart::Temporary {
+            self.discard(key, effects);
+        }
         if rules.significant && self.significant_end() {
             self.end(Exit::Normal);
         }
     }
 
+    /// Whether the end of a significant child is the end of its supervisor. Children that are down for good, or held
+    /// by an operator, count as ended.
     fn significant_end(&self) -> bool {
+        let lasting = |member: &Member| member.rules.significant && (member.wanted || member.phase != Phase::Down);
         match self.auto_shutdown {
             AutoShutdown::Never => false,
             AutoShutdown::AnySignificant => true,
-            AutoShutdown::AllSignificant => {
-                self.members.values().filter(|member| member.rules.significant).all(|member| member.done)
-            }
+            AutoShutdown::AllSignificant => !self.members.values().any(lasting),
         }
     }
 
@@ -279,12 +282,8 @@ impl Plan {
         }
         let (token, chance) = (self.token(), self.chance.u64(..));
         let Some(member) = self.members.get_mut(&key) else { return };
-        let backoff = member.rules.backoff;
-        let rested = member.up_since.take().is_some_and(|since| now - since >= backoff.reset_after);
-        member.attempts = if rested { 0 } else { member.attempts };
-        let wait = backoff.wait(member.attempts, chance);
-        member.attempts = member.attempts.saturating_add(1);
-        let group: Vec<Key> = match self.strategy {
+        let wait = member.next_wait(now, chance);
+        let mut group: Vec<Key> = match self.strategy {
             Strategy::OneForOne => vec![key],
             Strategy::OneForAll => self.members.keys().copied().collect(),
             Strategy::RestForOne => self.members.range(key..).map(|(key, _)| *key).collect(),
@@ -293,12 +292,15 @@ impl Plan {
             let Some(member) = self.members.get_mut(key) else { continue };
             if member.phase != Phase::Down {
                 self.doomed.insert(*key);
-                // As in OTP, a temporary child that goes down with its group stays down.
-                member.wanted &= member.rules.restart != Restart::Temporary;
+                // As in OTP, a temporary child that goes down with its group stays down, and leaves the table.
+                if member.rules.restart == Restart::Temporary {
+                    (member.wanted, member.removed) = (false, true);
+                }
             }
             member.held_by = Some(token);
             self.note_due(*key);
         }
+        group.shrink_to_fit();
         self.timers.insert(token, group);
         effects.push(Effect::Timer { token, after: wait });
     }
@@ -315,11 +317,12 @@ impl Plan {
             if member.held_by == Some(token) {
                 member.held_by = None;
                 self.note_due(key);
+                continue;
             }
             match self.members.get(&key).map(|member| member.phase) {
-                Some(Phase::Stopping(kills)) if kills == token => self.order_kill(key, life, effects),
-                Some(Phase::Killing(leaves)) if leaves == token => {
-                    effects.push(Effect::LeftBehind { key, life });
+                Some(Phase::Stopping(at) | Phase::Starting(at)) if at == token => self.order_kill(key, effects),
+                Some(Phase::Killing(at)) if at == token => {
+                    effects.push(Effect::LeftBehind { key });
                     self.exited(key, life, &Exit::Lost, now, effects);
                 }
                 _ => {}
@@ -327,26 +330,34 @@ impl Plan {
         }
     }
 
-    fn advance(&mut self, now: Instant, effects: &mut Vec<Effect>) {
-        if self.ended || !self.stop_doomed(effects) {
+    /// Whether children neither wait for each other's start nor for each other's end: those of a one_for_one
+    /// supervisor depend on nobody, so once the table is up one slow child must not hold up the others.
+    fn beside_each_other(&self) -> bool {
+        self.ready && self.strategy == Strategy::OneForOne && self.ending.is_none()
+    }
+
+    fn advance(&mut self, effects: &mut Vec<Effect>) {
+        if self.ended {
             return;
         }
+        let settled = self.stop_doomed(effects);
         if let Some(exit) = &self.ending {
-            self.ended = true;
-            effects.push(Effect::End(exit.clone()));
+            if settled {
+                self.ended = true;
+                effects.push(Effect::End(exit.clone()));
+            }
             return;
         }
-        // Children that were added to a running one_for_one supervisor depend on nobody and start side by side.
-        let side_by_side = self.ready && self.strategy == Strategy::OneForOne;
-        while side_by_side || self.starting.is_empty() {
+        let beside = self.beside_each_other();
+        while beside || (settled && self.starting.is_empty()) {
             let Some(key) = self.due.first().copied() else { break };
-            let Some(member) = self.members.get_mut(&key) else { break };
-            member.life = Life(member.life.0 + 1);
-            member.up_since = Some(now);
-            effects.push(Effect::Start { key, life: member.life });
-            self.set_phase(key, Phase::Starting);
+            if !beside && self.waiting.first().is_some_and(|earlier| *earlier < key) {
+                break;
+            }
+            self.order_start(key, effects);
         }
-        if !self.ready && self.starting.is_empty() && self.due.is_empty() {
+        let all_up = settled && self.starting.is_empty() && self.due.is_empty() && self.waiting.is_empty();
+        if !self.ready && all_up {
             self.ready = true;
             effects.push(Effect::Ready);
         }
@@ -354,46 +365,88 @@ impl Plan {
 
     /// S2: takes the doomed down from the last to the first. True when none is left.
     fn stop_doomed(&mut self, effects: &mut Vec<Effect>) -> bool {
+        if self.beside_each_other() {
+            // The others are on their way down and settle when they end, so this stays cheap with many of them.
+            for key in std::mem::take(&mut self.fresh) {
+                self.settle(key, effects);
+            }
+            return self.doomed.is_empty();
+        }
+        self.fresh.clear();
         while let Some(key) = self.doomed.last().copied() {
-            match self.members.get(&key).map(|member| member.phase) {
-                None | Some(Phase::Down) => {
-                    self.doomed.remove(&key);
-                    if self.members.get(&key).is_some_and(|member| member.removed) {
-                        self.members.remove(&key);
-                        self.due.remove(&key);
-                        effects.push(Effect::Removed { key });
-                    }
-                    self.note_due(key);
-                }
-                Some(Phase::Stopping(_) | Phase::Killing(_)) => return false,
-                Some(Phase::Starting | Phase::Up) => {
-                    self.order_stop(key, effects);
-                    return false;
-                }
+            if !self.settle(key, effects) {
+                return false;
             }
         }
         true
     }
 
+    fn settle_beside(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        if self.beside_each_other() {
+            self.settle(key, effects);
+        }
+    }
+
+    /// Brings one doomed child a step further. True when it is down and no longer doomed.
+    fn settle(&mut self, key: Key, effects: &mut Vec<Effect>) -> bool {
+        match self.members.get(&key).map(|member| member.phase) {
+            None | Some(Phase::Down) => {
+                self.doomed.remove(&key);
+                if self.members.get(&key).is_some_and(|member| member.removed) {
+                    self.discard(key, effects);
+                }
+                self.note_due(key);
+                true
+            }
+            Some(Phase::Stopping(_) | Phase::Killing(_)) => false,
+            Some(Phase::Starting(_) | Phase::Up) => {
+                self.order_stop(key, effects);
+                false
+            }
+        }
+    }
+
+    /// Takes a child that is down out of the table.
+    fn discard(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        if self.members.remove(&key).is_some() {
+            self.doomed.remove(&key);
+            self.note_due(key);
+            effects.push(Effect::Removed { key });
+        }
+    }
+
+    fn order_start(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        let token = self.token();
+        let Some(member) = self.members.get_mut(&key) else { return };
+        member.life = Life(member.life.0 + 1);
+        member.up_since = None;
+        let (life, after) = (member.life, member.rules.start_limit);
+        self.set_phase(key, Phase::Starting(token));
+        self.timers.insert(token, vec![key]);
+        effects.push(Effect::Start { key, life });
+        effects.push(Effect::Timer { token, after });
+    }
+
     fn order_stop(&mut self, key: Key, effects: &mut Vec<Effect>) {
         let Some(member) = self.members.get(&key) else { return };
-        let (life, shutdown) = (member.life, member.rules.shutdown);
-        let grace = match shutdown {
-            Shutdown::Kill => return self.order_kill(key, life, effects),
-            Shutdown::After(grace) | Shutdown::Drain(grace) => grace,
+        let (grace, drain) = match member.rules.shutdown {
+            Shutdown::Kill => return self.order_kill(key, effects),
+            Shutdown::After(grace) => (grace, false),
+            Shutdown::Drain(grace) => (grace, member.phase == Phase::Up),
         };
         let token = self.token();
-        self.timers.insert(token, vec![key]);
         self.set_phase(key, Phase::Stopping(token));
-        effects.push(Effect::Stop { key, life, drain: matches!(shutdown, Shutdown::Drain(_)) });
+        self.timers.insert(token, vec![key]);
+        effects.push(Effect::Stop { key, drain });
         effects.push(Effect::Timer { token, after: grace });
     }
 
-    fn order_kill(&mut self, key: Key, life: Life, effects: &mut Vec<Effect>) {
+    fn order_kill(&mut self, key: Key, effects: &mut Vec<Effect>) {
         let token = self.token();
-        self.timers.insert(token, vec![key]);
+        let Some(after) = self.members.get(&key).map(|member| member.rules.kill_grace) else { return };
         self.set_phase(key, Phase::Killing(token));
-        effects.push(Effect::Kill { key, life });
-        effects.push(Effect::Timer { token, after: KILL_GRACE });
+        self.timers.insert(token, vec![key]);
+        effects.push(Effect::Kill { key });
+        effects.push(Effect::Timer { token, after });
     }
 }

@@ -1,31 +1,66 @@
-//! What others may ask of a supervisor, and the root of a tree.
+//! What others may ask of a supervisor.
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
-use ractor::{ActorProcessingErr, ActorRef};
-use tokio::sync::{oneshot, watch};
+use ractor::ActorRef;
+use tokio::sync::{Semaphore, oneshot};
 
-use super::{Birth, Births, Input, Kernel, Key, Life, Live, Message, Phase, Row, Supervise, Table};
-use crate::supervision::actor::spawn_failure;
+use super::{Input, Key, Life, Live, Message, Phase, Row};
 use crate::supervision::failure::Failure;
-use crate::supervision::registry::Registry;
-use crate::supervision::spec::{Child, Exit, Tree};
-use crate::types::{Class, Cx, World};
+use crate::supervision::spec::Child;
+use crate::types::{Class, Cx};
+
+/// Requests one supervisor works on at a time; more wait for their turn until their deadline. Adding children is the
+/// only request that comes in crowds, and this many keep two cores busy with starting them.
+const ASKS_MOST: usize = 1_024;
 
 /// Where a supervisor is reached in its present life.
-#[derive(Default)]
 pub(in crate::supervision) struct Link {
-    target: Mutex<Option<ActorRef<Message>>>,
+    target: Mutex<Target>,
+    asks: Semaphore,
+}
+
+enum Target {
+    Between,
+    At(ActorRef<Message>),
+    Closed,
+}
+
+impl Default for Link {
+    fn default() -> Link {
+        Link { target: Mutex::new(Target::Between), asks: Semaphore::new(ASKS_MOST) }
+    }
 }
 
 impl Link {
-    pub(super) fn set(&self, target: Option<ActorRef<Message>>) {
-        *self.target.lock() = target;
+    pub(super) fn open(&self, target: ActorRef<Message>) {
+        *self.target.lock() = Target::At(target);
     }
 
-    pub(super) fn send(&self, message: Message) -> bool {
-        self.target.lock().as_ref().is_some_and(|target| target.send_message(message).is_ok())
+    pub(super) fn suspend(&self) {
+        let mut target = self.target.lock();
+        if !matches!(*target, Target::Closed) {
+            *target = Target::Between;
+        }
+    }
+
+    pub(super) fn close(&self) {
+        *self.target.lock() = Target::Closed;
+    }
+
+    fn send(&self, message: Message) -> Result<(), Failure> {
+        match &*self.target.lock() {
+            Target::At(target) => target.send_message(message).map_err(|_| Failure::Restarting),
+            Target::Between => Err(Failure::Restarting),
+            Target::Closed => Err(Failure::Gone),
+        }
+    }
+
+    /// Why a request it had taken was not answered.
+    fn why_unanswered(&self) -> Failure {
+        if matches!(*self.target.lock(), Target::Closed) { Failure::Gone } else { Failure::Restarting }
     }
 }
 
@@ -38,6 +73,9 @@ pub enum Error {
     /// The id is taken.
     #[error("could not add a child named {0:?}: there is one already")]
     Exists(String),
+    /// The id cannot be part of a path.
+    #[error("could not add a child named {0:?}: an id is not empty and has no slash")]
+    BadId(String),
     /// Its start hook failed.
     #[error("could not start {child:?}: {reason}")]
     Start {
@@ -57,6 +95,7 @@ impl Error {
         match self {
             Error::Unknown(_) => Class::NotFound,
             Error::Exists(_) => Class::Conflict,
+            Error::BadId(_) => Class::Invalid,
             Error::Start { .. } => Class::Unavailable,
             Error::Delivery(failure) => failure.class(),
         }
@@ -84,11 +123,11 @@ enum What {
 
 /// An answer that waits for a child to get somewhere.
 pub(super) struct Pending {
-    key: Key,
     until: Until,
     reply: oneshot::Sender<Result<(), Error>>,
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Until {
     Up { after: Life },
     Down,
@@ -129,12 +168,14 @@ impl Handle {
 
     async fn ask(&self, cx: &Cx, what: What) -> Result<(), Error> {
         let (reply, answer) = oneshot::channel();
-        if !self.link.send(Message::Ask(Ask { what, reply })) {
-            return Err(Failure::Restarting.into());
-        }
+        let asked = async {
+            let _turn = self.link.asks.acquire().await;
+            self.link.send(Message::Ask(Ask { what, reply }))?;
+            answer.await.unwrap_or_else(|_| Err(self.link.why_unanswered().into()))
+        };
         tokio::select! {
             biased;
-            answer = answer => answer.unwrap_or_else(|_| Err(Failure::Restarting.into())),
+            answer = asked => answer,
             () = cx.cancelled() => Err(Failure::Cancelled.into()),
             () = tokio::time::sleep_until(cx.deadline()) => Err(Failure::TimedOut.into()),
         }
@@ -146,17 +187,18 @@ impl Live {
         self.names.get(id).copied().ok_or_else(|| Error::Unknown(id.to_owned()))
     }
 
-    pub(super) fn ask(&mut self, ask: Ask) -> Result<(), ActorProcessingErr> {
+    pub(super) fn ask(&mut self, ask: Ask) {
         let Ask { what, reply } = ask;
-        let (key, until, input) = match self.plan_for(what) {
-            Ok(planned) => planned,
-            Err(error) => {
-                let _ = reply.send(Err(error));
-                return Ok(());
+        match self.plan_for(what) {
+            Ok((key, until, input)) => {
+                let waiting = self.pending.entry(key).or_default();
+                // Those who no longer wait would otherwise stay for as long as the child does not get there.
+                waiting.retain(|pending| !pending.reply.is_closed());
+                waiting.push(Pending { until, reply });
+                self.drive(VecDeque::from([input]));
             }
-        };
-        self.pending.push(Pending { key, until, reply });
-        self.drive(input)
+            Err(error) => _ = reply.send(Err(error)),
+        }
     }
 
     fn plan_for(&mut self, what: What) -> Result<(Key, Until, Input), Error> {
@@ -166,8 +208,8 @@ impl Live {
                 if self.names.contains_key(child.id()) {
                     return Err(Error::Exists(child.id));
                 }
-                let row = Row::new(child, &self.path);
-                (self.adopt(&row), Until::Up { after: Life(0) }, Input::Begin)
+                let row = Row::new(child)?;
+                (self.adopt(&row, true), Until::Up { after: Life(0) }, Input::Begin)
             }
             What::Remove(id) => {
                 let key = self.find(&id)?;
@@ -180,8 +222,8 @@ impl Live {
             What::Release(id) => {
                 let key = self.find(&id)?;
                 let up = self.plan.member(key).is_some_and(|member| member.phase == Phase::Up);
-                let after = life(self, key);
-                (key, Until::Up { after: if up { Life(0) } else { after } }, Input::Release(key))
+                let after = if up { Life(0) } else { life(self, key) };
+                (key, Until::Up { after }, Input::Release(key))
             }
             What::Restart(id) => {
                 let key = self.find(&id)?;
@@ -190,78 +232,30 @@ impl Live {
         })
     }
 
-    /// Answers those whose child got where they wanted it.
-    pub(super) fn answer_pending(&mut self) {
-        let plan = &self.plan;
-        let reached = |pending: &mut Pending| match (plan.member(pending.key), &pending.until) {
+    /// Answers those whose child got where they wanted it, or never will.
+    pub(super) fn answer_pending(&mut self, key: Key) {
+        let Some(waiting) = self.pending.get_mut(&key) else { return };
+        let member = self.plan.member(key);
+        let reached = |pending: &mut Pending| match (member, pending.until) {
             (None, _) => true,
-            (Some(member), Until::Up { after }) => member.phase == Phase::Up && member.life > *after,
+            (Some(member), Until::Up { after }) => member.phase == Phase::Up && member.life > after,
             (Some(member), Until::Down) => member.phase == Phase::Down,
             (Some(_), Until::Removed) => false,
         };
-        for pending in self.pending.extract_if(.., reached) {
-            let _ = pending.reply.send(Ok(()));
+        for Pending { until, reply } in waiting.extract_if(.., reached) {
+            let gone = member.is_none() && matches!(until, Until::Up { .. });
+            let _ = reply.send(if gone { Err(Failure::Gone.into()) } else { Ok(()) });
+        }
+        if waiting.is_empty() {
+            self.pending.remove(&key);
         }
     }
 
     /// Tells whoever added a child that it could not start.
-    pub(super) fn fail_pending(&mut self, key: Key, reason: String) {
-        let child = self.slots.get(&key).map(|slot| slot.id.clone()).unwrap_or_default();
-        for pending in self.pending.extract_if(.., |pending| pending.key == key) {
-            let _ = pending.reply.send(Err(Error::Start { child: child.clone(), reason: reason.clone() }));
+    pub(super) fn fail_pending(&mut self, key: Key, reason: &str) {
+        let child = self.slots.get(&key).map(|slot| slot.entry.id().to_owned()).unwrap_or_default();
+        for Pending { reply, .. } in self.pending.remove(&key).unwrap_or_default() {
+            let _ = reply.send(Err(Error::Start { child: child.clone(), reason: reason.to_owned() }));
         }
-    }
-}
-
-/// The root supervisor of one host. Dropping it does not stop the tree; [`Root::shutdown`] does.
-pub struct Root {
-    reference: ActorRef<Message>,
-    ended: watch::Receiver<Option<Exit>>,
-}
-
-impl Root {
-    /// Starts a tree and returns when every child is up, or says which could not start.
-    pub async fn start(tree: Tree, world: World, registry: Arc<Registry>) -> Result<Root, Error> {
-        let table = Table::new(tree, "");
-        let path = table.path.clone();
-        let entry = registry.entry(&path, true, table.policy());
-        let rows = Arc::clone(&table.rows);
-        let kernel = Kernel { world, registry };
-        let birth = Birth { entry, kernel, births: Births::default(), key: Key(0), life: Life(1) };
-        let (ready, up) = oneshot::channel();
-        let started = ractor::Actor::spawn(None, Supervise { table }, (birth, ready)).await;
-        let failed = |reason| Error::Start { child: path.clone(), reason };
-        let (reference, task) = started.map_err(|error| failed(spawn_failure(error)))?;
-        let (ending, ended) = watch::channel(None);
-        let last = reference.clone();
-        #[expect(clippy::disallowed_methods, reason = "the root has no supervisor whose job this could be")]
-        tokio::spawn(async move {
-            let _ = task.await;
-            rows.iter().for_each(|row| row.start.close());
-            let stopped = last.get_status() == ractor::ActorStatus::Stopped;
-            ending.send_replace(Some(if stopped { Exit::Stopped } else { Exit::Killed }));
-        });
-        match up.await {
-            Ok(Ok(())) => Ok(Root { reference, ended }),
-            Ok(Err(reason)) => Err(failed(reason)),
-            Err(_) => Err(failed("ended while starting".to_owned())),
-        }
-    }
-
-    /// Stops the tree in reverse order and returns when all of it is down. Past the deadline the rest is killed.
-    pub async fn shutdown(&self, cx: &Cx) -> Result<(), Failure> {
-        let _ = self.reference.send_message(Message::Input(Input::Stop));
-        let mut ended = self.ended.clone();
-        let all_down = ended.wait_for(Option::is_some);
-        if tokio::time::timeout_at(cx.deadline(), all_down).await.is_ok() {
-            return Ok(());
-        }
-        self.reference.kill();
-        Err(Failure::TimedOut)
-    }
-
-    /// Returns when the tree has ended, however that came.
-    pub async fn ended(&self) {
-        let _ = self.ended.clone().wait_for(Option::is_some).await;
     }
 }

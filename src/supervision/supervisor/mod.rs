@@ -1,201 +1,93 @@
 //! The ractor shell of a supervisor: carries out what the plan orders, and reports what becomes of it.
 //!
-//! It never waits: start hooks run as jobs, stops are orders, and every outcome comes back as a message or as ractor's
-//! supervision event.
+//! It never waits: starts and stops are orders, timers are one sleeping job, and every outcome comes back as a message.
+//! ractor's own links and supervision events are not used (see `life.rs` and `docs/decisions/0002`).
 
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
 
-use parking_lot::Mutex;
-use ractor::{ActorCell, ActorId, ActorProcessingErr, ActorRef, SupervisionEvent};
-use tokio::sync::oneshot;
-use tokio::task::{AbortHandle, JoinSet};
+use ractor::{ActorCell, ActorProcessingErr, ActorRef};
 
 use super::actor::StartChild;
-use super::plan::{Effect, Input, Key, Life, Phase, Plan};
-use super::registry::{Entry, Registry, Status};
-use super::spec::{AutoShutdown, Child, Exit, Intensity, Restart, Start, Strategy, Tree};
-use crate::types::World;
+use super::life::{Birth, Kernel, Mourner, Tombstone};
+use super::plan::{Effect, Input, Key, Life, Phase, Plan, Rest};
+use super::registry::{Entry, Status};
+use super::spec::Exit;
 
+mod alarms;
 mod handle;
+mod root;
 mod subtree;
+mod table;
 
+use alarms::Alarms;
 pub(super) use handle::Link;
 use handle::{Ask, Pending};
-pub use handle::{Error, Handle, Root};
-use subtree::Subtree;
-
-/// What every actor of a host gets from it.
-#[derive(Clone)]
-pub(super) struct Kernel {
-    pub(super) world: World,
-    pub(super) registry: Arc<Registry>,
-}
-
-/// Which incarnation of which child an actor id is.
-type Births = Arc<Mutex<HashMap<ActorId, (Key, Life, ActorCell)>>>;
-
-/// What a child's start needs, and where it is noted that the child exists: before it can end.
-pub(super) struct Birth {
-    pub(super) entry: Arc<Entry>,
-    pub(super) kernel: Kernel,
-    births: Births,
-    key: Key,
-    life: Life,
-}
-
-impl Birth {
-    pub(super) fn note(&self, cell: ActorCell) {
-        self.births.lock().insert(cell.get_id(), (self.key, self.life, cell));
-    }
-}
-
-/// A child that is up: what kills it, and what asks it to end (after its mail if true).
-pub(super) struct Running {
-    pub(super) cell: ActorCell,
-    pub(super) stop: Box<dyn Fn(bool) + Send + Sync>,
-}
+pub use handle::{Error, Handle};
+pub use root::Root;
+use table::{Row, Table};
 
 /// What a supervisor is told.
 pub(super) enum Message {
-    /// A job or timer of its own reports.
+    /// A child, or the level above, reports.
     Input(Input),
-    /// A start hook returned.
-    Started { key: Key, life: Life, running: Running },
+    /// The time of the first alarm has come.
+    Alarm,
     /// Somebody wants something through the handle.
     Ask(Ask),
 }
 
 /// One child of a running supervisor.
 pub(super) struct Slot {
-    id: String,
     start: Arc<dyn StartChild>,
     entry: Arc<Entry>,
-    running: Option<Running>,
-    starting: Option<AbortHandle>,
-    /// It ended before the report of its start was read.
-    early: Option<(Life, Exit)>,
-}
-
-/// The fixed part of a supervisor, shared by its incarnations.
-#[derive(Clone)]
-pub(super) struct Table {
-    pub(super) path: String,
-    strategy: Strategy,
-    intensity: Intensity,
-    auto_shutdown: AutoShutdown,
-    rows: Arc<Vec<Row>>,
-    link: Arc<Link>,
-}
-
-pub(super) struct Row {
-    id: String,
-    rules: super::spec::Rules,
-    start: Arc<dyn StartChild>,
-    supervisor: bool,
-    policy: &'static str,
-}
-
-/// A start hook may take a minute: opening a store verifies it, but nothing loads a model here.
-pub(super) const START_LIMIT: Duration = Duration::from_secs(60);
-
-/// A subtree starts its children one after another, so it gets the time of several.
-const TREE_START_LIMIT: Duration = Duration::from_secs(300);
-
-impl Table {
-    pub(super) fn new(tree: Tree, parent: &str) -> Table {
-        let path = if parent.is_empty() { tree.id.clone() } else { format!("{parent}/{}", tree.id) };
-        let rows = tree.children.into_iter().map(|child| Row::new(child, &path)).collect();
-        Table {
-            path,
-            strategy: tree.strategy,
-            intensity: tree.intensity,
-            auto_shutdown: tree.auto_shutdown,
-            rows: Arc::new(rows),
-            link: tree.link,
-        }
-    }
-
-    fn policy(&self) -> &'static str {
-        match self.strategy {
-            Strategy::OneForOne => "one_for_one",
-            Strategy::OneForAll => "one_for_all",
-            Strategy::RestForOne => "rest_for_one",
-        }
-    }
-}
-
-impl Row {
-    fn new(child: Child, parent: &str) -> Row {
-        let policy = match child.rules.restart {
-            Restart::Permanent => "permanent",
-            Restart::Transient => "transient",
-            Restart::Temporary => "temporary",
-        };
-        match child.start {
-            Start::Actor(start) => {
-                Row { id: child.id, rules: child.rules, start: start.into(), supervisor: false, policy }
-            }
-            Start::Tree(tree) => {
-                let table = Table::new(*tree, parent);
-                let policy = table.policy();
-                let start = Arc::new(Subtree { table });
-                Row { id: child.id, rules: child.rules, start, supervisor: true, policy }
-            }
-        }
-    }
+    /// The ractor actor of its present life.
+    cell: Option<ActorCell>,
+    /// It joined while the supervisor ran, and does not outlive it.
+    added: bool,
 }
 
 /// The ractor actor; its state is [`Live`].
 pub(super) struct Supervise {
-    pub(super) table: Table,
+    table: Table,
 }
 
 pub(super) struct Live {
     plan: Plan,
     slots: BTreeMap<Key, Slot>,
-    names: HashMap<String, Key>,
-    births: Births,
-    kernel: Kernel,
-    path: String,
+    names: HashMap<Arc<str>, Key>,
+    pending: HashMap<Key, Vec<Pending>>,
+    alarms: Alarms,
+    kernel: Arc<Kernel>,
     entry: Arc<Entry>,
-    jobs: JoinSet<()>,
-    pending: Vec<Pending>,
-    ready: Option<oneshot::Sender<Result<(), String>>>,
     myself: ActorRef<Message>,
+    tombstone: Option<Tombstone>,
 }
 
 impl ractor::Actor for Supervise {
     type Msg = Message;
     type State = Live;
-    type Arguments = (Birth, oneshot::Sender<Result<(), String>>);
+    type Arguments = Birth;
 
-    async fn pre_start(
-        &self,
-        myself: ActorRef<Message>,
-        (birth, ready): Self::Arguments,
-    ) -> Result<Live, ActorProcessingErr> {
-        birth.note(myself.get_cell());
-        let Table { path, strategy, intensity, auto_shutdown, rows, link } = self.table.clone();
-        let seed = birth.kernel.world.random.next();
+    async fn pre_start(&self, myself: ActorRef<Message>, birth: Birth) -> Result<Live, ActorProcessingErr> {
+        let Birth { entry, kernel, tombstone } = birth;
+        let Table { strategy, intensity, auto_shutdown, rows, link, .. } = &self.table;
+        let seed = kernel.world.random.next();
         let mut live = Live {
-            plan: Plan::new(strategy, intensity, auto_shutdown, seed),
+            plan: Plan::new(*strategy, *intensity, *auto_shutdown, seed),
             slots: BTreeMap::new(),
             names: HashMap::new(),
-            births: Births::default(),
-            kernel: birth.kernel,
-            path,
-            entry: birth.entry,
-            jobs: JoinSet::new(),
-            pending: Vec::new(),
-            ready: Some(ready),
+            pending: HashMap::new(),
+            alarms: Alarms::default(),
+            kernel,
+            entry,
             myself: myself.clone(),
+            tombstone: Some(tombstone),
         };
         for row in rows.iter() {
-            live.adopt(row);
+            live.adopt(row, false);
         }
-        link.set(Some(myself.clone()));
+        link.open(myself.clone());
         let _ = myself.send_message(Message::Input(Input::Begin));
         Ok(live)
     }
@@ -207,159 +99,105 @@ impl ractor::Actor for Supervise {
         live: &mut Live,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Input(input) => live.drive(input),
-            Message::Started { key, life, running } => live.started(key, life, running),
+            Message::Input(input) => live.drive(VecDeque::from([input])),
+            Message::Alarm => {
+                let now = live.kernel.world.clock.now();
+                let inputs = live.alarms.due(now).into_iter().map(Input::Elapsed).collect();
+                live.drive(inputs)
+            }
             Message::Ask(ask) => live.ask(ask),
         }
-    }
-
-    async fn handle_supervisor_evt(
-        &self,
-        _myself: ActorRef<Message>,
-        event: SupervisionEvent,
-        live: &mut Live,
-    ) -> Result<(), ActorProcessingErr> {
-        match event {
-            SupervisionEvent::ActorTerminated(cell, state, reason) => {
-                let exit = match (state, reason.as_deref()) {
-                    (Some(_), Some(STOPPED_BY_ORDER)) => Exit::Stopped,
-                    (Some(_), _) => Exit::Normal,
-                    (None, _) => Exit::Killed,
-                };
-                live.exited(&cell, exit)
-            }
-            SupervisionEvent::ActorFailed(cell, cause) => live.exited(&cell, Exit::Failed(cause.to_string())),
-            _ => Ok(()),
-        }
-    }
-
-    async fn post_stop(&self, _myself: ActorRef<Message>, live: &mut Live) -> Result<(), ActorProcessingErr> {
-        live.entry.set_status(Status::Ended);
         Ok(())
     }
 }
 
-/// The reason a supervisor gives ractor when it ends because it was told to.
-const STOPPED_BY_ORDER: &str = "stopped by order";
+/// A supervisor that is dropped before it has ended takes its children with it.
+impl Drop for Live {
+    fn drop(&mut self) {
+        for slot in self.slots.values() {
+            if let Some(cell) = &slot.cell {
+                slot.start.kill(cell);
+            }
+        }
+    }
+}
 
 impl Live {
-    fn adopt(&mut self, row: &Row) -> Key {
-        let path = format!("{}/{}", self.path, row.id);
+    fn adopt(&mut self, row: &Row, added: bool) -> Key {
+        let path = format!("{}/{}", self.entry.path(), row.id);
         let entry = self.kernel.registry.entry(&path, row.supervisor, row.policy);
         let key = self.plan.add(row.rules);
-        let (id, start) = (row.id.clone(), Arc::clone(&row.start));
-        self.names.insert(id.clone(), key);
-        self.slots.insert(key, Slot { id, start, entry, running: None, starting: None, early: None });
+        self.names.insert(Arc::clone(&row.id), key);
+        self.slots.insert(key, Slot { start: Arc::clone(&row.start), entry, cell: None, added });
         key
     }
 
-    fn started(&mut self, key: Key, life: Life, running: Running) -> Result<(), ActorProcessingErr> {
-        let Some(slot) = self.slots.get_mut(&key) else { return Ok(()) };
-        if self.plan.member(key).is_none_or(|member| member.life != life) {
-            running.cell.kill();
-            return Ok(());
-        }
-        slot.starting = None;
-        slot.running = Some(running);
-        slot.entry.set_up(self.kernel.world.clock.wall().0);
-        let early = slot.early.take();
-        // A stop that was ordered while the start hook ran could not reach the child yet.
-        if let (Some(Phase::Stopping(_)), Some(running)) =
-            (self.plan.member(key).map(|member| member.phase), &slot.running)
-        {
-            (running.stop)(false);
-        }
-        self.drive(Input::Started { key, life })?;
-        match early {
-            Some((born, exit)) if born == life => self.ended(key, life, exit),
-            _ => Ok(()),
-        }
-    }
-
-    fn exited(&mut self, cell: &ActorCell, exit: Exit) -> Result<(), ActorProcessingErr> {
-        let Some((key, life, _)) = self.births.lock().remove(&cell.get_id()) else { return Ok(()) };
-        if let Some(slot) = self.slots.get_mut(&key) {
-            if slot.starting.is_some() {
-                slot.early = Some((life, exit));
-                return Ok(());
-            }
-        }
-        self.ended(key, life, exit)
-    }
-
-    fn ended(&mut self, key: Key, life: Life, exit: Exit) -> Result<(), ActorProcessingErr> {
-        if let Some(slot) = self.slots.get_mut(&key) {
-            slot.running = None;
-            slot.start.suspend();
-            if let Exit::Failed(cause) = &exit {
-                slot.entry.note_failure(cause);
-                tracing::warn!(actor = slot.entry.path(), cause, "actor failed");
-            }
-        }
-        self.drive(Input::Exited { key, life, exit })
-    }
-
-    /// Takes one input and everything that follows from it. An error ends this supervisor as failed.
-    fn drive(&mut self, input: Input) -> Result<(), ActorProcessingErr> {
-        while self.jobs.try_join_next().is_some() {}
-        let mut inputs = VecDeque::from([input]);
-        let mut end = None;
-        while let Some(input) = inputs.pop_front() {
+    /// Takes inputs and everything that follows from them.
+    fn drive(&mut self, inputs: VecDeque<Input>) {
+        let now = self.kernel.world.clock.now();
+        for input in inputs {
+            self.heed(&input);
             let touched = input.key();
-            for effect in self.plan.step(input, self.kernel.world.clock.now()) {
-                match effect {
-                    Effect::End(exit) => end = Some(exit),
-                    other => self.perform(other, &mut inputs),
-                }
+            for effect in self.plan.step(input, now) {
+                self.perform(effect);
             }
             if let Some(key) = touched {
                 self.show(key);
             }
         }
-        self.answer_pending();
-        match end {
-            Some(exit) => self.end(exit),
-            None => Ok(()),
+        let plan = &self.plan;
+        self.alarms.arm(now, &self.myself, |token| plan.expects(token), plan.timers());
+    }
+
+    /// What a report means for the shell, before the plan hears of it.
+    fn heed(&mut self, input: &Input) {
+        match input {
+            Input::Started { key, life } => {
+                let Some(slot) = self.slots.get(key) else { return };
+                let phase = self.plan.member(*key).filter(|member| member.life == *life).map(|member| member.phase);
+                if matches!(phase, Some(Phase::Starting(_))) {
+                    slot.entry.set_up(self.kernel.world.clock.wall().0);
+                }
+            }
+            Input::Exited { key, life, exit: Exit::Failed(cause) } => {
+                let Some(slot) = self.slots.get(key) else { return };
+                if self.plan.member(*key).is_some_and(|member| member.life == *life) {
+                    slot.entry.note_failure(cause);
+                    tracing::warn!(actor = slot.entry.path(), cause, "actor failed");
+                }
+            }
+            _ => {}
         }
     }
 
-    fn perform(&mut self, effect: Effect, inputs: &mut VecDeque<Input>) {
+    fn perform(&mut self, effect: Effect) {
         match effect {
             Effect::Start { key, life } => self.start(key, life),
-            Effect::Stop { key, life, drain } => self.stop(key, life, drain, inputs),
-            Effect::Kill { key, life } => self.kill(key, life, inputs),
-            Effect::LeftBehind { key, .. } => {
-                if let Some(slot) = self.slots.get_mut(&key) {
-                    slot.running = None;
+            Effect::Stop { key, drain } => {
+                let Some(slot) = self.slots.get(&key) else { return };
+                slot.entry.set_status(Status::Stopping);
+                slot.cell.iter().for_each(|cell| slot.start.stop(cell, drain));
+            }
+            Effect::Kill { key } => {
+                let Some(slot) = self.slots.get(&key) else { return };
+                slot.entry.set_status(Status::Stopping);
+                slot.cell.iter().for_each(|cell| slot.start.kill(cell));
+            }
+            Effect::LeftBehind { key } => {
+                if let Some(slot) = self.slots.get(&key) {
                     slot.entry.count_left_behind();
-                    tracing::error!(
-                        actor = slot.entry.path(),
-                        "killed actor does not end; its handler blocks a thread"
-                    );
+                    tracing::error!(actor = slot.entry.path(), "killed actor does not end: its handler blocks a thread");
                 }
+                self.show(key);
             }
-            Effect::Timer { token, after } => {
-                let myself = self.myself.clone();
-                self.jobs.spawn(async move {
-                    tokio::time::sleep(after).await;
-                    let _ = myself.send_message(Message::Input(Input::Elapsed(token)));
-                });
-            }
+            Effect::Timer { token, after } => self.alarms.set(self.kernel.world.clock.now() + after, token),
             Effect::Ready => {
                 self.entry.set_up(self.kernel.world.clock.wall().0);
-                if let Some(ready) = self.ready.take() {
-                    let _ = ready.send(Ok(()));
-                }
+                self.tombstone.iter_mut().for_each(Tombstone::is_up);
             }
-            Effect::AddFailed { key, reason } => self.fail_pending(key, reason),
-            Effect::Removed { key } => {
-                if let Some(slot) = self.slots.remove(&key) {
-                    self.names.remove(&slot.id);
-                    slot.start.close();
-                    self.kernel.registry.remove(slot.entry.path());
-                }
-            }
-            Effect::End(_) => {}
+            Effect::AddFailed { key, reason } => self.fail_pending(key, &reason),
+            Effect::Removed { key } => self.forget(key),
+            Effect::End(exit) => self.end(exit),
         }
     }
 
@@ -369,96 +207,61 @@ impl Live {
         if life > Life(1) {
             slot.entry.count_restart();
         }
-        let births = Arc::clone(&self.births);
-        let birth = Birth { entry: Arc::clone(&slot.entry), kernel: self.kernel.clone(), births, key, life };
-        let (start, myself) = (Arc::clone(&slot.start), self.myself.clone());
-        let limit = start.start_limit();
-        slot.early = None;
-        slot.starting = Some(self.jobs.spawn(async move {
-            let started = tokio::time::timeout(limit, start.start(birth, myself.get_cell())).await;
-            let report = match started {
-                Ok(Ok(running)) => Message::Started { key, life, running },
-                Ok(Err(reason)) => Message::Input(Input::StartFailed { key, life, reason }),
-                Err(_) => {
-                    let reason = format!("did not start within {} s", limit.as_secs());
-                    Message::Input(Input::StartFailed { key, life, reason })
-                }
-            };
-            let _ = myself.send_message(report);
-        }));
+        let parent = self.myself.clone();
+        let tombstone = Tombstone::new(Mourner::Supervisor { parent, key, life });
+        let birth = Birth { entry: Arc::clone(&slot.entry), kernel: Arc::clone(&self.kernel), tombstone };
+        slot.cell = slot.start.start(birth);
     }
 
-    fn stop(&mut self, key: Key, life: Life, drain: bool, inputs: &mut VecDeque<Input>) {
-        let Some(slot) = self.slots.get_mut(&key) else { return };
-        slot.entry.set_status(Status::Stopping);
-        match &slot.running {
-            Some(running) => (running.stop)(drain),
-            // A subtree that is starting stops what it has started; an actor in its start hook has nothing yet.
-            None if slot.start.stop_starting() => {}
-            None => self.kill(key, life, inputs),
-        }
-    }
-
-    fn kill(&mut self, key: Key, life: Life, inputs: &mut VecDeque<Input>) {
-        let Some(slot) = self.slots.get_mut(&key) else { return };
-        if let Some(starting) = slot.starting.take() {
-            starting.abort();
-            self.births.lock().retain(|_, (born, of, cell)| {
-                let ours = (*born, *of) == (key, life);
-                if ours {
-                    cell.kill();
-                }
-                !ours
-            });
-            inputs.push_back(Input::StartFailed { key, life, reason: "stopped while starting".to_owned() });
-        } else if let Some(running) = &slot.running {
-            running.cell.kill();
-        }
-    }
-
-    /// Shows in the registry where a child is after an input that concerned it.
-    fn show(&mut self, key: Key) {
-        let (Some(slot), Some(member)) = (self.slots.get_mut(&key), self.plan.member(key)) else { return };
-        if member.phase != Phase::Down {
-            return;
-        }
-        slot.starting = None;
-        if member.wanted {
-            slot.entry.set_status(Status::Restarting);
-            slot.start.suspend();
-        } else {
-            slot.entry.set_status(Status::Ended);
+    fn forget(&mut self, key: Key) {
+        if let Some(slot) = self.slots.remove(&key) {
+            self.names.remove(slot.entry.id());
             slot.start.close();
+            self.kernel.registry.remove(slot.entry.path());
         }
+        self.answer_pending(key);
     }
 
-    fn end(&mut self, exit: Exit) -> Result<(), ActorProcessingErr> {
-        self.jobs.abort_all();
+    /// Shows where a child is after an input that concerned it, to those who wait for it and to those who look.
+    fn show(&mut self, key: Key) {
+        if let (Some(slot), Some(member)) = (self.slots.get_mut(&key), self.plan.member(key))
+            && member.phase == Phase::Down
+        {
+            slot.cell = None;
+            match member.rest() {
+                Rest::Coming => slot.entry.set_status(Status::Restarting),
+                Rest::Held => slot.entry.set_status(Status::Held),
+                Rest::Ended => slot.entry.set_status(Status::Ended),
+            }
+            if member.rest() == Rest::Ended {
+                slot.start.close();
+            } else {
+                slot.start.suspend();
+            }
+        }
+        self.answer_pending(key);
+    }
+
+    /// All children are down.
+    fn end(&mut self, exit: Exit) {
         for slot in self.slots.values() {
-            slot.start.suspend();
-        }
-        let failure = match exit {
-            Exit::Stopped => {
-                self.myself.stop(Some(STOPPED_BY_ORDER.to_owned()));
-                None
-            }
-            Exit::Normal => {
-                self.myself.stop(None);
-                None
-            }
-            Exit::Failed(cause) => Some(cause),
-            Exit::Killed | Exit::Lost => Some("killed".to_owned()),
-        };
-        if let Some(ready) = self.ready.take() {
-            let _ = ready.send(Err(failure.clone().unwrap_or_else(|| "stopped while starting".to_owned())));
-        }
-        match failure {
-            None => Ok(()),
-            Some(cause) => {
-                self.entry.note_failure(&cause);
-                tracing::error!(supervisor = self.path, cause, "supervisor gives up");
-                Err(cause.into())
+            slot.entry.set_status(Status::Ended);
+            // Those of the table may return with the supervisor; those that were added are gone with this life of it.
+            if slot.added {
+                slot.start.close();
+                self.kernel.registry.remove(slot.entry.path());
+            } else {
+                slot.start.suspend();
             }
         }
+        self.entry.set_status(Status::Ended);
+        if let Exit::Failed(cause) = &exit {
+            self.entry.note_failure(cause);
+            tracing::error!(supervisor = self.entry.path(), cause, "supervisor gives up");
+        }
+        if let Some(mut tombstone) = self.tombstone.take() {
+            tombstone.carve(exit);
+        }
+        self.myself.stop(None);
     }
 }

@@ -1,0 +1,88 @@
+//! The fixed part of a supervisor, shared by its incarnations.
+
+use std::collections::HashSet;
+use std::sync::Arc;
+
+use super::handle::{Error, Link};
+use super::subtree::Subtree;
+use crate::supervision::actor::StartChild;
+use crate::supervision::spec::{AutoShutdown, Child, Intensity, Restart, Rules, Start, Strategy, Tree};
+
+#[derive(Clone)]
+pub(super) struct Table {
+    pub(super) id: Arc<str>,
+    pub(super) strategy: Strategy,
+    pub(super) intensity: Intensity,
+    pub(super) auto_shutdown: AutoShutdown,
+    pub(super) rows: Arc<Vec<Row>>,
+    pub(super) link: Arc<Link>,
+}
+
+pub(super) struct Row {
+    pub(super) id: Arc<str>,
+    pub(super) rules: Rules,
+    pub(super) start: Arc<dyn StartChild>,
+    pub(super) supervisor: bool,
+    pub(super) policy: &'static str,
+}
+
+impl Table {
+    /// The table of this tree, or why it cannot be one: ids are unique among siblings and part of a path.
+    pub(super) fn new(tree: Tree) -> Result<Table, Error> {
+        let id = valid(&tree.id)?;
+        let mut ids = HashSet::new();
+        let mut rows = Vec::with_capacity(tree.children.len());
+        for child in tree.children {
+            let row = Row::new(child)?;
+            if !ids.insert(Arc::clone(&row.id)) {
+                return Err(Error::Exists(row.id.to_string()));
+            }
+            rows.push(row);
+        }
+        let Tree { strategy, intensity, auto_shutdown, link, .. } = tree;
+        Ok(Table { id, strategy, intensity, auto_shutdown, rows: Arc::new(rows), link })
+    }
+
+    pub(super) fn policy(&self) -> &'static str {
+        match self.strategy {
+            Strategy::OneForOne => "one_for_one",
+            Strategy::OneForAll => "one_for_all",
+            Strategy::RestForOne => "rest_for_one",
+        }
+    }
+
+    /// The supervisor is down and will come back.
+    pub(super) fn suspend(&self) {
+        self.link.suspend();
+        self.rows.iter().for_each(|row| row.start.suspend());
+    }
+
+    /// The supervisor is down for good.
+    pub(super) fn close(&self) {
+        self.link.close();
+        self.rows.iter().for_each(|row| row.start.close());
+    }
+}
+
+impl Row {
+    pub(super) fn new(child: Child) -> Result<Row, Error> {
+        let (id, rules) = (valid(&child.id)?, child.rules);
+        let policy = match rules.restart {
+            Restart::Permanent => "permanent",
+            Restart::Transient => "transient",
+            Restart::Temporary => "temporary",
+        };
+        Ok(match child.start {
+            Start::Actor(start) => Row { id, rules, start, supervisor: false, policy },
+            Start::Tree(tree) => {
+                let table = Table::new(*tree)?;
+                let policy = table.policy();
+                Row { id, rules, start: Arc::new(Subtree { table }), supervisor: true, policy }
+            }
+        })
+    }
+}
+
+fn valid(id: &str) -> Result<Arc<str>, Error> {
+    if id.is_empty() || id.contains('/') { Err(Error::BadId(id.to_owned())) } else { Ok(Arc::from(id)) }
+}
