@@ -28,7 +28,7 @@ impl NewEvent {
 }
 
 /// An event as it stands in the journal. It has no other fields, so that nothing unhashed can pass for part of it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Event {
     /// Position, from 1.
@@ -42,6 +42,7 @@ pub struct Event {
     /// Which part of the host said so.
     pub source: String,
     /// The facts.
+    #[schema(value_type = Object)]
     pub body: Body,
     /// Hash of the event before, or zeros.
     pub previous: Hash,

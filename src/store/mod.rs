@@ -57,7 +57,7 @@ pub trait Projection: Send + Sync + 'static {
 }
 
 /// What reading the whole chain found.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Verification {
     /// How many events were read and found good.
     pub verified: u64,
@@ -68,7 +68,7 @@ pub struct Verification {
 }
 
 /// The first place where a chain is broken.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct BadEvent {
     /// Sequence number where reading stopped.
     pub seq: u64,

@@ -15,9 +15,10 @@ use tokio::time::Instant;
 use super::mailbox::Queue;
 
 /// Where an actor is in its life.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 #[repr(u8)]
+#[schema(as = ActorStatus)]
 pub enum Status {
     /// Its start hook runs.
     Starting,
@@ -227,7 +228,7 @@ impl Entry {
 }
 
 /// What one actor shows: read from counters and views, never by asking it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Node {
     /// Its place, such as `host/crown/router`.
     pub path: String,
@@ -266,8 +267,10 @@ pub struct Node {
     /// The longest single message, in microseconds.
     pub longest_handler_micros: u64,
     /// What it publishes of itself.
+    #[schema(value_type = Object)]
     pub view: serde_json::Value,
     /// Those it supervises, in starting order.
+    #[schema(no_recursion)]
     pub children: Vec<Node>,
 }
 

@@ -31,7 +31,7 @@ impl Principal {
 }
 
 /// The most a call may spend.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Budget {
     /// Money at the most.
     pub money: Money,

@@ -126,3 +126,22 @@ impl From<Hash> for String {
         hash.to_string()
     }
 }
+
+/// A type that crosses the edge as its text: a string that matches this pattern.
+macro_rules! schema_of_text {
+    ($type:ty, $pattern:literal) => {
+        impl utoipa::PartialSchema for $type {
+            fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+                utoipa::openapi::ObjectBuilder::new()
+                    .schema_type(utoipa::openapi::schema::Type::String)
+                    .pattern(Some($pattern))
+                    .into()
+            }
+        }
+
+        impl utoipa::ToSchema for $type {}
+    };
+}
+
+schema_of_text!(RunId, "^[0-9a-f]{32}$");
+schema_of_text!(Hash, "^[0-9a-f]{64}$");

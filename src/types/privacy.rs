@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How private a piece of data is. Ordered: a class only ever rises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum PrivacyClass {
     /// May be shown to anybody.
@@ -45,7 +45,7 @@ impl PrivacyClass {
 }
 
 /// How far a place is trusted. Ordered: a greater tier may see more.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum TrustTier {
     /// Somebody's public endpoint.

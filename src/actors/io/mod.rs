@@ -64,7 +64,7 @@ pub struct Document {
 }
 
 /// What somebody wants done.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Task {
     /// The request itself.
@@ -90,7 +90,7 @@ pub struct Task {
 }
 
 /// What a run brought.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Answer {
     /// The run.
     pub run_id: RunId,
@@ -115,7 +115,7 @@ pub struct Answer {
 }
 
 /// News of a run under way.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
 pub enum Progress {
     /// The run has an id.

@@ -25,7 +25,7 @@ pub enum RunStatus {
 }
 
 /// One run, as lists show it.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct RunRow {
     /// The run.
     pub run_id: RunId,

@@ -24,8 +24,9 @@ use serde::{Deserialize, Serialize};
 use super::PrivacyClass;
 
 /// What a finding is. Ordered by how much harm it does in wrong hands: of two that overlap, the greater names both.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = SensitiveKind)]
 pub enum Kind {
     /// An IPv4 or IPv6 address, other than loopback and unspecified ones.
     Ip,

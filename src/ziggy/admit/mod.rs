@@ -17,7 +17,7 @@ use crate::types::Timestamp;
 use super::route::Capability;
 
 /// How much it matters that a request is served now. Ordered: shedding begins at the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
     /// Nobody waits: probes, warm-ups, batch work.
@@ -41,7 +41,7 @@ impl Value {
 }
 
 /// What CROWN refuses under load.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Shed {
     /// Nothing.
@@ -54,7 +54,7 @@ pub enum Shed {
 }
 
 /// What an operator's override does.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "action", rename_all = "snake_case")]
 pub enum Action {
     /// Prefers a candidate over every score, for one capability or for all. Hard constraints still hold.
@@ -77,7 +77,7 @@ pub enum Action {
 }
 
 /// A decision of a person over the rules, which ends by itself.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Override {
     /// Who decided.
     pub author: String,
@@ -91,7 +91,7 @@ pub struct Override {
 }
 
 /// CROWN's levers, as one immutable snapshot. Readers load it; only CROWN publishes another.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Governance {
     /// Grows by one with each publication.
     pub version: u64,

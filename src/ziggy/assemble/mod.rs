@@ -13,7 +13,7 @@ use std::collections::{BTreeSet, VecDeque};
 use serde::{Deserialize, Serialize};
 
 /// The answer to one chunk.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Part {
     /// Which chunk it answers.
     pub chunk: usize,
@@ -22,7 +22,7 @@ pub struct Part {
 }
 
 /// Where the answer to a chunk stands in the whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Citation {
     /// Which chunk.
     pub chunk: usize,
@@ -33,7 +33,7 @@ pub struct Citation {
 }
 
 /// One answer made of many.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Assembled {
     /// The answer.
     pub text: String,

@@ -41,8 +41,9 @@ impl Policy {
 }
 
 /// What a chunk is made of.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ChunkKind)]
 pub enum Kind {
     /// Sentences.
     Prose,
@@ -53,7 +54,7 @@ pub enum Kind {
 }
 
 /// A part of a text. Positions are bytes.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Chunk {
     /// Its place among the chunks, from 0.
     pub index: usize,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 /// How hard a task is: the weighted sum of four parts, each 0 to 1.
-#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Complexity {
     /// The whole, 0 to 1.
     pub score: f32,

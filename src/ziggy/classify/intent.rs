@@ -8,7 +8,7 @@ use super::Reason;
 use crate::ziggy::route::Capability;
 
 /// What a caller wants. From specific to general: of two that are as likely, the first is taken.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Intent {
     /// To be remembered: a fact about the caller, a note.

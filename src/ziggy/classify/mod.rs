@@ -43,7 +43,7 @@ pub struct Input<'a> {
 }
 
 /// How often something sensitive was found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Found {
     /// What.
     pub kind: Kind,
@@ -52,8 +52,9 @@ pub struct Found {
 }
 
 /// Why a classification came out as it did.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "why", rename_all = "snake_case")]
+#[schema(as = ClassificationReason)]
 pub enum Reason {
     /// A phrase of the rules stands in the text.
     Phrase {
@@ -101,7 +102,7 @@ pub enum Reason {
 }
 
 /// What a task is.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Classification {
     /// What the caller wants.
     pub intent: Intent,

@@ -9,7 +9,7 @@ use crate::types::{Price, Timestamp, TrustTier};
 use crate::ziggy::fixed::{Millionths, halved};
 
 /// What a task needs and an agent offers; the word that routes are keyed by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(transparent)]
 pub struct Capability(pub String);
 
@@ -30,7 +30,7 @@ impl fmt::Display for Capability {
 }
 
 /// How a candidate came to be known.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
 pub enum Origin {
     /// It stands in the config.
@@ -42,8 +42,9 @@ pub enum Origin {
 }
 
 /// Whether a candidate can work, as its runtime and agent report.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "health", rename_all = "snake_case")]
+#[schema(as = CandidateHealth)]
 pub enum Health {
     /// It can.
     Healthy,
@@ -55,7 +56,7 @@ pub enum Health {
 }
 
 /// What was observed of a candidate. Times are in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Live {
     /// Time to the first token: jumps up with a peak, comes down with the half-life.
     pub first_token_us: u64,
@@ -115,7 +116,7 @@ pub struct LiveConfig {
 }
 
 /// A way to serve tasks: an agent on a runtime.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Candidate {
     /// Unique and stable, such as `marvin@smollm2`.
     pub id: String,
@@ -167,7 +168,7 @@ pub struct Feedback {
 }
 
 /// All candidates with all that is known of them.
-#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rib {
     /// By id.
     pub candidates: BTreeMap<String, Candidate>,

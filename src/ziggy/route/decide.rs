@@ -27,7 +27,7 @@ pub struct Request {
 }
 
 /// What was found about one candidate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "verdict", rename_all = "snake_case")]
 pub enum Verdict {
     /// It may serve this request.
@@ -49,7 +49,7 @@ pub enum Verdict {
 }
 
 /// One candidate and what was found about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Considered {
     /// Which candidate.
     pub candidate: String,
@@ -61,8 +61,9 @@ pub struct Considered {
 }
 
 /// Why a decision came out as it did.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "why", rename_all = "snake_case")]
+#[schema(as = DecisionReason)]
 pub enum Reason {
     /// Nobody offers the capability; the general one stands in.
     Substituted {
@@ -123,7 +124,7 @@ pub enum Reason {
 }
 
 /// Who serves a request, and why.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Decision {
     /// Version of the FIB it was made from.
     pub fib: Hash,

@@ -53,11 +53,19 @@ impl From<Destination> for String {
     }
 }
 
+impl utoipa::PartialSchema for Destination {
+    fn schema() -> utoipa::openapi::RefOr<utoipa::openapi::schema::Schema> {
+        String::schema()
+    }
+}
+
+impl utoipa::ToSchema for Destination {}
+
 const CLASSES: [PrivacyClass; 4] =
     [PrivacyClass::Public, PrivacyClass::Internal, PrivacyClass::Confidential, PrivacyClass::Restricted];
 
 /// A rule a candidate breaks. In the order in which they are checked, hardest first.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "constraint", rename_all = "snake_case")]
 pub enum Constraint {
     /// It does not offer what is needed.
@@ -159,7 +167,7 @@ pub struct ScoreConfig {
 }
 
 /// The parts of a score, each 0 to 1 in millionths.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct ScoreParts {
     /// How fast.
     pub latency: Millionths,
@@ -172,7 +180,7 @@ pub struct ScoreParts {
 }
 
 /// A candidate that may serve a destination.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Ranked {
     /// Which candidate.
     pub candidate: String,
@@ -199,7 +207,7 @@ pub struct Ranked {
 }
 
 /// A candidate that may not serve, and every rule it breaks.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Excluded {
     /// Which candidate.
     pub candidate: String,
@@ -210,7 +218,7 @@ pub struct Excluded {
 }
 
 /// A person's preference for a candidate, until it expires.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Pin {
     /// Which candidate.
     pub candidate: String,
@@ -223,7 +231,7 @@ pub struct Pin {
 }
 
 /// Who serves one destination.
-#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Route {
     /// Who may, best first.
     pub ranked: Vec<Ranked>,
@@ -234,7 +242,7 @@ pub struct Route {
 }
 
 /// The winners for every destination, as one immutable snapshot.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Fib {
     /// Hash of the routes and the margin: two FIBs that decide the same have the same version.
     pub version: Hash,
