@@ -40,9 +40,6 @@ pub trait Actor: Sized + Send + Sync + 'static {
     }
 }
 
-/// Messages handled before ractor's loop gets a turn, which is where it lets other tasks run.
-const BATCH: usize = 32;
-
 /// Starts and ends one child of a supervisor. A trait object, since the children of a table have different message
 /// types. No method waits: what becomes of an order is reported by the child's tombstone.
 pub(super) trait StartChild: Send + Sync {
@@ -108,7 +105,7 @@ impl<A: Actor> StartChild for Shell<A> {
 }
 
 impl<A: Actor> Life<A> {
-    /// Handles what waits, a batch at the most.
+    /// Handles what waits. A stop that comes meanwhile closes the door, a kill takes effect at the next await.
     async fn turn(
         &mut self,
         queue: &Queue<A::Message>,
@@ -116,7 +113,7 @@ impl<A: Actor> Life<A> {
         myself: &ActorRef<Wake>,
     ) -> Result<(), Fault> {
         let mut now = queue.clock.now();
-        for _ in 0..BATCH {
+        loop {
             let envelope = match queue.pop(tenant, now) {
                 Next::Mail(envelope) => envelope,
                 Next::Rest => return Ok(()),
@@ -135,10 +132,9 @@ impl<A: Actor> Life<A> {
                 myself.stop(None);
                 return Ok(());
             }
+            // As after every message of ractor's: now and then the thread goes to somebody else, however much waits.
+            tokio::task::consume_budget().await;
         }
-        // More may wait: stay awake, but let others have the thread first.
-        let _ = myself.send_message(Wake);
-        Ok(())
     }
 }
 

@@ -138,12 +138,10 @@ impl Live {
         for input in inputs {
             self.heed(&input);
             let touched = input.key();
-            for effect in self.plan.step(input, now) {
-                self.perform(effect);
-            }
-            if let Some(key) = touched {
-                self.show(key);
-            }
+            let effects = self.plan.step(input, now);
+            touched.into_iter().for_each(|key| self.show(key));
+            effects.into_iter().for_each(|effect| self.perform(effect));
+            touched.into_iter().for_each(|key| self.answer_pending(key));
         }
         let plan = &self.plan;
         self.alarms.arm(now, &self.myself, |token| plan.expects(token), plan.timers());
@@ -189,6 +187,7 @@ impl Live {
                     tracing::error!(actor = slot.entry.path(), "killed actor does not end: its handler blocks a thread");
                 }
                 self.show(key);
+                self.answer_pending(key);
             }
             Effect::Timer { token, after } => self.alarms.set(self.kernel.world.clock.now() + after, token),
             Effect::Ready => {
@@ -222,7 +221,7 @@ impl Live {
         self.answer_pending(key);
     }
 
-    /// Shows where a child is after an input that concerned it, to those who wait for it and to those who look.
+    /// Shows in the registry and at its door where a child is, if it is down.
     fn show(&mut self, key: Key) {
         if let (Some(slot), Some(member)) = (self.slots.get_mut(&key), self.plan.member(key))
             && member.phase == Phase::Down
@@ -239,7 +238,6 @@ impl Live {
                 slot.start.suspend();
             }
         }
-        self.answer_pending(key);
     }
 
     /// All children are down.
