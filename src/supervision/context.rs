@@ -14,7 +14,7 @@ use tokio::time::Instant;
 use super::address::Address;
 use super::life::Kernel;
 use super::mailbox::{Envelope, Lane, Tenant};
-use super::registry::Entry;
+use super::registry::{Entry, Registry};
 use crate::types::{Cx, PrivacyClass, World};
 
 /// Why a job has no result.
@@ -125,6 +125,37 @@ impl<M: Send + 'static> Context<M> {
                 () = tokio::time::sleep_until(cx.deadline()) => Err(JobError::TimedOut),
             };
             reporter.report(privacy, report(outcome));
+        });
+    }
+
+    /// Starts work whose outcome nobody needs, under `cx`'s deadline and cancellation.
+    pub fn jot(&mut self, cx: &Cx, work: impl Future<Output = ()> + Send + 'static) {
+        if self.running() >= JOBS_MOST {
+            tracing::error!(actor = self.path(), most = JOBS_MOST, "job dropped: too many jobs and timers");
+            return;
+        }
+        let cx = cx.clone();
+        self.jobs.get_or_insert_default().spawn(async move {
+            tokio::select! {
+                biased;
+                () = cx.cancelled() => {}
+                () = work => {}
+                () = tokio::time::sleep_until(cx.deadline()) => {}
+            }
+        });
+    }
+
+    /// Tells itself something whenever a watched value has changed. Changes in quick succession are told once.
+    pub fn follow<T: Send + Sync + 'static>(
+        &mut self,
+        mut watched: watch::Receiver<T>,
+        told: impl Fn() -> M + Send + 'static,
+    ) {
+        let reporter = self.reporter();
+        self.jobs.get_or_insert_default().spawn(async move {
+            while watched.changed().await.is_ok() {
+                reporter.report(PrivacyClass::Public, told());
+            }
         });
     }
 

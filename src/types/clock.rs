@@ -7,7 +7,9 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 /// Wall time: microseconds since 1970-01-01T00:00:00Z. For records, never for measuring.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(transparent)]
 pub struct Timestamp(pub i64);
 

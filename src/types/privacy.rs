@@ -3,7 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 /// How private a piece of data is. Ordered: a class only ever rises.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum PrivacyClass {
     /// May be shown to anybody.

@@ -186,9 +186,8 @@ impl Plan {
     fn kill_all(&mut self, effects: &mut Vec<Effect>) {
         self.end(Exit::Killed);
         self.killing = true;
-        let alive = |(key, member): (&Key, &Member)| {
-            (!matches!(member.phase, Phase::Down | Phase::Killing(_))).then_some(*key)
-        };
+        let alive =
+            |(key, member): (&Key, &Member)| (!matches!(member.phase, Phase::Down | Phase::Killing(_))).then_some(*key);
         let alive: Vec<Key> = self.members.iter().rev().filter_map(alive).collect();
         alive.into_iter().for_each(|key| self.order_kill(key, effects));
     }

@@ -184,7 +184,10 @@ impl Live {
             Effect::LeftBehind { key } => {
                 if let Some(slot) = self.slots.get(&key) {
                     slot.entry.count_left_behind();
-                    tracing::error!(actor = slot.entry.path(), "killed actor does not end: its handler blocks a thread");
+                    tracing::error!(
+                        actor = slot.entry.path(),
+                        "killed actor does not end: its handler blocks a thread"
+                    );
                 }
                 self.show(key);
                 self.answer_pending(key);

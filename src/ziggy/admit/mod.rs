@@ -17,7 +17,9 @@ use crate::types::Timestamp;
 use super::route::Capability;
 
 /// How much it matters that a request is served now. Ordered: shedding begins at the least.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema)]
+#[derive(
+    Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Default, Serialize, Deserialize, utoipa::ToSchema,
+)]
 #[serde(rename_all = "snake_case")]
 pub enum Value {
     /// Nobody waits: probes, warm-ups, batch work.
