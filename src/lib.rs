@@ -16,5 +16,7 @@ pub mod ziggy;
 pub mod actors;
 pub mod supervision;
 
+pub mod api;
+
 pub mod config;
 pub mod host;

@@ -23,12 +23,12 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::actors::{crown, executor, io, router, runtime};
-use crate::{inference, memory, store, telemetry, ziggy};
+use crate::{api, inference, memory, store, telemetry, ziggy};
 use tree::{Node, Override};
 
 pub use cpu::cpu_check;
 pub use error::{Error, Problem, Source};
-pub use sections::{Api, Host};
+pub use sections::Host;
 
 /// Every default, as text. The file explains each key.
 pub const DEFAULTS: &str = include_str!("../../config/default.toml");
@@ -64,7 +64,7 @@ sections! {
     /// The host itself.
     host: Host => Host::impossible,
     /// The HTTP interface.
-    api: Api => Api::impossible,
+    api: api::Config => api::Config::impossible,
     /// Logs and traces.
     telemetry: telemetry::Config => telemetry::Config::impossible,
     /// The journal.

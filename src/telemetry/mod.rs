@@ -38,12 +38,12 @@ use crate::types::Clock;
 pub use config::{Config, Format};
 pub use error::Error;
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
-pub use span::{root_span_for, span_for};
+pub use span::{root_span_for, span_for, traceparent};
 pub use table::{
     ACTOR_RESTARTS, ADMISSIONS, Buckets, COST_DOLLARS, CounterSpec, FIB_REBUILDS, GaugeSpec, HANDLER_SECONDS,
     HTTP_REQUEST_SECONDS, HTTP_REQUESTS, HistogramSpec, JOURNAL_COMMIT_SECONDS, JOURNAL_EVENTS, JOURNAL_QUEUED,
-    MAILBOX_DEPTH, MAILBOX_REFUSED, RUN_SECONDS, RUNS, RUNS_ACTIVE, RUNTIME_REQUEST_SECONDS, RUNTIME_REQUESTS,
-    RUNTIME_TOKENS,
+    MAILBOX_DEPTH, MAILBOX_REFUSED, MESSAGES, RUN_SECONDS, RUNS, RUNS_ACTIVE, RUNTIME_REQUEST_SECONDS,
+    RUNTIME_REQUESTS, RUNTIME_TOKENS,
 };
 
 /// Keeps the export of spans going; close it when the host has stopped.

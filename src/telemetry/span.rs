@@ -56,6 +56,11 @@ fn anchor_id(trace: TraceId) -> SpanId {
     SpanId::from_bytes(u64::from_be_bytes(low).max(1).to_be_bytes())
 }
 
+/// The W3C `traceparent` that names this trace and its first hop, for whoever called and for those that are called.
+pub fn traceparent(trace: TraceId) -> String {
+    format!("00-{trace}-{}-01", anchor_id(trace))
+}
+
 fn anchor(trace: TraceId) -> Context {
     let (id, state) = (anchor_id(trace), TraceState::default());
     Context::new().with_remote_span_context(SpanContext::new(otel_trace(trace), id, TraceFlags::SAMPLED, true, state))

@@ -93,9 +93,13 @@ pub const HTTP_REQUEST_SECONDS: HistogramSpec =
 /// Calls to an inference runtime; `outcome` is `ok` or the word of an error class.
 pub const RUNTIME_REQUESTS: CounterSpec =
     counter("syzygy_runtime_requests", &["runtime", "outcome"], "Calls to inference runtimes, by outcome");
-/// How long a runtime takes for a whole generation.
-pub const RUNTIME_REQUEST_SECONDS: HistogramSpec =
-    histogram("syzygy_runtime_request_seconds", &["runtime"], Buckets::Long, "Time of a whole generation");
+/// How long an agent takes for one assignment on a runtime, all its turns together.
+pub const RUNTIME_REQUEST_SECONDS: HistogramSpec = histogram(
+    "syzygy_runtime_request_seconds",
+    &["runtime"],
+    Buckets::Long,
+    "Time of one assignment, all turns together",
+);
 /// Tokens that went through a runtime; `direction` is `input` or `output`.
 pub const RUNTIME_TOKENS: CounterSpec =
     counter("syzygy_runtime_tokens", &["runtime", "direction"], "Tokens processed, by direction");
@@ -108,9 +112,11 @@ pub const MAILBOX_DEPTH: GaugeSpec = gauge("syzygy_mailbox_depth", &["actor"], "
 /// Messages that an actor's address did not take; `reason` is the word of the delivery failure.
 pub const MAILBOX_REFUSED: CounterSpec =
     counter("syzygy_mailbox_refused", &["actor", "reason"], "Messages that were not delivered, by reason");
-/// How long an actor's handler takes for one message.
-pub const HANDLER_SECONDS: HistogramSpec =
-    histogram("syzygy_handler_seconds", &["actor"], Buckets::Short, "Time to handle one message");
+/// Messages that an actor handled.
+pub const MESSAGES: CounterSpec = counter("syzygy_messages", &["actor"], "Messages handled");
+/// Time an actor spent in its handler since the start: divided by its messages, how long one takes.
+pub const HANDLER_SECONDS: GaugeSpec =
+    gauge("syzygy_handler_seconds", &["actor"], "Time spent handling messages since the start");
 /// How often an actor was restarted.
 pub const ACTOR_RESTARTS: CounterSpec = counter("syzygy_actor_restarts", &["actor"], "Restarts of an actor");
 
@@ -133,13 +139,14 @@ pub(super) const COUNTERS: &[CounterSpec] = &[
     RUNTIME_REQUESTS,
     RUNTIME_TOKENS,
     MAILBOX_REFUSED,
+    MESSAGES,
     ACTOR_RESTARTS,
     ADMISSIONS,
     FIB_REBUILDS,
     JOURNAL_EVENTS,
 ];
 
-pub(super) const GAUGES: &[GaugeSpec] = &[RUNS_ACTIVE, COST_DOLLARS, MAILBOX_DEPTH, JOURNAL_QUEUED];
+pub(super) const GAUGES: &[GaugeSpec] = &[RUNS_ACTIVE, COST_DOLLARS, MAILBOX_DEPTH, HANDLER_SECONDS, JOURNAL_QUEUED];
 
 pub(super) const HISTOGRAMS: &[HistogramSpec] =
-    &[RUN_SECONDS, HTTP_REQUEST_SECONDS, RUNTIME_REQUEST_SECONDS, HANDLER_SECONDS, JOURNAL_COMMIT_SECONDS];
+    &[RUN_SECONDS, HTTP_REQUEST_SECONDS, RUNTIME_REQUEST_SECONDS, JOURNAL_COMMIT_SECONDS];

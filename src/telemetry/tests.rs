@@ -255,15 +255,15 @@ fn metrics_are_counted_by_label_and_encoded_for_prometheus() {
     metrics.counter(&RUNS, &["ok"]).add(1);
     metrics.gauge(&MAILBOX_DEPTH, &["io"]).set(4.0);
     metrics.gauge(&MAILBOX_DEPTH, &["io"]).add(-1.0);
-    metrics.histogram(&HANDLER_SECONDS, &["io"]).observe(0.002);
+    metrics.histogram(&JOURNAL_COMMIT_SECONDS, &[]).observe(0.002);
     let page = metrics.encode();
     for line in [
         "# HELP syzygy_runs Runs that ended, by outcome.",
         "# TYPE syzygy_runs counter",
         "syzygy_runs_total{outcome=\"ok\"} 3",
         "syzygy_mailbox_depth{actor=\"io\"} 3.0",
-        "syzygy_handler_seconds_bucket{le=\"0.003\",actor=\"io\"} 1",
-        "syzygy_handler_seconds_bucket{le=\"0.001\",actor=\"io\"} 0",
+        "syzygy_journal_commit_seconds_bucket{le=\"0.003\"} 1",
+        "syzygy_journal_commit_seconds_bucket{le=\"0.001\"} 0",
         "# EOF",
     ] {
         assert!(page.lines().any(|known| known == line), "{line}\nis not in\n{page}");

@@ -1,0 +1,97 @@
+//! Who asks: the token of a request, and what it may be used for.
+
+use std::sync::Arc;
+
+use axum::extract::{FromRequestParts, Request, State};
+use axum::http::HeaderMap;
+use axum::http::header::AUTHORIZATION;
+use axum::http::request::Parts;
+use axum::middleware::Next;
+use axum::response::Response;
+
+use super::app::App;
+use super::gate::Trace;
+use super::problem::{Code, Problem};
+use super::tokens::Scope;
+use crate::types::{Budget, Cx, Money, Principal};
+
+/// Paths that answer anybody: whether a host lives is no secret, and what asks has no token.
+pub(super) const OPEN: [&str; 2] = ["/healthz", "/readyz"];
+
+/// The one who asks, as far as the token tells, with the context everything below derives from.
+#[derive(Clone)]
+pub(super) struct Caller {
+    pub(super) cx: Cx,
+    scopes: Vec<Scope>,
+}
+
+impl Caller {
+    pub(super) fn may(&self, scope: Scope) -> bool {
+        self.scopes.contains(&scope)
+    }
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Caller, Problem> {
+        // Only a route outside the gate has no caller, and none of those asks for one.
+        parts.extensions.get::<Caller>().cloned().ok_or_else(|| Problem::new(Code::Unauthenticated, MISSING))
+    }
+}
+
+const MISSING: &str = "send `authorization: Bearer TOKEN`; the operator's token is in the file operator.token of the \
+                       host's data directory";
+
+/// API1, first half: knows the caller or refuses, before anything is said about what exists.
+pub(super) async fn authenticate(
+    State(app): State<Arc<App>>,
+    mut request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if OPEN.contains(&request.uri().path()) {
+        return Ok(next.run(request).await);
+    }
+    let tokens = app.tokens();
+    let token = bearer(request.headers()).and_then(|said| tokens.find(said));
+    let Some(token) = token else {
+        let none = request.headers().get(AUTHORIZATION).is_none();
+        let detail = if none { MISSING } else { "this host has given out no such token" };
+        return Err(Problem::new(Code::Unauthenticated, detail));
+    };
+    let world = &app.parts.world;
+    if let Some(expired) = token.expires.filter(|expires| *expires <= world.clock.wall()) {
+        let detail = format!("it expired at {}; an admin can make another", expired.rfc3339());
+        return Err(Problem::new(Code::TokenExpired, detail));
+    }
+    let words: Vec<&str> = token.scopes.iter().map(|scope| scope.word()).collect();
+    let config = app.config();
+    let budget = Budget { money: Money(config.request_cost_max), tokens: config.request_tokens_max };
+    let trace = Trace::of(request.extensions());
+    let deadline = world.clock.now() + config.request_timeout();
+    let cx = Cx::new(trace.0, Principal::new(&token.name, &words), deadline, budget);
+    let scopes = token.scopes.clone();
+    request.extensions_mut().insert(Caller { cx, scopes });
+    Ok(next.run(request).await)
+}
+
+/// API1, second half: the scope of the route.
+pub(super) async fn require(
+    State(scope): State<Scope>,
+    caller: Caller,
+    request: Request,
+    next: Next,
+) -> Result<Response, Problem> {
+    if caller.may(scope) {
+        return Ok(next.run(request).await);
+    }
+    let has: Vec<&str> = caller.scopes.iter().map(|scope| scope.word()).collect();
+    let has = if has.is_empty() { "none".to_owned() } else { has.join(", ") };
+    let detail = format!("this takes the scope `{}`; the token has {has}", scope.word());
+    Err(Problem::new(Code::InsufficientScope, detail))
+}
+
+fn bearer(headers: &HeaderMap) -> Option<&str> {
+    let (scheme, token) = headers.get(AUTHORIZATION)?.to_str().ok()?.split_once(' ')?;
+    scheme.eq_ignore_ascii_case("bearer").then(|| token.trim())
+}

@@ -1,0 +1,111 @@
+//! What handlers take out of a request, with problems that say what was expected.
+
+use std::sync::Arc;
+
+use axum::extract::rejection::QueryRejection;
+use axum::extract::{FromRequest, FromRequestParts, Request};
+use axum::http::header::{ACCEPT, CONTENT_TYPE};
+use axum::http::request::Parts;
+use serde::de::DeserializeOwned;
+
+use super::app::App;
+use super::problem::{Code, Problem};
+
+/// A JSON body of this type, read within the limits.
+pub(super) struct Body<T>(pub(super) T);
+
+impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Body<T>, Problem> {
+        let config = app.config();
+        let said = request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok());
+        if !said.is_some_and(is_json) {
+            let detail = format!(
+                "the content type is {}; send `content-type: application/json`",
+                said.map_or("missing".to_owned(), |said| format!("{said:?}"))
+            );
+            return Err(Problem::new(Code::WrongMediaType, detail));
+        }
+        let limit = config.body_bytes_max;
+        let announced = axum::body::HttpBody::size_hint(request.body()).lower();
+        if announced > limit as u64 {
+            return Err(too_large(limit));
+        }
+        let reading = axum::body::to_bytes(request.into_body(), limit);
+        let bytes = match tokio::time::timeout(config.read_timeout(), reading).await {
+            Ok(Ok(bytes)) => bytes,
+            Ok(Err(error)) if is_limit(&error) => return Err(too_large(limit)),
+            Ok(Err(_)) => return Err(Problem::new(Code::MalformedJson, "the body broke off")),
+            Err(_) => {
+                let detail = format!("the body did not come within {} s", config.read_timeout_s);
+                return Err(Problem::new(Code::BodyTimeout, detail));
+            }
+        };
+        serde_json::from_slice(&bytes).map(Body).map_err(|error| misfit(&error))
+    }
+}
+
+/// Whether reading stopped because there was more than allowed, and not because the client left.
+fn is_limit(error: &axum::Error) -> bool {
+    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
+    while let Some(inner) = cause {
+        if inner.to_string().contains("length limit exceeded") {
+            return true;
+        }
+        cause = inner.source();
+    }
+    false
+}
+
+fn too_large(limit: usize) -> Problem {
+    Problem::new(Code::TooLarge, format!("the body has more than {limit} bytes (api.body_bytes_max)"))
+}
+
+fn is_json(said: &str) -> bool {
+    let essence = said.split(';').next().unwrap_or_default().trim();
+    essence.eq_ignore_ascii_case("application/json")
+}
+
+/// Serde names the place and what it expected; what it found is repeated only if it is the name of a field.
+fn misfit(error: &serde_json::Error) -> Problem {
+    let code = if error.is_data() { Code::InvalidRequest } else { Code::MalformedJson };
+    Problem::new(code, error.to_string())
+}
+
+/// The query of a request as this type.
+pub(super) struct Query<T>(pub(super) T);
+
+impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
+        let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
+        read.map(|query| Query(query.0)).map_err(|error| match error {
+            QueryRejection::FailedToDeserializeQueryString(error) => {
+                Problem::new(Code::InvalidRequest, error.body_text())
+            }
+            other => Problem::new(Code::InvalidRequest, other.to_string()),
+        })
+    }
+}
+
+/// What form of answer the client wants.
+pub(super) struct Wants {
+    /// A stream of events.
+    pub(super) stream: bool,
+    /// An answer at once, with the work done later.
+    pub(super) respond_async: bool,
+}
+
+impl<S: Send + Sync> FromRequestParts<S> for Wants {
+    type Rejection = std::convert::Infallible;
+
+    async fn from_request_parts(parts: &mut Parts, _state: &S) -> Result<Wants, Self::Rejection> {
+        let says = |name: &str, word: &str| {
+            let values = parts.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+            values.flat_map(|value| value.split([',', ';'])).any(|one| one.trim().eq_ignore_ascii_case(word))
+        };
+        Ok(Wants { stream: says(ACCEPT.as_str(), "text/event-stream"), respond_async: says("prefer", "respond-async") })
+    }
+}

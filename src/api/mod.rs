@@ -1,0 +1,134 @@
+//! The HTTP interface: what programs and the command line ask of a running host.
+//!
+//! What it is for: the stable endpoints, their contract as OpenAPI, tokens, limits, and one form of error.
+//! What it owns: the listener, the connections, the tokens, and `host.json`, which tells the command line where it is.
+//! What it never does: decide or keep anything about a task; handles and views are all it has.
+//!
+//! Invariants:
+//! - API1: nothing but `/healthz` and `/readyz` answers without a token that has the scope of its route.
+//! - API2: everything a client sends has a limit: bytes, headers, time, connections, requests.
+//! - API3: whatever goes wrong is a problem with a code of `docs/errors.md`; what only the operator may know is logged.
+//! - API4: a client that leaves takes its run with it, unless it asked to be detached.
+//! - API5: a stop lets requests in flight finish for `drain_s`, and takes no new ones.
+
+mod app;
+mod audit;
+mod auth;
+mod bodies;
+mod config;
+mod control;
+mod error;
+mod extract;
+mod follow;
+mod gate;
+mod listener;
+mod meter;
+mod observe;
+mod openapi;
+mod problem;
+mod routes;
+mod runs;
+mod tables;
+mod token_routes;
+mod tokens;
+mod why;
+mod work;
+
+#[cfg(test)]
+mod tests;
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use tokio::sync::watch;
+
+use crate::actors::{crown, io, router};
+use crate::store::Journal;
+use crate::supervision::{Address, Child, Mailbox, Overflow, Registry, Shutdown};
+use crate::telemetry::Metrics;
+use crate::types::World;
+use crate::ziggy;
+
+pub use bodies::{
+    AcceptedRun, Alerts, Assemble, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, Liveness,
+    NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs, SetCap, SetWeight,
+    TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights,
+};
+pub use config::Config;
+pub use error::Error;
+pub use problem::{Code, MEDIA_TYPE, Problem};
+pub use tokens::{OPERATOR_FILE, Scope, TOKENS_FILE, Token, Tokens};
+pub use why::{Step, Why, why};
+
+/// Where a running host says how it is reached, in the data directory.
+pub const HOST_FILE: &str = "host.json";
+
+/// What stands in [`HOST_FILE`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Running {
+    /// Where it answers.
+    pub url: String,
+    /// Its process.
+    pub pid: u32,
+}
+
+/// What the interface stands on. The composition root fills it in.
+#[derive(Clone)]
+pub struct Parts {
+    /// Takes tasks.
+    pub io: io::Handle,
+    /// Shows the tables.
+    pub router: router::Handle,
+    /// Takes levers, shows alerts.
+    pub crown: crown::Handle,
+    /// Has the runs.
+    pub journal: Arc<dyn Journal>,
+    /// Has the tree.
+    pub registry: Arc<Registry>,
+    /// Time and chance.
+    pub world: World,
+    /// What `/metrics` shows.
+    pub metrics: Arc<Metrics>,
+    /// What the host says its version is.
+    pub version: &'static str,
+    /// How `/chunk` cuts if its caller does not say.
+    pub chunk: ziggy::chunk::Policy,
+    /// Where tokens and `host.json` are.
+    pub data_dir: PathBuf,
+    /// Limits and address.
+    pub config: Config,
+}
+
+/// Tells where the interface answers.
+#[derive(Clone)]
+pub struct Handle {
+    address: watch::Receiver<Option<SocketAddr>>,
+}
+
+impl Handle {
+    /// The address it is bound to; none before its first start.
+    pub fn address(&self) -> Option<SocketAddr> {
+        *self.address.borrow()
+    }
+}
+
+/// Messages the listener may have waiting; only its own reports come.
+const WAITING: usize = 16;
+
+/// Time a stop hook takes beyond what connections may take to finish: closing sockets, removing a file.
+const STOP_EXTRA: Duration = Duration::from_secs(1);
+
+/// The interface as a row of the tree, and its handle. It binds in its start hook, so what is wrong with the address or
+/// the tokens is why the tree does not start.
+pub fn launch(parts: Parts) -> (Handle, Child) {
+    let mailbox = Address::new(Mailbox::new(WAITING, Overflow::Refuse), &parts.world);
+    let grace = Duration::from_secs(parts.config.drain_s) + STOP_EXTRA;
+    let (bound, address) = watch::channel(None);
+    let app = Arc::new(app::App::new(parts, bound));
+    let child =
+        Child::actor("api", &mailbox, move || listener::Shell::new(Arc::clone(&app))).shutdown(Shutdown::After(grace));
+    (Handle { address }, child)
+}

@@ -1,0 +1,92 @@
+//! The router's tables, and what they say about a task.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use serde::Deserialize;
+use utoipa::IntoParams;
+
+use super::app::App;
+use super::auth::Caller;
+use super::bodies::{NextHop, Rebuilt};
+use super::extract::{Body, Query};
+use super::problem::{Problem, Problems};
+use crate::actors::io::Task;
+use crate::types::PrivacyClass;
+use crate::ziggy::explain::Explain;
+use crate::ziggy::route::{Destination, Fib, Request, Rib};
+use crate::ziggy::{Capability, decide};
+
+/// The winners for every destination.
+#[utoipa::path(get, path = "/fib", tag = "tables", responses((status = 200, body = Fib), Problems))]
+pub(super) async fn fib(State(app): State<Arc<App>>) -> Json<Fib> {
+    Json(Fib::clone(&app.parts.router.fib()))
+}
+
+/// Every candidate, with all that is known and observed of it.
+#[utoipa::path(get, path = "/rib", tag = "tables", responses((status = 200, body = Rib), Problems))]
+pub(super) async fn rib(State(app): State<Arc<App>>) -> Json<Rib> {
+    Json(Rib::clone(&app.parts.router.rib()))
+}
+
+/// Builds the table of winners now, instead of when enough was observed.
+#[utoipa::path(post, path = "/rib/rebuild", tag = "tables", responses((status = 200, body = Rebuilt), Problems))]
+pub(super) async fn rebuild(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Rebuilt>, Problem> {
+    Ok(Json(Rebuilt { fib: app.parts.router.rebuild(&caller.cx).await? }))
+}
+
+/// Tokens of a prompt and of its answer that are assumed if the caller names none: a short question.
+const ASSUMED_TOKENS: u64 = 256;
+
+/// Which destination.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct NextQuery {
+    /// What is needed, such as `general` or `summarise`.
+    capability: String,
+    /// How private the data is; `public` if it is not said.
+    #[serde(default)]
+    privacy: PrivacyClass,
+    /// Tokens of the prompt; 256 if none are named.
+    #[serde(default)]
+    tokens_in: Option<u64>,
+    /// Tokens the answer may have; 256 if none are named.
+    #[serde(default)]
+    tokens_out: Option<u64>,
+    /// The candidate or agent that is asked for by name.
+    #[serde(default)]
+    agent: Option<String>,
+}
+
+/// Who would serve a destination now, and why.
+#[utoipa::path(get, path = "/fib/next", tag = "tables", params(NextQuery),
+    responses((status = 200, body = NextHop), Problems))]
+pub(super) async fn next(State(app): State<Arc<App>>, caller: Caller, Query(query): Query<NextQuery>) -> Json<NextHop> {
+    let request = Request {
+        destination: Destination { capability: Capability(query.capability), privacy: query.privacy },
+        tokens_in: query.tokens_in.unwrap_or(ASSUMED_TOKENS),
+        tokens_out_max: query.tokens_out.unwrap_or(ASSUMED_TOKENS),
+        budget: caller.cx.budget(),
+        session: None,
+        pin: query.agent,
+        at: app.parts.world.clock.wall(),
+    };
+    let decision = decide(&app.parts.router.fib(), &request);
+    Json(NextHop { classification: None, words: decision.words(), decision })
+}
+
+/// Who would serve this task now, and why, without doing it.
+#[utoipa::path(post, path = "/fib/next", tag = "tables", request_body = Task,
+    responses((status = 200, body = NextHop), Problems))]
+pub(super) async fn next_for(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(task): Body<Task>,
+) -> Result<Json<NextHop>, Problem> {
+    let class = app.parts.io.classify(&caller.cx, &task).await?;
+    let decision = app.parts.io.next_hop(&caller.cx, &task, &class);
+    let words = [class.words(), decision.words()].concat();
+    Ok(Json(NextHop { classification: Some(class), decision, words }))
+}

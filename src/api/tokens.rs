@@ -1,0 +1,224 @@
+//! Bearer tokens: who may ask for what. Kept as hashes, so that a copy of the file opens nothing.
+//!
+//! Invariants:
+//! - TK1: no token stands in any file but `operator.token`, and none is ever logged.
+//! - TK2: checking a token takes the same time whatever is known of it.
+//! - TK3: `operator.token` and `tokens.json` are readable by their owner only, from the moment they exist.
+
+use std::fs::{self, OpenOptions};
+use std::io::Write;
+use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use subtle::{Choice, ConditionallySelectable, ConstantTimeEq};
+use utoipa::ToSchema;
+
+use super::Error;
+use crate::types::{Hash, Timestamp};
+
+/// Where the hashes are kept, in the data directory.
+pub const TOKENS_FILE: &str = "tokens.json";
+
+/// Where the operator's token is kept, in the data directory.
+pub const OPERATOR_FILE: &str = "operator.token";
+
+/// The name of the token the first start makes.
+pub(super) const OPERATOR: &str = "operator";
+
+/// What tokens begin with, so that scanners for leaked secrets can know them.
+const PREFIX: &str = "syz_";
+
+/// Bytes of chance in a token: as many as the hash that is kept of it.
+const TOKEN_BYTES: usize = 32;
+
+/// Tokens that are kept: each is compared at every request, which for so many takes about ten microseconds.
+const TOKENS_MOST: usize = 256;
+
+/// What a token may be used for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, ToSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Scope {
+    /// See runs, tables, the tree and metrics.
+    Read,
+    /// Give tasks, and stop one's own.
+    Route,
+    /// Change weights, caps and overrides, and stop anybody's run.
+    Control,
+    /// Read the whole journal, and give out tokens.
+    Admin,
+}
+
+impl Scope {
+    /// Every scope: what the operator has.
+    pub const ALL: [Scope; 4] = [Scope::Read, Scope::Route, Scope::Control, Scope::Admin];
+
+    /// The word in files and JSON.
+    pub fn word(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Route => "route",
+            Scope::Control => "control",
+            Scope::Admin => "admin",
+        }
+    }
+}
+
+/// What is known of one token.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Token {
+    /// Who it was given to; the principal in records.
+    pub name: String,
+    /// BLAKE3 of the token.
+    pub hash: Hash,
+    /// What it may be used for.
+    pub scopes: Vec<Scope>,
+    /// From when on it is no longer good; never if nobody said.
+    #[serde(default)]
+    pub expires: Option<Timestamp>,
+}
+
+/// All tokens of a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Tokens {
+    /// The tokens, in the order they were made.
+    pub tokens: Vec<Token>,
+}
+
+impl Tokens {
+    /// The tokens of this data directory. The first start makes the operator's and leaves it in `operator.token`.
+    ///
+    /// # Errors
+    /// A file cannot be read or written, or is not what this program wrote, or is open to others.
+    pub fn open(data: &Path) -> Result<Tokens, Error> {
+        let path = data.join(TOKENS_FILE);
+        match fs::read_to_string(&path) {
+            Ok(text) => {
+                check_private(&path)?;
+                let malformed =
+                    |error: serde_json::Error| Error::Malformed { path: path.clone(), reason: error.to_string() };
+                serde_json::from_str(&text).map_err(malformed)
+            }
+            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Tokens::first(data),
+            Err(cause) => Err(Error::File { path, cause }),
+        }
+    }
+
+    fn first(data: &Path) -> Result<Tokens, Error> {
+        let path = data.join(OPERATOR_FILE);
+        let token = match write_new(&path, &fresh()?) {
+            Ok(token) => token,
+            // A start that ended between the two files left a token nobody knows yet.
+            Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => read_private(&path)?,
+            Err(cause) => return Err(Error::File { path, cause }),
+        };
+        let mut tokens = Tokens::default();
+        tokens.tokens.push(Token {
+            name: OPERATOR.to_owned(),
+            hash: Hash::of(token.as_bytes()),
+            scopes: Scope::ALL.to_vec(),
+            expires: None,
+        });
+        tokens.save(data)?;
+        Ok(tokens)
+    }
+
+    /// Makes a token, writes its hash down and returns it: the only time it is seen.
+    ///
+    /// # Errors
+    /// The name is taken, the list is full, or the file cannot be written.
+    pub fn create(
+        &mut self,
+        data: &Path,
+        name: &str,
+        scopes: &[Scope],
+        expires: Option<Timestamp>,
+    ) -> Result<String, Error> {
+        if self.tokens.iter().any(|known| known.name == name) {
+            return Err(Error::Exists(name.to_owned()));
+        }
+        if self.tokens.len() >= TOKENS_MOST {
+            return Err(Error::Full(TOKENS_MOST));
+        }
+        let token = fresh()?;
+        let hash = Hash::of(token.as_bytes());
+        self.tokens.push(Token { name: name.to_owned(), hash, scopes: scopes.to_vec(), expires });
+        match self.save(data) {
+            Ok(()) => Ok(token),
+            Err(error) => {
+                self.tokens.pop();
+                Err(error)
+            }
+        }
+    }
+
+    /// Forgets a token, which opens nothing from then on. Returns what was known of it.
+    ///
+    /// # Errors
+    /// The file cannot be written; then nothing is forgotten.
+    pub fn revoke(&mut self, data: &Path, name: &str) -> Result<Option<Token>, Error> {
+        let Some(place) = self.tokens.iter().position(|known| known.name == name) else { return Ok(None) };
+        let revoked = self.tokens.remove(place);
+        if let Err(error) = self.save(data) {
+            self.tokens.insert(place, revoked);
+            return Err(error);
+        }
+        Ok(Some(revoked))
+    }
+
+    /// Writes the hashes, in one move.
+    fn save(&self, data: &Path) -> Result<(), Error> {
+        let (path, next) = (data.join(TOKENS_FILE), data.join(".tokens.json.new"));
+        let text = serde_json::to_string_pretty(self)
+            .map_err(|error| Error::Malformed { path: path.clone(), reason: error.to_string() })?;
+        // What a broken write left behind is not ours to trust.
+        let _ = fs::remove_file(&next);
+        write_new(&next, &text).map_err(Error::file(&next))?;
+        fs::rename(&next, &path).map_err(Error::file(&path))
+    }
+
+    /// The token this is, if it is one (TK2): every known hash is compared, whether or not one was found before.
+    pub fn find(&self, token: &str) -> Option<&Token> {
+        let hash = Hash::of(token.as_bytes());
+        let (mut found, mut place) = (Choice::from(0), 0u64);
+        for (index, known) in self.tokens.iter().enumerate() {
+            let same = known.hash.0.ct_eq(&hash.0);
+            place = u64::conditional_select(&place, &(index as u64), same);
+            found |= same;
+        }
+        if bool::from(found) { self.tokens.get(usize::try_from(place).ok()?) } else { None }
+    }
+}
+
+fn fresh() -> Result<String, Error> {
+    let mut bytes = [0u8; TOKEN_BYTES];
+    getrandom::fill(&mut bytes).map_err(|error| Error::Random(error.to_string()))?;
+    Ok(format!("{PREFIX}{}", Hash(bytes)))
+}
+
+/// Writes a file that must not exist yet, readable by its owner only.
+fn write_new(path: &Path, text: &str) -> std::io::Result<String> {
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+    writeln!(file, "{text}")?;
+    file.sync_all()?;
+    Ok(text.to_owned())
+}
+
+fn read_private(path: &Path) -> Result<String, Error> {
+    check_private(path)?;
+    let text = fs::read_to_string(path).map_err(Error::file(path))?;
+    let token = text.trim();
+    if token.len() < PREFIX.len() + TOKEN_BYTES * 2 || !token.starts_with(PREFIX) {
+        let reason = "it is no token; remove it, and the next start makes a new one".to_owned();
+        return Err(Error::Malformed { path: path.to_owned(), reason });
+    }
+    Ok(token.to_owned())
+}
+
+fn check_private(path: &Path) -> Result<(), Error> {
+    let meta = fs::symlink_metadata(path).map_err(Error::file(path))?;
+    let open = meta.permissions().mode() & 0o077 != 0;
+    if open || !meta.is_file() { Err(Error::Open { path: path.to_owned() }) } else { Ok(()) }
+}

@@ -1,0 +1,167 @@
+//! The work itself: classify, chunk, route, assemble, and what people think of the answer.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::State;
+use axum::http::header::LOCATION;
+use axum::http::{HeaderValue, StatusCode};
+use axum::response::{IntoResponse, Response};
+
+use super::app::App;
+use super::auth::Caller;
+use super::bodies::{AcceptedRun, Assemble, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, RouteRequest};
+use super::extract::{Body, Wants};
+use super::follow;
+use super::gate::Ran;
+use super::problem::{Code, Problem, Problems};
+use super::runs::finished_row;
+use crate::actors::io::{Answer, RunStatus, Task, record};
+use crate::store::{Durability, NewEvent};
+use crate::types::Cx;
+use crate::ziggy::chunk::Policy;
+use crate::ziggy::route::Feedback;
+use crate::ziggy::{Assembled, Classification, Millionths, assemble, chunk, estimate_tokens};
+
+/// What a task is, without doing it.
+#[utoipa::path(post, path = "/classify", tag = "work", request_body = Task,
+    responses((status = 200, body = Classification),
+        Problems))]
+pub(super) async fn classify(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(task): Body<Task>,
+) -> Result<Json<Classification>, Problem> {
+    Ok(Json(app.parts.io.classify(&caller.cx, &task).await?))
+}
+
+/// Where a text would be cut.
+#[utoipa::path(post, path = "/chunk", tag = "work", request_body = ChunkRequest,
+    responses((status = 200, body = ChunkAnswer),
+        Problems))]
+pub(super) async fn cut(
+    State(app): State<Arc<App>>,
+    Body(request): Body<ChunkRequest>,
+) -> Result<Json<ChunkAnswer>, Problem> {
+    let own = app.parts.chunk;
+    let policy = Policy {
+        max_tokens: request.max_tokens.unwrap_or(own.max_tokens),
+        overlap_tokens: request.overlap_tokens.unwrap_or(own.overlap_tokens),
+    };
+    if policy.max_tokens < Policy::LEAST_TOKENS {
+        let detail = format!("max_tokens is at least {}, not {}", Policy::LEAST_TOKENS, policy.max_tokens);
+        return Err(Problem::new(Code::InvalidRequest, detail));
+    }
+    Ok(Json(ChunkAnswer { tokens: estimate_tokens(&request.text), chunks: chunk(&request.text, &policy) }))
+}
+
+/// Makes one answer of the answers to chunks.
+#[utoipa::path(post, path = "/assemble", tag = "work", request_body = Assemble,
+    responses((status = 200, body = Assembled),
+        Problems))]
+pub(super) async fn put_together(Body(request): Body<Assemble>) -> Json<Assembled> {
+    Json(assemble(request.parts))
+}
+
+/// Does a task.
+///
+/// Answers with the answer; with `Accept: text/event-stream` as a stream of progress that ends in an event `answer` or
+/// `error`; with `Prefer: respond-async` or `"detach": true` at once with a run id. A client that leaves stops its run,
+/// unless it is detached.
+#[utoipa::path(post, path = "/route", tag = "work", request_body = RouteRequest,
+    params(("Prefer" = Option<String>, Header, description = "`respond-async` answers at once"),
+        ("Accept" = Option<String>, Header, description = "`text/event-stream` streams"),
+        ("traceparent" = Option<String>, Header, description = "W3C trace context")),
+    responses(
+        (status = 200, description = "the answer, or a stream of events", content(
+            (Answer = "application/json"), (String = "text/event-stream"))),
+        (status = 202, description = "taken in, durably", body = AcceptedRun,
+            headers(("Location" = String, description = "where the run is shown"))),
+        Problems))]
+pub(super) async fn route(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    wants: Wants,
+    Body(request): Body<RouteRequest>,
+) -> Result<Response, Problem> {
+    let cx = tightened(&app, &caller.cx, &request)?;
+    if request.detach || wants.respond_async {
+        return detach(&app, &cx, request.task(), wants.respond_async).await;
+    }
+    let run = follow::Following::begin(&app, cx, request.task());
+    if wants.stream { run.stream(&app).await } else { run.answer().await }
+}
+
+/// The caller's own limits, which can only be tighter than the host's.
+fn tightened(app: &App, cx: &Cx, request: &RouteRequest) -> Result<Cx, Problem> {
+    let mut cx = cx.clone();
+    if let Some(budget) = request.budget {
+        cx = cx.with_budget(budget);
+    }
+    match request.timeout_s {
+        Some(0) => return Err(Problem::new(Code::InvalidRequest, "timeout_s must be at least 1")),
+        // A number no clock can hold is later than the host's own limit.
+        Some(seconds) => {
+            let within = std::time::Duration::from_secs(seconds);
+            if let Some(deadline) = app.parts.world.clock.now().checked_add(within) {
+                cx = cx.with_deadline(deadline);
+            }
+        }
+        None => {}
+    }
+    Ok(cx)
+}
+
+async fn detach(app: &App, cx: &Cx, task: Task, preferred: bool) -> Result<Response, Problem> {
+    let run_id = app.parts.io.accept(cx, task).await?;
+    let mut response = (StatusCode::ACCEPTED, Json(AcceptedRun { run_id })).into_response();
+    response.extensions_mut().insert(Ran(run_id));
+    if let Ok(place) = HeaderValue::from_str(&format!("/runs/{run_id}")) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    if preferred {
+        response.headers_mut().insert("preference-applied", HeaderValue::from_static("respond-async"));
+    }
+    Ok(response)
+}
+
+/// The longest comment that is kept, in bytes: a page of text.
+const COMMENT_BYTES_MAX: usize = 4_096;
+
+/// Takes a judgement on an answer; those who gave the answer are ranked by it from the next table on.
+#[utoipa::path(post, path = "/feedback", tag = "work", request_body = FeedbackRequest,
+    responses((status = 200, body = FeedbackGiven),
+        Problems))]
+pub(super) async fn feedback(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Body(request): Body<FeedbackRequest>,
+) -> Result<Json<FeedbackGiven>, Problem> {
+    let FeedbackRequest { run_id, quality, comment } = request;
+    if !(0.0..=1.0).contains(&quality) {
+        return Err(Problem::new(Code::InvalidRequest, "quality is a number from 0 to 1"));
+    }
+    if comment.as_ref().is_some_and(|comment| comment.len() > COMMENT_BYTES_MAX) {
+        return Err(Problem::new(Code::TooLarge, format!("a comment has at most {COMMENT_BYTES_MAX} bytes")));
+    }
+    let row = finished_row(&app, run_id).await?;
+    if row.status != RunStatus::Completed {
+        return Err(Problem::new(Code::Conflict, "the run has no answer to judge").in_run(Some(run_id)));
+    }
+    let principal = caller.cx.principal().name.clone();
+    let given = FeedbackGiven { principal, quality, comment, candidates: row.served_by };
+    let event = NewEvent::new(record::kind::FEEDBACK, Some(run_id), "api", &given);
+    app.parts.journal.append(vec![event], Durability::Durable).await?;
+    for candidate in &given.candidates {
+        let learned = Feedback {
+            candidate: candidate.clone(),
+            ok: true,
+            first_token_us: None,
+            per_token_us: None,
+            tokens: 0,
+            quality: Some(Millionths::of(quality)),
+        };
+        app.parts.router.observe(&caller.cx, learned);
+    }
+    Ok(Json(given))
+}
