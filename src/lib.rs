@@ -17,6 +17,7 @@ pub mod actors;
 pub mod supervision;
 
 pub mod api;
+pub mod cli;
 
 pub mod config;
 pub mod host;

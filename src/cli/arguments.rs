@@ -1,0 +1,323 @@
+//! The arguments of every verb.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+
+use crate::actors::io::RunStatus;
+use crate::api::Scope;
+use crate::types::PrivacyClass;
+
+/// Agents and tools as supervised actors under one governor.
+///
+/// `syzygy up` starts a host; every other verb asks a running one, or looks at this machine.
+#[derive(Debug, Parser)]
+#[command(name = "syzygy", version, max_term_width = 100, disable_help_subcommand = true, after_help = EXIT_CODES)]
+pub struct Arguments {
+    #[command(subcommand)]
+    pub(super) verb: Verb,
+    /// How results are printed.
+    #[arg(short, long, global = true, value_enum, default_value_t = Output::Text)]
+    pub(super) output: Output,
+}
+
+const EXIT_CODES: &str = "Exit codes: 0 it worked, 64 the request is wrong, 65 data is damaged, 66 it does not exist, \
+                          69 something needed is down, 70 a bug, 73 not in this state, 75 try later, 77 not allowed, \
+                          130 interrupted.";
+
+impl Arguments {
+    pub(super) fn json(&self) -> bool {
+        self.output == Output::Json
+    }
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Output {
+    /// For people.
+    Text,
+    /// For programs.
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum Verb {
+    /// Start a host and keep it running.
+    Up(Up),
+    /// Give a task and print the answer.
+    Ask(Ask),
+    /// Show the supervision tree.
+    Tree(Tree),
+    /// List runs, newest first.
+    Runs(Runs),
+    /// Tell why a run went as it did: candidates, constraints, scores, the winner.
+    Why(Why),
+    /// Check or export the journal.
+    Audit {
+        #[command(subcommand)]
+        verb: AuditVerb,
+    },
+    /// List, fetch or remove model files. Needs no running host.
+    Models {
+        #[command(subcommand)]
+        verb: ModelsVerb,
+        #[command(flatten)]
+        local: Local,
+    },
+    /// Give out tokens and take them back.
+    Tokens {
+        #[command(subcommand)]
+        verb: TokensVerb,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Look at the configuration.
+    Config {
+        #[command(subcommand)]
+        verb: ConfigVerb,
+    },
+    /// Look at this machine and the running host, and say what is wrong.
+    Doctor(Connection),
+}
+
+/// Where data and configuration are.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Local {
+    /// Where the journal, the models and the tokens are kept.
+    #[arg(long, global = true, value_name = "DIR")]
+    pub data_dir: Option<PathBuf>,
+    /// A configuration file, instead of syzygy.toml in the data directory.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub config: Option<PathBuf>,
+}
+
+/// How a host is started.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Args)]
+pub struct Up {
+    /// Where data and configuration are.
+    #[command(flatten)]
+    pub local: Local,
+    /// Address and port of the HTTP interface, such as 127.0.0.1:7171.
+    #[arg(long, value_name = "ADDR")]
+    pub listen: Option<String>,
+}
+
+/// How a running host is reached.
+#[derive(Debug, Clone, Default, Args)]
+pub(super) struct Connection {
+    /// Where the host answers; else SYZYGY_URL, else what the host wrote into its data directory.
+    #[arg(long, global = true, value_name = "URL")]
+    pub(super) url: Option<String>,
+    /// The token; else SYZYGY_TOKEN, else the operator's in the data directory.
+    #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
+    pub(super) token: Option<String>,
+    #[command(flatten)]
+    pub(super) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Ask {
+    /// The task. `-` is what comes in on stdin, as is no text at all.
+    #[arg(value_name = "TEXT")]
+    pub(super) text: Vec<String>,
+    /// A file the task is about; may be given several times.
+    #[arg(short, long = "file", value_name = "FILE")]
+    pub(super) files: Vec<PathBuf>,
+    /// The agent that is to do it, if its constraints allow.
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// How private the task is at least.
+    #[arg(long, value_enum, default_value_t = Privacy::Public)]
+    pub(super) privacy: Privacy,
+    /// Tokens of the answer (of each chunk) at the most.
+    #[arg(long, value_name = "N")]
+    pub(super) max_tokens: Option<u32>,
+    /// Keeps a conversation on one candidate.
+    #[arg(long, value_name = "NAME")]
+    pub(super) session: Option<String>,
+    /// Seconds it may take.
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) timeout: Option<u64>,
+    /// Print the run id at once and leave; the work goes on.
+    #[arg(long)]
+    pub(super) detach: bool,
+    /// Print the answer while it grows, also when stdout is no terminal.
+    #[arg(long)]
+    pub(super) stream: bool,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Privacy {
+    /// May be shown to anybody.
+    Public,
+    /// Stays among the operator's own people and machines.
+    Internal,
+    /// Stays on machines the operator controls.
+    Confidential,
+    /// Never leaves this machine.
+    Restricted,
+}
+
+impl From<Privacy> for PrivacyClass {
+    fn from(privacy: Privacy) -> PrivacyClass {
+        match privacy {
+            Privacy::Public => PrivacyClass::Public,
+            Privacy::Internal => PrivacyClass::Internal,
+            Privacy::Confidential => PrivacyClass::Confidential,
+            Privacy::Restricted => PrivacyClass::Restricted,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Tree {
+    /// Draw it again and again until Ctrl-C.
+    #[arg(short, long)]
+    pub(super) watch: bool,
+    /// Milliseconds between two drawings.
+    #[arg(long, value_name = "MS", default_value_t = 1_000, value_parser = clap::value_parser!(u64).range(100..))]
+    pub(super) every: u64,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Runs {
+    /// How many at the most.
+    #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+    pub(super) limit: u32,
+    /// Only runs older than this one.
+    #[arg(long, value_name = "RUN")]
+    pub(super) after: Option<String>,
+    /// Only runs that stand so.
+    #[arg(long, value_enum)]
+    pub(super) status: Option<Status>,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Status {
+    Running,
+    Completed,
+    Failed,
+    Cancelled,
+    Interrupted,
+}
+
+impl From<Status> for RunStatus {
+    fn from(status: Status) -> RunStatus {
+        match status {
+            Status::Running => RunStatus::Running,
+            Status::Completed => RunStatus::Completed,
+            Status::Failed => RunStatus::Failed,
+            Status::Cancelled => RunStatus::Cancelled,
+            Status::Interrupted => RunStatus::Interrupted,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Why {
+    /// The run: its id, the beginning of it, or `last`.
+    #[arg(value_name = "RUN")]
+    pub(super) run: String,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AuditVerb {
+    /// Read the whole chain and say whether it is what was written. Works without a host too.
+    Verify(Verify),
+    /// Write the journal as lines of JSON that prove themselves. Works without a host too.
+    Export(Export),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Verify {
+    /// Check this exported file instead of the journal.
+    #[arg(long, value_name = "FILE")]
+    pub(super) file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Export {
+    /// Number of the first event.
+    #[arg(long, value_name = "SEQ", default_value_t = 1)]
+    pub(super) from: u64,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ModelsVerb {
+    /// Show which models there are and which are here.
+    List,
+    /// Fetch models; all of the catalogue if none is named.
+    Pull {
+        /// Ids of models.
+        #[arg(value_name = "MODEL")]
+        models: Vec<String>,
+    },
+    /// Remove the files of models.
+    Rm {
+        /// Ids of models.
+        #[arg(value_name = "MODEL", required = true)]
+        models: Vec<String>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum TokensVerb {
+    /// Show which tokens were given out.
+    List,
+    /// Make a token. It is printed once and kept nowhere.
+    Make {
+        /// Who it is for.
+        name: String,
+        /// What it may be used for; may be given several times.
+        #[arg(long = "scope", value_enum, required = true)]
+        scopes: Vec<ScopeWord>,
+        /// Seconds after which it is no longer good.
+        #[arg(long, value_name = "SECONDS")]
+        expires_in: Option<u64>,
+    },
+    /// Take a token back.
+    Revoke {
+        /// Who it was for.
+        name: String,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ScopeWord {
+    /// See runs, tables, the tree and metrics.
+    Read,
+    /// Give tasks, and stop one's own.
+    Route,
+    /// Change weights, caps and overrides, and stop anybody's run.
+    Control,
+    /// Read the whole journal, and give out tokens.
+    Admin,
+}
+
+impl From<ScopeWord> for Scope {
+    fn from(word: ScopeWord) -> Scope {
+        match word {
+            ScopeWord::Read => Scope::Read,
+            ScopeWord::Route => Scope::Route,
+            ScopeWord::Control => Scope::Control,
+            ScopeWord::Admin => Scope::Admin,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum ConfigVerb {
+    /// Check every layer and show what is in force, and where it came from.
+    Check(Up),
+}

@@ -1,0 +1,193 @@
+//! The HTTP client of a running host, and how it is found.
+
+use std::path::Path;
+use std::time::Duration;
+
+use reqwest::{Method, Response, Url};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use super::arguments::Connection;
+use super::error::Error;
+use super::{Environment, Launcher};
+use crate::api::{self, HOST_FILE, OPERATOR_FILE, Problem};
+
+/// A host on this machine answers at once or not at all.
+const CONNECT_WITHIN: Duration = Duration::from_secs(5);
+
+/// Silence after which a host is given up: reading a large journal takes long, and streams send a comment now and then.
+const SILENCE_MOST: Duration = Duration::from_secs(900);
+
+/// The largest error that is read: a problem is far shorter.
+const PROBLEM_BYTES_MAX: usize = 64 << 10;
+
+/// Reaches one host.
+pub(super) struct Client {
+    http: reqwest::Client,
+    url: Url,
+    token: Option<String>,
+}
+
+impl Client {
+    /// Finds the host and the token: what was said, what the environment says, what the data directory has.
+    pub(super) fn connect(
+        with: &Connection,
+        environment: &Environment,
+        launcher: &dyn Launcher,
+    ) -> Result<Client, Error> {
+        let variable = |name: &str| {
+            let found = environment.iter().find(|(known, value)| known == name && !value.is_empty());
+            found.map(|(_, value)| value.clone())
+        };
+        let said = with.url.clone().or_else(|| variable("SYZYGY_URL"));
+        let token = with.token.clone().or_else(|| variable("SYZYGY_TOKEN"));
+        let (text, found) = match said {
+            Some(said) => (said, false),
+            None => (running(&launcher.data_dir(&with.local)?)?, true),
+        };
+        let url = Url::parse(&text).map_err(|error| Error::Usage(format!("{text:?} is no URL: {error}")))?;
+        if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
+            return Err(Error::Usage(format!("{text:?} is no URL of a host (expected http://... or https://...)")));
+        }
+        let token = match token {
+            Some(token) => Some(token),
+            // The operator's token is for the host of its own data directory and is not sent to another machine.
+            None if found || with.local.data_dir.is_some() || is_local(&url) => {
+                operator_token(&launcher.data_dir(&with.local)?)?
+            }
+            None => None,
+        };
+        Ok(Client { http: http(&url)?, url, token })
+    }
+
+    /// Where the host is.
+    pub(super) fn url(&self) -> &str {
+        self.url.as_str()
+    }
+
+    pub(super) async fn get<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.read(self.send(Method::GET, path, None::<&()>, None).await?).await
+    }
+
+    pub(super) async fn post<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
+        self.read(self.send(Method::POST, path, Some(body), None).await?).await
+    }
+
+    /// Tells the host something whose answer has no body.
+    pub(super) async fn tell(&self, method: Method, path: &str) -> Result<(), Error> {
+        self.send(method, path, None::<&()>, None).await.map(|_| ())
+    }
+
+    /// Asks and returns the answer while it comes.
+    pub(super) async fn stream(&self, path: &str, body: &impl Serialize) -> Result<Response, Error> {
+        self.send(Method::POST, path, Some(body), Some("text/event-stream")).await
+    }
+
+    /// Gets and returns the answer while it comes.
+    pub(super) async fn download(&self, path: &str) -> Result<Response, Error> {
+        self.send(Method::GET, path, None::<&()>, None).await
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+        accept: Option<&str>,
+    ) -> Result<Response, Error> {
+        let url = self.url.join(path).map_err(|error| Error::Usage(format!("{path:?} is no path: {error}")))?;
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        if let Some(body) = body {
+            request = request.json(body);
+        }
+        if let Some(accept) = accept {
+            request = request.header("accept", accept);
+        }
+        let response = request.send().await.map_err(|error| self.unreachable(error))?;
+        if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
+    }
+
+    async fn read<T: DeserializeOwned>(&self, response: Response) -> Result<T, Error> {
+        let bytes = response.bytes().await.map_err(|error| self.broken(why(&error)))?;
+        serde_json::from_slice(&bytes).map_err(|error| self.broken(error.to_string()))
+    }
+
+    async fn refusal(&self, mut response: Response) -> Error {
+        let status = response.status();
+        let mut bytes = Vec::new();
+        while let Ok(Some(more)) = response.chunk().await {
+            bytes.extend_from_slice(&more);
+            if bytes.len() > PROBLEM_BYTES_MAX {
+                break;
+            }
+        }
+        match serde_json::from_slice::<Problem>(&bytes) {
+            Ok(problem) => Error::Problem(Box::new(problem)),
+            Err(_) => self.broken(format!("it refused with status {status} and no reason")),
+        }
+    }
+
+    pub(super) fn broken(&self, reason: String) -> Error {
+        Error::Answer { url: self.url.to_string(), reason }
+    }
+
+    fn unreachable(&self, error: reqwest::Error) -> Error {
+        let (url, reason) = (self.url.to_string(), why(&error));
+        if error.is_connect() || error.is_timeout() { Error::NoHost { url, reason } } else { self.broken(reason) }
+    }
+}
+
+fn http(url: &Url) -> Result<reqwest::Client, Error> {
+    // Fails when another part of the program installed one first, which is as good.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::Client::builder()
+        .connect_timeout(CONNECT_WITHIN)
+        .read_timeout(SILENCE_MOST)
+        .tcp_nodelay(true)
+        // A token goes where the user said, not where an answer or a variable points.
+        .redirect(reqwest::redirect::Policy::none())
+        .no_proxy();
+    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
+    builder.build().map_err(|error| Error::Other(anyhow::Error::new(error).context("could not make an HTTP client")))
+}
+
+/// The innermost cause: "connection refused" says more than "error sending request".
+pub(super) fn why(error: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(inner) = cause.source() {
+        cause = inner;
+    }
+    cause.to_string()
+}
+
+fn running(data: &Path) -> Result<String, Error> {
+    let path = data.join(HOST_FILE);
+    let text = match std::fs::read_to_string(&path) {
+        Ok(text) => text,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            return Err(Error::NotRunning { data_dir: data.to_owned() });
+        }
+        Err(cause) => return Err(Error::File { path, cause }),
+    };
+    let running: api::Running = serde_json::from_str(&text)
+        .map_err(|error| Error::File { path, cause: std::io::Error::new(std::io::ErrorKind::InvalidData, error) })?;
+    Ok(running.url)
+}
+
+/// The token the first start left, if there is one that this user may read.
+fn operator_token(data: &Path) -> Result<Option<String>, Error> {
+    let path = data.join(OPERATOR_FILE);
+    match std::fs::read_to_string(&path) {
+        Ok(text) => Ok(Some(text.trim().to_owned())),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
+        Err(cause) => Err(Error::File { path, cause }),
+    }
+}
+
+fn is_local(url: &Url) -> bool {
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    host == "localhost" || host.parse::<std::net::IpAddr>().is_ok_and(|address| address.is_loopback())
+}

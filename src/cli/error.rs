@@ -1,0 +1,121 @@
+//! Why a verb did not do what it was to do.
+
+use std::path::PathBuf;
+
+use crate::api::Problem;
+use crate::types::Class;
+use crate::{inference, rat, store};
+
+/// Why a verb did not do what it was to do.
+#[derive(Debug, thiserror::Error)]
+pub enum Error {
+    /// Nobody answers there.
+    #[error("no host answers at {url} ({reason}); start one with `syzygy up`")]
+    NoHost {
+        /// Where it was looked for.
+        url: String,
+        /// What the system said.
+        reason: String,
+    },
+    /// No host has written down where it is.
+    #[error(
+        "no host runs on {data_dir}: it has no host.json; start one with `syzygy up`, or name another with --url or \
+         --data-dir"
+    )]
+    NotRunning {
+        /// The data directory.
+        data_dir: PathBuf,
+    },
+    /// The host said no.
+    #[error("{}", told(.0))]
+    Problem(Box<Problem>),
+    /// The host's answer makes no sense, or broke off.
+    #[error("could not read the answer of {url}: {reason}; is it a host of this version?")]
+    Answer {
+        /// Who answered.
+        url: String,
+        /// What is wrong with it.
+        reason: String,
+    },
+    /// The arguments make no sense together.
+    #[error("{0}")]
+    Usage(String),
+    /// There is no such run, or there are several.
+    #[error("{0}")]
+    NoRun(String),
+    /// A file cannot be read.
+    #[error("could not read {path}: {cause}")]
+    File {
+        /// Which file.
+        path: PathBuf,
+        /// What the system said.
+        #[source]
+        cause: std::io::Error,
+    },
+    /// What was to be printed cannot be.
+    #[error("could not write the output: {0}")]
+    Output(#[source] std::io::Error),
+    /// The person at the terminal has stopped it.
+    #[error("interrupted{}", .run.as_ref().map_or(String::new(), |run| format!("; run {run} was cancelled")))]
+    Interrupted {
+        /// The run that was stopped with it.
+        run: Option<String>,
+    },
+    /// Something on this machine does not work, of this class.
+    #[error("{reason}")]
+    Local {
+        /// What kind of failure.
+        class: Class,
+        /// In words.
+        reason: String,
+    },
+    /// Something on this machine does not work.
+    #[error("{0:#}")]
+    Other(#[from] anyhow::Error),
+}
+
+/// A problem as a person reads it.
+fn told(problem: &Problem) -> String {
+    match &problem.run_id {
+        Some(run) => format!("{}: {} (run {run}; `syzygy why {run}` tells more)", problem.title, problem.detail),
+        None => format!("{}: {}", problem.title, problem.detail),
+    }
+}
+
+impl Error {
+    /// The class this error belongs to.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::NoHost { .. } | Error::NotRunning { .. } => Class::Unavailable,
+            Error::Problem(problem) => problem.code.class(),
+            Error::Answer { .. } | Error::Output(_) => Class::Internal,
+            Error::Usage(_) => Class::Invalid,
+            Error::NoRun(_) | Error::File { .. } => Class::NotFound,
+            Error::Interrupted { .. } => Class::Cancelled,
+            Error::Local { class, .. } => *class,
+            Error::Other(error) => class_of(error),
+        }
+    }
+
+    /// The stable word for programs: a problem's own code, else the class.
+    pub(super) fn code(&self) -> &'static str {
+        match self {
+            Error::Problem(problem) => problem.code.word(),
+            other => other.class().word(),
+        }
+    }
+}
+
+/// The class of the first error of the chain that has one.
+fn class_of(error: &anyhow::Error) -> Class {
+    let known = |cause: &(dyn std::error::Error + 'static)| {
+        cause
+            .downcast_ref::<Error>()
+            .map(Error::class)
+            .or_else(|| cause.downcast_ref::<store::Error>().map(store::Error::class))
+            .or_else(|| cause.downcast_ref::<rat::Error>().map(rat::Error::class))
+            .or_else(|| cause.downcast_ref::<inference::Error>().map(inference::Error::class))
+            .or_else(|| cause.downcast_ref::<inference::models::Error>().map(inference::models::Error::class))
+    };
+    error.chain().find_map(known).unwrap_or(Class::Internal)
+}
