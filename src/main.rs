@@ -1,15 +1,40 @@
-//! Arguments, config, host, exit code; nothing else.
+//! Arguments, environment, program, exit code; nothing else.
 
-use std::io::Write;
+use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
 
+use syzygy::cli::{self, Stdio};
 use syzygy::config;
+use syzygy::host::Program;
+use syzygy::types::Class;
 
 fn main() -> ExitCode {
     if let Err(message) = config::cpu_check() {
-        // Nothing can be done about a stderr that is closed.
-        let _ = writeln!(std::io::stderr(), "syzygy: {message}");
-        return ExitCode::from(syzygy::types::Class::Unavailable.exit_code());
+        return fail(&message);
     }
-    ExitCode::SUCCESS
+    // The environment is read here, once, and passed on. What is no text cannot be a setting of ours.
+    let environment: Vec<(String, String)> = std::env::vars_os()
+        .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+        .collect();
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return fail(&format!("could not start the async runtime: {error}")),
+    };
+    let stdio = Stdio {
+        stdin: Box::new(std::io::stdin()),
+        stdout: Box::new(std::io::stdout()),
+        stderr: Box::new(std::io::stderr()),
+        stdin_is_terminal: std::io::stdin().is_terminal(),
+        stdout_is_terminal: std::io::stdout().is_terminal(),
+        stderr_is_terminal: std::io::stderr().is_terminal(),
+        columns: None,
+    };
+    let program = Program::new(environment.clone());
+    runtime.block_on(cli::run(std::env::args_os(), &environment, stdio, &program))
+}
+
+fn fail(message: &str) -> ExitCode {
+    // Nothing can be done about a stderr that is closed.
+    let _ = writeln!(std::io::stderr(), "syzygy: {message}");
+    ExitCode::from(Class::Unavailable.exit_code())
 }

@@ -10,10 +10,12 @@ use super::builder::Builder;
 use super::{Error, Host};
 use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, io, keeper, router, runtime};
+use crate::api;
 use crate::config::Config;
 use crate::inference::{Capabilities, Embedder};
 use crate::store::{Durability, Journal, NewEvent};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
+use crate::telemetry::Metrics;
 use crate::types::{Cx, Price, TrustTier, World};
 use crate::ziggy::Millionths;
 use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
@@ -34,7 +36,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         make_private(data)?;
     }
     let journal = backends::journal(data.as_deref(), &config.store, &world).await?;
-    let interrupted = io::record::interrupt_unfinished(&*journal, "host").await?;
+    let interrupted = io::record::interrupt_unfinished(&journal, "host").await?;
     let models = Arc::new(backends::models(data.as_deref().unwrap_or(Path::new("")), &config)?);
     let (embedder, lacking) = backends::embedder(config.inference.embedder, &models, &world).await;
     let cx = Cx::housekeeping(world.clock.now(), INTENTS_WITHIN);
@@ -67,6 +69,24 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();
 
+    let metrics = Arc::new(Metrics::new());
+    let serving = builder.serve.then(|| {
+        api::launch(api::Parts {
+            io: io.clone(),
+            router: router.clone(),
+            crown: crown.clone(),
+            journal: Arc::clone(&journal),
+            registry: Arc::clone(&registry),
+            world: world.clone(),
+            metrics,
+            version: env!("CARGO_PKG_VERSION"),
+            chunk: config.ziggy.chunk,
+            data_dir: data.clone().unwrap_or_default(),
+            config: config.api.clone(),
+        })
+    });
+    let (served, api_child) = serving.unzip();
+
     // The whole tree, in starting order. It stops in reverse: first nothing new comes in, last the journal closes.
     let crown_tree = Tree::new("crown", Strategy::OneForOne)
         .intensity(RESTARTS, PERIOD)
@@ -75,7 +95,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         .child(Child::tree(subtree("executors").child(executor_child)))
         .child(Child::tree(agents_tree))
         .child(router_child)
-        .child(io_tree);
+        .child(io_tree)
+        .children(api_child);
     // If the journal fails, everything above it goes down with it.
     let tree = Tree::new("host", Strategy::RestForOne)
         .intensity(3, Duration::from_secs(60))
@@ -86,7 +107,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted });
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;
-    Ok(Host { root, registry, world, journal, io, router, crown, lacking, config })
+    Ok(Host { root, registry, world, journal, io, router, crown, served, lacking, config })
 }
 
 /// What every agent gets.

@@ -8,7 +8,7 @@ use super::{Error, Host, real_world};
 use crate::actors::agent::{Definition, Profile};
 use crate::actors::executor::Tool;
 use crate::actors::runtime::Launch;
-use crate::config::{self, Config, Inputs};
+use crate::config::{self, Config, Flag, Inputs};
 use crate::inference::Runtime;
 use crate::types::World;
 
@@ -113,7 +113,7 @@ impl Builder {
         self
     }
 
-    /// Serves HTTP as the config says.
+    /// Serves HTTP as the config says. Tokens are kept in the data directory, so there must be one.
     pub fn serve(mut self) -> Builder {
         self.serve = true;
         self
@@ -121,6 +121,9 @@ impl Builder {
 
     /// Puts the host together and returns when every actor is up.
     pub async fn start(self) -> Result<Host, Error> {
+        if self.serve && self.data.is_none() {
+            return Err(Error::NoDataDir);
+        }
         super::assembly::assemble(self).await
     }
 
@@ -128,7 +131,13 @@ impl Builder {
     pub(super) fn effective(&self) -> Result<Config, Error> {
         match &self.config {
             Some(config) => Ok(config.clone()),
-            None => Ok(config::load(&Inputs::default())?.config),
+            None => {
+                // The builder says where data goes, so the home directory does not matter.
+                let place = self.data.clone().unwrap_or_else(|| PathBuf::from("."));
+                let (name, key) = ("data_dir".to_owned(), "host.data_dir".to_owned());
+                let flag = Flag { name, key, value: place.display().to_string() };
+                Ok(config::load(&Inputs { flags: vec![flag], ..Inputs::default() })?.config)
+            }
         }
     }
 

@@ -18,6 +18,9 @@ pub enum Error {
         /// What the operating system said.
         source: std::io::Error,
     },
+    /// HTTP is to be served without a place for its tokens.
+    #[error("could not serve HTTP without a data directory: call Builder::data_dir, tokens are kept there")]
+    NoDataDir,
     /// A file that describes agents, models or intents is wrong.
     #[error("could not read {file}: {reason}")]
     File {
@@ -35,14 +38,6 @@ pub enum Error {
     /// The tools do not fit together.
     #[error(transparent)]
     Tools(#[from] executor::Error),
-    /// Two agents have one name, or an agent names what does not exist.
-    #[error("could not add agent {agent:?}: {reason}")]
-    Agent {
-        /// Which one.
-        agent: String,
-        /// What is wrong.
-        reason: String,
-    },
     /// The tree could not start.
     #[error(transparent)]
     Tree(#[from] supervision::Error),
@@ -57,7 +52,7 @@ impl Error {
         match self {
             Error::Config(error) => error.class(),
             Error::DataDir { .. } => Class::Unavailable,
-            Error::File { .. } | Error::Agent { .. } => Class::Invalid,
+            Error::NoDataDir | Error::File { .. } => Class::Invalid,
             Error::Journal(error) => error.class(),
             Error::Runtime(error) => error.class(),
             Error::Tools(error) => error.class(),

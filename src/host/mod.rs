@@ -8,8 +8,10 @@ mod assembly;
 mod backends;
 mod builder;
 mod error;
+mod program;
 mod world;
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -17,6 +19,7 @@ use tokio::sync::mpsc;
 
 use crate::actors::io::{Answer, Task};
 use crate::actors::{crown, io, router};
+use crate::api;
 use crate::config::Config;
 use crate::store::{Durability, Journal, NewEvent};
 use crate::supervision::{Failure, Node, Registry, Root};
@@ -25,6 +28,7 @@ use crate::types::{Budget, Cx, Money, Principal, TraceId, World};
 pub use backends::{journal_path, models};
 pub use builder::{Builder, Environment};
 pub use error::Error;
+pub use program::Program;
 pub use world::real_world;
 
 /// A running host.
@@ -36,12 +40,10 @@ pub struct Host {
     io: io::Handle,
     router: router::Handle,
     crown: crown::Handle,
+    served: Option<api::Handle>,
     lacking: Option<String>,
     config: Config,
 }
-
-/// News of a run that may wait for a reader that never comes.
-const NEWS_UNREAD: usize = 1;
 
 impl Host {
     /// A host to be put together.
@@ -62,6 +64,11 @@ impl Host {
     /// The governor.
     pub fn crown(&self) -> &crown::Handle {
         &self.crown
+    }
+
+    /// Where HTTP is served, if it is.
+    pub fn address(&self) -> Option<SocketAddr> {
+        self.served.as_ref().and_then(api::Handle::address)
     }
 
     /// Where everything is recorded.
@@ -98,7 +105,8 @@ impl Host {
 
     /// Does a task and returns its answer.
     pub async fn ask(&self, cx: &Cx, task: Task) -> Result<Answer, io::Error> {
-        let (news, _unread) = mpsc::channel(NEWS_UNREAD);
+        // Nobody reads the news, so the receiver goes at once: a full channel would hold the work up.
+        let (news, _) = mpsc::channel(1);
         self.io.route(cx, task, news).await
     }
 

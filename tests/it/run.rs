@@ -31,6 +31,5 @@ async fn a_task_is_answered_and_every_step_is_on_the_record() {
     assert_eq!(kinds, expected);
     let verification = host.journal().verify().await.unwrap();
     assert_eq!(verification.first_bad, None);
-    println!("{:#?}", host.tree());
     host.shutdown(MINUTE).await.unwrap();
 }

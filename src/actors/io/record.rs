@@ -181,7 +181,7 @@ const MARK_AT_ONCE: usize = 256;
 
 /// Marks every run that the journal has as running: the host that ran it is gone. Returns how many there were. To be
 /// called once, before anything new is accepted.
-pub async fn interrupt_unfinished(journal: &dyn Journal, source: &str) -> Result<usize, store::Error> {
+pub async fn interrupt_unfinished(journal: &Arc<dyn Journal>, source: &str) -> Result<usize, store::Error> {
     let mut marked = 0;
     let mut after: Option<String> = None;
     loop {

@@ -97,7 +97,8 @@ pub(super) async fn open(path: &Path, options: SqliteConnectOptions) -> Result<S
     inspect(path).await?;
     private().open(path).map_err(|error| open_error(path, error.to_string()))?;
     let mut connection = options.connect().await.map_err(|error| opening(path, &error))?;
-    migrator().run(&mut connection).await.map_err(|error| open_error(path, error.to_string()))?;
+    // The direct form, because the other one cannot be proved to be Send by whoever awaits it.
+    migrator().run_direct(None, &mut connection, false).await.map_err(|error| open_error(path, error.to_string()))?;
     Ok(connection)
 }
 

@@ -1,0 +1,236 @@
+//! The program around a host: what `syzygy up`, `config check`, `doctor` and the offline verbs need from the root.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::backends::{journal, journal_path, models};
+use super::{Environment, Host, real_world};
+use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
+use crate::config::{self, Flag, Inputs, Loaded};
+use crate::inference::RuntimeConfig;
+use crate::inference::models::{State, Store};
+use crate::store::Journal;
+use crate::types::{Class, World};
+use crate::{supervision, telemetry};
+
+/// The root as the command line sees it. The environment is read once, by `main`.
+pub struct Program {
+    environment: Vec<(String, String)>,
+    world: World,
+}
+
+/// Spans that wait for export may take this long once the host has stopped.
+const FLUSH_WITHIN: Duration = Duration::from_secs(3);
+
+impl Program {
+    /// The program in this environment.
+    pub fn new(environment: Vec<(String, String)>) -> Program {
+        Program { environment, world: real_world() }
+    }
+
+    fn load(&self, local: &Local, listen: Option<&str>) -> Result<Loaded, config::Error> {
+        let mut flags = Vec::new();
+        if let Some(data) = &local.data_dir {
+            flags.push(flag("--data-dir", "host.data_dir", &data.display().to_string()));
+        }
+        if let Some(listen) = listen {
+            flags.push(flag("--listen", "api.listen", listen));
+        }
+        let environment = self.environment.clone();
+        config::load(&Inputs { file: local.config.clone(), environment, flags })
+    }
+
+    async fn serve(&self, loaded: Loaded) -> Result<(), super::Error> {
+        let config = loaded.config;
+        let (data, stop) = (config.host.data_dir.clone(), Duration::from_secs(config.host.stop_timeout_s));
+        let began = self.world.clock.now();
+        let host = Host::builder()
+            .config(config)
+            .data_dir(data)
+            .environment(self.environment.iter().cloned().collect::<Environment>())
+            .serve()
+            .start()
+            .await?;
+        let took = self.world.clock.now() - began;
+        let address = host.address().map(|address| format!("http://{address}")).unwrap_or_default();
+        tracing::info!(address, ready_ms = took.as_secs_f64() * 1_000.0, "ready");
+        let died = tokio::select! {
+            () = told_to_stop() => None,
+            () = host.ended() => Some("the supervision tree has ended; the log says which actor failed".to_owned()),
+        };
+        match died {
+            Some(reason) => Err(super::Error::Ended(reason)),
+            None => {
+                tracing::info!("stopping");
+                host.shutdown(stop).await.map_err(|failure: supervision::Failure| {
+                    super::Error::Ended(format!("the tree was not down after {} s: {failure}", stop.as_secs()))
+                })
+            }
+        }
+    }
+}
+
+/// An error of the root as the command line reports it: with its class, which becomes the exit code.
+fn said(class: Class, error: &dyn std::fmt::Display) -> anyhow::Error {
+    cli::Error::Local { class, reason: error.to_string() }.into()
+}
+
+fn local(error: super::Error) -> anyhow::Error {
+    said(error.class(), &error)
+}
+
+fn configured(error: config::Error) -> anyhow::Error {
+    said(error.class(), &error)
+}
+
+fn flag(name: &str, key: &str, value: &str) -> Flag {
+    Flag { name: name.to_owned(), key: key.to_owned(), value: value.to_owned() }
+}
+
+/// Returns on SIGTERM or SIGINT. Without signal handling only a kill ends the host, which loses nothing that was
+/// acknowledged.
+async fn told_to_stop() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
+        (Ok(mut terminate), Ok(mut interrupt)) => {
+            tokio::select! {
+                _ = terminate.recv() => {}
+                _ = interrupt.recv() => {}
+            }
+        }
+        _ => std::future::pending().await,
+    }
+}
+
+#[async_trait]
+impl Launcher for Program {
+    async fn up(&self, options: &Up) -> Result<(), anyhow::Error> {
+        let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
+        let guard = telemetry::init(&loaded.config.telemetry, Arc::clone(&self.world.clock))
+            .map_err(|error| said(error.class(), &error))?;
+        let served = self.serve(loaded).await;
+        if let Err(error) = guard.close(FLUSH_WITHIN).await {
+            tracing::warn!(%error, "the last spans were not exported");
+        }
+        served.map_err(local)
+    }
+
+    fn data_dir(&self, local: &Local) -> Result<PathBuf, anyhow::Error> {
+        Ok(self.load(local, None).map_err(configured)?.config.host.data_dir)
+    }
+
+    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, anyhow::Error> {
+        let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
+        let own = |config::Setting { key, value, source }| Setting { key, value, source };
+        Ok(loaded.explain().into_iter().map(own).collect())
+    }
+
+    async fn doctor(&self, local: &Local) -> Vec<Check> {
+        let loaded = match self.load(local, None) {
+            Ok(loaded) => loaded,
+            Err(error) => return vec![check("config", Verdict::Bad, error.to_string())],
+        };
+        let data = loaded.config.host.data_dir.clone();
+        let mut checks = vec![
+            check("config", Verdict::Good, "every key has a value that can work".to_owned()),
+            writable(&data),
+            self.journal_check(&data).await,
+        ];
+        match models(&data, &loaded.config) {
+            Ok(store) => checks.extend(model_checks(&store)),
+            Err(error) => checks.push(check("models", Verdict::Bad, error.to_string())),
+        }
+        for (name, runtime) in &loaded.config.inference.runtimes {
+            checks.push(self.runtime_check(name, runtime));
+        }
+        checks
+    }
+
+    fn models(&self, local: &Local) -> Result<Arc<Store>, anyhow::Error> {
+        let loaded = self.load(local, None).map_err(configured)?;
+        Ok(Arc::new(models(&loaded.config.host.data_dir, &loaded.config).map_err(local)?))
+    }
+
+    async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, anyhow::Error> {
+        let loaded = self.load(local, None).map_err(configured)?;
+        let data = loaded.config.host.data_dir.clone();
+        let path = journal_path(&data);
+        if !path.exists() {
+            let reason = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no journal in it yet");
+            return Err(local(super::Error::DataDir { path: data.display().to_string(), source: reason }));
+        }
+        journal(Some(&data), &loaded.config.store, &self.world).await.map_err(local)
+    }
+
+    async fn interrupted(&self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            std::future::pending().await
+        }
+    }
+
+    fn world(&self) -> World {
+        self.world.clone()
+    }
+}
+
+fn check(name: &str, verdict: Verdict, detail: String) -> Check {
+    Check { name: name.to_owned(), verdict, detail }
+}
+
+fn writable(data: &std::path::Path) -> Check {
+    let probe = data.join(".doctor");
+    let tried = std::fs::create_dir_all(data)
+        .and_then(|()| std::fs::write(&probe, b"probe"))
+        .and_then(|()| std::fs::remove_file(&probe));
+    match tried {
+        Ok(()) => check("data directory", Verdict::Good, data.display().to_string()),
+        Err(error) => check("data directory", Verdict::Bad, format!("{}: {error}", data.display())),
+    }
+}
+
+fn model_checks(store: &Store) -> Vec<Check> {
+    let row = |listing: crate::inference::models::Listing| {
+        let (name, pull) = (format!("model {}", listing.id), format!("run `syzygy models pull {}`", listing.id));
+        match listing.state {
+            State::Installed => check(&name, Verdict::Good, "installed and whole".to_owned()),
+            State::Missing => check(&name, Verdict::Lacking, format!("not installed; {pull}")),
+            State::Damaged { reason } => check(&name, Verdict::Bad, format!("{reason}; {pull}")),
+        }
+    };
+    store.list().into_iter().map(row).collect()
+}
+
+impl Program {
+    async fn journal_check(&self, data: &std::path::Path) -> Check {
+        let path = journal_path(data);
+        if !path.exists() {
+            return check("journal", Verdict::Good, "none yet; the first start makes one".to_owned());
+        }
+        match crate::store::Sqlite::verify_file(&path).await {
+            Ok(found) if found.first_bad.is_none() => {
+                check("journal", Verdict::Good, format!("{} events, the chain holds", found.verified))
+            }
+            Ok(found) => check("journal", Verdict::Bad, crate::rat::report(&found)),
+            Err(error) => check("journal", Verdict::Bad, error.to_string()),
+        }
+    }
+
+    fn runtime_check(&self, name: &str, runtime: &RuntimeConfig) -> Check {
+        let title = format!("runtime {name}");
+        match runtime {
+            RuntimeConfig::Embedded(own) => check(&title, Verdict::Good, format!("{} in this process", own.model)),
+            RuntimeConfig::Scripted(_) => check(&title, Verdict::Lacking, "a fixed answer, no model".to_owned()),
+            RuntimeConfig::Openai(own) => {
+                let unset =
+                    own.api_key_env.as_ref().filter(|name| !self.environment.iter().any(|(known, _)| known == *name));
+                match unset {
+                    Some(variable) => check(&title, Verdict::Bad, format!("{variable} is not set")),
+                    None => check(&title, Verdict::Good, own.base_url.clone()),
+                }
+            }
+        }
+    }
+}
