@@ -100,11 +100,6 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("tracing-opentelemetry", &["telemetry"], "others use tracing"),
     only("tracing-subscriber", &["telemetry"], "others use tracing"),
     anywhere("utoipa", "types that cross the edge describe themselves, as they do to serde"),
-    only(
-        "utoipa",
-        &["api", "adapters", "actors"],
-        "the API describes itself, and the views it serves are the actors' own",
-    ),
     only("uuid", &["types"], "others use types::RunId"),
     only("whatlang", &["ziggy"], "language is a feature of classification"),
     only("zip", &["inference"], "packages that carry models"),
