@@ -30,17 +30,15 @@ until "$syzygy" tree --data-dir "$data" >/dev/null 2>&1; do
 done
 
 title "task: a brief of this project's README"
-answer=$("$syzygy" ask --data-dir "$data" -o json "Summarise this text in three sentences." README.md)
-field() { python3 -c 'import json, sys; print(json.load(sys.stdin)[sys.argv[1]])' "$1" <<<"$answer"; }
-field answer
-run=$(field run_id)
+"$syzygy" ask --data-dir "$data" --stream --file README.md "Summarise this text in three sentences."
 
 title "why"
-"$syzygy" why "$run" --data-dir "$data"
+"$syzygy" why last --data-dir "$data"
 
 title "tree"
 "$syzygy" tree --data-dir "$data"
 
 title "ready"
-echo "run $run was answered. Next: $syzygy ask --data-dir $data \"your task\"   (Ctrl-C stops the host)"
+echo "The host stays up; Ctrl-C stops it. In another terminal:"
+echo "  $syzygy ask --data-dir $data \"your task\""
 wait "$host"
