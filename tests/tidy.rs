@@ -6,6 +6,8 @@
 
 #![expect(clippy::panic, reason = "a failed test panics")]
 
+#[path = "tidy/documents.rs"]
+mod documents;
 #[path = "tidy/imports.rs"]
 mod imports;
 #[path = "tidy/samples.rs"]

@@ -176,17 +176,29 @@ const SAMPLES: &[Sample] = &[
         bad: &[
             ("src/a/tests.rs", "//! x\nfn f() { tokio::time::sleep(d).await; }\n"),
             ("src/a/tests/one.rs", "//! x\nuse std::thread::sleep;\nfn f() { select! { _ = sleep(d) => {} } }\n"),
+            (
+                "src/b/tests/mod.rs",
+                "//! x\n#[tokio::test]\nasync fn g() {}\n#[tokio::test(start_paused = true)]\nasync fn h() { sleep(d).await; }\n",
+            ),
+            ("src/d/tests/mod.rs", "//! x\n#[tokio::test]\nasync fn g() {}\n"),
+            ("src/d/tests/fake.rs", "//! x\nasync fn f() { sleep(d).await; }\n"),
+            ("src/c/tests.rs", "//! x\n#[tokio::test(start_paused = true)]\nasync fn f() { std::thread::sleep(d); }\n"),
             ("tests/it/b.rs", "//! x\nfn f() { thread::sleep(d); tokio::time::sleep_until(d); }\n"),
         ],
         caught: &[
             ("src/a/tests.rs", 2, "`sleep`"),
             ("src/a/tests/one.rs", 3, "`sleep`"),
+            ("src/b/tests/mod.rs", 5, "`sleep`"),
+            ("src/d/tests/fake.rs", 2, "`sleep`"),
+            ("src/c/tests.rs", 3, "`sleep`"),
             ("tests/it/b.rs", 2, "`sleep`"),
             ("tests/it/b.rs", 2, "`sleep_until`"),
         ],
         good: &[
             ("src/a/mod.rs", "//! x\nfn f() { tokio::time::sleep(d).await; }\n"),
             ("src/a/tests.rs", "//! x\nfn f() { tokio::time::advance(d).await; }\n"),
+            ("src/b/tests/one.rs", "//! x\n#[tokio::test(start_paused = true)]\nasync fn f() {}\n"),
+            ("src/b/tests/fake.rs", "//! x\nasync fn f() { tokio::time::sleep(d).await; }\n"),
         ],
     },
     Sample {

@@ -197,19 +197,40 @@ fn ignores(attribute: TokenStream) -> bool {
     named("ignore") || (named("cfg_attr") && within)
 }
 
-/// A test waits for what it waits for; one that sleeps is slow on a good day and wrong on a bad one.
+/// A test waits for what it waits for; one that sleeps is slow on a good day and wrong on a bad one. On a paused clock a
+/// sleep takes no time: there it is how a fake works for long.
 pub(crate) fn sleeping_tests(files: &[File]) -> Vec<Complaint> {
     let mut complaints = Vec::new();
     for file in files.iter().filter(|file| file.is_test()) {
+        let paused = is_paused(file, files);
+        let blocks =
+            file.paths().iter().any(|path| path.segments.ends_with(&["thread".to_owned(), "sleep".to_owned()]));
         walk(file.tokens(), &mut |tokens| {
             let [TokenTree::Ident(name), TokenTree::Group(arguments), ..] = tokens else { return };
             let sleeps = ["sleep", "sleep_ms", "sleep_until", "park_timeout"].iter().any(|call| *name == call);
-            if sleeps && arguments.delimiter() == Delimiter::Parenthesis {
-                let text =
-                    format!("`{name}` in a test; wait for the event itself, or pause tokio's clock and advance it");
+            if sleeps && arguments.delimiter() == Delimiter::Parenthesis && (blocks || !paused) {
+                let text = format!("`{name}` in a test; wait for the event itself, or pause tokio's clock");
                 complaints.push(file.complain(name.span().start().line, text));
             }
         });
     }
     complaints
+}
+
+/// Async tests of a file, and how many of them run on a paused clock.
+fn clocks(file: &File) -> (usize, usize) {
+    let text = file.without_strings();
+    let tests = text.lines().filter(|line| line.contains("#[tokio::test"));
+    tests.fold((0, 0), |(all, paused), line| (all + 1, paused + usize::from(line.contains("start_paused = true"))))
+}
+
+/// Whether the file's async tests all run on a paused clock; a file of fakes is judged by whether any test beside it does.
+fn is_paused(file: &File, files: &[File]) -> bool {
+    let (all, paused) = clocks(file);
+    if all > 0 {
+        return all == paused;
+    }
+    let folder = file.path.rsplit_once('/').map_or("", |(folder, _)| folder);
+    let beside = |other: &&File| other.is_test() && other.path.starts_with(&format!("{folder}/"));
+    files.iter().filter(beside).any(|other| clocks(other).1 > 0)
 }

@@ -20,7 +20,7 @@ pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config"];
 
 /// The actors, left to right. One may name those to its right; what else lies in `src/actors` is common ground, which
 /// names no actor.
-pub(crate) const ACTORS: &[&str] = &["io", "router", "crown", "agent", "executor", "runtime"];
+pub(crate) const ACTORS: &[&str] = &["io", "router", "crown", "agent", "executor", "runtime", "keeper"];
 
 /// The files an actor folder holds, so that who knows one actor finds their way in all of them.
 pub(crate) const ACTOR_FILES: &[&str] = &["mod", "message", "state", "actor", "handle", "tests"];
@@ -69,8 +69,10 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("getrandom", &["main", "host", "api", "secrets"], "seeds and tokens are made where the host is put together"),
     only("hyper", &["api"], "HTTP is spoken at the edge"),
     only("hyper-util", &["api"], "HTTP is spoken at the edge"),
+    only("httpdate", &["inference"], "endpoints may say when to come back as a date"),
     only("indicatif", &["main", "cli"], "only a terminal shows progress bars"),
     only("minijinja", &["inference"], "chat templates belong to models"),
+    only("minijinja-contrib", &["inference"], "goes with minijinja"),
     only("opentelemetry", &["telemetry"], "others use tracing"),
     only("opentelemetry-otlp", &["telemetry"], "others use tracing"),
     only("opentelemetry_sdk", &["telemetry"], "others use tracing"),
@@ -79,6 +81,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("ractor", &["supervision", "cluster", "actors"], "the actor kernel is the runtime layer's"),
     only("regex", &["types"], "patterns of sensitive data stand in one place; decisions are not made by regex"),
     only("reqwest", &["inference", "telemetry", "field", "cli"], "who speaks HTTP to others"),
+    only("rustix", &["inference", "sandbox", "store"], "signals and locks of the operating system, behind a port"),
     only("rustls", &["inference", "telemetry", "field", "cli", "main", "host"], "goes with reqwest"),
     only("safetensors", &["inference"], "the static embedding table"),
     anywhere("serde", "data"),
@@ -91,7 +94,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     anywhere("tokio", "the async runtime"),
     anywhere("tokio-stream", "vocabulary of async code"),
     anywhere("tokio-util", "cancellation tokens"),
-    only("toml", &["config", "tds", "inference", "ziggy", "actors"], "who reads the files in config/"),
+    only("toml", &["config", "host", "tds", "inference", "ziggy", "actors"], "who reads the files in config/"),
     only("tower-http", &["api", "adapters"], "HTTP is spoken at the edge"),
     anywhere("tracing", "every hop is a span"),
     only("tracing-opentelemetry", &["telemetry"], "others use tracing"),

@@ -69,16 +69,16 @@ pub(crate) fn config_keys(files: &[File]) -> Vec<Complaint> {
         catalogues.entry(catalogue).or_default().extend(found.into_iter().map(|key| (file, key)));
     }
     for (catalogue, keys) in catalogues {
-        let known: BTreeSet<&str> =
-            keys.iter().filter(|(_, key)| key.explained).map(|(_, key)| key.name.as_str()).collect();
-        for (file, key) in &keys {
-            let once = catalogue != "config/default.toml" && known.contains(key.name.as_str());
-            if !key.explained && !once {
-                let text = format!(
-                    "`{}` is not explained; say in a comment above it what it does, in which unit, and why this value",
-                    key.name
-                );
-                complaints.push(file.complain(key.line, text));
+        let mut known: BTreeSet<&str> = BTreeSet::new();
+        if catalogue != "config/default.toml" {
+            known.extend(keys.iter().filter(|(_, key)| key.explained).map(|(_, key)| key.name.as_str()));
+        }
+        for (file, key) in keys.iter().filter(|(_, key)| !key.explained) {
+            // A catalogue is told once about a key, however many entries have it.
+            let told = catalogue != "config/default.toml" && !known.insert(&key.name);
+            if !told {
+                let advice = "say in a comment above it what it does, in which unit, and why this value";
+                complaints.push(file.complain(key.line, format!("`{}` is not explained; {advice}", key.name)));
             }
         }
     }

@@ -1,0 +1,49 @@
+# The four commands of the house. Each does its own set-up; Rust, Python 3 with pip, and make are all it needs.
+#
+#   make run     build, fetch the default models, start the host, give it a task, show the answer, stay up
+#   make test    everything that must hold: formatting, lints, all tests with real models, documentation
+#   make check   the quick part of it, for while you work
+#   make bench   the figures of docs/benchmarks.md
+
+# The model library chooses its SIMD kernels when it is compiled, not when it runs: the default model writes 31 tokens a
+# second with portable flags and 69 with AVX2 on the same two cores. So the flags follow the processor that builds, and
+# a RUSTFLAGS of your own is left alone. What is built so does not run on a processor without AVX2 (it says so and
+# ends); for a binary to give away, build with `RUSTFLAGS=`. docs/decisions/0003-cpu-flags.md has the reasons.
+ifeq ($(origin RUSTFLAGS),undefined)
+ifeq ($(shell uname -m),x86_64)
+ifeq ($(shell for f in avx2 fma bmi1 bmi2 f16c movbe abm; do grep -qw $$f /proc/cpuinfo 2>/dev/null || echo lacks; done),)
+export RUSTFLAGS := -C target-cpu=x86-64-v3
+endif
+endif
+endif
+
+# Only what is in Cargo.lock is built, here and on every other machine.
+CARGO ?= cargo
+LOCKED := --locked
+
+.PHONY: run test check bench parts lint doc
+
+run:
+	$(CARGO) build $(LOCKED) --release
+	scripts/run.sh
+
+test: parts lint
+	$(CARGO) test $(LOCKED) --no-fail-fast
+	$(MAKE) --no-print-directory doc
+
+check: lint
+	$(CARGO) test $(LOCKED) --test tidy
+
+bench:
+	$(CARGO) bench $(LOCKED)
+
+# The models and the server that the tests speak to; what cannot be fetched is named.
+parts:
+	scripts/test-parts.sh
+
+lint:
+	$(CARGO) fmt --check
+	$(CARGO) clippy $(LOCKED) --all-targets -- -D warnings
+
+doc:
+	RUSTDOCFLAGS="-D warnings" $(CARGO) doc $(LOCKED) --no-deps
