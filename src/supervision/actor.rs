@@ -106,12 +106,7 @@ impl<A: Actor> StartChild for Shell<A> {
 
 impl<A: Actor> Life<A> {
     /// Handles what waits. A stop that comes meanwhile closes the door, a kill takes effect at the next await.
-    async fn turn(
-        &mut self,
-        queue: &Queue<A::Message>,
-        tenant: Tenant,
-        myself: &ActorRef<Wake>,
-    ) -> Result<(), Fault> {
+    async fn turn(&mut self, queue: &Queue<A::Message>, tenant: Tenant, myself: &ActorRef<Wake>) -> Result<(), Fault> {
         let mut now = queue.clock.now();
         loop {
             let envelope = match queue.pop(tenant, now) {

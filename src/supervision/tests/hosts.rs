@@ -33,9 +33,7 @@ async fn the_tree_shows_paths_order_restarts_and_views() {
     let noisy = inner[0].address.clone();
     let inner = Tree::new("sub", Strategy::RestForOne).intensity(9, SECOND).children(inner.map(|made| made.child));
     let last = probe("a", &diary);
-    let tree = tree(Strategy::OneForAll)
-        .child(Child::tree(inner))
-        .child(last.child.restart(Restart::Transient));
+    let tree = tree(Strategy::OneForAll).child(Child::tree(inner)).child(last.child.restart(Restart::Transient));
     let (root, registry) = start(tree).await;
     noisy.cast(&cx(), Say::Fail).await.unwrap();
     assert_eq!(soon(count(&noisy)).await, 1);

@@ -25,7 +25,8 @@ fn a_restart_type_decides_which_end_is_followed_by_a_start() {
 
 #[test]
 fn a_temporary_child_that_goes_down_with_its_group_stays_down() {
-    let mut sim = up(Strategy::OneForAll, &[worker(), with_restart(Restart::Temporary), with_restart(Restart::Transient)]);
+    let mut sim =
+        up(Strategy::OneForAll, &[worker(), with_restart(Restart::Temporary), with_restart(Restart::Transient)]);
     assert_eq!(sim.exit('a', crash()), "stop c, stop b, removed b, start a, start c");
 }
 

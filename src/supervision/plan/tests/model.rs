@@ -103,8 +103,14 @@ impl Reference {
             Strategy::OneForAll => row.key != key,
             Strategy::RestForOne => row.key > key,
         };
-        let group: Vec<(u64, bool)> = self.rows.iter().rev().filter(in_group).filter(|row| row.running)
-            .map(|row| (row.key, row.rules.restart == Restart::Temporary)).collect();
+        let group: Vec<(u64, bool)> = self
+            .rows
+            .iter()
+            .rev()
+            .filter(in_group)
+            .filter(|row| row.running)
+            .map(|row| (row.key, row.rules.restart == Restart::Temporary))
+            .collect();
         for (key, temporary) in group {
             self.stop(key);
             if temporary {
