@@ -64,10 +64,17 @@ impl<M: Send + 'static> Address<M> {
         self.answer(cx, answer).await
     }
 
-    async fn answer<T>(&self, cx: &Cx, answer: oneshot::Receiver<T>) -> Result<T, Undelivered<M>> {
+    async fn answer<T>(&self, cx: &Cx, mut answer: oneshot::Receiver<T>) -> Result<T, Undelivered<M>> {
+        // A timer costs more than a whole call, and most answers come as soon as this thread turns to the receiver. So
+        // it is set only when the thread has run out of other work and would sleep.
         tokio::select! {
             biased;
-            answer = answer => answer.map_err(|_| Undelivered::taken(self.why_unanswered(cx))),
+            answer = &mut answer => return answer.map_err(|_| Undelivered::taken(self.why_unanswered(cx))),
+            () = tokio::task::yield_now() => {}
+        }
+        tokio::select! {
+            biased;
+            answer = &mut answer => answer.map_err(|_| Undelivered::taken(self.why_unanswered(cx))),
             () = cx.cancelled() => Err(Undelivered::taken(Failure::Cancelled)),
             () = tokio::time::sleep_until(cx.deadline()) => Err(Undelivered::taken(Failure::TimedOut)),
         }

@@ -265,6 +265,9 @@ impl<M: Send + 'static> Queue<M> {
     }
 
     async fn send_late(&self, mut envelope: Envelope<M>) -> Result<(), Undelivered<M>> {
+        // Where the receiver keeps up, there is room as soon as this thread has turned to others; waiting in line for
+        // each message costs more than handling it.
+        tokio::task::yield_now().await;
         self.state.lock().waiters += 1;
         let _waiter = Waiter(self);
         let cx = envelope.cx.clone();

@@ -1,5 +1,6 @@
 //! One child as the plan sees it.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -46,7 +47,7 @@ pub(in crate::supervision) enum Rest {
 /// What the plan knows of one child.
 #[derive(Debug)]
 pub(in crate::supervision) struct Member {
-    pub(super) rules: Rules,
+    pub(super) rules: Arc<Rules>,
     pub(in crate::supervision) phase: Phase,
     pub(in crate::supervision) life: Life,
     /// Whether it should run. False when it ended for good or is held by an operator.
@@ -66,7 +67,7 @@ pub(in crate::supervision) struct Member {
 }
 
 impl Member {
-    pub(super) fn new(rules: Rules) -> Member {
+    pub(super) fn new(rules: Arc<Rules>) -> Member {
         Member {
             rules,
             phase: Phase::Down,

@@ -12,6 +12,7 @@ mod member;
 mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::sync::Arc;
 
 use tokio::time::Instant;
 
@@ -78,11 +79,12 @@ impl Plan {
         }
     }
 
-    /// Adds a child at the end of the table and says its key.
-    pub(super) fn add(&mut self, rules: Rules) -> Key {
+    /// Adds a child at the end of the table and says its key. Rules are shared, since the children of a large pool
+    /// have the same ones.
+    pub(super) fn add(&mut self, rules: impl Into<Arc<Rules>>) -> Key {
         self.keys += 1;
         let key = Key(self.keys);
-        self.members.insert(key, Member::new(rules));
+        self.members.insert(key, Member::new(rules.into()));
         self.note_due(key);
         key
     }
@@ -209,13 +211,13 @@ impl Plan {
         if member.life != life || member.phase == Phase::Down {
             return;
         }
-        let (rules, started) = (member.rules, member.up_since.is_some());
+        let (rules, started) = (Arc::clone(&member.rules), member.up_since.is_some());
         let too_slow = !started && matches!(member.phase, Phase::Killing(_));
         self.set_phase(key, Phase::Down);
         if self.doomed.contains(&key) {
             self.settle_beside(key, effects);
         } else if started {
-            self.ended_by_itself(key, rules, exit, now, effects);
+            self.ended_by_itself(key, &rules, exit, now, effects);
         } else {
             let reason = match exit {
                 Exit::Failed(reason) => reason.clone(),
@@ -238,7 +240,7 @@ impl Plan {
         }
     }
 
-    fn ended_by_itself(&mut self, key: Key, rules: Rules, exit: &Exit, now: Instant, effects: &mut Vec<Effect>) {
+    fn ended_by_itself(&mut self, key: Key, rules: &Rules, exit: &Exit, now: Instant, effects: &mut Vec<Effect>) {
         let again = match rules.restart {
             Restart::Permanent => true,
             Restart::Transient => exit.is_failure(),

@@ -1,6 +1,5 @@
 //! What others may ask of a supervisor.
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -195,7 +194,7 @@ impl Live {
                 // Those who no longer wait would otherwise stay for as long as the child does not get there.
                 waiting.retain(|pending| !pending.reply.is_closed());
                 waiting.push(Pending { until, reply });
-                self.drive(VecDeque::from([input]));
+                self.drive([input]);
             }
             Err(error) => _ = reply.send(Err(error)),
         }

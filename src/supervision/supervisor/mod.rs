@@ -3,7 +3,7 @@
 //! It never waits: starts and stops are orders, timers are one sleeping job, and every outcome comes back as a message.
 //! ractor's own links and supervision events are not used (see `life.rs` and `docs/decisions/0002`).
 
-use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ractor::{ActorCell, ActorProcessingErr, ActorRef};
@@ -12,7 +12,7 @@ use super::actor::StartChild;
 use super::life::{Birth, Kernel, Mourner, Tombstone};
 use super::plan::{Effect, Input, Key, Life, Phase, Plan, Rest};
 use super::registry::{Entry, Status};
-use super::spec::Exit;
+use super::spec::{Exit, Rules};
 
 mod alarms;
 mod handle;
@@ -58,6 +58,8 @@ pub(super) struct Live {
     names: HashMap<Arc<str>, Key>,
     pending: HashMap<Key, Vec<Pending>>,
     alarms: Alarms,
+    /// Those of the child that joined last: the next one probably has the same, and then shares them.
+    last_rules: Option<Arc<Rules>>,
     kernel: Arc<Kernel>,
     entry: Arc<Entry>,
     myself: ActorRef<Message>,
@@ -79,6 +81,7 @@ impl ractor::Actor for Supervise {
             names: HashMap::new(),
             pending: HashMap::new(),
             alarms: Alarms::default(),
+            last_rules: None,
             kernel,
             entry,
             myself: myself.clone(),
@@ -99,11 +102,11 @@ impl ractor::Actor for Supervise {
         live: &mut Live,
     ) -> Result<(), ActorProcessingErr> {
         match message {
-            Message::Input(input) => live.drive(VecDeque::from([input])),
+            Message::Input(input) => live.drive([input]),
             Message::Alarm => {
                 let now = live.kernel.world.clock.now();
-                let inputs = live.alarms.due(now).into_iter().map(Input::Elapsed).collect();
-                live.drive(inputs)
+                let due = live.alarms.due(now);
+                live.drive(due.into_iter().map(Input::Elapsed));
             }
             Message::Ask(ask) => live.ask(ask),
         }
@@ -126,14 +129,17 @@ impl Live {
     fn adopt(&mut self, row: &Row, added: bool) -> Key {
         let path = format!("{}/{}", self.entry.path(), row.id);
         let entry = self.kernel.registry.entry(&path, row.supervisor, row.policy);
-        let key = self.plan.add(row.rules);
+        let last = self.last_rules.as_ref().filter(|last| **last == row.rules);
+        let rules = Arc::clone(last.unwrap_or(&row.rules));
+        self.last_rules = Some(Arc::clone(&rules));
+        let key = self.plan.add(rules);
         self.names.insert(Arc::clone(&row.id), key);
         self.slots.insert(key, Slot { start: Arc::clone(&row.start), entry, cell: None, added });
         key
     }
 
     /// Takes inputs and everything that follows from them.
-    fn drive(&mut self, inputs: VecDeque<Input>) {
+    fn drive(&mut self, inputs: impl IntoIterator<Item = Input>) {
         let now = self.kernel.world.clock.now();
         for input in inputs {
             self.heed(&input);

@@ -20,7 +20,7 @@ pub(super) struct Table {
 
 pub(super) struct Row {
     pub(super) id: Arc<str>,
-    pub(super) rules: Rules,
+    pub(super) rules: Arc<Rules>,
     pub(super) start: Arc<dyn StartChild>,
     pub(super) supervisor: bool,
     pub(super) policy: &'static str,
@@ -33,7 +33,8 @@ impl Table {
         let mut ids = HashSet::new();
         let mut rows = Vec::with_capacity(tree.children.len());
         for child in tree.children {
-            let row = Row::new(child)?;
+            let mut row = Row::new(child)?;
+            share_rules(&mut row, rows.iter().rev());
             if !ids.insert(Arc::clone(&row.id)) {
                 return Err(Error::Exists(row.id.to_string()));
             }
@@ -66,7 +67,7 @@ impl Table {
 
 impl Row {
     pub(super) fn new(child: Child) -> Result<Row, Error> {
-        let (id, rules) = (valid(&child.id)?, child.rules);
+        let (id, rules) = (valid(&child.id)?, Arc::new(child.rules));
         let policy = match rules.restart {
             Restart::Permanent => "permanent",
             Restart::Transient => "transient",
@@ -80,6 +81,16 @@ impl Row {
                 Row { id, rules, start: Arc::new(Subtree { table }), supervisor: true, policy }
             }
         })
+    }
+}
+
+/// How many earlier children are looked at: pools have few kinds of children, and usually the last one was of the same.
+const LOOK_BACK: usize = 4;
+
+/// Lets a child use the rules of one before it if they are the same, since a large pool would keep each many times.
+fn share_rules<'a>(row: &mut Row, before: impl Iterator<Item = &'a Row>) {
+    if let Some(same) = before.take(LOOK_BACK).find(|other| other.rules == row.rules) {
+        row.rules = Arc::clone(&same.rules);
     }
 }
 
