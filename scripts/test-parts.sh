@@ -26,5 +26,11 @@ else
     echo "no llama.cpp server: $(cat "$parts/llama-server.unavailable")" >&2
 fi
 
-# The program's own code fetches the models, so that this is tested as well.
-SYZYGY_TEST_PARTS=$parts cargo test --quiet --lib inference::tests::parts::fetch_the_models -- --ignored --exact --nocapture
+# The library's own code fetches the models, so that this is tested as well.
+cargo build --quiet --example fetch_models
+if cargo run --quiet --example fetch_models -- "$parts" 2>"$parts/models.log"; then
+    rm -f "$parts/models.unavailable"
+else
+    tail -n 1 "$parts/models.log" >"$parts/models.unavailable"
+    echo "no models: $(cat "$parts/models.unavailable")" >&2
+fi

@@ -13,8 +13,8 @@ use candle_transformers::utils::apply_repeat_penalty;
 use tokenizers::Tokenizer;
 
 use super::template::Template;
-use super::vocabulary;
 use super::worker::{Job, Worker};
+use super::{vocabulary, weights};
 use crate::inference::{Completion, Error, Finish, Message};
 
 /// The longest context the model code can rotate positions for.
@@ -69,7 +69,7 @@ impl Llm {
         Ok(Llm {
             name: name.to_owned(),
             first: number(&content, "tokenizer.ggml.bos_token_id").filter(|_| wants_first),
-            weights: ModelWeights::from_gguf(content, &mut file, &Device::Cpu)?,
+            weights: weights::read(content, &mut file)?,
             tokenizer,
             template,
             specials,

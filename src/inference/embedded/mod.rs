@@ -6,6 +6,7 @@
 mod llm;
 mod template;
 mod vocabulary;
+mod weights;
 mod worker;
 
 #[cfg(test)]

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use tokio::sync::OnceCell;
 
 use super::*;
-use crate::inference::models::{Catalog, Config, Installed, Quiet, Store};
+use crate::inference::models::{Catalog, Config, Installed, Store};
 
 /// Where the parts are: `SYZYGY_TEST_PARTS`, or `target/parts` of this checkout.
 pub(super) fn folder() -> PathBuf {
@@ -83,18 +83,4 @@ pub(super) fn llama_server() -> Option<(ChildCommand, String)> {
         stop_grace_s: 5,
     };
     Some((command, format!("http://127.0.0.1:{port}/v1")))
-}
-
-/// Not a test: fetches the models for all the others, with the program's own code.
-#[tokio::test]
-#[ignore = "run by scripts/test-parts.sh"]
-async fn fetch_the_models() {
-    let note = folder().join("models.unavailable");
-    let _ = std::fs::remove_file(&note);
-    for id in ["smollm2-135m-instruct", "wordllama-256", "minilm-l6-v2"] {
-        if let Err(cause) = store().pull(&cx(Duration::from_secs(900)), id, Arc::new(Quiet)).await {
-            std::fs::write(&note, cause.to_string()).unwrap();
-            return;
-        }
-    }
 }
