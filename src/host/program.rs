@@ -78,7 +78,7 @@ fn said(class: Class, error: &dyn std::fmt::Display) -> anyhow::Error {
     cli::Error::Local { class, reason: error.to_string() }.into()
 }
 
-fn local(error: super::Error) -> anyhow::Error {
+fn rooted(error: super::Error) -> anyhow::Error {
     said(error.class(), &error)
 }
 
@@ -115,7 +115,7 @@ impl Launcher for Program {
         if let Err(error) = guard.close(FLUSH_WITHIN).await {
             tracing::warn!(%error, "the last spans were not exported");
         }
-        served.map_err(local)
+        served.map_err(rooted)
     }
 
     fn data_dir(&self, local: &Local) -> Result<PathBuf, anyhow::Error> {
@@ -151,7 +151,7 @@ impl Launcher for Program {
 
     fn models(&self, local: &Local) -> Result<Arc<Store>, anyhow::Error> {
         let loaded = self.load(local, None).map_err(configured)?;
-        Ok(Arc::new(models(&loaded.config.host.data_dir, &loaded.config).map_err(local)?))
+        Ok(Arc::new(models(&loaded.config.host.data_dir, &loaded.config).map_err(rooted)?))
     }
 
     async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, anyhow::Error> {
@@ -160,9 +160,9 @@ impl Launcher for Program {
         let path = journal_path(&data);
         if !path.exists() {
             let reason = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no journal in it yet");
-            return Err(local(super::Error::DataDir { path: data.display().to_string(), source: reason }));
+            return Err(rooted(super::Error::DataDir { path: data.display().to_string(), source: reason }));
         }
-        journal(Some(&data), &loaded.config.store, &self.world).await.map_err(local)
+        journal(Some(&data), &loaded.config.store, &self.world).await.map_err(rooted)
     }
 
     async fn interrupted(&self) {
