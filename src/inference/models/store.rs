@@ -207,14 +207,24 @@ fn state(checked: Result<(), Error>) -> State {
     }
 }
 
-/// Makes an empty workshop that no other process works in. The lock ends with the file handle.
-fn lock(workshop: &Path, id: &str) -> Result<File, Error> {
+/// A workshop that no other process works in.
+struct Lock(File);
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing alone is not enough: a process just forked elsewhere in this program shares the lock until it runs.
+        let _ = self.0.unlock();
+    }
+}
+
+/// Makes an empty workshop and locks it.
+fn lock(workshop: &Path, id: &str) -> Result<Lock, Error> {
     let path = workshop.with_extension("lock");
     if let Some(parent) = path.parent() {
         fs::create_dir_all(parent).map_err(at(parent))?;
     }
-    let lock = File::create(&path).map_err(at(&path))?;
-    match lock.try_lock() {
+    let lock = Lock(File::create(&path).map_err(at(&path))?);
+    match lock.0.try_lock() {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => return Err(Error::Busy { id: id.to_owned() }),
         Err(TryLockError::Error(cause)) => return Err(at(&path)(cause)),

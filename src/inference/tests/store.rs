@@ -171,7 +171,7 @@ async fn only_one_process_pulls_a_model() {
     let other = fs::File::create(folder.join("tiny.lock")).unwrap();
     other.lock().unwrap();
     assert!(matches!(pull(&local(data.path())).await, Err(Error::Busy { .. })));
-    drop(other);
+    other.unlock().unwrap();
     pull(&local(data.path())).await.unwrap();
 }
 
