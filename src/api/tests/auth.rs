@@ -128,7 +128,8 @@ async fn tokens_are_given_out_and_taken_back() {
     let unnamed = host.post("/tokens", json!({ "name": "a b", "scopes": ["read"] })).await;
     assert_eq!(unnamed.code(), "invalid_request");
     let events = host.journal.read(1, 1_000).await.unwrap();
-    let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).filter(|kind| kind.starts_with("token.")).collect();
+    let kinds: Vec<&str> =
+        events.iter().map(|event| event.kind.as_str()).filter(|kind| kind.starts_with("token.")).collect();
     assert_eq!(kinds, ["token.made", "token.revoked"]);
     assert!(events.iter().all(|event| !event.body.text().contains(&token)));
     host.stop().await;

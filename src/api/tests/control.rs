@@ -8,7 +8,10 @@ use super::support::{TestHost, Wanted};
 async fn weights_and_caps_are_set_and_shown() {
     let host = TestHost::start(Wanted::default()).await;
     let changed = host.post("/control/weights", json!({ "candidate": "near@near", "percent": 0 })).await.json();
-    assert_eq!(host.get("/control/weights").await.json(), json!({ "governance": changed["governance"], "weights": { "near@near": 0 } }));
+    assert_eq!(
+        host.get("/control/weights").await.json(),
+        json!({ "governance": changed["governance"], "weights": { "near@near": 0 } })
+    );
     host.post("/rib/rebuild", json!({})).await;
     let next = host.get("/fib/next?capability=general").await.json();
     assert_eq!(next["decision"]["winner"], "far@far");
@@ -32,10 +35,16 @@ async fn an_override_decides_until_it_expires() {
     let pin = json!({ "action": "pin", "candidate": "far@far", "reason": "a trial", "expires_in_s": 3_600 });
     assert_eq!(host.post("/overrides", pin).await.status, 200);
     let shown = host.get("/overrides").await.json();
-    assert_eq!((&shown["overrides"][0]["author"], &shown["overrides"][0]["action"]), (&json!("operator"), &json!("pin")));
+    assert_eq!(
+        (&shown["overrides"][0]["author"], &shown["overrides"][0]["action"]),
+        (&json!("operator"), &json!("pin"))
+    );
     host.post("/rib/rebuild", json!({})).await;
     let next = host.post("/fib/next", json!({ "prompt": "What is six times seven?" })).await.json();
-    assert_eq!((&next["decision"]["winner"], &next["classification"]["intent"]), (&json!("far@far"), &json!("question")));
+    assert_eq!(
+        (&next["decision"]["winner"], &next["classification"]["intent"]),
+        (&json!("far@far"), &json!("question"))
+    );
     for wrong in [
         json!({ "action": "pin", "candidate": "far@far", "reason": "", "expires_in_s": 60 }),
         json!({ "action": "pin", "candidate": "far@far", "reason": "r", "expires_in_s": 0 }),
@@ -94,7 +103,7 @@ async fn metrics_count_runs_requests_and_what_actors_show() {
     }
     for line in [
         "syzygy_runs_total{outcome=\"ok\"} 3",
-        "syzygy_runs_active 0.0",
+        "syzygy_runs_active{} 0.0",
         "syzygy_http_requests_total{route=\"/route\",status=\"200\"} 3",
         "syzygy_http_requests_total{route=\"/route\",status=\"403\"} 1",
         "syzygy_admissions_total{decision=\"admitted\"} 3",

@@ -66,7 +66,8 @@ async fn a_body_that_does_not_come_is_given_up() {
 #[tokio::test]
 async fn too_many_headers_are_refused() {
     let host = TestHost::start(with(|config| config.headers_max = 8)).await;
-    let headers: Vec<(&str, String)> = ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| (name, "1".to_owned())).to_vec();
+    let headers: Vec<(&str, String)> =
+        ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| (name, "1".to_owned())).to_vec();
     assert_eq!(host.raw("GET", "/healthz", &headers, b"").await.status, 431);
     host.stop().await;
 }

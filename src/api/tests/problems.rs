@@ -18,8 +18,18 @@ async fn bad_json_is_refused_with_its_place_and_what_is_expected() {
         ("{\"prompt\": \"a\"", 400, "malformed_json", "EOF while parsing an object at line 1 column 14"),
         ("{\"prompt\": 7}", 422, "invalid_request", "invalid type: integer `7`, expected a string at line 1 column 12"),
         ("{}", 422, "invalid_request", "missing field `prompt` at line 1 column 2"),
-        ("{\"prompt\": \"a\", \"privacy\": \"secret\"}", 422, "invalid_request", "expected one of `public`, `internal`"),
-        ("{\"prompt\": \"a\", \"promt\": \"b\"}", 422, "invalid_request", "unknown field `promt`, expected one of `prompt`"),
+        (
+            "{\"prompt\": \"a\", \"privacy\": \"secret\"}",
+            422,
+            "invalid_request",
+            "expected one of `public`, `internal`",
+        ),
+        (
+            "{\"prompt\": \"a\", \"promt\": \"b\"}",
+            422,
+            "invalid_request",
+            "unknown field `promt`, expected one of `prompt`",
+        ),
         ("", 400, "malformed_json", "EOF while parsing a value at line 1 column 0"),
     ];
     for (body, status, code, detail) in cases {
@@ -67,8 +77,7 @@ async fn a_task_nobody_may_see_says_what_would_help() {
 #[test]
 fn every_code_has_a_paragraph_and_every_paragraph_a_code() {
     let text = include_str!("../../../docs/errors.md");
-    let explained: Vec<&str> =
-        text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
+    let explained: Vec<&str> = text.lines().filter_map(|line| line.strip_prefix("### `")?.strip_suffix('`')).collect();
     let codes: Vec<&str> = Code::ALL.iter().map(|code| code.word()).collect();
     assert_eq!(explained, codes);
     assert_eq!(codes.iter().collect::<BTreeSet<_>>().len(), codes.len());

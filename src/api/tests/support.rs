@@ -314,8 +314,7 @@ fn assemble(
         "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64,
     }));
     let (io, io_child) = io::Handle::launch(io_parts, io_config, world);
-    let rows =
-        vec![governor, Child::tree(runtimes), executor_child, Child::tree(agents_tree), router_child, io_child];
+    let rows = vec![governor, Child::tree(runtimes), executor_child, Child::tree(agents_tree), router_child, io_child];
     let parts = api::Parts {
         io,
         router,

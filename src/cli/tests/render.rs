@@ -79,7 +79,10 @@ fn texts_fit_where_they_are_put() {
     let rows = [vec!["a".to_owned(), "bb".to_owned()], vec!["ccc".to_owned(), String::new()]];
     assert_eq!(columns(&rows), "a    bb\nccc\n");
     assert_eq!([bytes(999), bytes(98_400_000)], ["999 B", "98.4 MB"]);
-    assert_eq!([micros(7), micros(1_500), micros(61_000_000), micros(7_300_000_000)], ["7 µs", "1.5 ms", "61.0 s", "2 h"]);
+    assert_eq!(
+        [micros(7), micros(1_500), micros(61_000_000), micros(7_300_000_000)],
+        ["7 µs", "1.5 ms", "61.0 s", "2 h"]
+    );
 }
 
 #[test]
