@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 use crate::actors::io::record::{Accepted, Admitted, Ended, Failed, Hop, Served, kind};
 use crate::actors::io::{Answer, RunStatus};
 use crate::store::Event;
-use crate::types::{Class, RunId, Timestamp};
+use crate::types::{Class, RunId, Timestamp, sensitive};
 use crate::ziggy::explain::Explain;
 use crate::ziggy::{Chunk, Classification};
 
@@ -151,12 +151,9 @@ impl Told {
 fn accepted_words(accepted: &Accepted) -> Vec<String> {
     let task = &accepted.task;
     let mut words = vec![format!("{} asked: {}", accepted.principal, quoted(&task.prompt))];
-    if !task.documents.is_empty() {
-        let names: Vec<String> = task
-            .documents
-            .iter()
-            .map(|document| format!("{} ({} bytes)", document.name, document.text.len()))
-            .collect();
+    if !accepted.documents.is_empty() {
+        let filed = accepted.documents.iter();
+        let names: Vec<String> = filed.map(|filed| format!("{} ({} bytes)", filed.name, filed.bytes)).collect();
         words.push(format!("With {}.", names.join(", ")));
     }
     if let Some(agent) = &task.agent {
@@ -171,8 +168,9 @@ fn accepted_words(accepted: &Accepted) -> Vec<String> {
 /// Characters of a request that are repeated: enough to know it again.
 const QUOTED: usize = 200;
 
+/// A text of somebody on one line. Personal data and secrets are left out: who needs them reads the step's data.
 fn quoted(text: &str) -> String {
-    let line: String = text.split_whitespace().collect::<Vec<_>>().join(" ");
+    let line = sensitive::redact(text).split_whitespace().collect::<Vec<_>>().join(" ");
     match line.char_indices().nth(QUOTED) {
         Some((place, _)) => format!("\"{}...\"", &line[..place]),
         None => format!("\"{line}\""),

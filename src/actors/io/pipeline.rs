@@ -382,10 +382,21 @@ fn refusal(decision: &Decision) -> Error {
         Some(Constraint::Capability { .. }) | None => Class::NotFound,
         Some(_) => Class::Unavailable,
     };
-    let mut reason = decision.words().join(" ");
-    if let Some(constraint) = constraint {
-        reason.push(' ');
-        reason.push_str(&explain::remedy(constraint));
+    // What was considered besides is in the record of the decision; here stands what the caller can change.
+    let mut reason = format!("nobody may serve {}", decision.destination);
+    for one in &decision.reasons {
+        match one {
+            route::Reason::Refused { closest, constraints } => {
+                let remedies: Vec<String> = constraints.iter().map(explain::remedy).collect();
+                reason.push_str(&format!("; {closest} could if {}", remedies.join(", and if ")));
+            }
+            route::Reason::NoRoute { offered, .. } => {
+                let offered: Vec<&str> = offered.iter().map(|capability| capability.0.as_str()).collect();
+                let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
+                reason.push_str(&format!("; offered is {offered}, so add an agent with it or one that is general"));
+            }
+            _ => {}
+        }
     }
     Error::Refused { class, reason }
 }

@@ -1,1 +1,12 @@
-//! Tests.
+//! The interface over real connections, on a small whole host.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
+
+mod auth;
+mod contract;
+mod control;
+mod explained;
+mod limits;
+mod problems;
+pub(crate) mod support;
+mod work;

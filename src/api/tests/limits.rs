@@ -1,0 +1,154 @@
+//! What is too much, too slow, or sent to the wrong place.
+
+use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+
+use super::support::{Answer, TestHost, Wanted, config};
+use crate::api::Config;
+use crate::inference::Step;
+
+fn with(change: impl FnOnce(&mut Config)) -> Wanted {
+    let mut wanted = Wanted::default();
+    change(&mut wanted.config);
+    wanted
+}
+
+#[tokio::test]
+async fn a_body_that_is_too_large_is_refused() {
+    let host = TestHost::start(Wanted::default()).await;
+    let body = json!({ "prompt": "a".repeat(20_000) }).to_string();
+    let announced = host.raw("POST", "/route", &host.headers(&[]), body.as_bytes()).await;
+    assert_eq!((announced.status, announced.code().as_str()), (413, "too_large"));
+
+    // One that does not say how long it is gets no further than the limit.
+    let token = host.operator();
+    let head = format!(
+        "POST /route HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ntransfer-encoding: chunked\r\n\r\n"
+    );
+    let mut stream = tokio::net::TcpStream::connect(host.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len()).as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    // The host may reset what it does not read to its end; the answer came before that.
+    let _ = stream.read_to_end(&mut bytes).await;
+    assert_eq!(Answer::parse(&bytes).code(), "too_large");
+
+    let task = json!({ "prompt": "a", "documents": [{ "name": "d", "text": "b".repeat(9_000) }] });
+    assert_eq!(host.post("/route", task).await.code(), "too_large", "the task's own limit");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_does_not_come_is_given_up() {
+    let host = TestHost::start(with(|config| config.read_timeout_s = 1)).await;
+    let token = host.operator();
+    let head = format!(
+        "POST /route HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {token}\r\n\
+         content-type: application/json\r\ncontent-length: 100\r\n\r\n{{"
+    );
+    let mut stream = tokio::net::TcpStream::connect(host.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    let answer = Answer::parse(&bytes);
+    assert_eq!((answer.status, answer.code().as_str()), (408, "body_timeout"));
+
+    // Headers that do not come end the connection without an answer.
+    let mut stream = tokio::net::TcpStream::connect(host.address).await.unwrap();
+    stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: ").await.unwrap();
+    let mut bytes = Vec::new();
+    let _ = stream.read_to_end(&mut bytes).await;
+    assert!(!String::from_utf8_lossy(&bytes).contains("200 OK"));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn too_many_headers_are_refused() {
+    let host = TestHost::start(with(|config| config.headers_max = 8)).await;
+    let headers: Vec<(&str, String)> =
+        ["a", "b", "c", "d", "e", "f", "g", "h"].map(|name| (name, "1".to_owned())).to_vec();
+    assert_eq!(host.raw("GET", "/healthz", &headers, b"").await.status, 431);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn one_request_too_many_is_told_to_come_back() {
+    let mut wanted = Wanted::steps(vec![Step::text("Wait"), Step::Hang]);
+    wanted.config.requests_max = 1;
+    let host = TestHost::start(wanted).await;
+    let headers = host.headers(&[("accept", "text/event-stream")]);
+    let task = json!({ "prompt": "What is six times seven?", "privacy": "restricted" }).to_string();
+    let mut first = host.send("POST", "/route", &headers, task.as_bytes()).await;
+    first.read_u8().await.unwrap();
+    let second = host.get("/tree").await;
+    assert_eq!((second.status, second.code().as_str()), (503, "overloaded"));
+    assert_eq!(second.headers["retry-after"], "1");
+    assert_eq!(host.get("/healthz").await.status, 200, "a full host lives");
+    let mut news = host.journal.subscribe();
+    drop(first);
+    while news.recv().await.unwrap().kind != "run.cancelled" {}
+    // The place is free when the connection is gone, which is a moment after the run is.
+    while host.get("/tree").await.status != 200 {}
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_request_for_another_host_is_refused() {
+    let host = TestHost::start(Wanted::default()).await;
+    let ask = async |name: &str| {
+        let headers = [("host", name.to_owned()), ("authorization", format!("Bearer {}", host.operator()))];
+        host.raw("GET", "/tree", &headers, b"").await
+    };
+    for name in ["evil.example", "evil.example:7171", "localhost.evil.example", "192.168.1.1", "", "[::2]:80"] {
+        let answer = ask(name).await;
+        assert_eq!((answer.status, answer.code().as_str()), (421, "wrong_host"), "{name}");
+    }
+    for name in ["localhost", "LOCALHOST:80", "127.0.0.1:7171", "[::1]:7171", "127.8.8.8"] {
+        assert_eq!(ask(name).await.status, 200, "{name}");
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_others_reach_takes_permission() {
+    let open = with(|config| config.listen = "0.0.0.0:0".parse().unwrap());
+    let refused = TestHost::start_in(tempfile::tempdir().unwrap(), open).await;
+    let error = refused.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains("api.allow_remote = true"), "{error}");
+    let allowed = with(|config| {
+        config.listen = "0.0.0.0:0".parse().unwrap();
+        config.allow_remote = true;
+    });
+    TestHost::start(allowed).await.stop().await;
+}
+
+#[tokio::test]
+async fn an_address_that_is_taken_is_named() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap();
+    let refused = TestHost::start_in(tempfile::tempdir().unwrap(), with(|config| config.listen = address)).await;
+    let error = refused.map(|_| ()).unwrap_err().to_string();
+    assert!(error.contains(&address.to_string()), "{error}");
+}
+
+#[tokio::test]
+async fn a_deadline_of_the_caller_ends_the_run() {
+    let host = TestHost::start(Wanted::steps(vec![Step::Hang])).await;
+    let task = json!({ "prompt": "What is six times seven?", "privacy": "restricted", "timeout_s": 1 });
+    let answer = host.post("/route", task).await;
+    assert_eq!((answer.status, answer.code().as_str()), (504, "timeout"), "{}", answer.body);
+    let never = json!({ "prompt": "What is six times seven?", "timeout_s": 0 });
+    assert_eq!(host.post("/route", never).await.code(), "invalid_request");
+    host.stop().await;
+}
+
+#[test]
+fn limits_that_cannot_work_are_named() {
+    assert!(config().impossible().is_empty());
+    let mut wrong = config();
+    (wrong.requests_max, wrong.request_cost_max) = (0, -1);
+    wrong.listen = "0.0.0.0:80".parse().unwrap();
+    let keys: Vec<&str> = wrong.impossible().into_iter().map(|(key, _)| key).collect();
+    assert_eq!(keys, ["requests_max", "request_cost_max", "listen"]);
+}

@@ -1,0 +1,441 @@
+//! A small whole host on scripted runtimes and a journal in memory, and a bare HTTP client to look at its answers with.
+
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+use std::path::Path;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicI64, Ordering};
+use std::time::Duration;
+
+use serde_json::{Value, json};
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+use crate::actors::agent::{self, Definition, MemoryProjection, Profile};
+use crate::actors::crown::GovernanceProjection;
+use crate::actors::io::RunsProjection;
+use crate::actors::{crown, executor, io, router, runtime};
+use crate::api::tokens::{OPERATOR_FILE, TOKENS_FILE};
+use crate::api::{self, Config, Scope, Token, Tokens};
+use crate::inference::{Lexical, Scripted, Step};
+use crate::store::{Disk, Journal, Memory};
+use crate::supervision::{Child, Registry, Root, Strategy, Tree};
+use crate::telemetry::Metrics;
+use crate::types::{Clock, Cx, Hash, Price, Seeded, Timestamp, TrustTier, World};
+use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+use crate::ziggy::{self, IntentModel, Millionths};
+
+/// When tests begin.
+pub(crate) const BEGIN: i64 = 1_750_000_000_000_000;
+
+/// Real time for deadlines; a wall that moves a millisecond each time it is looked at, so that runs have an order.
+struct TestClock(AtomicI64);
+
+impl Clock for TestClock {
+    #[expect(clippy::disallowed_methods, reason = "a clock is what this is")]
+    fn now(&self) -> tokio::time::Instant {
+        tokio::time::Instant::now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        Timestamp(self.0.fetch_add(1_000, Ordering::Relaxed))
+    }
+}
+
+pub(crate) fn world() -> World {
+    World { clock: Arc::new(TestClock(AtomicI64::new(BEGIN))), random: Arc::new(Seeded::new(7)) }
+}
+
+fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// The interface's limits for tests.
+pub(crate) fn config() -> Config {
+    read(json!({
+        "listen": "127.0.0.1:0",
+        "allow_remote": false,
+        "body_bytes_max": 10_000,
+        "headers_max": 32,
+        "read_timeout_s": 5,
+        "request_timeout_s": 30,
+        "requests_max": 16,
+        "connections_max": 64,
+        "keep_alive_s": 1,
+        "drain_s": 5,
+        "request_cost_max": 1_000_000,
+        "request_tokens_max": 100_000,
+    }))
+}
+
+fn ziggy_config() -> ziggy::Config {
+    read(json!({
+        "chunk": { "max_tokens": 64, "overlap_tokens": 0 },
+        "score": {
+            "equal_within": 20_000,
+            "weights": { "latency": 25, "cost": 20, "truthfulness": 40, "reliability": 15 },
+            "anchors": {
+                "typical_input_tokens": 600, "typical_output_tokens": 200, "latency_good_ms": 2_000,
+                "latency_bad_ms": 30_000, "cost_good": 0, "cost_bad": 5_000,
+            },
+        },
+        "live": {
+            "latency_half_life_s": 42, "memory": 20, "failure_penalty": 1_000, "penalty_half_life_s": 60,
+            "suppress": 3_000, "reuse": 750, "ceiling": 12_000,
+        },
+    }))
+}
+
+fn store_config() -> crate::store::Config {
+    read(json!({
+        "group_commit_ms": 1, "group_commit_events": 128, "queue_events": 256, "read_connections": 2,
+        "payload_bytes_max": 100_000, "event_bytes_max": 1_000_000, "subscribe_events": 256,
+    }))
+}
+
+fn profile(name: &str, runtime: &str, capabilities: &[&str]) -> Profile {
+    read(json!({
+        "name": name, "description": "a test agent", "enabled": true, "runtime": runtime,
+        "capabilities": capabilities, "system": "Be brief.", "tools": [], "remembers": false, "recall_most": 0,
+        "concurrency": 4, "waiting": 16, "max_turns": 4, "max_answer_tokens": 256, "max_tokens": 32_768,
+        "work_within_s": 60, "temperature": 0.0, "quality": 0.5, "weight": 100, "assumed_first_token_ms": 100,
+        "assumed_token_ms": 10,
+    }))
+}
+
+/// What a test changes about its host.
+pub(crate) struct Wanted {
+    /// The runtime of `near`, on this machine and free.
+    pub(crate) near: Scripted,
+    /// The interface's limits.
+    pub(crate) config: Config,
+}
+
+impl Default for Wanted {
+    fn default() -> Wanted {
+        Wanted { near: Scripted::saying("near", "Forty-two."), config: config() }
+    }
+}
+
+impl Wanted {
+    /// The local runtime says this.
+    pub(crate) fn steps(steps: Vec<Step>) -> Wanted {
+        Wanted { near: Scripted::new("near", move |_| steps.clone()), ..Wanted::default() }
+    }
+}
+
+/// A running host with two agents: `near` (local, general, free) and `far` (external, general and translate, priced).
+pub(crate) struct TestHost {
+    pub(crate) data: TempDir,
+    pub(crate) address: SocketAddr,
+    pub(crate) journal: Arc<dyn Journal>,
+    root: Root,
+    world: World,
+}
+
+/// Longer than anything a test waits for.
+const LIMIT: Duration = Duration::from_secs(20);
+
+impl TestHost {
+    pub(crate) async fn start(wanted: Wanted) -> TestHost {
+        TestHost::start_in(tempfile::tempdir().unwrap(), wanted).await.unwrap()
+    }
+
+    /// A host on this data directory, or why it does not start.
+    pub(crate) async fn start_in(data: TempDir, wanted: Wanted) -> Result<TestHost, crate::supervision::Error> {
+        let Wanted { near, config } = wanted;
+        let world = world();
+        let projections: Vec<Arc<dyn crate::store::Projection>> =
+            vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)];
+        let journal: Arc<dyn Journal> =
+            Memory::open(&Disk::default(), &store_config(), world.clone(), projections).unwrap();
+        let near = Arc::new(near);
+        let far = Scripted::saying("far", "From afar.").in_tier(TrustTier::External);
+        let far = Arc::new(far.at_price(Price { input: 1_000_000, output: 2_000_000 }));
+        let registry = Registry::new();
+        let (parts, tree) = assemble(&world, &journal, near, far, data.path(), config, &registry);
+        let (handle, child) = api::launch(parts);
+        let tree = Tree::new("host", Strategy::OneForOne).children(tree).child(child);
+        let root = Root::start(tree, world.clone(), registry).await?;
+        let address = handle.address().unwrap();
+        Ok(TestHost { data, address, journal, root, world })
+    }
+
+    /// The operator's token.
+    pub(crate) fn operator(&self) -> String {
+        std::fs::read_to_string(self.data.path().join(OPERATOR_FILE)).unwrap().trim().to_owned()
+    }
+
+    pub(crate) async fn stop(self) -> TempDir {
+        self.root.shutdown(&Cx::housekeeping(self.world.clock.now(), LIMIT)).await.unwrap();
+        self.data
+    }
+
+    /// Stops it while the test goes on looking at it.
+    pub(crate) async fn shutdown(&self) {
+        self.root.shutdown(&Cx::housekeeping(self.world.clock.now(), LIMIT)).await.unwrap();
+    }
+
+    /// Asks as the operator.
+    pub(crate) async fn ask(&self, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        self.ask_as(Some(&self.operator()), method, path, body).await
+    }
+
+    pub(crate) async fn get(&self, path: &str) -> Answer {
+        self.ask("GET", path, None).await
+    }
+
+    pub(crate) async fn post(&self, path: &str, body: Value) -> Answer {
+        self.ask("POST", path, Some(&body)).await
+    }
+
+    pub(crate) async fn ask_as(&self, token: Option<&str>, method: &str, path: &str, body: Option<&Value>) -> Answer {
+        let mut headers = Vec::new();
+        if let Some(token) = token {
+            headers.push(("authorization", format!("Bearer {token}")));
+        }
+        let text = body.map(Value::to_string).unwrap_or_default();
+        if body.is_some() {
+            headers.push(("content-type", "application/json".to_owned()));
+        }
+        self.raw(method, path, &headers, text.as_bytes()).await
+    }
+
+    /// Sends exactly these headers, besides those of framing.
+    pub(crate) async fn raw(&self, method: &str, path: &str, headers: &[(&str, String)], body: &[u8]) -> Answer {
+        let mut stream = self.send(method, path, headers, body).await;
+        let mut bytes = Vec::new();
+        tokio::time::timeout(LIMIT, stream.read_to_end(&mut bytes)).await.unwrap().unwrap();
+        Answer::parse(&bytes)
+    }
+
+    /// Sends a request and leaves the answer to be read.
+    pub(crate) async fn send(&self, method: &str, path: &str, headers: &[(&str, String)], body: &[u8]) -> TcpStream {
+        let mut head = format!("{method} {path} HTTP/1.1\r\nconnection: close\r\ncontent-length: {}\r\n", body.len());
+        if !headers.iter().any(|(name, _)| *name == "host") {
+            head.push_str(&format!("host: {}\r\n", self.address));
+        }
+        for (name, value) in headers {
+            head.push_str(&format!("{name}: {value}\r\n"));
+        }
+        head.push_str("\r\n");
+        let mut stream = TcpStream::connect(self.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        // A host that refuses by the head may close before it has the body.
+        let _ = stream.write_all(body).await;
+        stream
+    }
+
+    /// The headers of the operator, with these.
+    pub(crate) fn headers<'a>(&self, more: &[(&'a str, &str)]) -> Vec<(&'a str, String)> {
+        let mut headers = vec![
+            ("authorization", format!("Bearer {}", self.operator())),
+            ("content-type", "application/json".to_owned()),
+        ];
+        headers.extend(more.iter().map(|(name, value)| (*name, (*value).to_owned())));
+        headers
+    }
+}
+
+type Rows = Vec<Child>;
+
+/// What requests share, on a host whose actors do not run.
+pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
+    let world = world();
+    let journal: Arc<dyn Journal> =
+        Memory::open(&Disk::default(), &store_config(), world.clone(), vec![Arc::new(RunsProjection)]).unwrap();
+    let (near, far) = (Arc::new(Scripted::saying("near", "")), Arc::new(Scripted::saying("far", "")));
+    let (parts, _) = assemble(&world, &journal, near, far, data, config(), &Registry::new());
+    Arc::new(api::app::App::new(parts, tokio::sync::watch::channel(None).0))
+}
+
+fn assemble(
+    world: &World,
+    journal: &Arc<dyn Journal>,
+    near: Arc<Scripted>,
+    far: Arc<Scripted>,
+    data: &Path,
+    config: Config,
+    registry: &Arc<Registry>,
+) -> (api::Parts, Rows) {
+    let runtime_config: runtime::Config =
+        read(json!({ "waiting": 16, "concurrency": 4, "health_every_s": 60, "health_within_s": 5 }));
+    let (near_runtime, near_child) =
+        runtime::Handle::launch(runtime::Launch { runtime: near, child: None }, runtime_config, world);
+    let (far_runtime, far_child) =
+        runtime::Handle::launch(runtime::Launch { runtime: far, child: None }, runtime_config, world);
+    let executor_config =
+        read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }));
+    let (executor, executor_child) = executor::Handle::launch("native", Vec::new(), executor_config, world).unwrap();
+    let crown_config = read(json!({ "watch_every_s": 60, "alerts_kept": 10, "overrides_most": 4 }));
+    let (crown, governor) = crown::Handle::launch(Arc::clone(journal), crown_config, world);
+    let runtimes = Tree::new("runtimes", Strategy::OneForOne).child(near_child).child(far_child);
+    let mut agents_tree = Tree::new("agents", Strategy::OneForOne);
+    let (mut agents, mut candidates) = (BTreeMap::new(), Vec::new());
+    let definitions = [("near", &near_runtime, vec!["general"]), ("far", &far_runtime, vec!["general", "translate"])];
+    for (name, runtime, capabilities) in definitions {
+        let profile = profile(name, name, &capabilities);
+        candidates.push(candidate(&profile, runtime));
+        let memory = read(json!({
+            "max_facts": 10, "max_dimensions": 2_048, "max_text_bytes": 500, "same_above": 0.9, "relevant_from": 0.45,
+        }));
+        let parts = agent::Parts {
+            runtime: Some(runtime.clone()),
+            executor: executor.clone(),
+            embedder: Arc::new(Lexical),
+            journal: Arc::clone(journal),
+            memory,
+        };
+        let (handle, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
+        agents.insert(name.to_owned(), handle);
+        agents_tree = agents_tree.child(child);
+    }
+    let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64 }));
+    let (router, router_child) = router::Handle::launch(
+        candidates,
+        vec![near_runtime, far_runtime],
+        crown.clone(),
+        Arc::clone(journal),
+        (router_config, ziggy_config()),
+        world,
+    );
+    let io_parts = io::Parts {
+        journal: Arc::clone(journal),
+        embedder: Arc::new(Lexical),
+        intents: Arc::new(IntentModel::default()),
+        chunk: ziggy_config().chunk,
+        router: router.clone(),
+        crown: crown.clone(),
+        agents: Arc::new(agents),
+    };
+    let io_config = read(json!({
+        "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "prompt_bytes_max": 4_000,
+        "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64,
+    }));
+    let (io, io_child) = io::Handle::launch(io_parts, io_config, world);
+    let rows = vec![governor, Child::tree(runtimes), executor_child, Child::tree(agents_tree), router_child, io_child];
+    let parts = api::Parts {
+        io,
+        router,
+        crown,
+        journal: Arc::clone(journal),
+        registry: Arc::clone(registry),
+        world: world.clone(),
+        metrics: Arc::new(Metrics::new()),
+        version: "0.0.0-test",
+        chunk: ziggy_config().chunk,
+        data_dir: data.to_owned(),
+        config,
+    };
+    (parts, rows)
+}
+
+fn candidate(profile: &Profile, runtime: &runtime::Handle) -> Candidate {
+    let seen = runtime.capabilities();
+    Candidate {
+        id: format!("{0}@{0}", profile.name),
+        agent: profile.name.clone(),
+        runtime: profile.runtime.clone(),
+        capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
+        tier: seen.tier,
+        price: seen.price,
+        context_tokens: seen.context_tokens,
+        quality: Millionths::of(f64::from(profile.quality)),
+        live: Live::assumed(100_000, 10_000, Timestamp(BEGIN)),
+        origin: Origin::Config,
+        weight: profile.weight,
+        cap: Some(8),
+        enabled: true,
+        health: Health::Healthy,
+        quarantined: None,
+    }
+}
+
+/// A data directory with these tokens besides the operator's: name, text, scopes, expiry.
+pub(crate) fn data_with(tokens: &[(&str, &str, &[Scope], Option<i64>)]) -> TempDir {
+    let data = tempfile::tempdir().unwrap();
+    let mut known = Tokens::open(data.path()).unwrap();
+    for (name, text, scopes, expires) in tokens {
+        known.tokens.push(Token {
+            name: (*name).to_owned(),
+            hash: Hash::of(text.as_bytes()),
+            scopes: scopes.to_vec(),
+            expires: expires.map(Timestamp),
+        });
+    }
+    write_private(&data.path().join(TOKENS_FILE), &serde_json::to_string(&known).unwrap());
+    data
+}
+
+/// Replaces a file and keeps its permissions.
+pub(crate) fn write_private(path: &Path, text: &str) {
+    std::fs::write(path, text).unwrap();
+}
+
+/// An HTTP answer, read to its end.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) status: u16,
+    pub(crate) headers: BTreeMap<String, String>,
+    pub(crate) body: String,
+}
+
+impl Answer {
+    pub(crate) fn parse(bytes: &[u8]) -> Answer {
+        let text = String::from_utf8_lossy(bytes);
+        let (head, body) = text.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {text:?}"));
+        let mut lines = head.lines();
+        let status = lines.next().unwrap().split(' ').nth(1).unwrap().parse().unwrap();
+        let headers: BTreeMap<String, String> = lines
+            .map(|line| line.split_once(": ").unwrap())
+            .map(|(name, value)| (name.to_ascii_lowercase(), value.to_owned()))
+            .collect();
+        let chunked = headers.get("transfer-encoding").is_some_and(|coding| coding == "chunked");
+        let body = if chunked { unchunk(body) } else { body.to_owned() };
+        Answer { status, headers, body }
+    }
+
+    pub(crate) fn json(&self) -> Value {
+        serde_json::from_str(&self.body).unwrap_or_else(|error| panic!("{error}: {}", self.body))
+    }
+
+    /// The code of a problem, after a look at its shape.
+    #[track_caller]
+    pub(crate) fn code(&self) -> String {
+        assert_eq!(self.headers.get("content-type").map(String::as_str), Some("application/problem+json"), "{self:?}");
+        let problem = self.json();
+        assert_eq!(problem["status"], self.status, "{self:?}");
+        let code = problem["code"].as_str().unwrap().to_owned();
+        assert_eq!(problem["type"], format!("urn:syzygy:error:{code}"));
+        assert!(!problem["title"].as_str().unwrap().is_empty() && !problem["detail"].as_str().unwrap().is_empty());
+        code
+    }
+
+    /// The events of a stream: name and data.
+    pub(crate) fn events(&self) -> Vec<(String, Value)> {
+        let mut events = Vec::new();
+        for block in self.body.split("\n\n") {
+            let field = |name: &str| {
+                block.lines().find_map(|line| line.strip_prefix(name).map(|value| value.trim().to_owned()))
+            };
+            if let (Some(name), Some(data)) = (field("event:"), field("data:")) {
+                events.push((name, serde_json::from_str(&data).unwrap()));
+            }
+        }
+        events
+    }
+}
+
+fn unchunk(body: &str) -> String {
+    let (mut text, mut rest) = (String::new(), body);
+    while let Some((size, more)) = rest.split_once("\r\n") {
+        let size = usize::from_str_radix(size.trim(), 16).unwrap();
+        if size == 0 {
+            break;
+        }
+        text.push_str(&more[..size]);
+        rest = &more[size + 2..];
+    }
+    text
+}

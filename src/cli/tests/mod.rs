@@ -1,0 +1,8 @@
+//! The command line from its arguments to what is printed, against a small whole host.
+
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
+
+mod parse;
+mod render;
+mod support;
+mod verbs;

@@ -1,0 +1,231 @@
+//! Every verb against a running host.
+
+use serde_json::json;
+
+use super::support::{Done, Setup, TestLauncher};
+use crate::api::Scope;
+use crate::api::tests::support::{TestHost, Wanted, data_with};
+use crate::inference::Step;
+
+async fn run(host: &TestHost, arguments: &[&str]) -> Done {
+    Setup::default().run(&TestLauncher::new(host.data.path()), arguments).await
+}
+
+#[tokio::test]
+async fn ask_prints_the_answer_alone_and_json_has_what_programs_need() {
+    let host = TestHost::start(Wanted::default()).await;
+    let done = run(&host, &["ask", "What is", "six times seven?"]).await;
+    assert_eq!((done.code, done.out.as_str(), done.err.as_str()), (0, "Forty-two.\n", ""));
+    let done = run(&host, &["ask", "What is six times seven?", "-o", "json", "--privacy", "restricted"]).await;
+    let answer = done.json();
+    assert_eq!(answer["served_by"], json!(["near@near"]));
+    assert_eq!((&answer["answer"], &answer["privacy"]), (&json!("Forty-two."), &json!("restricted")));
+    assert_eq!((&answer["cost"], answer["run_id"].as_str().unwrap().len()), (&json!(0.0), 32));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn ask_at_a_terminal_streams_and_says_how_it_went() {
+    let steps = vec![Step::Reading { tokens: 512, total: 2_048 }, Step::text("Forty-"), Step::text("\u{1b}[2Jtwo.")];
+    let host = TestHost::start(Wanted::steps(steps)).await;
+    let setup = Setup { stdout_terminal: true, stderr_terminal: true, ..Setup::default() };
+    let launcher = TestLauncher::new(host.data.path());
+    let done = setup.run(&launcher, &["ask", "What is six times seven?", "--agent", "near"]).await;
+    assert_eq!(done.out, "Forty-\u{fffd}[2Jtwo.\n", "an answer does not steer the terminal");
+    assert!(done.err.contains("read 512 of 2048 tokens"), "{}", done.err);
+    assert!(done.err.contains("near@near · public · $0.000000 · ") && done.err.contains("syzygy why "), "{}", done.err);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn ask_takes_files_and_stdin() {
+    let host = TestHost::start(Wanted::default()).await;
+    let file = host.data.path().join("notes.txt");
+    std::fs::write(&file, "The answer is in here.").unwrap();
+    let path = file.to_str().unwrap();
+    assert_eq!(run(&host, &["ask", "What does it say?", "-f", path]).await.code, 0);
+    let launcher = TestLauncher::new(host.data.path());
+    let piped = Setup { stdin: "What is six times seven?".to_owned(), piped: true, ..Setup::default() };
+    assert_eq!(piped.run(&launcher, &["ask"]).await.out, "Forty-two.\n");
+    assert_eq!(piped.run(&launcher, &["ask", "Answer this:", "-"]).await.out, "Forty-two.\n");
+    let accepted: Vec<serde_json::Value> = host
+        .journal
+        .read(1, 1_000)
+        .await
+        .unwrap()
+        .into_iter()
+        .filter(|event| event.kind == "run.accepted")
+        .map(|event| event.body.value())
+        .collect();
+    let document = |place: usize| (&accepted[place]["documents"][0]["name"], &accepted[place]["documents"][0]["text"]);
+    assert_eq!(document(0), (&json!("notes.txt"), &json!("The answer is in here.")));
+    assert_eq!(accepted[1]["task"]["prompt"], "What is six times seven?");
+    assert_eq!(accepted[1]["documents"], json!([]));
+    assert_eq!(document(2), (&json!("stdin"), &json!("What is six times seven?")));
+    let missing = run(&host, &["ask", "What?", "-f", "nowhere.txt"]).await;
+    assert_eq!(missing.code, 66);
+    let nothing = run(&host, &["ask"]).await;
+    assert_eq!(nothing.code, 64);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn ask_detached_prints_the_run_and_runs_and_why_find_it() {
+    let host = TestHost::start(Wanted::default()).await;
+    let done = run(&host, &["ask", "What is six times seven?", "--detach", "--privacy", "restricted"]).await;
+    let id = done.out.trim().to_owned();
+    assert_eq!((done.code, id.len()), (0, 32));
+    while host.get(&format!("/runs/{id}")).await.json()["status"] == "running" {}
+    let listed = run(&host, &["runs"]).await;
+    assert!(listed.out.contains(&id) && listed.out.contains("completed"), "{}", listed.out);
+    for name in [id.as_str(), "last", &id[..24]] {
+        let told = run(&host, &["why", name]).await;
+        assert!(told.out.starts_with(&format!("run {id} completed")), "{}", told.out);
+        assert!(told.out.contains("near@near serves general/restricted"), "{}", told.out);
+        assert!(told.out.contains("external tier"), "who was excluded, and why: {}", told.out);
+    }
+    let json = run(&host, &["why", "last", "-o", "json"]).await.json();
+    assert_eq!((&json["run_id"], &json["steps"][0]["kind"]), (&json!(id), &json!("run.accepted")));
+    for (name, code) in [("ffff", 66), ("first", 64), (&"0".repeat(32), 66)] {
+        assert_eq!(run(&host, &["why", name]).await.code, code, "{name}");
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_refusal_ends_with_the_exit_code_of_its_class() {
+    let host = TestHost::start(Wanted::default()).await;
+    let done = run(&host, &["ask", "Translate this into French: good morning", "--privacy", "restricted"]).await;
+    assert_eq!(done.code, 77);
+    assert!(done.err.contains("nobody who could do the task may see it") && done.err.contains("syzygy why"));
+    let done = run(&host, &["ask", "Hello", "--agent", "nobody", "-o", "json"]).await;
+    let told: serde_json::Value = serde_json::from_str(&done.err).unwrap();
+    assert_eq!((done.code, &told["error"]["code"]), (64, &json!("invalid_request")));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn an_interrupt_stops_the_run() {
+    let host = TestHost::start(Wanted::steps(vec![Step::text("One moment"), Step::Hang])).await;
+    let launcher = TestLauncher::new(host.data.path());
+    let mut news = host.journal.subscribe();
+    let (stdio, out, err) = Setup::default().streams();
+    let arguments = ["syzygy", "ask", "--stream", "What is six times seven?", "--privacy", "restricted"];
+    let environment = Vec::new();
+    let asked = crate::cli::execute(arguments.map(Into::into), &environment, stdio, &launcher);
+    let stopped = async {
+        while out.text() != "One moment" {
+            tokio::task::yield_now().await;
+        }
+        launcher.interrupt.cancel();
+        while news.recv().await.unwrap().kind != "run.cancelled" {}
+    };
+    let (code, ()) = tokio::join!(asked, stopped);
+    assert_eq!(code, 130);
+    assert!(err.text().contains("interrupted; run ") && err.text().contains(" was cancelled"), "{}", err.text());
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_token_is_taken_from_the_flag_the_environment_or_the_data_directory() {
+    let scopes: &[Scope] = &[Scope::Read];
+    let data = data_with(&[("flag", "syz_flag", scopes, None), ("variable", "syz_variable", scopes, None)]);
+    let host = TestHost::start_in(data, Wanted::default()).await.unwrap();
+    let elsewhere = tempfile::tempdir().unwrap();
+    let launcher = TestLauncher::new(elsewhere.path());
+    let url = format!("http://{}", host.address);
+    let variables = |token: &str| {
+        let pairs = [("SYZYGY_URL", url.as_str()), ("SYZYGY_TOKEN", token)];
+        let environment = pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec();
+        Setup { environment, ..Setup::default() }
+    };
+    assert_eq!(Setup::default().run(&launcher, &["tree", "--url", &url, "--token", "syz_flag"]).await.code, 0);
+    assert_eq!(variables("syz_variable").run(&launcher, &["tree"]).await.code, 0);
+    assert_eq!(variables("syz_wrong").run(&launcher, &["tree"]).await.code, 77);
+    assert_eq!(variables("syz_wrong").run(&launcher, &["tree", "--token", "syz_flag"]).await.code, 0, "a flag wins");
+    let none = Setup::default().run(&launcher, &["tree", "--url", &url]).await;
+    assert_eq!(none.code, 77);
+    assert!(none.err.contains("operator.token"), "{}", none.err);
+    let there = host.data.path().to_str().unwrap();
+    assert_eq!(Setup::default().run(&launcher, &["tree", "--data-dir", there]).await.code, 0);
+    assert_eq!(Setup::default().run(&launcher, &["runs", "--url", &url, "--data-dir", there]).await.code, 0);
+    let narrow = Setup::default().run(&launcher, &["audit", "verify", "--url", &url, "--token", "syz_flag"]).await;
+    assert_eq!(narrow.code, 77, "{}", narrow.err);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn audits_work_with_a_host_without_one_and_on_a_file() {
+    let host = TestHost::start(Wanted::default()).await;
+    run(&host, &["ask", "What is six times seven?"]).await;
+    let done = run(&host, &["audit", "verify"]).await;
+    assert!(done.code == 0 && done.out.starts_with("The chain is whole: "), "{done:?}");
+    let exported = run(&host, &["audit", "export"]).await.out;
+    let file = host.data.path().join("export.ndjson");
+    std::fs::write(&file, &exported).unwrap();
+    let path = file.to_str().unwrap();
+    let checked = run(&host, &["audit", "verify", "--file", path, "-o", "json"]).await;
+    assert_eq!((checked.code, &checked.json()["first_bad"]), (0, &serde_json::Value::Null));
+    std::fs::write(&file, exported.replacen("six times", "sex times", 1)).unwrap();
+    let changed = run(&host, &["audit", "verify", "--file", path]).await;
+    assert!(changed.code == 65 && changed.out.contains("The chain is broken at event"), "{changed:?}");
+    let data = host.stop().await;
+    let launcher = TestLauncher::new(data.path());
+    let offline = Setup::default().run(&launcher, &["audit", "verify"]).await;
+    assert!(offline.out.starts_with("The chain is whole: 1 event"), "{offline:?}");
+    let lines = Setup::default().run(&launcher, &["audit", "export"]).await.out;
+    assert_eq!(lines.lines().count(), 2, "a header and an event: {lines}");
+}
+
+#[tokio::test]
+async fn tree_is_drawn_once_or_until_interrupted() {
+    let host = TestHost::start(Wanted::default()).await;
+    let done = run(&host, &["tree"]).await;
+    assert!(done.out.starts_with("host ") && done.out.contains("├─ router"), "{}", done.out);
+    assert!(done.out.contains("│  └─ far") && done.out.contains("└─ api"), "{}", done.out);
+    let launcher = TestLauncher::new(host.data.path());
+    launcher.interrupt.cancel();
+    let watched = Setup::default().run(&launcher, &["tree", "--watch", "-o", "json"]).await;
+    assert_eq!((watched.code, watched.out.lines().count()), (0, 1));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn tokens_are_made_listed_and_revoked() {
+    let host = TestHost::start(Wanted::default()).await;
+    let made = run(&host, &["tokens", "make", "ci", "--scope", "read", "--scope", "route"]).await;
+    let token = made.out.trim().to_owned();
+    assert_eq!(run(&host, &["ask", "What is six times seven?", "--token", &token]).await.out, "Forty-two.\n");
+    let listed = run(&host, &["tokens", "list"]).await.out;
+    assert!(listed.lines().any(|line| line.split_whitespace().eq(["ci", "read,", "route", "never"])), "{listed}");
+    assert_eq!(run(&host, &["tokens", "revoke", "ci"]).await.code, 0);
+    assert_eq!(run(&host, &["tree", "--token", &token]).await.code, 77);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn verbs_about_this_machine_need_no_host() {
+    let data = tempfile::tempdir().unwrap();
+    let mut launcher = TestLauncher::new(data.path());
+    let checked = Setup::default().run(&launcher, &["config", "check"]).await;
+    insta::assert_snapshot!(checked.out, @r#"
+    api.listen           = "127.0.0.1:7171"  # default
+    host.stop_timeout_s  = 5                 # SYZYGY_HOST__STOP_TIMEOUT_S
+    "#);
+    let well = Setup::default().run(&launcher, &["doctor"]).await;
+    insta::assert_snapshot!(well.out, @r"
+    ok   data directory  it is writable
+    ok   host            none runs on this data directory
+    ");
+    launcher.broken = true;
+    let ill = Setup::default().run(&launcher, &["doctor", "-o", "json"]).await;
+    assert_eq!((ill.code, &ill.json()[0]["verdict"]), (69, &json!("bad")));
+    let models = Setup::default().run(&launcher, &["models", "list", "-o", "json"]).await.json();
+    assert!(models.as_array().unwrap().iter().all(|model| model["state"] == "missing"), "{models}");
+    let id = models[0]["id"].as_str().unwrap();
+    let removed = Setup::default().run(&launcher, &["models", "rm", id]).await;
+    assert_eq!(removed.out, format!("{id} was not here\n"));
+    assert_eq!(Setup::default().run(&launcher, &["models", "rm", "nothing"]).await.code, 66);
+    let failed = Setup::default().run(&launcher, &["models", "pull", id]).await;
+    assert_eq!(failed.code, 69, "{}", failed.err);
+}
