@@ -12,7 +12,8 @@ fn main() -> ExitCode {
     if let Err(message) = config::cpu_check() {
         return fail(&message);
     }
-    // The environment is read here, once, and passed on. What is no text cannot be a setting of ours.
+    // What is no text cannot be a setting of ours.
+    #[expect(clippy::disallowed_methods, reason = "the environment is read here, once, and passed on")]
     let environment: Vec<(String, String)> = std::env::vars_os()
         .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
         .collect();

@@ -179,6 +179,9 @@ impl Told<'_> {
                 answer.run_id
             );
             let paint = self.console.paint();
+            for (what, facts) in [("recalled", &answer.recalled), ("noted", &answer.learned)] {
+                facts.iter().for_each(|fact| self.console.remark(&paint.dim(&format!("{what}: {}", plain(fact)))));
+            }
             self.console.remark(&paint.dim(&line));
         }
         Ok(())
@@ -196,6 +199,8 @@ fn answer_json(answer: &Answer) -> serde_json::Value {
         "cost_micro_usd": answer.cost,
         "intent": answer.intent,
         "usage": answer.usage,
+        "recalled": answer.recalled,
+        "learned": answer.learned,
         "citations": answer.citations,
         "chunks": answer.chunks,
         "took_us": answer.took_us,

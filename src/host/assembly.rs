@@ -190,8 +190,9 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
             reason: format!("its runtime {:?} is not configured; add [inference.runtimes.{0}]", profile.runtime),
         },
     };
+    let in_process = code && runtime.is_none();
     // Code without a runtime works in this process, for nothing, on texts of any length.
-    let in_process = Capabilities {
+    let nothing = Capabilities {
         name: "code".to_owned(),
         model: profile.name.clone(),
         tier: TrustTier::Local,
@@ -202,11 +203,11 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         price: Price::default(),
     };
     // A runtime nobody configured is trusted with nothing.
-    let unknown = Capabilities { tier: TrustTier::External, context_tokens: 0, ..in_process.clone() };
-    let seen = runtime.unwrap_or(if code { in_process } else { unknown });
+    let unknown = Capabilities { tier: TrustTier::External, context_tokens: 0, ..nothing.clone() };
+    let seen = runtime.unwrap_or(if code { nothing } else { unknown });
     let micros = |millis: u64| millis.saturating_mul(1_000);
     Candidate {
-        id: format!("{}@{}", profile.name, if seen.name == "code" { "code" } else { &profile.runtime }),
+        id: format!("{}@{}", profile.name, if in_process { "code" } else { &profile.runtime }),
         agent: profile.name.clone(),
         runtime: profile.runtime.clone(),
         capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),

@@ -4,6 +4,6 @@ use syzygy::host::{Builder, Host};
 use syzygy::inference::Scripted;
 
 /// A host whose `local` runtime says this to everything; nothing else is changed, and nothing is on disk.
-pub fn scripted(answer: &str) -> Builder {
+pub(crate) fn scripted(answer: &str) -> Builder {
     Host::builder().runtime(Scripted::saying("local", answer))
 }

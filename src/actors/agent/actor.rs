@@ -11,7 +11,7 @@ use super::definition::{Brain, Kit, Profile};
 use super::handle::{Error, Parts};
 use super::message::{Message, Ticket, Work};
 use super::recollection::{Learned, Recollection};
-use super::turns::{Limits, Step, Turns};
+use super::state::{Limits, Step, Turns};
 use super::{Outcome, View};
 use crate::actors::line::{Arrival, Line};
 use crate::inference::{Completion, Delta, Request};
@@ -47,7 +47,7 @@ impl Shell {
     fn begin(&mut self, work: Work, context: &mut Context<Message>) {
         self.tickets += 1;
         let ticket = self.tickets;
-        let turns = self.turns(&work, &[]);
+        let turns = self.turns(&work, work.assignment.prompt.clone());
         self.active.insert(ticket, Active { work, turns, began: context.now() });
         match (&self.brain, &self.recollection) {
             (Brain::Code(_), _) => self.run_code(ticket, context),
@@ -56,7 +56,7 @@ impl Shell {
         }
     }
 
-    fn turns(&self, work: &Work, facts: &[String]) -> Turns {
+    fn turns(&self, work: &Work, prompt: String) -> Turns {
         let limits = Limits {
             turns: self.profile.max_turns,
             answer_tokens: self.profile.max_answer_tokens.min(work.assignment.max_tokens.unwrap_or(u32::MAX)),
@@ -67,12 +67,7 @@ impl Shell {
             Some(runtime) if runtime.capabilities().tools => self.parts.executor.specs(&self.profile.tools),
             _ => Vec::new(),
         };
-        let mut system = self.profile.system.clone();
-        for fact in facts {
-            system.push_str("\n- ");
-            system.push_str(fact);
-        }
-        Turns::new(limits, system, work.assignment.prompt.clone(), tools)
+        Turns::new(limits, self.profile.system.clone(), prompt, tools)
     }
 
     fn think(&mut self, ticket: Ticket, context: &mut Context<Message>) {
@@ -222,8 +217,8 @@ impl Shell {
     fn think_with_memory(&mut self, ticket: Ticket, context: &mut Context<Message>) {
         let Some(mut active) = self.active.remove(&ticket) else { return };
         let Outcome { recalled, learned, .. } = active.turns.outcome.clone();
-        let facts: Vec<String> = recalled.iter().chain(&learned).cloned().collect();
-        active.turns = self.turns(&active.work, &facts);
+        let prompt = self.profile.with_memory(&active.work.assignment.prompt, &recalled, &learned);
+        active.turns = self.turns(&active.work, prompt);
         active.turns.outcome = Outcome { recalled, learned, ..Outcome::default() };
         self.active.insert(ticket, active);
         self.think(ticket, context);

@@ -35,6 +35,10 @@ pub struct Profile {
     pub remembers: bool,
     /// Facts it recalls for one assignment at the most.
     pub recall_most: usize,
+    /// What it asks its model when it recalls facts: `{facts}` and `{prompt}` are filled in.
+    pub recall_prompt: String,
+    /// What it asks its model when it learned facts: `{facts}` and `{prompt}` are filled in.
+    pub learn_prompt: String,
     /// Assignments it works on at a time.
     pub concurrency: u32,
     /// Assignments that may wait.
@@ -124,6 +128,21 @@ impl Definition {
 }
 
 impl Profile {
+    /// The prompt with what was learned or recalled for it. What was just told goes before what was known: it is what
+    /// the person waits to hear confirmed.
+    pub(super) fn with_memory(&self, prompt: &str, recalled: &[String], learned: &[String]) -> String {
+        let (template, facts) = match (learned, recalled) {
+            ([], []) => return prompt.to_owned(),
+            ([], recalled) => (&self.recall_prompt, recalled),
+            (learned, _) => (&self.learn_prompt, learned),
+        };
+        let sentences = facts.iter().map(|fact| sentence(fact)).collect::<Vec<_>>().join(" ");
+        // Split first, so that braces in what people say are never taken for places to fill in.
+        let parts: Vec<String> =
+            template.split("{facts}").map(|part| part.split("{prompt}").collect::<Vec<_>>().join(prompt)).collect();
+        parts.join(&sentences)
+    }
+
     /// The limits of an agent in code: those of `config/agents/marvin.toml`, which the docs of each key explain.
     fn of_code() -> Profile {
         Profile {
@@ -136,6 +155,8 @@ impl Profile {
             tools: Vec::new(),
             remembers: false,
             recall_most: 0,
+            recall_prompt: "{facts}\n{prompt}".to_owned(),
+            learn_prompt: "{prompt}".to_owned(),
             concurrency: 16,
             waiting: 256,
             max_turns: 8,
@@ -185,4 +206,16 @@ impl Kit {
     pub fn silence() -> mpsc::Sender<crate::inference::Delta> {
         mpsc::channel(1).0
     }
+}
+
+/// A fact as a sentence: a capital first, a full stop last. Small models read sentences better than fragments.
+fn sentence(fact: &str) -> String {
+    let fact = fact.trim();
+    let mut letters = fact.chars();
+    let mut text: String = letters.next().map(|first| first.to_uppercase().to_string()).unwrap_or_default();
+    text.push_str(letters.as_str());
+    if !text.ends_with(['.', '!', '?']) {
+        text.push('.');
+    }
+    text
 }

@@ -19,6 +19,9 @@ pub(super) struct Work {
 /// A number for an assignment that is being worked on.
 pub(super) type Ticket = u64;
 
+/// What tools answered, each by the id of its call. An error of a tool is an answer the model can read.
+pub(super) type Results = Vec<(String, Result<Value, String>)>;
+
 pub(super) enum Message {
     /// Do this. Answered when it is done.
     Work(Box<Work>),
@@ -29,7 +32,7 @@ pub(super) enum Message {
     /// The model answered, the first token after so many microseconds.
     Answered { ticket: Ticket, result: Result<Completion, Error>, first_token_us: Option<u64> },
     /// The tools answered, each by the id of its call.
-    Called { ticket: Ticket, results: Result<Vec<(String, Result<Value, String>)>, Error> },
+    Called { ticket: Ticket, results: Result<Results, Error> },
     /// The agent's own code is done.
     Worked { ticket: Ticket, result: Result<Outcome, Error> },
 }

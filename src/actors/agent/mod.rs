@@ -15,7 +15,7 @@ mod definition;
 mod handle;
 mod message;
 mod recollection;
-mod turns;
+mod state;
 
 #[cfg(test)]
 mod tests;

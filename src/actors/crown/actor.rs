@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::handle::{Error, Published};
-use super::message::{Message, Pending};
+use super::message::{Changed, Message, Pending};
 use super::projection::{CHANGED, CURRENT, GovernanceProjection};
 use super::state::State;
 use super::{Change, Config};
 use crate::store::{Durability, Journal, NewEvent};
-use crate::supervision::{Actor, Context, Envelope, Fault, Reply};
+use crate::supervision::{Actor, Context, Envelope, Fault};
 use crate::types::Cx;
 use crate::ziggy::Governance;
 
@@ -21,7 +21,7 @@ pub(super) struct Shell {
     state: State,
     /// C1: the first is on its way to the journal, the others wait for it.
     pending: VecDeque<Pending>,
-    waiting: VecDeque<(Change, String, Reply<Result<u64, Error>>)>,
+    waiting: VecDeque<(Change, String, Changed)>,
 }
 
 /// The journal syncs in milliseconds; a disk that takes longer than this to store one change is a fault to report.
@@ -40,13 +40,7 @@ impl Shell {
         context.publish(&self.state.view());
     }
 
-    fn change(
-        &mut self,
-        change: Change,
-        author: String,
-        reply: Reply<Result<u64, Error>>,
-        context: &mut Context<Message>,
-    ) {
+    fn change(&mut self, change: Change, author: String, reply: Changed, context: &mut Context<Message>) {
         if !self.pending.is_empty() {
             self.waiting.push_back((change, author, reply));
             return;

@@ -5,9 +5,12 @@ use super::{Alert, Change};
 use crate::supervision::Reply;
 use crate::ziggy::Governance;
 
+/// Where the version goes that a change has brought in force.
+pub(super) type Changed = Reply<Result<u64, Error>>;
+
 pub(super) enum Message {
     /// Change the governance. Answered with the new snapshot's version, once it is in force.
-    Change { change: Change, author: String, reply: Reply<Result<u64, Error>> },
+    Change { change: Change, author: String, reply: Changed },
     /// The journal has the change, or not.
     Stored { stored: Result<(), String> },
     /// Look at the tree.
@@ -22,6 +25,6 @@ pub(super) enum Message {
 pub(super) struct Pending {
     pub(super) change: Change,
     pub(super) author: String,
-    pub(super) reply: Reply<Result<u64, Error>>,
+    pub(super) reply: Changed,
     pub(super) next: Governance,
 }

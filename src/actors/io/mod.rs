@@ -106,6 +106,10 @@ pub struct Answer {
     pub cost: Money,
     /// Tokens it took.
     pub usage: Usage,
+    /// What the agents recalled from their memory for it.
+    pub recalled: Vec<String>,
+    /// What the agents learned from it.
+    pub learned: Vec<String>,
     /// Which part of the answer came from which chunk; empty if there was only one.
     pub citations: Vec<Citation>,
     /// Chunks it was worked on in.

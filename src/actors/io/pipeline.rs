@@ -5,6 +5,7 @@ use std::sync::Arc;
 use futures::stream::{self, StreamExt};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
+use tracing::Instrument;
 
 use super::handle::{Error, Parts};
 use super::message::Arrival;
@@ -14,6 +15,7 @@ use crate::actors::agent::{self, Assignment, Outcome};
 use crate::inference::{Delta, Usage};
 use crate::store::Durability;
 use crate::supervision::Failure;
+use crate::telemetry;
 use crate::types::{Class, Cx, Money, RunId, World};
 use crate::ziggy::classify::Input;
 use crate::ziggy::explain::{self, Explain};
@@ -117,10 +119,11 @@ impl Pipeline {
     pub(super) async fn run(&self, arrival: Arrival, source: String, recorded: bool) -> Result<Answer, Error> {
         let (run, cx, began) = (arrival.run, arrival.cx.clone(), self.world.clock.now());
         let _ = arrival.news.try_send(Progress::Accepted { run_id: run });
+        let span = telemetry::span_for(&cx, "run");
         let result = tokio::select! {
             biased;
             () = cx.cancelled() => Err(Error::Cancelled),
-            result = self.answer(&arrival, &source, recorded, began) => result,
+            result = self.answer(&arrival, &source, recorded, began).instrument(span) => result,
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
         };
         self.record_ending(run, &source, &result).await;
@@ -134,7 +137,8 @@ impl Pipeline {
         if !recorded {
             events.push(record.accepted(cx, task).await?);
         }
-        let class = self.classify(cx, task).await?;
+        let span = telemetry::span_for(cx, "classify");
+        let class = self.classify(cx, task).instrument(span).await?;
         let (pieces, chunks) = self.cut(task, &class)?;
         events.push(record.event(kind::CLASSIFIED, &class));
         events.push(record.event(kind::CHUNKED, &chunks));
@@ -255,7 +259,8 @@ impl Pipeline {
             return Err(Error::Refused { class: Class::Exhausted, reason: admitted.admission.words().join(" ") });
         };
         let _ = run.news.try_send(Progress::Hop { chunk, candidate: id.to_owned() });
-        let result = self.work(run, piece, agent).await;
+        let span = telemetry::span_for(&run.cx, "hop");
+        let result = self.work(run, piece, agent).instrument(span).await;
         self.learn(run, candidate, &result);
         match result {
             Ok(outcome) => {
@@ -317,6 +322,7 @@ impl Pipeline {
     fn put_together(&self, run: &Run<'_>, served: Vec<Done>, began: Instant) -> Answer {
         let chunks = served.len();
         let (mut cost, mut usage, mut served_by) = (Money::ZERO, Usage::default(), Vec::new());
+        let (mut recalled, mut learned) = (Vec::new(), Vec::new());
         for one in &served {
             cost += one.cost;
             usage.input_tokens += one.outcome.usage.input_tokens;
@@ -324,6 +330,8 @@ impl Pipeline {
             if !served_by.contains(&one.candidate) {
                 served_by.push(one.candidate.clone());
             }
+            add_new(&mut recalled, &one.outcome.recalled);
+            add_new(&mut learned, &one.outcome.learned);
         }
         let parts = served.into_iter().map(|one| Part { chunk: one.piece, text: one.outcome.text }).collect();
         let assembled = assemble(parts);
@@ -336,6 +344,8 @@ impl Pipeline {
             intent: run.class.intent,
             cost,
             usage,
+            recalled,
+            learned,
             citations: assembled.citations,
             chunks,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
@@ -354,6 +364,15 @@ async fn show(mut deltas: mpsc::Receiver<Delta>, news: mpsc::Sender<Progress>, c
             Delta::Text { text } => Progress::Text { chunk, text },
         };
         let _ = news.send(progress).await;
+    }
+}
+
+/// Adds what is not there yet.
+fn add_new(all: &mut Vec<String>, more: &[String]) {
+    for one in more {
+        if !all.contains(one) {
+            all.push(one.clone());
+        }
     }
 }
 

@@ -18,7 +18,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(rib: Rib, config: &Config) -> State {
         let view = View { candidates: rib.candidates.len(), ..View::default() };
-        State { rib, score: config.score.clone(), live: config.live, gathering: false, view }
+        State { rib, score: config.score, live: config.live, gathering: false, view }
     }
 
     pub(super) fn rib(&self) -> &Rib {

@@ -136,7 +136,10 @@ impl Actor for Shell {
                     self.run(*work, context);
                 }
             }
-            Message::Probe => return Ok(self.probe(context)),
+            Message::Probe => {
+                self.probe(context);
+                return Ok(());
+            }
             Message::Probed(outcome) => {
                 let health = outcome.unwrap_or_else(|error| Health::Down { reason: error.to_string() });
                 context.after(Duration::from_secs(self.config.health_every_s), Message::Probe);

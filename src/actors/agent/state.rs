@@ -2,10 +2,9 @@
 
 use std::collections::HashMap;
 
-use serde_json::Value;
-
 use super::Outcome;
 use super::handle::Error;
+use super::message::Results;
 use crate::inference::{Completion, Message, Request, Role, Usage};
 use crate::types::{Hash, ToolCall, ToolSpec};
 
@@ -96,7 +95,7 @@ impl Turns {
     }
 
     /// The tools answered; an error is an answer the model can read.
-    pub(super) fn called(&mut self, results: Vec<(String, Result<Value, String>)>) -> Result<Step, Error> {
+    pub(super) fn called(&mut self, results: Results) -> Result<Step, Error> {
         for (id, result) in results {
             let content = match result {
                 Ok(value) => value.to_string(),
