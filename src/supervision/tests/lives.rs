@@ -36,6 +36,59 @@ async fn a_life_is_dropped_before_the_next_begins() {
     assert_eq!(diary.take(), "stop a, drop a, start a");
 }
 
+/// S1 on several threads, with a state that takes its time to be dropped.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_slow_drop_holds_up_the_next_life() {
+    struct Slow(Diary, Diary);
+    impl Actor for Slow {
+        type Message = Say;
+        async fn start(&mut self, _context: &mut Context<Say>) -> Result<(), Fault> {
+            self.0.note("start");
+            Ok(())
+        }
+        async fn handle(&mut self, envelope: Envelope<Say>, context: &mut Context<Say>) -> Result<(), Fault> {
+            match envelope.message {
+                Say::Fail => Err("told to fail".into()),
+                Say::End => Ok(context.end()),
+                Say::FailAfter(_) => {
+                    self.1.note("stuck");
+                    std::future::pending().await
+                }
+                _ => panic!("told to panic"),
+            }
+        }
+    }
+    impl Drop for Slow {
+        fn drop(&mut self) {
+            (0..2_000).for_each(|_| std::thread::yield_now());
+            self.0.note("drop");
+        }
+    }
+    let (diary, stuck) = (Diary::default(), Diary::default());
+    let address = Address::new(Mailbox::new(9, Overflow::Wait), &world());
+    let of_lives = (diary.clone(), stuck.clone());
+    let child =
+        Child::actor("slow", &address, move || Slow(of_lives.0.clone(), of_lives.1.clone())).backoff(Backoff::NONE);
+    let tree = tree(Strategy::OneForOne).child(child.shutdown(Shutdown::After(Duration::from_millis(1))));
+    let handle = tree.handle();
+    let (root, _) = start(tree).await;
+    for round in 0..30 {
+        match round % 4 {
+            0 => address.cast(&cx(), Say::Fail).await.unwrap(),
+            1 => address.cast(&cx(), Say::Panic(None)).await.unwrap(),
+            2 => address.cast(&cx(), Say::End).await.unwrap(),
+            _ => {
+                address.cast(&cx(), Say::FailAfter(SECOND)).await.unwrap();
+                stuck.wait_for("stuck", round / 4 + 1).await;
+                handle.restart(&cx(), "slow").await.unwrap();
+            }
+        }
+        diary.wait_for("start", round + 2).await;
+    }
+    root.shutdown(&cx()).await.unwrap();
+    assert_eq!(diary.text(), ["start, drop"; 31].join(", "));
+}
+
 #[tokio::test(start_paused = true)]
 async fn a_caller_whose_question_was_lost_in_a_crash_hears_so() {
     let diary = Diary::default();
@@ -215,11 +268,22 @@ async fn a_handler_that_blocks_its_thread_is_left_behind() {
     handle.restart(&cx(), "a").await.unwrap();
     assert_eq!(registry.node("host/a", now()).unwrap().left_behind, 1);
     assert_eq!(diary.text(), "start a, blocks, start a");
+    // The new life is busy and mail waits when the old one wakes up: it must not take it.
+    let (second, entered) = (Arc::new(std::sync::Barrier::new(2)), diary.clone());
+    let inside = Arc::clone(&second);
+    let block = Say::Do(Box::new(move |_| {
+        entered.note("blocks too");
+        inside.wait();
+    }));
+    address.try_cast(&cx(), block).unwrap();
+    diary.wait_for("blocks too", 1).await;
+    address.try_cast(&cx(), Say::Note(7)).unwrap();
     gate.wait();
     diary.wait_for("drop a", 1).await;
-    for _ in 0..100 {
-        assert!(count(&address).await > 0, "the mail goes to the new life");
-    }
+    assert_eq!(diary.text(), "start a, blocks, start a, blocks too, drop a");
+    second.wait();
+    diary.wait_for("7", 1).await;
+    assert_eq!(count(&address).await, 3, "the mail goes to the new life");
     assert_eq!(registry.node("host/a", now()).unwrap().status, Status::Up);
     assert_eq!(diary.text().matches("start a").count(), 2, "the end of an old life is nobody's failure");
 }

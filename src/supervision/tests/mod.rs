@@ -95,6 +95,8 @@ enum Say {
     Wait(Duration),
     /// Fail.
     Fail,
+    /// Wait for this long, and then fail.
+    FailAfter(Duration),
     /// Panic, and take a waiting caller along.
     Panic(Option<Reply<u32>>),
     /// End by its own decision.
@@ -156,6 +158,10 @@ impl Actor for Probe {
                 tokio::time::sleep(time).await;
             }
             Say::Fail => return Err("told to fail".into()),
+            Say::FailAfter(time) => {
+                tokio::time::sleep(time).await;
+                return Err("told to fail later".into());
+            }
             Say::Panic(_reply) => panic!("told to panic"),
             Say::End => context.end(),
             Say::Do(what) => what(context),

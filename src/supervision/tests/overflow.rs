@@ -87,6 +87,23 @@ async fn a_mailbox_without_capacity_holds_one() {
     diary.wait_for("2", 1).await;
 }
 
+/// A sender that is woken because there is room, but was cancelled meanwhile, passes the room on to the next in line.
+#[tokio::test(start_paused = true)]
+async fn room_that_a_cancelled_sender_does_not_use_goes_to_the_next_in_line() {
+    // Which of two things that came together a sender looks at first is chance, so once would prove little.
+    for _ in 0..32 {
+        let diary = Diary::default();
+        let (_root, address, _) = busy(&diary, 1, Overflow::Wait).await;
+        let (cancelled, other) = (cx(), Cx::housekeeping(now(), 30 * SECOND));
+        let cancels = cancelled.clone();
+        address.try_cast(&cx(), Say::Do(Box::new(move |_| cancels.cancel()))).unwrap();
+        let (first, second) = (address.cast(&cancelled, Say::Note(1)), address.cast(&other, Say::Note(2)));
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!(first.unwrap_err().failure, Failure::Cancelled);
+        second.unwrap();
+    }
+}
+
 /// S5, with senders on several threads, of which some give up while they wait: never more than the capacity, nothing
 /// lost, and nobody left waiting beside free room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
