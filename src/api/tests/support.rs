@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, Ordering};
 use std::time::Duration;
@@ -150,11 +150,15 @@ impl TestHost {
             vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)];
         let journal: Arc<dyn Journal> =
             Memory::open(&Disk::default(), &store_config(), world.clone(), projections).unwrap();
-        let near = Arc::new(near);
-        let far = Scripted::saying("far", "From afar.").in_tier(TrustTier::External);
-        let far = Arc::new(far.at_price(Price { input: 1_000_000, output: 2_000_000 }));
         let registry = Registry::new();
-        let (parts, tree) = assemble(&world, &journal, near, far, data.path(), config, &registry);
+        let (parts, tree) = assemble(Base {
+            world: world.clone(),
+            journal: Arc::clone(&journal),
+            near,
+            data: data.path().to_owned(),
+            config,
+            registry: Arc::clone(&registry),
+        });
         let (handle, child) = api::launch(parts);
         let tree = Tree::new("host", Strategy::OneForOne).children(tree).child(child);
         let root = Root::start(tree, world.clone(), registry).await?;
@@ -245,63 +249,43 @@ pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
     let world = world();
     let journal: Arc<dyn Journal> =
         Memory::open(&Disk::default(), &store_config(), world.clone(), vec![Arc::new(RunsProjection)]).unwrap();
-    let (near, far) = (Arc::new(Scripted::saying("near", "")), Arc::new(Scripted::saying("far", "")));
-    let (parts, _) = assemble(&world, &journal, near, far, data, config(), &Registry::new());
+    let (near, data, registry) = (Scripted::saying("near", ""), data.to_owned(), Registry::new());
+    let (parts, _) = assemble(Base { world, journal, near, data, config: config(), registry });
     Arc::new(api::app::App::new(parts, tokio::sync::watch::channel(None).0))
 }
 
-fn assemble(
-    world: &World,
-    journal: &Arc<dyn Journal>,
-    near: Arc<Scripted>,
-    far: Arc<Scripted>,
-    data: &Path,
+/// What a host is made of.
+struct Base {
+    world: World,
+    journal: Arc<dyn Journal>,
+    near: Scripted,
+    data: PathBuf,
     config: Config,
-    registry: &Arc<Registry>,
-) -> (api::Parts, Rows) {
-    let runtime_config: runtime::Config =
-        read(json!({ "waiting": 16, "concurrency": 4, "health_every_s": 60, "health_within_s": 5 }));
-    let (near_runtime, near_child) =
-        runtime::Handle::launch(runtime::Launch { runtime: near, child: None }, runtime_config, world);
-    let (far_runtime, far_child) =
-        runtime::Handle::launch(runtime::Launch { runtime: far, child: None }, runtime_config, world);
-    let executor_config =
-        read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }));
-    let (executor, executor_child) = executor::Handle::launch("native", Vec::new(), executor_config, world).unwrap();
+    registry: Arc<Registry>,
+}
+
+fn assemble(base: Base) -> (api::Parts, Rows) {
+    let Base { world, journal, near, data, config, registry } = base;
     let crown_config = read(json!({ "watch_every_s": 60, "alerts_kept": 10, "overrides_most": 4 }));
-    let (crown, governor) = crown::Handle::launch(Arc::clone(journal), crown_config, world);
+    let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), crown_config, &world);
+    let far = Scripted::saying("far", "From afar.").in_tier(TrustTier::External);
+    let far = far.at_price(Price { input: 1_000_000, output: 2_000_000 });
+    let (near, near_child) = runtime(near, &world);
+    let (far, far_child) = runtime(far, &world);
     let runtimes = Tree::new("runtimes", Strategy::OneForOne).child(near_child).child(far_child);
-    let mut agents_tree = Tree::new("agents", Strategy::OneForOne);
-    let (mut agents, mut candidates) = (BTreeMap::new(), Vec::new());
-    let definitions = [("near", &near_runtime, vec!["general"]), ("far", &far_runtime, vec!["general", "translate"])];
-    for (name, runtime, capabilities) in definitions {
-        let profile = profile(name, name, &capabilities);
-        candidates.push(candidate(&profile, runtime));
-        let memory = read(json!({
-            "max_facts": 10, "max_dimensions": 2_048, "max_text_bytes": 500, "same_above": 0.9, "relevant_from": 0.45,
-        }));
-        let parts = agent::Parts {
-            runtime: Some(runtime.clone()),
-            executor: executor.clone(),
-            embedder: Arc::new(Lexical),
-            journal: Arc::clone(journal),
-            memory,
-        };
-        let (handle, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
-        agents.insert(name.to_owned(), handle);
-        agents_tree = agents_tree.child(child);
-    }
+    let profiles = [
+        (profile("near", "near", &["general"]), near.clone()),
+        (profile("far", "far", &["general", "translate"]), far.clone()),
+    ];
+    let candidates = profiles.iter().map(|(profile, runtime)| candidate(profile, runtime)).collect();
+    let (agents, mut rows) = agents(profiles, &journal, &world);
+    rows.splice(0..0, [governor, Child::tree(runtimes)]);
     let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64 }));
-    let (router, router_child) = router::Handle::launch(
-        candidates,
-        vec![near_runtime, far_runtime],
-        crown.clone(),
-        Arc::clone(journal),
-        (router_config, ziggy_config()),
-        world,
-    );
+    let configs = (router_config, ziggy_config());
+    let (router, router_child) =
+        router::Handle::launch(candidates, vec![near, far], crown.clone(), Arc::clone(&journal), configs, &world);
     let io_parts = io::Parts {
-        journal: Arc::clone(journal),
+        journal: Arc::clone(&journal),
         embedder: Arc::new(Lexical),
         intents: Arc::new(IntentModel::default()),
         chunk: ziggy_config().chunk,
@@ -313,22 +297,39 @@ fn assemble(
         "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "prompt_bytes_max": 4_000,
         "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64,
     }));
-    let (io, io_child) = io::Handle::launch(io_parts, io_config, world);
-    let rows = vec![governor, Child::tree(runtimes), executor_child, Child::tree(agents_tree), router_child, io_child];
-    let parts = api::Parts {
-        io,
-        router,
-        crown,
-        journal: Arc::clone(journal),
-        registry: Arc::clone(registry),
-        world: world.clone(),
-        metrics: Arc::new(Metrics::new()),
-        version: "0.0.0-test",
-        chunk: ziggy_config().chunk,
-        data_dir: data.to_owned(),
-        config,
-    };
-    (parts, rows)
+    let (io, io_child) = io::Handle::launch(io_parts, io_config, &world);
+    rows.extend([router_child, io_child]);
+    let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
+    let (version, data_dir) = ("0.0.0-test", data);
+    (api::Parts { io, router, crown, journal, registry, world, metrics, version, chunk, data_dir, config }, rows)
+}
+
+fn runtime(runtime: Scripted, world: &World) -> (runtime::Handle, Child) {
+    let config = read(json!({ "waiting": 16, "concurrency": 4, "health_every_s": 60, "health_within_s": 5 }));
+    runtime::Handle::launch(runtime::Launch { runtime: Arc::new(runtime), child: None }, config, world)
+}
+
+/// The agents by name, and the rows of the tree they are: their tools, and themselves.
+fn agents(
+    profiles: [(Profile, runtime::Handle); 2],
+    journal: &Arc<dyn Journal>,
+    world: &World,
+) -> (BTreeMap<String, agent::Handle>, Rows) {
+    let config = read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }));
+    let (executor, executor_child) = executor::Handle::launch("native", Vec::new(), config, world).unwrap();
+    let (mut handles, mut tree) = (BTreeMap::new(), Tree::new("agents", Strategy::OneForOne));
+    for (profile, runtime) in profiles {
+        let memory = read(json!({
+            "max_facts": 10, "max_dimensions": 2_048, "max_text_bytes": 500, "same_above": 0.9, "relevant_from": 0.45,
+        }));
+        let (executor, journal) = (executor.clone(), Arc::clone(journal));
+        let parts = agent::Parts { runtime: Some(runtime), executor, embedder: Arc::new(Lexical), journal, memory };
+        let name = profile.name.clone();
+        let (handle, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
+        handles.insert(name, handle);
+        tree = tree.child(child);
+    }
+    (handles, vec![executor_child, Child::tree(tree)])
 }
 
 fn candidate(profile: &Profile, runtime: &runtime::Handle) -> Candidate {
