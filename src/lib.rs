@@ -21,3 +21,18 @@ pub mod cli;
 
 pub mod config;
 pub mod host;
+
+/// Everything an agent's author needs, in one `use`.
+pub mod prelude {
+    pub use std::time::Duration;
+
+    pub use async_trait::async_trait;
+
+    pub use crate::actors::agent::{Assignment, Definition, Kit, Work};
+    pub use crate::actors::io::{Answer, Task};
+    pub use crate::host::{Host, real_world};
+    pub use crate::supervision::{
+        Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Reply, Restart, Strategy,
+    };
+    pub use crate::types::{Cx, World};
+}

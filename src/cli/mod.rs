@@ -90,17 +90,17 @@ pub struct Check {
 #[async_trait]
 pub trait Launcher: Send + Sync {
     /// Runs a host until it is told to stop.
-    async fn up(&self, options: &Up) -> Result<(), anyhow::Error>;
+    async fn up(&self, options: &Up) -> Result<(), Error>;
     /// Where data is kept.
-    fn data_dir(&self, local: &Local) -> Result<PathBuf, anyhow::Error>;
+    fn data_dir(&self, local: &Local) -> Result<PathBuf, Error>;
     /// Every key with its effective value, if all of them are right.
-    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, anyhow::Error>;
+    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, Error>;
     /// Looks at what a host needs on this machine.
     async fn doctor(&self, local: &Local) -> Vec<Check>;
     /// The models of the data directory.
-    fn models(&self, local: &Local) -> Result<Arc<crate::inference::models::Store>, anyhow::Error>;
+    fn models(&self, local: &Local) -> Result<Arc<crate::inference::models::Store>, Error>;
     /// The journal of the data directory, while no host runs on it.
-    async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, anyhow::Error>;
+    async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, Error>;
     /// Returns when the person at the terminal wants to stop.
     async fn interrupted(&self);
     /// Time and chance.

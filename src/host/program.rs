@@ -74,15 +74,15 @@ impl Program {
 }
 
 /// An error of the root as the command line reports it: with its class, which becomes the exit code.
-fn said(class: Class, error: &dyn std::fmt::Display) -> anyhow::Error {
-    cli::Error::Local { class, reason: error.to_string() }.into()
+fn said(class: Class, error: &dyn std::fmt::Display) -> cli::Error {
+    cli::Error::Local { class, reason: error.to_string() }
 }
 
-fn rooted(error: super::Error) -> anyhow::Error {
+fn rooted(error: super::Error) -> cli::Error {
     said(error.class(), &error)
 }
 
-fn configured(error: config::Error) -> anyhow::Error {
+fn configured(error: config::Error) -> cli::Error {
     said(error.class(), &error)
 }
 
@@ -107,7 +107,7 @@ async fn told_to_stop() {
 
 #[async_trait]
 impl Launcher for Program {
-    async fn up(&self, options: &Up) -> Result<(), anyhow::Error> {
+    async fn up(&self, options: &Up) -> Result<(), cli::Error> {
         let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
         let guard = telemetry::init(&loaded.config.telemetry, Arc::clone(&self.world.clock))
             .map_err(|error| said(error.class(), &error))?;
@@ -118,11 +118,11 @@ impl Launcher for Program {
         served.map_err(rooted)
     }
 
-    fn data_dir(&self, local: &Local) -> Result<PathBuf, anyhow::Error> {
+    fn data_dir(&self, local: &Local) -> Result<PathBuf, cli::Error> {
         Ok(self.load(local, None).map_err(configured)?.config.host.data_dir)
     }
 
-    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, anyhow::Error> {
+    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, cli::Error> {
         let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
         let own = |config::Setting { key, value, source }| Setting { key, value, source };
         Ok(loaded.explain().into_iter().map(own).collect())
@@ -149,12 +149,12 @@ impl Launcher for Program {
         checks
     }
 
-    fn models(&self, local: &Local) -> Result<Arc<Store>, anyhow::Error> {
+    fn models(&self, local: &Local) -> Result<Arc<Store>, cli::Error> {
         let loaded = self.load(local, None).map_err(configured)?;
         Ok(Arc::new(models(&loaded.config.host.data_dir, &loaded.config).map_err(rooted)?))
     }
 
-    async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, anyhow::Error> {
+    async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, cli::Error> {
         let loaded = self.load(local, None).map_err(configured)?;
         let data = loaded.config.host.data_dir.clone();
         let path = journal_path(&data);

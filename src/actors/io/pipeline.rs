@@ -209,7 +209,7 @@ impl Pipeline {
     /// Where a chunk of so many tokens would go now.
     pub(super) fn decide(&self, cx: &Cx, task: &Task, class: &Classification, tokens: u64) -> Decision {
         let request = route::Request {
-            destination: class.destination(),
+            destination: self.destination(task, class),
             tokens_in: tokens + FRAME_TOKENS,
             tokens_out_max: u64::from(task.max_tokens.unwrap_or(self.config.answer_tokens)),
             budget: cx.budget(),
@@ -218,6 +218,22 @@ impl Pipeline {
             at: self.world.clock.wall(),
         };
         decide(&self.parts.router.fib(), &request)
+    }
+
+    /// Where a task has to go. An agent that the caller asked for by name need not offer what the task was taken for:
+    /// what a task is about is a guess, and the name is not. Every other constraint holds.
+    fn destination(&self, task: &Task, class: &Classification) -> route::Destination {
+        let mut destination = class.destination();
+        let rib = self.parts.router.rib();
+        let wanted =
+            |name: &String| rib.candidates.values().find(|candidate| candidate.id == *name || candidate.agent == *name);
+        if let Some(candidate) = task.agent.as_ref().and_then(wanted)
+            && !candidate.capabilities.contains(&destination.capability)
+            && let Some(own) = candidate.capabilities.first()
+        {
+            destination.capability = own.clone();
+        }
+        destination
     }
 
     /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
@@ -391,7 +407,9 @@ fn whole(task: &Task) -> String {
 /// Why nobody may serve, as an error with the class of what stood in the way of the nearest candidate.
 fn refusal(decision: &Decision) -> Error {
     let constraint = decision.reasons.iter().find_map(|reason| match reason {
-        route::Reason::Refused { constraints, .. } => constraints.first(),
+        route::Reason::Refused { constraints, .. } | route::Reason::PinExcluded { constraints, .. } => {
+            constraints.first()
+        }
         _ => None,
     });
     let class = match constraint {

@@ -52,7 +52,7 @@ impl TestLauncher {
 
 #[async_trait]
 impl Launcher for TestLauncher {
-    async fn up(&self, options: &Up) -> Result<(), anyhow::Error> {
+    async fn up(&self, options: &Up) -> Result<(), crate::cli::Error> {
         *self.started.lock() = Some(options.clone());
         if self.broken {
             let reason = "could not use the data directory".to_owned();
@@ -61,11 +61,11 @@ impl Launcher for TestLauncher {
         Ok(())
     }
 
-    fn data_dir(&self, local: &Local) -> Result<PathBuf, anyhow::Error> {
+    fn data_dir(&self, local: &Local) -> Result<PathBuf, crate::cli::Error> {
         Ok(local.data_dir.clone().unwrap_or_else(|| self.data.clone()))
     }
 
-    fn config_check(&self, _options: &Up) -> Result<Vec<Setting>, anyhow::Error> {
+    fn config_check(&self, _options: &Up) -> Result<Vec<Setting>, crate::cli::Error> {
         let setting = |key: &str, value: &str, source: &str| Setting {
             key: key.to_owned(),
             value: value.to_owned(),
@@ -83,12 +83,12 @@ impl Launcher for TestLauncher {
         vec![Check { name: "data directory".to_owned(), verdict, detail }]
     }
 
-    fn models(&self, local: &Local) -> Result<Arc<Store>, anyhow::Error> {
+    fn models(&self, local: &Local) -> Result<Arc<Store>, crate::cli::Error> {
         let config = serde_json::from_value(serde_json::json!({ "pip": [["false"]], "pull_timeout_s": 5 })).unwrap();
         Ok(Arc::new(Store::new(&self.data_dir(local)?, Catalog::read(Catalog::BUILT_IN)?, config)))
     }
 
-    async fn journal(&self, _local: &Local) -> Result<Arc<dyn Journal>, anyhow::Error> {
+    async fn journal(&self, _local: &Local) -> Result<Arc<dyn Journal>, crate::cli::Error> {
         let config = serde_json::from_value(serde_json::json!({
             "group_commit_ms": 1, "group_commit_events": 8, "queue_events": 8, "read_connections": 1,
             "payload_bytes_max": 1_000, "event_bytes_max": 1_000, "subscribe_events": 8,

@@ -170,11 +170,7 @@ pub fn decide(fib: &Fib, request: &Request) -> Decision {
     };
     let (legal, considered) = consider(route, request);
     let winner = choose(fib, route, request, &legal, &considered, &mut reasons);
-    let mut ladder: Vec<String> = legal.iter().map(|ranked| ranked.candidate.clone()).collect();
-    if let Some(winner) = winner {
-        let place = ladder.iter().position(|id| *id == winner.candidate).unwrap_or(0);
-        ladder[..=place].rotate_right(1);
-    }
+    let ladder = winner.map(|winner| ladder(winner, &legal, request)).unwrap_or_default();
     Decision {
         fib: fib.version,
         destination,
@@ -184,6 +180,23 @@ pub fn decide(fib: &Fib, request: &Request) -> Decision {
         cost_max: winner.map_or(Money::ZERO, |ranked| ranked.price.cost(request.tokens_in, request.tokens_out_max)),
         reasons,
     }
+}
+
+/// The winner, then those that may stand in for it. Nobody stands in for an agent that the caller asked for by name.
+fn ladder(winner: &Ranked, legal: &[&Ranked], request: &Request) -> Vec<String> {
+    let pinned = |ranked: &&&Ranked| request.pin.as_ref().is_none_or(|pin| is(ranked, pin));
+    let mut ladder: Vec<String> = legal.iter().filter(pinned).map(|ranked| ranked.candidate.clone()).collect();
+    match ladder.iter().position(|id| *id == winner.candidate) {
+        Some(place) => ladder[..=place].rotate_right(1),
+        // An operator's pin goes before the caller's.
+        None => ladder.insert(0, winner.candidate.clone()),
+    }
+    ladder
+}
+
+/// Whether this candidate is meant by a name: its own or its agent's.
+fn is(ranked: &Ranked, name: &str) -> bool {
+    ranked.candidate == name || ranked.agent == name
 }
 
 /// Applies the constraints that only the request knows: context and budgets.
@@ -245,11 +258,9 @@ fn choose<'a>(
         reasons.push(pin_excluded(&pin.candidate, considered));
     }
     if let Some(pin) = &request.pin {
-        if let Some(pinned) = legal.iter().find(|ranked| ranked.candidate == *pin || ranked.agent == *pin) {
-            reasons.push(Reason::RequestPin);
-            return Some(pinned);
-        }
-        reasons.push(pin_excluded(pin, considered));
+        let pinned = legal.iter().find(|ranked| is(ranked, pin)).copied();
+        reasons.push(if pinned.is_some() { Reason::RequestPin } else { pin_excluded(pin, considered) });
+        return pinned;
     }
     if let Some(penalty) = best.dampened {
         reasons.push(Reason::LastResort { penalty });

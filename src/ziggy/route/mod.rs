@@ -13,6 +13,7 @@
 //! - R5: adding or removing a candidate never changes the score or the relative order of the others.
 //! - R6: scores are integers, and a FIB's version is the hash of its content: a decision can be replayed bit for bit.
 //! - R7: a dampened candidate ranks behind everybody else, but it ranks: the last legal route is never suppressed.
+//! - R8: whoever asks for an agent by name gets that agent or a refusal, never another.
 
 mod candidate;
 mod decide;

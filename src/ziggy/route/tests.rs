@@ -165,7 +165,20 @@ fn pins_beat_scores_but_never_constraints_and_end_in_time() {
     let asked = Request { pin: Some("far".to_owned()), ..later };
     assert_eq!(decide(&fib, &asked).reasons, [Reason::RequestPin]);
     let unknown = Request { pin: Some("nobody".to_owned()), ..asked };
-    assert_eq!(decide(&fib, &unknown).winner.as_deref(), Some("best"));
+    assert_eq!(decide(&fib, &unknown).winner, None);
+}
+
+#[test]
+fn nobody_stands_in_for_whom_the_caller_asked_for() {
+    let rib =
+        rib([candidate("near", TrustTier::Local, &["general"]), candidate("far", TrustTier::External, &["general"])]);
+    let fib = fib(&rib);
+    let asked = |privacy| Request { pin: Some("far".to_owned()), ..request("general", privacy) };
+    assert_eq!(decide(&fib, &asked(PrivacyClass::Public)).ladder, ["far"]);
+    let refused = decide(&fib, &asked(PrivacyClass::Restricted));
+    assert_eq!((refused.winner, refused.ladder), (None, Vec::new()));
+    assert!(matches!(&refused.reasons[..], [Reason::PinExcluded { pin, constraints }]
+        if pin == "far" && matches!(constraints[..], [Constraint::Privacy { .. }])));
 }
 
 #[test]
