@@ -19,21 +19,26 @@ pub(super) async fn verify(
     console: &mut Console,
     launcher: &dyn Launcher,
 ) -> Result<u8, Error> {
-    let found = match (&asked.file, host(&asked.connection, environment, launcher)?) {
-        (Some(path), _) => {
+    let found = match &asked.file {
+        Some(path) => {
             let file = std::fs::File::open(path).map_err(|cause| Error::File { path: path.clone(), cause })?;
             rat::check_export(std::io::BufReader::new(file)).map_err(anyhow::Error::new)?
         }
-        (None, Some(client)) => client.get("/audit/verify").await?,
-        (None, None) => {
-            let journal = launcher.journal(&asked.connection.local).await?;
-            let found = journal.verify().await;
-            close(&*journal).await;
-            found.map_err(anyhow::Error::new)?
-        }
+        None => chain(asked, environment, launcher).await?,
     };
     shown(&found, console)?;
     Ok(rat::broken(&found).map_or(0, |error| error.class().exit_code()))
+}
+
+/// What reading the journal finds, by whoever holds it.
+async fn chain(asked: &Verify, environment: &Environment, launcher: &dyn Launcher) -> Result<Verification, Error> {
+    if let Some(client) = host(&asked.connection, environment, launcher).await? {
+        return client.get("/audit/verify").await;
+    }
+    let journal = launcher.journal(&asked.connection.local).await?;
+    let found = journal.verify().await;
+    close(&*journal).await;
+    found.map_err(|error| Error::Other(anyhow::Error::new(error)))
 }
 
 fn shown(found: &Verification, console: &mut Console) -> Result<(), Error> {
@@ -47,7 +52,7 @@ pub(super) async fn export(
     console: &mut Console,
     launcher: &dyn Launcher,
 ) -> Result<(), Error> {
-    if let Some(client) = host(&asked.connection, environment, launcher)? {
+    if let Some(client) = host(&asked.connection, environment, launcher).await? {
         let mut response = client.download(&format!("/audit/export?from={}", asked.from)).await?;
         while let Some(bytes) = response.chunk().await.map_err(|error| client.broken(why(&error)))? {
             console.out_bytes(&bytes)?;
@@ -73,9 +78,13 @@ pub(super) async fn export(
 }
 
 /// The host to ask; none if nobody named one and none runs on the data directory.
-fn host(connection: &Connection, environment: &Environment, launcher: &dyn Launcher) -> Result<Option<Client>, Error> {
+async fn host(
+    connection: &Connection,
+    environment: &Environment,
+    launcher: &dyn Launcher,
+) -> Result<Option<Client>, Error> {
     match Client::connect(connection, environment, launcher) {
-        Ok(client) => Ok(Some(client)),
+        Ok(client) => Ok(if client.is_gone().await { None } else { Some(client) }),
         Err(Error::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error),
     }

@@ -26,6 +26,8 @@ pub(super) struct Client {
     http: reqwest::Client,
     url: Url,
     token: Option<String>,
+    /// Whether only the data directory names this host, which it does after a crash too.
+    found: bool,
 }
 
 impl Client {
@@ -57,7 +59,12 @@ impl Client {
             }
             None => None,
         };
-        Ok(Client { http: http(&url)?, url, token })
+        Ok(Client { http: http(&url)?, url, token, found })
+    }
+
+    /// Whether the data directory names a host that is not there any more: it crashed, or was killed.
+    pub(super) async fn is_gone(&self) -> bool {
+        self.found && matches!(self.get::<api::Liveness>("/healthz").await, Err(Error::NoHost { .. }))
     }
 
     /// Where the host is.

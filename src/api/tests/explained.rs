@@ -27,7 +27,7 @@ fn steady(words: &str) -> String {
         let before = place.checked_sub(1).map(|place| all[place]);
         if matches!(unit, Some("us" | "ms" | "s")) && word.parse::<f64>().is_ok() {
             steady.push("N");
-        } else if before == Some("N_") || (before == Some("FIB") && word.len() > 8) {
+        } else if before == Some("FIB") {
             steady.push("VERSION.");
         } else {
             steady.push(word);

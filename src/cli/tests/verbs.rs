@@ -173,6 +173,10 @@ async fn audits_work_with_a_host_without_one_and_on_a_file() {
     let launcher = TestLauncher::new(data.path());
     let offline = Setup::default().run(&launcher, &["audit", "verify"]).await;
     assert!(offline.out.starts_with("The chain is whole: 1 event"), "{offline:?}");
+    // A host that was killed leaves its address behind.
+    let gone = std::net::TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+    let left = json!({ "url": format!("http://{gone}"), "pid": 1 }).to_string();
+    std::fs::write(data.path().join(crate::api::HOST_FILE), left).unwrap();
     let lines = Setup::default().run(&launcher, &["audit", "export"]).await.out;
     assert_eq!(lines.lines().count(), 2, "a header and an event: {lines}");
 }
