@@ -85,7 +85,11 @@ impl Launcher for TestLauncher {
 
     fn models(&self, local: &Local) -> Result<Arc<Store>, crate::cli::Error> {
         let config = serde_json::from_value(serde_json::json!({ "pip": [["false"]], "pull_timeout_s": 5 })).unwrap();
-        Ok(Arc::new(Store::new(&self.data_dir(local)?, Catalog::read(Catalog::BUILT_IN)?, config)))
+        Ok(Arc::new(Store::new(
+            &self.data_dir(local)?,
+            Catalog::read(Catalog::BUILT_IN).map_err(anyhow::Error::new)?,
+            config,
+        )))
     }
 
     async fn journal(&self, _local: &Local) -> Result<Arc<dyn Journal>, crate::cli::Error> {
@@ -94,9 +98,9 @@ impl Launcher for TestLauncher {
             "payload_bytes_max": 1_000, "event_bytes_max": 1_000, "subscribe_events": 8,
         }))
         .unwrap();
-        let journal = Memory::open(&Disk::default(), &config, world(), Vec::new())?;
+        let journal = Memory::open(&Disk::default(), &config, world(), Vec::new()).map_err(anyhow::Error::new)?;
         let event = crate::store::NewEvent::new("thing.happened", None, "test", &1);
-        journal.append(vec![event], crate::store::Durability::Durable).await?;
+        journal.append(vec![event], crate::store::Durability::Durable).await.map_err(anyhow::Error::new)?;
         Ok(journal)
     }
 
