@@ -56,7 +56,7 @@ impl Launcher for TestLauncher {
         *self.started.lock() = Some(options.clone());
         if self.broken {
             let reason = "could not use the data directory".to_owned();
-            return Err(Error::Local { class: Class::Conflict, reason }.into());
+            return Err(Error::Local { class: Class::Conflict, reason });
         }
         Ok(())
     }

@@ -49,7 +49,10 @@ async fn a_slow_drop_holds_up_the_next_life() {
         async fn handle(&mut self, envelope: Envelope<Say>, context: &mut Context<Say>) -> Result<(), Fault> {
             match envelope.message {
                 Say::Fail => Err("told to fail".into()),
-                Say::End => Ok(context.end()),
+                Say::End => {
+                    context.end();
+                    Ok(())
+                }
                 Say::FailAfter(_) => {
                     self.1.note("stuck");
                     std::future::pending().await
