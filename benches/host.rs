@@ -1,0 +1,222 @@
+//! The whole host: classification, `/route` with the scripted runtime, start to ready, idle memory.
+//!
+//! `cargo bench --bench host`. The host is the real binary on a real journal; its CPU time and memory are read from
+//! the kernel. The floor of a request is `/healthz` of the same host in the same run: HTTP without any work.
+#![expect(clippy::print_stdout, clippy::unwrap_used, reason = "a benchmark prints what it saw and stops if it cannot")]
+#![expect(clippy::disallowed_methods, reason = "a benchmark reads the real clock")]
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use syzygy::types::PrivacyClass;
+use syzygy::ziggy::{Input, IntentModel, classify};
+
+/// Requests of one round; with five rounds a percentile of 99 stands on fifty of them.
+const REQUESTS: usize = 1_000;
+/// Rounds of each kind, interleaved so that a busy moment hits both.
+const ROUNDS: usize = 5;
+/// Starts that are timed.
+const STARTS: usize = 7;
+
+fn main() {
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
+    classification();
+    runtime.block_on(async {
+        let data = tempfile::tempdir().unwrap();
+        start_to_ready(data.path()).await;
+        route(data.path()).await;
+    });
+}
+
+/// Classification by rules alone, and with vectors of 256 numbers as the static table gives.
+fn classification() {
+    let texts = [
+        ("short", "What is the capital of France?".to_owned()),
+        ("1 kB", "Please summarise the following report about the harbour of Lisbon. ".repeat(15)),
+        ("10 kB", "The ships come in at night and leave before the sun is up, as they always did. ".repeat(128)),
+    ];
+    let intents: IntentModel = toml::from_str(include_str!("../config/intents.toml")).unwrap();
+    let vector = |seed: usize| {
+        let raw: Vec<f32> = (0..256).map(|place| ((place * 31 + seed * 17) % 97) as f32 - 48.0).collect();
+        let length = raw.iter().map(|part| part * part).sum::<f32>().sqrt();
+        raw.into_iter().map(|part| part / length).collect::<Vec<f32>>()
+    };
+    let vectors = (0..intents.texts().len()).map(vector).collect();
+    let model = intents.with_vectors("bench", vectors).unwrap();
+    let embedding = vector(1);
+    println!("classify                     p50 us   p99 us");
+    for (name, text) in &texts {
+        for (how, embedding) in [("rules", None), ("rules and vector", Some(embedding.as_slice()))] {
+            let input = Input { text, caller_class: PrivacyClass::Public, embedding };
+            let mut times = Vec::new();
+            for _ in 0..2_000 {
+                let began = Instant::now();
+                std::hint::black_box(classify(std::hint::black_box(&input), &model));
+                times.push(began.elapsed());
+            }
+            let name = format!("{name}, {how}");
+            println!(
+                "  {name:26} {:7.1}  {:7.1}",
+                micros(percentile(&mut times, 50)),
+                micros(percentile(&mut times, 99))
+            );
+        }
+    }
+}
+
+async fn start_to_ready(data: &Path) {
+    let mut times = Vec::new();
+    let mut memory = 0;
+    for _ in 0..STARTS {
+        let began = Instant::now();
+        let host = Host::start(data).await;
+        times.push(began.elapsed());
+        memory = host.resident_kib();
+    }
+    let (median, worst) = (percentile(&mut times, 50), percentile(&mut times, 100));
+    println!("start to ready, no models    median {:.0} ms, worst {:.0} ms", millis(median), millis(worst));
+    println!("idle memory, no models       {:.1} MB resident", memory as f64 / 1024.0);
+}
+
+async fn route(data: &Path) {
+    let host = Host::start(data).await;
+    let task = serde_json::json!({ "prompt": "What is six times seven?" });
+    let (mut floor, mut routed) = (Sample::default(), Sample::default());
+    // The first requests fill caches and connections.
+    host.round(&task, true, 100).await;
+    for _ in 0..ROUNDS {
+        floor.add(host.round(&task, false, REQUESTS).await);
+        routed.add(host.round(&task, true, REQUESTS).await);
+    }
+    println!("one client, one after another     p50 us   p99 us  CPU us/request");
+    floor.print("/healthz");
+    routed.print("/route, scripted, recorded");
+    let added = percentile(&mut routed.times, 50).saturating_sub(percentile(&mut floor.times, 50));
+    println!("  added p50 {:.0} us; CPU ratio {:.1}", micros(added), routed.cpu_us() / floor.cpu_us());
+    println!(
+        "memory after {} runs          {:.1} MB resident",
+        ROUNDS * REQUESTS + 100,
+        host.resident_kib() as f64 / 1024.0
+    );
+}
+
+#[derive(Default)]
+struct Sample {
+    times: Vec<Duration>,
+    cpu: Duration,
+}
+
+impl Sample {
+    fn add(&mut self, other: Sample) {
+        self.times.extend(other.times);
+        self.cpu += other.cpu;
+    }
+
+    fn cpu_us(&self) -> f64 {
+        micros(self.cpu) / self.times.len() as f64
+    }
+
+    fn print(&mut self, name: &str) {
+        let (p50, p99) = (percentile(&mut self.times, 50), percentile(&mut self.times, 99));
+        println!("  {name:30} {:7.0}  {:7.0}  {:7.0}", micros(p50), micros(p99), self.cpu_us());
+    }
+}
+
+/// The real binary, with a runtime that says one thing. Ended and waited for when it is dropped, however that comes.
+struct Host {
+    process: Process,
+    client: reqwest::Client,
+    url: String,
+    token: String,
+}
+
+impl Host {
+    async fn start(data: &Path) -> Host {
+        let _ = std::fs::remove_file(data.join("host.json"));
+        let config = data.join("bench.toml");
+        let runtime = "kind = \"scripted\"\nanswer = \"Forty-two.\"\ntier = \"local\"\n";
+        std::fs::write(&config, format!("[inference.runtimes.local]\n{runtime}[telemetry]\nlog = \"error\"\n"))
+            .unwrap();
+        let process = Process(
+            Command::new(env!("CARGO_BIN_EXE_syzygy"))
+                .args(["up", "--listen", "127.0.0.1:0", "--data-dir"])
+                .arg(data)
+                .arg("--config")
+                .arg(&config)
+                .stdin(Stdio::null())
+                .spawn()
+                .unwrap(),
+        );
+        let client = reqwest::Client::builder().build().unwrap();
+        loop {
+            let described = std::fs::read(data.join("host.json")).ok();
+            let described =
+                described.and_then(|text| serde_json::from_slice::<BTreeMap<String, serde_json::Value>>(&text).ok());
+            if let Some(url) = described.as_ref().and_then(|described| described["url"].as_str()) {
+                let url = url.trim_end_matches('/').to_owned();
+                if client.get(format!("{url}/readyz")).send().await.is_ok_and(|answer| answer.status().is_success()) {
+                    let token = std::fs::read_to_string(data.join("operator.token")).unwrap().trim().to_owned();
+                    return Host { process, client, url, token };
+                }
+            }
+            tokio::time::sleep(Duration::from_millis(1)).await;
+        }
+    }
+
+    async fn round(&self, task: &serde_json::Value, route: bool, requests: usize) -> Sample {
+        let mut times = Vec::with_capacity(requests);
+        let cpu = self.cpu();
+        for _ in 0..requests {
+            let began = Instant::now();
+            let request = if route {
+                self.client.post(format!("{}/route", self.url)).bearer_auth(&self.token).json(task)
+            } else {
+                self.client.get(format!("{}/healthz", self.url))
+            };
+            let answer = request.send().await.unwrap();
+            assert!(answer.status().is_success(), "{}", answer.status());
+            answer.bytes().await.unwrap();
+            times.push(began.elapsed());
+        }
+        Sample { times, cpu: self.cpu() - cpu }
+    }
+
+    /// User and system time of the process: fields 14 and 15 of its stat, in ticks of 10 ms (Linux's USER_HZ is 100).
+    fn cpu(&self) -> Duration {
+        let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.0.id())).unwrap();
+        let after_name = stat.rsplit(')').next().unwrap();
+        let ticks: u64 =
+            after_name.split_whitespace().skip(11).take(2).map(|field| field.parse::<u64>().unwrap()).sum();
+        Duration::from_millis(ticks * 10)
+    }
+
+    fn resident_kib(&self) -> u64 {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.0.id())).unwrap();
+        let line = status.lines().find(|line| line.starts_with("VmRSS:")).unwrap();
+        line.split_whitespace().nth(1).unwrap().parse().unwrap()
+    }
+}
+
+struct Process(Child);
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+    times.sort_unstable();
+    times[(times.len() * percent / 100).min(times.len() - 1)]
+}
+
+fn micros(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e6
+}
+
+fn millis(duration: Duration) -> f64 {
+    duration.as_secs_f64() * 1e3
+}
