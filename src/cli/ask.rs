@@ -201,6 +201,8 @@ fn answer_json(answer: &Answer) -> serde_json::Value {
         "usage": answer.usage,
         "recalled": answer.recalled,
         "learned": answer.learned,
+        "recalled": answer.recalled,
+        "learned": answer.learned,
         "citations": answer.citations,
         "chunks": answer.chunks,
         "took_us": answer.took_us,

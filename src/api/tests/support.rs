@@ -12,7 +12,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::actors::agent::{self, Definition, MemoryProjection, Profile};
+use crate::actors::agent::{self, Assignment, Definition, Kit, MemoryProjection, Profile, Work};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::io::RunsProjection;
 use crate::actors::{crown, executor, io, router, runtime};
@@ -94,14 +94,19 @@ fn store_config() -> crate::store::Config {
     }))
 }
 
+/// Stands for code where only the limits that code has by default are wanted.
+struct NoCode;
+
+#[async_trait::async_trait]
+impl Work for NoCode {
+    async fn work(&self, _cx: &Cx, _assignment: Assignment, _kit: Kit) -> Result<String, crate::supervision::Fault> {
+        Err("it is prompted".into())
+    }
+}
+
 fn profile(name: &str, runtime: &str, capabilities: &[&str]) -> Profile {
-    read(json!({
-        "name": name, "description": "a test agent", "enabled": true, "runtime": runtime,
-        "capabilities": capabilities, "system": "Be brief.", "tools": [], "remembers": false, "recall_most": 0,
-        "concurrency": 4, "waiting": 16, "max_turns": 4, "max_answer_tokens": 256, "max_tokens": 32_768,
-        "work_within_s": 60, "temperature": 0.0, "quality": 0.5, "weight": 100, "assumed_first_token_ms": 100,
-        "assumed_token_ms": 10,
-    }))
+    let Definition { profile, .. } = Definition::code(name, "a test agent", capabilities, NoCode).runtime(runtime);
+    Profile { system: "Be brief.".to_owned(), assumed_first_token_ms: 100, assumed_token_ms: 10, ..profile }
 }
 
 /// What a test changes about its host.
