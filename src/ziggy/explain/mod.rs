@@ -21,7 +21,7 @@ impl Explain for Classification {
     fn words(&self) -> Vec<String> {
         let mut words = vec![
             format!(
-                "It wants to {}, which takes the capability {} ({:.0} % of the evidence).",
+                "It was understood as: {}. That takes the capability {} ({:.0} % of the evidence).",
                 self.intent.word(),
                 self.capability,
                 self.confidence * 100.0
