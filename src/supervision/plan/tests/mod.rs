@@ -1,6 +1,9 @@
 //! Tests of the plan, by subject. `sim` plays the shell and the children, and checks S1 and S2 at every order.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
-#![expect(clippy::disallowed_methods, reason = "a plan is given the time; any instant is as good as another to begin with")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "a plan is given the time; any instant is as good as another to begin with"
+)]
 
 mod lifecycle;
 mod model;
