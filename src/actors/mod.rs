@@ -8,3 +8,6 @@ pub mod keeper;
 mod line;
 pub mod router;
 pub mod runtime;
+
+#[cfg(test)]
+mod tests;

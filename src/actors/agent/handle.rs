@@ -107,7 +107,8 @@ impl Handle {
     pub fn launch(definition: Definition, parts: Parts, world: &World) -> (Handle, Child) {
         let Definition { profile, brain, children, strategy } = definition;
         let profile = Arc::new(profile);
-        let address = Address::new(Mailbox::new(profile.waiting.max(1), Overflow::Refuse), world);
+        let address =
+            Address::new(Mailbox::new(profile.waiting + profile.concurrency.max(1) as usize, Overflow::Refuse), world);
         let (shared, id) = (Arc::clone(&profile), profile.name.clone());
         let alone = children.is_empty();
         let own_id = if alone { id.clone() } else { "self".to_owned() };

@@ -79,7 +79,9 @@ impl Shell {
             }
             Err(reason) => pending.reply.send(Err(Error::Journal(reason))),
         }
-        while let (true, Some((change, author, reply))) = (self.pending.is_empty(), self.waiting.pop_front()) {
+        // A change that makes no sense is answered at once, so more than one may be taken up.
+        while self.pending.is_empty() {
+            let Some((change, author, reply)) = self.waiting.pop_front() else { return };
             self.change(change, author, reply, context);
         }
     }

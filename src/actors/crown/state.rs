@@ -52,10 +52,10 @@ impl State {
                 if one.reason.trim().is_empty() {
                     return Err("an override needs a reason".to_owned());
                 }
+                next.overrides.retain(|other| !same_target(&other.action, &one.action));
                 if next.overrides.len() >= self.config.overrides_most {
                     return Err(format!("at most {} overrides are kept at a time", self.config.overrides_most));
                 }
-                next.overrides.retain(|other| !same_target(&other.action, &one.action));
                 next.overrides.push(one);
             }
             Change::Quarantine { candidate, reason } => set(&mut next.quarantined, candidate, Some(reason)),

@@ -73,7 +73,8 @@ impl Handle {
     /// An executor as a row of the tree, and its handle.
     pub fn launch(id: &str, tools: Vec<Tool>, config: Config, world: &World) -> Result<(Handle, Child), Error> {
         let tools = Arc::new(table(tools)?);
-        let address = Address::new(Mailbox::new(config.waiting.max(1), Overflow::Refuse), world);
+        let address =
+            Address::new(Mailbox::new(config.waiting + config.concurrency.max(1) as usize, Overflow::Refuse), world);
         let shared = Arc::clone(&tools);
         let child = Child::actor(id, &address, move || Shell::new(Arc::clone(&shared), config))
             .shutdown(Shutdown::Drain(Duration::from_secs(config.call_within_s)));

@@ -26,13 +26,19 @@ impl Shell {
         Error::Busy { limit: self.pipeline.config().runs_most }
     }
 
+    fn run_limit(&self) -> Duration {
+        Duration::from_secs(self.pipeline.config().run_within_s) + ENDING_GRACE
+    }
+
     /// Writes the task down before its run is handed out (IO2).
     fn accept(&mut self, arrival: Box<Arrival>, reply: Reply<Result<RunId, Error>>, context: &mut Context<Message>) {
         let run = arrival.run;
         if self.state.open(run, arrival.cx.clone(), None).is_err() {
             return reply.send(Err(self.busy()));
         }
-        let (pipeline, source, cx) = (Arc::clone(&self.pipeline), context.path().to_owned(), arrival.cx.clone());
+        let (pipeline, source) = (Arc::clone(&self.pipeline), context.path().to_owned());
+        // Not under the run's own context: a run that is cancelled while it is stored must still end on the record.
+        let cx = Cx::housekeeping(context.now(), self.run_limit());
         let store = async move {
             let stored = pipeline.store_accepted(&arrival, &source).await;
             (arrival, stored)
@@ -47,8 +53,7 @@ impl Shell {
     fn work(&mut self, arrival: Box<Arrival>, recorded: bool, context: &mut Context<Message>) {
         let (pipeline, source, run) = (Arc::clone(&self.pipeline), context.path().to_owned(), arrival.run);
         // The job outlives the run's own deadline and cancellation, since it must still write down how the run ended.
-        let limit = Duration::from_secs(self.pipeline.config().run_within_s) + ENDING_GRACE;
-        let job_cx = Cx::housekeeping(context.now(), limit);
+        let job_cx = Cx::housekeeping(context.now(), self.run_limit());
         let work = async move { pipeline.run(*arrival, source, recorded).await };
         context.job(&job_cx, work, move |outcome| Message::Ended { run, outcome: outcome.map(Box::new) });
     }

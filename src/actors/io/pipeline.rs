@@ -119,30 +119,29 @@ impl Pipeline {
     pub(super) async fn run(&self, arrival: Arrival, source: String, recorded: bool) -> Result<Answer, Error> {
         let (run, cx, began) = (arrival.run, arrival.cx.clone(), self.world.clock.now());
         let _ = arrival.news.try_send(Progress::Accepted { run_id: run });
+        if !recorded {
+            // Before anything can end the run, so that no run ends that never began.
+            let record = self.recorder(run, &source);
+            record.write(vec![record.accepted(&cx, &arrival.task).await?]).await?;
+        }
         let span = telemetry::span_for(&cx, "run");
         let result = tokio::select! {
             biased;
             () = cx.cancelled() => Err(Error::Cancelled),
-            result = self.answer(&arrival, &source, recorded, began).instrument(span) => result,
+            result = self.answer(&arrival, &source, began).instrument(span) => result,
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
         };
         self.record_ending(run, &source, &result).await;
         result
     }
 
-    async fn answer(&self, arrival: &Arrival, source: &str, recorded: bool, began: Instant) -> Result<Answer, Error> {
+    async fn answer(&self, arrival: &Arrival, source: &str, began: Instant) -> Result<Answer, Error> {
         let Arrival { run, cx, task, news } = arrival;
         let record = self.recorder(*run, source);
-        let mut events = Vec::new();
-        if !recorded {
-            events.push(record.accepted(cx, task).await?);
-        }
         let span = telemetry::span_for(cx, "classify");
         let class = self.classify(cx, task).instrument(span).await?;
         let (pieces, chunks) = self.cut(task, &class)?;
-        events.push(record.event(kind::CLASSIFIED, &class));
-        events.push(record.event(kind::CHUNKED, &chunks));
-        record.write(events).await?;
+        record.write(vec![record.event(kind::CLASSIFIED, &class), record.event(kind::CHUNKED, &chunks)]).await?;
         let (intent, privacy) = (class.intent, class.privacy);
         let _ = news.try_send(Progress::Classified { intent, privacy, chunks: pieces.len() });
         let cx = cx.with_privacy(privacy);

@@ -31,7 +31,11 @@ impl Shell {
         for runtime in &self.parts.runtimes {
             self.state.health(runtime.name(), &runtime.view().health);
         }
-        let fib = self.state.build(&self.parts.crown.governance(), context.world().clock.wall());
+        let (governance, now) = (self.parts.crown.governance(), context.world().clock.wall());
+        let fib = self.state.build(&governance, now);
+        if let Some(wait) = self.state.next_expiry(&governance, now) {
+            context.after(wait, Message::Expired);
+        }
         let version = fib.version;
         self.parts.published.rib.store(Arc::new(self.state.rib().clone()));
         let before = self.parts.published.fib.swap(Arc::new(fib.clone()));
@@ -71,6 +75,10 @@ impl Actor for Shell {
             }
             Message::Rebuild { reply } => reply.send(self.build(context)),
             Message::Gathered | Message::Changed => {
+                self.build(context);
+            }
+            Message::Expired => {
+                self.state.expired();
                 self.build(context);
             }
         }

@@ -13,4 +13,6 @@ pub(super) enum Message {
     Gathered,
     /// Health or governance has changed.
     Changed,
+    /// An override has expired.
+    Expired,
 }

@@ -6,8 +6,8 @@
 //!
 //! Invariants:
 //! - RO1: every published FIB is exactly what `ziggy::route::build` makes of the RIB and governance it names.
-//! - RO2: a change of health or governance is in the next FIB at once; what was only observed, within
-//!   `rebuild_every_ms`.
+//! - RO2: a change of health or governance, the expiry of an override included, is in the next FIB at once; what was
+//!   only observed, within `rebuild_every_ms`.
 //! - RO3: every FIB that was published with new content stands in the journal under its version.
 
 mod actor;

@@ -1,5 +1,7 @@
 //! What the router knows: the RIB, and whether the FIB is behind it. Pure.
 
+use std::time::Duration;
+
 use super::View;
 use crate::inference;
 use crate::types::Timestamp;
@@ -12,13 +14,15 @@ pub(super) struct State {
     live: LiveConfig,
     /// Whether a timer already runs that will build the table.
     gathering: bool,
+    /// When the timer ends that waits for an override to expire, if one runs.
+    alarm: Option<Timestamp>,
     view: View,
 }
 
 impl State {
     pub(super) fn new(rib: Rib, config: &Config) -> State {
         let view = View { candidates: rib.candidates.len(), ..View::default() };
-        State { rib, score: config.score, live: config.live, gathering: false, view }
+        State { rib, score: config.score, live: config.live, gathering: false, alarm: None, view }
     }
 
     pub(super) fn rib(&self) -> &Rib {
@@ -45,6 +49,22 @@ impl State {
             inference::Health::Down { reason } => Health::Unhealthy { reason: reason.clone() },
         };
         self.rib.runtime_health(runtime, &health);
+    }
+
+    /// RO2: how long until the first override expires, if a timer must be started for it. Without one a candidate that
+    /// an override took out would stay out for as long as nothing is observed, which may be for ever.
+    pub(super) fn next_expiry(&mut self, governance: &Governance, now: Timestamp) -> Option<Duration> {
+        let next = governance.active(now).map(|one| one.expires).min()?;
+        if self.alarm.is_some_and(|alarm| alarm <= next) {
+            return None;
+        }
+        self.alarm = Some(next);
+        Some(Duration::from_micros(next.0.abs_diff(now.0)))
+    }
+
+    /// The timer has ended.
+    pub(super) fn expired(&mut self) {
+        self.alarm = None;
     }
 
     /// RO1: the table as of now.

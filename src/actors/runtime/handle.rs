@@ -78,7 +78,8 @@ impl Handle {
     pub fn launch(launch: Launch, config: Config, world: &World) -> (Handle, Child) {
         let capabilities = launch.runtime.capabilities();
         let name: Arc<str> = Arc::from(capabilities.name.as_str());
-        let address = Address::new(Mailbox::new(config.waiting.max(1), Overflow::Refuse), world);
+        let address =
+            Address::new(Mailbox::new(config.waiting + config.concurrency.max(1) as usize, Overflow::Refuse), world);
         let view = View::of(capabilities);
         let health = watch::Sender::new(view.health.clone());
         let shown = Arc::new(Shown { view: watch::Sender::new(view), health });

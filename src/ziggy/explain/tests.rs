@@ -9,7 +9,8 @@ fn a_classification_reads_as_sentences_without_values() {
     let text = "Remember that my e-mail is ada@example.com";
     let input = Input { text, caller_class: PrivacyClass::Internal, embedding: None };
     let words = classify(&input, &IntentModel::default()).words().join("\n");
-    for said in ["understood as: remember", "Privacy class confidential.", "Found 1 x e-mail address", "\"remember that\""]
+    for said in
+        ["understood as: remember", "Privacy class confidential.", "Found 1 x e-mail address", "\"remember that\""]
     {
         assert!(words.contains(said), "{said:?} is missing in:\n{words}");
     }

@@ -1,0 +1,67 @@
+//! A memory between the journal and the prompt.
+
+use std::sync::Arc;
+
+use super::support::memory_config;
+use crate::actors::agent::MemoryProjection;
+use crate::actors::agent::recollection::Recollection;
+use crate::actors::tests::{SECOND, cx, journal, world};
+use crate::inference::{Embedder, Lexical};
+use crate::store::{Disk, Durability, Journal};
+use crate::types::{RunId, World};
+
+async fn load(journal: &Arc<dyn Journal>, agent: &str) -> Recollection {
+    Recollection::load(journal, agent, Lexical.name(), memory_config()).await.unwrap()
+}
+
+async fn vectors(world: &World, said: &str) -> Vec<Vec<f32>> {
+    Lexical.embed(&cx(world, SECOND), Recollection::texts(said)).await.unwrap()
+}
+
+/// Tells an agent this, all the way through the journal.
+async fn tell(journal: &Arc<dyn Journal>, world: &World, agent: &str, recollection: &mut Recollection, said: &str) {
+    let cx = cx(world, SECOND).with_run(RunId::new(world));
+    let learned = recollection.learn(said, &vectors(world, said).await, &cx, world);
+    assert!(!learned.is_empty(), "{said}");
+    journal.append(learned.events(&cx, agent), Durability::Durable).await.unwrap();
+    recollection.apply(learned);
+}
+
+#[tokio::test(start_paused = true)]
+async fn each_agent_reads_its_own_memory_back_however_long_it_is() {
+    let (world, disk) = (world(), Disk::default());
+    let journal: Arc<dyn Journal> = journal(&disk, &world, vec![Arc::new(MemoryProjection)]);
+    let (mut zoi, mut zo) = (load(&journal, "zoi").await, load(&journal, "zo").await);
+    // The name of one begins like the other's.
+    tell(&journal, &world, "zo", &mut zo, "My cat is called Tom.").await;
+    for number in 0..30 {
+        tell(&journal, &world, "zoi", &mut zoi, &format!("Remember that box {number} holds the part {}.", number * 7))
+            .await;
+    }
+    let again = load(&journal, "zoi").await;
+    assert_eq!((again.len(), load(&journal, "zo").await.len()), (30, 1));
+    let asked = "What does box 12 hold?";
+    let recalled = again.recall(asked, &vectors(&world, asked).await, 1);
+    assert_eq!(recalled, ["box 12 holds the part 84"]);
+    assert_eq!(recalled, zoi.recall(asked, &vectors(&world, asked).await, 1), "the fold is the same memory");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_newer_value_takes_the_place_of_the_older_also_when_read_back() {
+    let (world, disk) = (world(), Disk::default());
+    let journal: Arc<dyn Journal> = journal(&disk, &world, vec![Arc::new(MemoryProjection)]);
+    let mut zoi = load(&journal, "zoi").await;
+    tell(&journal, &world, "zoi", &mut zoi, "I live in Graz.").await;
+    tell(&journal, &world, "zoi", &mut zoi, "I moved to Linz.").await;
+    let asked = "Where do I live?";
+    for memory in [zoi, load(&journal, "zoi").await] {
+        assert_eq!(memory.len(), 1);
+        assert_eq!(memory.recall(asked, &vectors(&world, "I moved to Linz").await, 4), ["I moved to Linz"]);
+    }
+}
+
+#[test]
+fn what_is_embedded_is_what_was_said_and_each_statement_in_it() {
+    let texts = Recollection::texts("Hello! My dog is called Rex. Is that funny? I like tea.");
+    assert_eq!(texts[1..], ["My dog is called Rex", "I like tea"]);
+}

@@ -1,0 +1,179 @@
+//! The promises of the actor and of its permits.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU32, Ordering};
+
+use futures::future::join_all;
+
+use super::{CONFIG, disable};
+use crate::actors::crown::{Change, Error, GovernanceProjection, Handle};
+use crate::actors::tests::{SECOND, cx, journal, later, soon, start, stop, world};
+use crate::store::{Disk, Journal, Memory};
+use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Root};
+use crate::types::{Class, World};
+use crate::ziggy::{Admission, Shed, Value};
+
+struct Bench {
+    world: World,
+    journal: Arc<Memory>,
+    crown: Handle,
+    root: Root,
+}
+
+async fn bench_on(disk: &Disk) -> Bench {
+    let world = world();
+    let journal = journal(disk, &world, vec![Arc::new(GovernanceProjection)]);
+    let (crown, child) = Handle::launch(journal.clone(), CONFIG, &world);
+    let (root, _) = start(vec![child], &world).await;
+    Bench { world, journal, crown, root }
+}
+
+impl Bench {
+    async fn change(&self, change: Change) -> Result<u64, Error> {
+        soon(self.crown.change(&cx(&self.world, 30 * SECOND), change)).await
+    }
+}
+
+fn cap(candidate: &str, cap: u32) -> Change {
+    Change::Cap { candidate: candidate.to_owned(), cap: Some(cap) }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_is_in_the_journal_with_its_author_before_it_is_in_force() {
+    let bench = bench_on(&Disk::default()).await;
+    let mut news = bench.journal.subscribe();
+    assert_eq!(bench.change(cap("a", 3)).await.unwrap(), 1);
+    // The answer came after the commit, so the news of it is here already.
+    let event = news.try_recv().unwrap();
+    let body = event.body.value();
+    assert_eq!((event.kind.as_str(), &body["author"]), ("governance.changed", &"tester".into()));
+    assert_eq!(body["governance"], serde_json::to_value(&*bench.crown.governance()).unwrap());
+    assert_eq!(bench.crown.governance().caps["a"], 3);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_change_the_journal_does_not_take_changes_nothing() {
+    let bench = bench_on(&Disk::default()).await;
+    bench.change(cap("a", 3)).await.unwrap();
+    bench.journal.fail_next_commit("disk full");
+    let error = bench.change(cap("a", 9)).await.unwrap_err();
+    assert!(matches!(&error, Error::Journal(reason) if reason.contains("disk full")), "{error}");
+    assert_eq!(error.class(), Class::Unavailable);
+    assert_eq!((bench.crown.governance().version, bench.crown.governance().caps["a"]), (1, 3));
+}
+
+#[tokio::test(start_paused = true)]
+async fn changes_that_come_at_once_are_made_one_after_another_and_none_is_lost() {
+    let bench = bench_on(&Disk::default()).await;
+    let changes = (0..20).map(|number| bench.change(cap(&format!("c{number:02}"), number)));
+    let versions: Vec<u64> = join_all(changes).await.into_iter().map(Result::unwrap).collect();
+    assert_eq!(versions, (1..=20).collect::<Vec<u64>>());
+    let events = bench.journal.read(1, 100).await.unwrap();
+    let journaled: Vec<u64> =
+        events.iter().map(|event| event.body.value()["governance"]["version"].as_u64().unwrap()).collect();
+    assert_eq!(journaled, versions);
+    assert_eq!(bench.crown.governance().caps.len(), 20);
+    let wrong = Change::Weight { candidate: "a".to_owned(), percent: Some(5_000) };
+    assert_eq!(bench.change(wrong).await.unwrap_err().class(), Class::Invalid);
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_governance_before_a_restart_is_in_force_after_it() {
+    let disk = Disk::default();
+    let before = {
+        let bench = bench_on(&disk).await;
+        bench.change(cap("a", 2)).await.unwrap();
+        bench.change(Change::Override(disable("b", later(3_600 * SECOND)))).await.unwrap();
+        bench.change(Change::Shed { shed: Shed::Below(Value::Normal) }).await.unwrap();
+        let governance = bench.crown.governance();
+        stop(&bench.root, &bench.world).await;
+        bench.journal.close().await.unwrap();
+        governance
+    };
+    let bench = bench_on(&disk).await;
+    assert_eq!(bench.crown.governance(), before);
+    assert_eq!(bench.change(cap("a", 4)).await.unwrap(), before.version + 1);
+}
+
+#[tokio::test(start_paused = true)]
+async fn admission_follows_the_governance_of_the_moment() {
+    let bench = bench_on(&Disk::default()).await;
+    let admit = |value| bench.crown.admit("a", Some(2), value);
+    let (first, kept) = admit(Value::Normal);
+    assert_eq!(first, Admission::Admitted { governance: 0, left: Some(1) });
+    let second = admit(Value::Normal);
+    assert!(second.0.admitted() && !admit(Value::Normal).0.admitted());
+    drop((kept, second));
+    assert_eq!(bench.crown.in_flight("a"), 0, "C3: dropped permits give their places back");
+    bench.change(Change::Override(disable("a", later(10 * SECOND)))).await.unwrap();
+    assert!(!admit(Value::Normal).0.admitted());
+    tokio::time::advance(11 * SECOND).await;
+    assert!(admit(Value::Normal).0.admitted(), "the override has expired");
+    bench.change(Change::Shed { shed: Shed::Below(Value::Interactive) }).await.unwrap();
+    assert!(!admit(Value::Normal).0.admitted() && admit(Value::Interactive).0.admitted());
+    assert_eq!(bench.crown.in_flight("a"), 0, "what is refused takes no place");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_cap_is_never_exceeded_however_many_ask_at_once() {
+    const CAP: u32 = 7;
+    let bench = bench_on(&Disk::default()).await;
+    let (inside, most, served) = (AtomicU32::new(0), AtomicU32::new(0), AtomicU32::new(0));
+    let (crown, count) = (&bench.crown, (&inside, &most, &served));
+    std::thread::scope(|scope| {
+        for _ in 0..64 {
+            scope.spawn(move || {
+                let (inside, most, served) = count;
+                for _ in 0..500 {
+                    let (admission, permit) = crown.admit("a", Some(CAP), Value::Normal);
+                    assert_eq!(admission.admitted(), permit.is_some());
+                    if permit.is_some() {
+                        let now = inside.fetch_add(1, Ordering::AcqRel) + 1;
+                        most.fetch_max(now, Ordering::AcqRel);
+                        std::thread::yield_now();
+                        inside.fetch_sub(1, Ordering::AcqRel);
+                        served.fetch_add(1, Ordering::AcqRel);
+                    }
+                }
+            });
+        }
+    });
+    let (most, served) = (most.into_inner(), served.into_inner());
+    assert!((1..=CAP).contains(&most), "{most} at a time");
+    assert!(served >= 500, "only {served} were served");
+    assert_eq!(crown.in_flight("a"), 0);
+}
+
+/// An actor that fails when it is told anything.
+struct Frail;
+
+impl Actor for Frail {
+    type Message = ();
+
+    async fn handle(&mut self, _envelope: Envelope<()>, _context: &mut Context<()>) -> Result<(), Fault> {
+        Err("too much".into())
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_restart_in_the_tree_is_an_alert_that_can_be_acknowledged() {
+    let world = world();
+    let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
+    let (crown, governor) = Handle::launch(journal.clone(), CONFIG, &world);
+    let frail = Address::new(Mailbox::new(4, Overflow::Refuse), &world);
+    let (_root, _) = start(vec![governor, Child::actor("frail", &frail, || Frail)], &world).await;
+    let mut news = journal.subscribe();
+    let cx = cx(&world, 60 * SECOND);
+    frail.try_cast(&cx, ()).unwrap();
+    let event = soon(news.recv()).await.unwrap();
+    assert_eq!(event.kind, "alert.raised");
+    let alerts = crown.alerts(&cx).await.unwrap();
+    assert_eq!(alerts.len(), 1);
+    let (alert, raised) = (&alerts[0], event.body.value());
+    assert_eq!((alert.subject.as_str(), alert.message.as_str()), ("host/frail", "restarted 1 times: too much"));
+    assert_eq!(raised, serde_json::to_value(alert).unwrap());
+    crown.acknowledge(&cx, alert.id).await.unwrap();
+    assert_eq!(crown.alerts(&cx).await.unwrap()[0].acknowledged_by.as_deref(), Some("tester"));
+    let unknown = crown.acknowledge(&cx, 77).await.unwrap_err();
+    assert_eq!((unknown.class(), unknown.to_string().as_str()), (Class::NotFound, "could not find alert 77"));
+}

@@ -1,0 +1,221 @@
+//! Everything to the right of IO, on watched runtimes and a journal in memory.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use serde_json::json;
+use tokio::sync::mpsc;
+
+use crate::actors::agent::{self, Definition, MemoryProjection};
+use crate::actors::crown::GovernanceProjection;
+use crate::actors::io::{Answer, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
+use crate::actors::runtime::{self, Launch};
+use crate::actors::tests::{BEGIN, SECOND, Watched, cx, journal, read, soon, start, stop, world};
+use crate::actors::{crown, executor, router};
+use crate::inference::{Lexical, Runtime};
+use crate::store::{Disk, Event, Journal, Memory};
+use crate::supervision::{Child, Root, Strategy, Tree};
+use crate::types::{Class, Cx, RunId, World};
+use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+use crate::ziggy::{IntentModel, Millionths};
+
+/// Longer than any run of these tests may take.
+pub(super) const LONG: Duration = Duration::from_secs(300);
+
+pub(super) struct Bench {
+    pub(super) world: World,
+    pub(super) journal: Arc<Memory>,
+    pub(super) io: Handle,
+    pub(super) crown: crown::Handle,
+    root: Root,
+}
+
+/// One agent for each runtime, named as it is, the first the best.
+pub(super) async fn bench(runtimes: &[Arc<Watched>]) -> Bench {
+    bench_on(&Disk::default(), runtimes).await
+}
+
+pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
+    let world = world();
+    let journal = journal(
+        disk,
+        &world,
+        vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)],
+    );
+    let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
+    let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
+    let working = read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }));
+    let (executor, executor_child) = executor::Handle::launch("native", Vec::new(), working, &world).unwrap();
+    let mut children = vec![governor, executor_child];
+    let (mut agents, mut candidates, mut drivers) = (BTreeMap::new(), Vec::new(), Vec::new());
+    for (place, runtime) in runtimes.iter().enumerate() {
+        let made = agent(place, runtime, &executor, &journal, &world);
+        candidates.push(made.candidate);
+        drivers.push(made.driver);
+        agents.insert(made.agent.profile().name.clone(), made.agent);
+        children.extend(made.children);
+    }
+    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64 }));
+    let (router, router_child) =
+        router::Handle::launch(candidates, drivers, crown.clone(), journal.clone(), (routing, ziggy()), &world);
+    let parts = Parts {
+        journal: journal.clone(),
+        embedder: Arc::new(Lexical),
+        intents: Arc::new(IntentModel::default()),
+        chunk: ziggy().chunk,
+        router,
+        crown: crown.clone(),
+        agents: Arc::new(agents),
+    };
+    let config = read(json!({
+        "pool": 2, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 100_000, "prompt_bytes_max": 4_000,
+        "chunks_most": 8, "run_within_s": 60, "answer_tokens": 64,
+    }));
+    let (io, io_child) = Handle::launch(parts, config, &world);
+    children.extend([router_child, io_child]);
+    let (root, _) = start(children, &world).await;
+    Bench { world, journal, io, crown, root }
+}
+
+struct Made {
+    agent: agent::Handle,
+    candidate: Candidate,
+    driver: runtime::Handle,
+    children: [Child; 2],
+}
+
+fn agent(
+    place: usize,
+    runtime: &Arc<Watched>,
+    executor: &executor::Handle,
+    journal: &Arc<Memory>,
+    world: &World,
+) -> Made {
+    let seen = runtime.capabilities();
+    let driving = read(json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5 }));
+    let (driver, driver_child) =
+        runtime::Handle::launch(Launch { runtime: runtime.clone(), child: None }, driving, world);
+    let profile: agent::Profile = read(json!({
+        "name": seen.name, "description": "a test agent", "enabled": true, "runtime": seen.name,
+        "capabilities": ["general"], "system": "Be brief.", "tools": [], "remembers": false, "recall_most": 0,
+        "concurrency": 8, "waiting": 8, "max_turns": 4, "max_answer_tokens": 256, "max_tokens": 32_768,
+        "work_within_s": 20, "temperature": 0.0, "quality": 0.5, "weight": 100, "assumed_first_token_ms": 100,
+        "assumed_token_ms": 10,
+    }));
+    let memory = read(json!({
+        "max_facts": 10, "max_dimensions": 2_048, "max_text_bytes": 500, "same_above": 0.9, "relevant_from": 0.45,
+    }));
+    let parts = agent::Parts {
+        runtime: Some(driver.clone()),
+        executor: executor.clone(),
+        embedder: Arc::new(Lexical),
+        journal: journal.clone(),
+        memory,
+    };
+    let (agent, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
+    let candidate = Candidate {
+        id: seen.name.clone(),
+        agent: seen.name.clone(),
+        runtime: seen.name,
+        capabilities: vec![Capability::new(Capability::GENERAL)],
+        tier: seen.tier,
+        price: seen.price,
+        context_tokens: seen.context_tokens,
+        quality: Millionths::of(0.9 - 0.2 * f64::from(u32::try_from(place).unwrap())),
+        live: Live::assumed(100_000, 10_000, BEGIN),
+        origin: Origin::Config,
+        weight: 100,
+        cap: Some(8),
+        enabled: true,
+        health: Health::Healthy,
+        quarantined: None,
+    };
+    // Two rows of one id would clash, and an agent is called as its runtime here.
+    let below = Tree::new(format!("runtime-{place}"), Strategy::OneForOne).child(driver_child);
+    let children = [child, Child::tree(below)];
+    Made { agent, candidate, driver, children }
+}
+
+fn ziggy() -> crate::ziggy::Config {
+    read(json!({
+        "chunk": { "max_tokens": 64, "overlap_tokens": 0 },
+        "score": {
+            "equal_within": 0,
+            "weights": { "latency": 25, "cost": 20, "truthfulness": 40, "reliability": 15 },
+            "anchors": {
+                "typical_input_tokens": 600, "typical_output_tokens": 200, "latency_good_ms": 2_000,
+                "latency_bad_ms": 30_000, "cost_good": 0, "cost_bad": 5_000,
+            },
+        },
+        "live": {
+            "latency_half_life_s": 42, "memory": 20, "failure_penalty": 1_000, "penalty_half_life_s": 60,
+            "suppress": 2_500, "reuse": 750, "ceiling": 24_000,
+        },
+    }))
+}
+
+pub(super) fn task(prompt: &str) -> Task {
+    Task { prompt: prompt.to_owned(), ..Task::default() }
+}
+
+impl Bench {
+    pub(super) fn cx(&self, within: Duration) -> Cx {
+        cx(&self.world, within)
+    }
+
+    pub(super) async fn route(&self, cx: &Cx, task: Task) -> Result<Answer, Error> {
+        let (news, _unread) = mpsc::channel::<Progress>(256);
+        self.io.route(cx, task, news).await
+    }
+
+    pub(super) async fn ask(&self, prompt: &str) -> Result<Answer, Error> {
+        soon(self.route(&self.cx(50 * SECOND), task(prompt))).await
+    }
+
+    /// The events of every run, run by run in the order in which they came in.
+    pub(super) async fn runs(&self) -> Vec<(RunId, Vec<Event>)> {
+        let mut runs: Vec<(RunId, Vec<Event>)> = Vec::new();
+        for event in self.journal.read(1, 10_000).await.unwrap() {
+            let Some(run) = event.run else { continue };
+            match runs.iter_mut().find(|(known, _)| *known == run) {
+                Some((_, events)) => events.push(event),
+                None => runs.push((run, vec![event])),
+            }
+        }
+        runs
+    }
+
+    pub(super) async fn row(&self, run: RunId) -> RunRow {
+        let row = self.journal.row(RunsProjection::NAME, &run.to_string()).await.unwrap();
+        read(row.unwrap())
+    }
+
+    /// Returns when a run has ended, with the kind of its last event, once it is certain that no other follows.
+    pub(super) async fn ending(&self, run: RunId) -> (String, Class) {
+        let mut news = self.journal.subscribe();
+        let last = async {
+            loop {
+                let events = self.journal.read_run(run, 1_000).await.unwrap();
+                let ended: Vec<&Event> = events.iter().filter(|event| ends(&event.kind)).collect();
+                assert!(ended.len() <= 1, "{ended:?}");
+                if let Some(last) = ended.first() {
+                    assert_eq!(events.last().map(|event| event.seq), Some(last.seq), "nothing follows the end");
+                    let class = last.body.value()["class"].as_str().and_then(Class::from_word);
+                    return (last.kind.clone(), class.unwrap_or(Class::Internal));
+                }
+                news.recv().await.unwrap();
+            }
+        };
+        soon(last).await
+    }
+
+    pub(super) async fn end(self) {
+        stop(&self.root, &self.world).await;
+        self.journal.close().await.unwrap();
+    }
+}
+
+pub(super) fn ends(kind: &str) -> bool {
+    ["run.completed", "run.failed", "run.cancelled", "run.interrupted"].contains(&kind)
+}

@@ -1,0 +1,171 @@
+//! What the actors' tests share: a clock that follows tokio's, a journal in memory, a runtime that is watched; and the
+//! tests of the line.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a model that is told to")]
+
+mod line;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use parking_lot::Mutex;
+use serde_json::json;
+use tokio::sync::{mpsc, watch};
+use tokio::time::Instant;
+
+use crate::inference::{Capabilities, Completion, Delta, Error, Health, Request, Runtime, Scripted, Step};
+use crate::store::{Disk, Memory, Projection};
+use crate::supervision::{Child, Registry, Root, Strategy, Tree};
+use crate::types::{Budget, Clock, Cx, Money, Principal, Seeded, Timestamp, TraceId, World};
+
+pub(super) const SECOND: Duration = Duration::from_secs(1);
+
+/// When tests begin, on the wall.
+pub(super) const BEGIN: Timestamp = Timestamp(1_750_000_000_000_000);
+
+/// Tokio's clock, which can stand still, and a wall that moves with it.
+struct TestClock(Instant);
+
+impl Clock for TestClock {
+    #[expect(clippy::disallowed_methods, reason = "this is the clock of these tests")]
+    fn now(&self) -> Instant {
+        Instant::now()
+    }
+
+    fn wall(&self) -> Timestamp {
+        later(self.now() - self.0)
+    }
+}
+
+/// So long after the beginning.
+pub(super) fn later(passed: Duration) -> Timestamp {
+    Timestamp(BEGIN.0 + i64::try_from(passed.as_micros()).unwrap())
+}
+
+#[expect(clippy::disallowed_methods, reason = "the clock of these tests begins here")]
+pub(super) fn world() -> World {
+    World { clock: Arc::new(TestClock(Instant::now())), random: Arc::new(Seeded::new(7)) }
+}
+
+/// A caller who waits for so long and may spend anything.
+pub(super) fn cx(world: &World, within: Duration) -> Cx {
+    let budget = Budget { money: Money(i64::MAX), tokens: u64::MAX };
+    Cx::new(TraceId(1), Principal::new("tester", &[]), world.clock.now() + within, budget)
+}
+
+/// A value out of JSON, as a config gives it.
+pub(super) fn read<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+    serde_json::from_value(value).unwrap()
+}
+
+/// The journal on this disk.
+pub(super) fn journal(disk: &Disk, world: &World, projections: Vec<Arc<dyn Projection>>) -> Arc<Memory> {
+    let config = read(json!({
+        "group_commit_ms": 1, "group_commit_events": 128, "queue_events": 256, "read_connections": 2,
+        "payload_bytes_max": 1_000_000, "event_bytes_max": 1_000_000, "subscribe_events": 1_024,
+    }));
+    Memory::open(disk, &config, world.clone(), projections).unwrap()
+}
+
+/// A running tree with these children.
+pub(super) async fn start(children: Vec<Child>, world: &World) -> (Root, Arc<Registry>) {
+    let registry = Registry::new();
+    let tree = Tree::new("host", Strategy::OneForOne).intensity(100, SECOND).children(children);
+    let root = Root::start(tree, world.clone(), Arc::clone(&registry)).await.unwrap();
+    (root, registry)
+}
+
+/// Stops a tree, in order.
+pub(super) async fn stop(root: &Root, world: &World) {
+    root.shutdown(&Cx::housekeeping(world.clock.now(), 600 * SECOND)).await.unwrap();
+}
+
+/// Fails if something takes a minute that should take no time.
+pub(super) async fn soon<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(60 * SECOND, what).await.unwrap()
+}
+
+/// How many generations there are and were.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub(super) struct Count {
+    pub(super) begun: u32,
+    pub(super) inside: u32,
+    pub(super) most: u32,
+}
+
+/// A runtime that does what the last message says (`panic`, `fail`, `hang`, `at once`; anything else takes a second and
+/// is said back), and counts who is inside.
+pub(super) struct Watched {
+    script: Scripted,
+    count: watch::Sender<Count>,
+    health: Mutex<Health>,
+}
+
+impl Watched {
+    pub(super) fn new(name: &str) -> Arc<Watched> {
+        let answer = |request: &Request| {
+            let said = request.messages.last().unwrap().content.clone();
+            match said.as_str() {
+                "panic" => panic!("told to panic"),
+                "fail" => vec![Step::Fail(Error::Internal("told to fail".to_owned()))],
+                "hang" => vec![Step::text("well"), Step::Hang],
+                "at once" => vec![Step::text("at once")],
+                _ => vec![Step::Wait(SECOND), Step::Text(said)],
+            }
+        };
+        Watched::playing(Scripted::new(name, answer))
+    }
+
+    /// The same counting around any script.
+    pub(super) fn playing(script: Scripted) -> Arc<Watched> {
+        Arc::new(Watched { script, count: watch::Sender::default(), health: Mutex::new(Health::Ready) })
+    }
+
+    pub(super) fn count(&self) -> Count {
+        *self.count.borrow()
+    }
+
+    pub(super) fn requests(&self) -> Vec<Request> {
+        self.script.requests()
+    }
+
+    pub(super) fn is_now(&self, health: Health) {
+        *self.health.lock() = health;
+    }
+
+    /// Returns when the count is as wanted.
+    pub(super) async fn until(&self, reached: impl Fn(&Count) -> bool) {
+        let mut count = self.count.subscribe();
+        soon(count.wait_for(|now| reached(now))).await.unwrap();
+    }
+}
+
+/// Counts a generation out, however it ends.
+struct Inside<'a>(&'a Watched);
+
+impl Drop for Inside<'_> {
+    fn drop(&mut self) {
+        self.0.count.send_modify(|count| count.inside -= 1);
+    }
+}
+
+#[async_trait]
+impl Runtime for Watched {
+    fn capabilities(&self) -> Capabilities {
+        self.script.capabilities()
+    }
+
+    async fn health(&self, _cx: &Cx) -> Health {
+        self.health.lock().clone()
+    }
+
+    async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+        self.count.send_modify(|count| {
+            count.begun += 1;
+            count.inside += 1;
+            count.most = count.most.max(count.inside);
+        });
+        let _inside = Inside(self);
+        self.script.generate(cx, request, news).await
+    }
+}
