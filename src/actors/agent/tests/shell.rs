@@ -135,9 +135,9 @@ fn zoi() -> Profile {
     Profile { remembers: true, ..profile("zoi") }
 }
 
-/// Says back what it was told to be.
+/// Says back what it was asked.
 fn echo() -> Arc<Watched> {
-    Watched::playing(Scripted::new("local", |request| vec![Step::text(request.messages[0].content.clone())]))
+    Watched::playing(Scripted::new("local", |request| vec![Step::text(request.messages[1].content.clone())]))
 }
 
 #[tokio::test(start_paused = true)]
@@ -146,7 +146,7 @@ async fn what_she_is_told_she_recalls_also_after_a_restart() {
     let bench = bench_on(&disk, world.clone(), Definition::prompted(zoi()), echo()).await;
     let told = bench.ask("My dog is called Rex. What a day!").await.unwrap();
     assert_eq!(told.learned, ["My dog is called Rex"]);
-    assert!(told.text.contains("- My dog is called Rex"), "{}", told.text);
+    assert!(told.text.starts_with("Noted: My dog is called Rex. "), "{}", told.text);
     assert!(bench.ask("What is the capital of France?").await.unwrap().recalled.is_empty());
     let asked = bench.ask("What is my dog called?").await.unwrap();
     assert_eq!((asked.recalled, asked.learned), (vec!["My dog is called Rex".to_owned()], Vec::new()));
@@ -154,7 +154,7 @@ async fn what_she_is_told_she_recalls_also_after_a_restart() {
     let bench = bench_on(&disk, world, Definition::prompted(zoi()), echo()).await;
     let asked = bench.ask("What is my dog called?").await.unwrap();
     assert_eq!(asked.recalled, ["My dog is called Rex"]);
-    assert_eq!(asked.text, "Be brief.\n- My dog is called Rex");
+    assert_eq!(asked.text, "Known: My dog is called Rex. What is my dog called?");
 }
 
 #[tokio::test(start_paused = true)]

@@ -28,7 +28,7 @@ pub(super) fn profile(name: &str) -> Profile {
     read(json!({
         "name": name, "description": "a test agent", "enabled": true, "runtime": "local",
         "capabilities": ["general"], "system": "Be brief.", "tools": ["count", "sum", "break"], "remembers": false,
-        "recall_most": 4, "concurrency": 2, "waiting": 8, "max_turns": 4, "max_answer_tokens": 256,
+        "recall_most": 4, "recall_prompt": "Known: {facts} {prompt}", "learn_prompt": "Noted: {facts} {prompt}", "concurrency": 2, "waiting": 8, "max_turns": 4, "max_answer_tokens": 256,
         "max_tokens": 32_768, "work_within_s": 20, "temperature": 0.0, "quality": 0.5, "weight": 100,
         "assumed_first_token_ms": 100, "assumed_token_ms": 10,
     }))

@@ -31,7 +31,7 @@ fn fold(events: &[Event]) -> Option<RunRow> {
 fn answer(run: RunId) -> Answer {
     read(json!({
         "run_id": run, "answer": "Yes.", "served_by": ["marvin@local"], "privacy": "restricted", "intent": "chat",
-        "cost": 7, "usage": { "input_tokens": 1, "output_tokens": 2 }, "citations": [], "chunks": 1, "took_us": 5,
+        "cost": 7, "usage": { "input_tokens": 1, "output_tokens": 2 }, "recalled": [], "learned": [], "citations": [], "chunks": 1, "took_us": 5,
     }))
 }
 

@@ -99,6 +99,7 @@ fn agent(
     let profile: agent::Profile = read(json!({
         "name": seen.name, "description": "a test agent", "enabled": true, "runtime": seen.name,
         "capabilities": ["general"], "system": "Be brief.", "tools": [], "remembers": false, "recall_most": 0,
+        "recall_prompt": "{facts} {prompt}", "learn_prompt": "{prompt}",
         "concurrency": 8, "waiting": 8, "max_turns": 4, "max_answer_tokens": 256, "max_tokens": 32_768,
         "work_within_s": 20, "temperature": 0.0, "quality": 0.5, "weight": 100, "assumed_first_token_ms": 100,
         "assumed_token_ms": 10,
