@@ -1,5 +1,11 @@
 //! Integration tests, one binary so that linking stays cheap.
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod documents;
+mod governance;
+mod hosts;
+mod memory;
+mod privacy;
+mod program;
 mod run;
 mod support;
