@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::process::{Child, Command};
+use tokio::task::JoinSet;
 
 use crate::support::{MINUTE, eventually};
 
@@ -178,28 +179,37 @@ async fn a_second_host_on_the_same_data_is_refused_and_the_first_is_unharmed() {
     host.stop().await;
 }
 
-/// An endpoint that takes every question and answers none.
-async fn silent_endpoint() -> (TcpListener, String) {
+/// An endpoint that is healthy and answers no question: it hands over the connection of the first. With the
+/// configuration that names it.
+async fn silent_endpoint() -> (JoinSet<TcpStream>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let text = format!(
         "[inference.runtimes.local]\nkind = \"openai\"\nmodel = \"silent\"\nbase_url = \"http://127.0.0.1:{port}/v1\"\n\
          tier = \"local\"\ntools = false\ncontext_tokens = 4096\nmax_tokens = 256\nprice = {{ input = 0, output = 0 }}\n"
     );
-    (listener, text)
+    let mut serving = JoinSet::new();
+    serving.spawn(posted(listener));
+    (serving, text)
+}
+
+/// The question, once the host has asked it.
+async fn question(endpoint: &mut JoinSet<TcpStream>) -> TcpStream {
+    tokio::time::timeout(MINUTE, endpoint.join_next()).await.unwrap().unwrap().unwrap()
 }
 
 #[tokio::test]
 async fn a_run_that_was_accepted_survives_a_kill_as_interrupted() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
-    let (_endpoint, config) = silent_endpoint().await;
+    let (mut endpoint, config) = silent_endpoint().await;
     configure(data, &config);
     let host = Running::start(data).await;
     let accepted = good(data, &["ask", "--detach", "Think about it"]).await;
     let run_id = accepted.trim();
-    // Whatever had been handed out is on disk, so the kill may come at once.
+    let asked = question(&mut endpoint).await;
     host.kill().await;
+    drop(asked);
     let host = Running::start(data).await;
     let runs = json(data, &["runs", "--status", "interrupted"]).await;
     let row = &runs["runs"][0];
@@ -267,12 +277,12 @@ async fn the_exit_code_says_what_kind_of_failure_it_was() {
 async fn a_stop_lets_the_work_at_hand_be_answered() {
     let data = tempfile::tempdir().unwrap();
     let data = data.path();
-    let (endpoint, config) = silent_endpoint().await;
+    let (mut endpoint, config) = silent_endpoint().await;
     configure(data, &config);
     let host = Running::start(data).await;
     let asking =
         command(data, &["ask", "Take your time"]).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let mut question = tokio::time::timeout(MINUTE, posted(&endpoint)).await.unwrap();
+    let mut question = question(&mut endpoint).await;
     host.signal(rustix::process::Signal::TERM);
     let body = "data: {\"choices\":[{\"index\":0,\"delta\":{\"content\":\"In the end.\"},\"finish_reason\":\"stop\"}]}\n\n\
                 data: [DONE]\n\n";
@@ -287,7 +297,7 @@ async fn a_stop_lets_the_work_at_hand_be_answered() {
 }
 
 /// The first connection a question is posted on. Looks at the endpoint's health come before it and are answered.
-async fn posted(endpoint: &TcpListener) -> TcpStream {
+async fn posted(endpoint: TcpListener) -> TcpStream {
     let mut heads = FuturesUnordered::new();
     loop {
         tokio::select! {
