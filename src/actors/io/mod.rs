@@ -9,7 +9,7 @@
 //!   died under it, `run.interrupted`.
 //! - IO2: a run whose id was handed out before its answer is in the journal, durably, before that.
 //! - IO3: nothing of a task reaches a candidate whose trust tier its privacy class forbids.
-//! - IO4: when the last one who waits for an attached run leaves, its work stops.
+//! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.
 
 mod actor;
 mod handle;

@@ -1,0 +1,180 @@
+//! IO3: nothing of a task reaches a place its privacy class forbids, whatever fails and whoever is preferred.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use parking_lot::Mutex;
+use proptest::prelude::*;
+use syzygy::actors::crown::Change;
+use syzygy::actors::io::{Document, Task};
+use syzygy::host::{Builder, Host};
+use syzygy::inference::{Error, Scripted, Step};
+use syzygy::types::{Class, PrivacyClass, TrustTier};
+
+use crate::support::{agent, cx, end, events, task};
+
+/// Which agent was sent what.
+type Sent = Arc<Mutex<Vec<(TrustTier, String)>>>;
+
+const TIERS: [(&str, TrustTier); 4] = [
+    ("here", TrustTier::Local),
+    ("ours", TrustTier::Private),
+    ("theirs", TrustTier::Partner),
+    ("anywhere", TrustTier::External),
+];
+
+/// What a text may hold, and the class that follows from it.
+const CONTENTS: [(&str, PrivacyClass); 6] = [
+    ("The sky is blue.", PrivacyClass::Public),
+    ("The server is 10.20.30.40.", PrivacyClass::Internal),
+    ("Write to jane.doe@example.com about it.", PrivacyClass::Confidential),
+    ("My card is 4111 1111 1111 1111.", PrivacyClass::Restricted),
+    ("Pay to DE89 3704 0044 0532 0130 00 please.", PrivacyClass::Restricted),
+    ("password: hunter2hunter2", PrivacyClass::Restricted),
+];
+
+const CLASSES: [PrivacyClass; 4] =
+    [PrivacyClass::Public, PrivacyClass::Internal, PrivacyClass::Confidential, PrivacyClass::Restricted];
+
+/// A runtime that writes down what it is sent, and then fails or answers.
+fn runtime(name: &str, tier: TrustTier, fails: bool, sent: &Sent) -> Scripted {
+    let sent = Arc::clone(sent);
+    let answer = move |request: &syzygy::inference::Request| {
+        let all: Vec<&str> = request.messages.iter().map(|message| message.content.as_str()).collect();
+        sent.lock().push((tier, all.join("\n")));
+        match fails {
+            true => vec![Step::Fail(Error::Internal("told to fail".to_owned()))],
+            false => vec![Step::text("Done.")],
+        }
+    };
+    Scripted::new(name, answer).in_tier(tier)
+}
+
+/// One agent in each tier; those in `failing` fail.
+fn builder(failing: &[bool; 4], sent: &Sent) -> Builder {
+    let mut builder = Host::builder().without_bundled_agents();
+    for ((name, tier), fails) in TIERS.into_iter().zip(failing) {
+        builder = builder.agent(agent(name)).runtime(runtime(name, tier, *fails, sent));
+    }
+    builder
+}
+
+#[derive(Debug, Clone)]
+struct Asked {
+    content: usize,
+    class: PrivacyClass,
+    in_document: bool,
+    pin: Option<usize>,
+}
+
+fn asked() -> impl Strategy<Value = Asked> {
+    let class = prop::sample::select(CLASSES.to_vec());
+    let pin = prop::option::of(0..TIERS.len());
+    (0..CONTENTS.len(), class, any::<bool>(), pin).prop_map(|(content, class, in_document, pin)| Asked {
+        content,
+        class,
+        in_document,
+        pin,
+    })
+}
+
+impl Asked {
+    /// The task, with a mark by which its text is known wherever it turns up.
+    fn task(&self, mark: &str) -> Task {
+        let text = format!("{mark} {}", CONTENTS[self.content].0);
+        let agent = self.pin.map(|place| TIERS[place].0.to_owned());
+        let base = Task { privacy: self.class, agent, ..Task::default() };
+        match self.in_document {
+            true => Task {
+                prompt: format!("{mark} What does this say?"),
+                documents: vec![Document { name: "a.txt".to_owned(), text }],
+                ..base
+            },
+            false => Task { prompt: text, ..base },
+        }
+    }
+
+    fn true_class(&self) -> PrivacyClass {
+        self.class.max(CONTENTS[self.content].1)
+    }
+}
+
+/// Runs every task and says what each tier was sent, by mark.
+async fn sent_by(failing: [bool; 4], weights: [u32; 4], tasks: &[Asked]) -> BTreeMap<String, Vec<TrustTier>> {
+    let sent = Sent::default();
+    let host = builder(&failing, &sent).start().await.unwrap();
+    for ((name, _), percent) in TIERS.into_iter().zip(weights) {
+        let candidate = format!("{name}@{name}");
+        host.crown().change(&cx(&host), Change::Weight { candidate, percent: Some(percent) }).await.unwrap();
+    }
+    host.router().rebuild(&cx(&host)).await.unwrap();
+    for (number, asked) in tasks.iter().enumerate() {
+        // Some find nobody who may serve them, or nobody who does; that is no leak.
+        let _ = host.ask(&cx(&host), asked.task(&format!("<mark-{number:03}>"))).await;
+    }
+    end(host).await;
+    let mut by_mark: BTreeMap<String, Vec<TrustTier>> = BTreeMap::new();
+    for (tier, text) in sent.lock().iter() {
+        let at = text.find("<mark-").unwrap();
+        by_mark.entry(text[at..at + 10].to_owned()).or_default().push(*tier);
+    }
+    by_mark
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn no_task_reaches_a_place_its_class_forbids(
+        tasks in prop::collection::vec(asked(), 1..12),
+        failing in prop::array::uniform4(any::<bool>()),
+        weights in prop::array::uniform4(1_u32..1_000),
+    ) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let by_mark = runtime.block_on(sent_by(failing, weights, &tasks));
+        for (number, asked) in tasks.iter().enumerate() {
+            let class = asked.true_class();
+            let reached = by_mark.get(&format!("<mark-{number:03}>")).cloned().unwrap_or_default();
+            let allowed = |tier: &TrustTier| match class {
+                PrivacyClass::Public => true,
+                PrivacyClass::Internal => *tier != TrustTier::External,
+                PrivacyClass::Confidential => matches!(tier, TrustTier::Local | TrustTier::Private),
+                PrivacyClass::Restricted => *tier == TrustTier::Local,
+            };
+            prop_assert!(reached.iter().all(allowed), "{asked:?} of class {class:?} reached {reached:?}");
+            // The property would hold of a host that does nothing.
+            prop_assert!(reached.contains(&TrustTier::Local) || !failing[1..].iter().all(|fails| *fails));
+        }
+    }
+}
+
+#[tokio::test]
+async fn zerene_is_never_given_what_is_not_public_and_the_record_says_why() {
+    let sent = Sent::default();
+    let field = runtime("field", TrustTier::External, false, &sent);
+    let host = Host::builder().runtime(field).runtime(Scripted::saying("local", "At home.")).start().await.unwrap();
+    let ask = async |prompt: &str| {
+        host.ask(&cx(&host), Task { agent: Some("zerene".to_owned()), ..task(prompt) }).await.unwrap()
+    };
+    assert_eq!(ask("What is the capital of France?").await.served_by, ["zerene@field"]);
+    let private = ask("Is 4111 1111 1111 1111 a valid card?").await;
+    assert_eq!((private.answer.as_str(), private.privacy), ("At home.", PrivacyClass::Restricted));
+    assert_eq!(sent.lock().len(), 1, "one question was public");
+    let decided = events(&host, private.run_id).await.into_iter().find(|event| event.kind == "hop.decided").unwrap();
+    let considered = decided.body.value()["decision"]["considered"].clone();
+    let zerene = considered.as_array().unwrap().iter().find(|one| one["candidate"] == "zerene@field").unwrap();
+    assert_eq!(zerene["constraints"][0]["constraint"], "privacy", "{zerene}");
+    end(host).await;
+}
+
+#[tokio::test]
+async fn where_only_zerene_works_what_is_private_is_refused() {
+    let sent = Sent::default();
+    let host = Host::builder().without_bundled_agents().agent(agent("field"));
+    let host = host.runtime(runtime("field", TrustTier::External, false, &sent)).start().await.unwrap();
+    let error = host.ask(&cx(&host), task("Is 4111 1111 1111 1111 a valid card?")).await.unwrap_err();
+    assert_eq!(error.class(), Class::Denied);
+    assert!(!error.to_string().contains("4111"), "{error}");
+    assert!(sent.lock().is_empty());
+    end(host).await;
+}
