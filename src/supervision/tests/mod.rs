@@ -93,6 +93,8 @@ enum Say {
     Count(Reply<u32>),
     /// Wait for this long, as a handler should not.
     Wait(Duration),
+    /// Wait until the test says so.
+    Until(Arc<Notify>),
     /// Fail.
     Fail,
     /// Wait for this long, and then fail.
@@ -156,6 +158,10 @@ impl Actor for Probe {
             Say::Wait(time) => {
                 self.diary.note("waits");
                 tokio::time::sleep(time).await;
+            }
+            Say::Until(gate) => {
+                self.diary.note("waits");
+                gate.notified().await;
             }
             Say::Fail => return Err("told to fail".into()),
             Say::FailAfter(time) => {

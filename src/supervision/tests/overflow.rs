@@ -93,12 +93,22 @@ async fn room_that_a_cancelled_sender_does_not_use_goes_to_the_next_in_line() {
     // Which of two things that came together a sender looks at first is chance, so once would prove little.
     for _ in 0..32 {
         let diary = Diary::default();
-        let (_root, address, _) = busy(&diary, 1, Overflow::Wait).await;
+        let (_root, address, _) = alone(&diary, Mailbox::new(1, Overflow::Wait)).await;
+        let gate = Arc::new(Notify::new());
+        address.try_cast(&cx(), Say::Until(Arc::clone(&gate))).unwrap();
+        diary.wait_for("waits", 1).await;
         let (cancelled, other) = (cx(), Cx::housekeeping(now(), 30 * SECOND));
         let cancels = cancelled.clone();
         address.try_cast(&cx(), Say::Do(Box::new(move |_| cancels.cancel()))).unwrap();
         let (first, second) = (address.cast(&cancelled, Say::Note(1)), address.cast(&other, Say::Note(2)));
-        let (first, second) = tokio::join!(first, second);
+        let opens = async {
+            for _ in 0..8 {
+                tokio::task::yield_now().await;
+            }
+            gate.notify_one();
+        };
+        // Polls them in this order each time, unlike tokio's join, so that the first is the first in line.
+        let (first, second, ()) = futures::future::join3(first, second, opens).await;
         assert_eq!(first.unwrap_err().failure, Failure::Cancelled);
         second.unwrap();
     }
