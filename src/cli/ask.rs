@@ -99,17 +99,23 @@ struct Told<'a> {
 async fn follow(client: &Client, request: &RouteRequest, told: &mut Told<'_>) -> Result<Answer, Error> {
     let mut response = client.stream("/route", request).await?;
     let mut parser = Parser::default();
-    while let Some(bytes) = response.chunk().await.map_err(|error| client.broken(super::client::why(&error)))? {
+    while let Some(bytes) = response.chunk().await.map_err(|error| told.broke(client, super::client::why(&error)))? {
         for event in parser.push(&bytes).map_err(|reason| client.broken(reason))? {
             if let Some(answer) = told.event(client, &event)? {
                 return Ok(answer);
             }
         }
     }
-    Err(client.broken("the stream ended before the answer".to_owned()))
+    Err(told.broke(client, "the stream ended before the answer".to_owned()))
 }
 
 impl Told<'_> {
+    fn broke(&self, client: &Client, reason: String) -> Error {
+        let advice =
+            self.run.map(|run| format!("; once it runs again, `syzygy why {run}` tells what became of the run"));
+        Error::Broke { url: client.url().to_owned(), reason, advice: advice.unwrap_or_default() }
+    }
+
     /// Shows one event. Returns the answer when it comes.
     fn event(&mut self, client: &Client, event: &SentEvent) -> Result<Option<Answer>, Error> {
         let misread = |error: serde_json::Error| client.broken(error.to_string());

@@ -181,6 +181,10 @@ fn running(data: &Path) -> Result<String, Error> {
     };
     let running: api::Running = serde_json::from_str(&text)
         .map_err(|error| Error::File { path, cause: std::io::Error::new(std::io::ErrorKind::InvalidData, error) })?;
+    // A host that was killed leaves its file behind; whoever answers there now must not be given the token.
+    if cfg!(target_os = "linux") && !Path::new("/proc").join(running.pid.to_string()).exists() {
+        return Err(Error::NotRunning { data_dir: data.to_owned() });
+    }
     Ok(running.url)
 }
 

@@ -37,6 +37,16 @@ pub enum Error {
         /// What is wrong with it.
         reason: String,
     },
+    /// The host went away in the middle of an answer.
+    #[error("could not wait for the answer: the host at {url} went away ({reason}){advice}")]
+    Broke {
+        /// Who answered until then.
+        url: String,
+        /// What happened to the connection.
+        reason: String,
+        /// How to find out what became of the run, if it is known.
+        advice: String,
+    },
     /// The arguments make no sense together.
     #[error("{0}")]
     Usage(String),
@@ -86,10 +96,11 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::NoHost { .. } | Error::NotRunning { .. } => Class::Unavailable,
+            Error::NoHost { .. } | Error::NotRunning { .. } | Error::Broke { .. } => Class::Unavailable,
             Error::Problem(problem) => problem.code.class(),
             Error::Answer { .. } | Error::Output(_) => Class::Internal,
             Error::Usage(_) => Class::Invalid,
+            Error::File { cause, .. } if cause.kind() == std::io::ErrorKind::InvalidData => Class::Invalid,
             Error::NoRun(_) | Error::File { .. } => Class::NotFound,
             Error::Interrupted { .. } => Class::Cancelled,
             Error::Local { class, .. } => *class,

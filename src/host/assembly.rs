@@ -17,8 +17,8 @@ use crate::store::{Durability, Journal, NewEvent};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
 use crate::types::{Cx, Price, TrustTier, World};
-use crate::ziggy::Millionths;
 use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+use crate::ziggy::{IntentModel, Millionths};
 
 /// Embedding the examples of intents takes milliseconds; a host that cannot do it in this time starts without.
 const INTENTS_WITHIN: Duration = Duration::from_secs(30);
@@ -27,6 +27,9 @@ const INTENTS_WITHIN: Duration = Duration::from_secs(30);
 /// to half a minute between restarts, so one that never comes up stays below it and keeps being tried.
 const RESTARTS: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(60);
+
+/// The root gives up early: a journal that failed three times in a minute will not heal by trying.
+const ROOT_RESTARTS: u32 = 3;
 
 pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let config = builder.effective()?;
@@ -38,12 +41,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let journal = backends::journal(data.as_deref(), &config.store, &world).await?;
     let interrupted = io::record::interrupt_unfinished(&journal, "host").await?;
     let models = Arc::new(backends::models(data.as_deref().unwrap_or(Path::new("")), &config)?);
-    let (embedder, lacking) = backends::embedder(config.inference.embedder, &models, &world).await;
-    let cx = Cx::housekeeping(world.clock.now(), INTENTS_WITHIN);
-    let intents = Arc::new(backends::intents(&*embedder, &cx).await?);
-    if let Some(reason) = &lacking {
-        tracing::warn!(reason, "texts are compared by their letters only, since the embedding model is missing");
-    }
+    let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
     let launches = launches(&mut builder, &config, &models)?;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
     let mut tools = executor::core_tools(Arc::clone(&world.clock));
@@ -87,27 +85,62 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     });
     let (served, api_child) = serving.unzip();
 
-    // The whole tree, in starting order. It stops in reverse: first nothing new comes in, last the journal closes.
-    let crown_tree = Tree::new("crown", Strategy::OneForOne)
-        .intensity(RESTARTS, PERIOD)
-        .child(governor)
-        .child(Child::tree(runtimes_tree))
-        .child(Child::tree(subtree("executors").child(executor_child)))
-        .child(Child::tree(agents_tree))
-        .child(router_child)
-        .child(io_tree)
-        .children(api_child);
-    // If the journal fails, everything above it goes down with it.
-    let tree = Tree::new("host", Strategy::RestForOne)
-        .intensity(3, Duration::from_secs(60))
-        .child(keeper::launch(Arc::clone(&journal), &world))
-        .child(Child::tree(crown_tree));
-
-    let root = Root::start(tree, world.clone(), Arc::clone(&registry)).await?;
+    let rows = Rows {
+        store: keeper::launch(Arc::clone(&journal), &world),
+        governor,
+        runtimes: runtimes_tree,
+        executor: executor_child,
+        agents: agents_tree,
+        router: router_child,
+        io: io_tree,
+        api: api_child,
+    };
+    let root = Root::start(table(rows), world.clone(), Arc::clone(&registry)).await?;
     let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted });
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;
     Ok(Host { root, registry, world, journal, io, router, crown, served, lacking, config })
+}
+
+/// The rows of the whole tree.
+struct Rows {
+    store: Child,
+    governor: Child,
+    runtimes: Tree,
+    executor: Child,
+    agents: Tree,
+    router: Child,
+    io: Child,
+    api: Option<Child>,
+}
+
+/// The whole tree, in starting order. It stops in reverse: first nothing new comes in, last the journal closes.
+fn table(rows: Rows) -> Tree {
+    let crown = subtree("crown")
+        .child(rows.governor)
+        .child(Child::tree(rows.runtimes))
+        .child(Child::tree(subtree("executors").child(rows.executor)))
+        .child(Child::tree(rows.agents))
+        .child(rows.router)
+        .child(rows.io)
+        .children(rows.api);
+    // If the journal fails, everything above it goes down with it.
+    Tree::new("host", Strategy::RestForOne).intensity(ROOT_RESTARTS, PERIOD).child(rows.store).child(Child::tree(crown))
+}
+
+/// What makes sense of texts: an embedder, what intents look like to it, and why it is not the one that was configured.
+async fn understanding(
+    config: &Config,
+    models: &Arc<crate::inference::models::Store>,
+    world: &World,
+) -> Result<(Arc<dyn Embedder>, Arc<IntentModel>, Option<String>), Error> {
+    let (embedder, lacking) = backends::embedder(config.inference.embedder, models, world).await;
+    let cx = Cx::housekeeping(world.clock.now(), INTENTS_WITHIN);
+    let intents = Arc::new(backends::intents(&*embedder, &cx).await?);
+    if let Some(reason) = &lacking {
+        tracing::warn!(reason, "texts are compared by their letters only, since the embedding model cannot be used");
+    }
+    Ok((embedder, intents, lacking))
 }
 
 /// What every agent gets.

@@ -56,7 +56,7 @@ impl Program {
             .await?;
         let took = self.world.clock.now() - began;
         let address = host.address().map(|address| format!("http://{address}")).unwrap_or_default();
-        tracing::info!(address, ready_ms = took.as_secs_f64() * 1_000.0, "ready");
+        tracing::info!(address, ready_ms = took.as_millis(), "ready");
         let died = tokio::select! {
             () = told_to_stop() => None,
             () = host.ended() => Some("the supervision tree has ended; the log says which actor failed".to_owned()),

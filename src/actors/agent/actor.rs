@@ -217,6 +217,11 @@ impl Shell {
     fn think_with_memory(&mut self, ticket: Ticket, context: &mut Context<Message>) {
         let Some(mut active) = self.active.remove(&ticket) else { return };
         let Outcome { recalled, learned, .. } = active.turns.outcome.clone();
+        let assignment = &active.work.assignment;
+        if let Some(text) = self.profile.noted(&assignment.said, &assignment.prompt, &learned) {
+            self.active.insert(ticket, active);
+            return self.finish(ticket, Ok(Outcome { text, recalled, learned, ..Outcome::default() }), context);
+        }
         let prompt = self.profile.with_memory(&active.work.assignment.prompt, &recalled, &learned);
         active.turns = self.turns(&active.work, prompt);
         active.turns.outcome = Outcome { recalled, learned, ..Outcome::default() };

@@ -37,7 +37,8 @@ pub struct Profile {
     pub recall_most: usize,
     /// What it asks its model when it recalls facts: `{facts}` and `{prompt}` are filled in.
     pub recall_prompt: String,
-    /// What it asks its model when it learned facts: `{facts}` and `{prompt}` are filled in.
+    /// What it asks its model when it was only told facts: `{facts}` and `{prompt}` are filled in. Empty says the facts
+    /// back without asking.
     pub learn_prompt: String,
     /// Assignments it works on at a time.
     pub concurrency: u32,
@@ -128,15 +129,23 @@ impl Definition {
 }
 
 impl Profile {
+    /// What it says to a task that only told it facts, if it needs no model for that.
+    pub(super) fn noted(&self, said: &str, prompt: &str, learned: &[String]) -> Option<String> {
+        // A question, or a document beside what was said, wants more than a nod.
+        let only_told = !learned.is_empty() && prompt == said && !said.contains('?');
+        (only_told && self.learn_prompt.is_empty()).then(|| format!("Noted: {}", sentences(learned)))
+    }
+
     /// The prompt with what was learned or recalled for it. What was just told goes before what was known: it is what
     /// the person waits to hear confirmed.
     pub(super) fn with_memory(&self, prompt: &str, recalled: &[String], learned: &[String]) -> String {
         let (template, facts) = match (learned, recalled) {
             ([], []) => return prompt.to_owned(),
             ([], recalled) => (&self.recall_prompt, recalled),
+            (_, _) if self.learn_prompt.is_empty() => return prompt.to_owned(),
             (learned, _) => (&self.learn_prompt, learned),
         };
-        let sentences = facts.iter().map(|fact| sentence(fact)).collect::<Vec<_>>().join(" ");
+        let sentences = sentences(facts);
         // Split first, so that braces in what people say are never taken for places to fill in.
         let parts: Vec<String> =
             template.split("{facts}").map(|part| part.split("{prompt}").collect::<Vec<_>>().join(prompt)).collect();
@@ -206,6 +215,10 @@ impl Kit {
     pub fn silence() -> mpsc::Sender<crate::inference::Delta> {
         mpsc::channel(1).0
     }
+}
+
+fn sentences(facts: &[String]) -> String {
+    facts.iter().map(|fact| sentence(fact)).collect::<Vec<_>>().join(" ")
 }
 
 /// A fact as a sentence: a capital first, a full stop last. Small models read sentences better than fragments.

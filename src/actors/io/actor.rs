@@ -125,4 +125,9 @@ impl Actor for Shell {
         context.publish(&self.state.view());
         Ok(())
     }
+
+    /// What is still under way when the host stops is interrupted, and on the record as such.
+    async fn stop(&mut self, context: &mut Context<Message>) {
+        self.pipeline.interrupt(self.state.running(), context.path()).await;
+    }
 }

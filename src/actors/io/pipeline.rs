@@ -9,11 +9,11 @@ use tracing::Instrument;
 
 use super::handle::{Error, Parts};
 use super::message::Arrival;
-use super::record::{Admitted, Failed, Hop, Recorder, Served, kind};
+use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::{Answer, Config, Progress, Task};
 use crate::actors::agent::{self, Assignment, Outcome};
 use crate::inference::{Delta, Usage};
-use crate::store::Durability;
+use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
 use crate::telemetry;
 use crate::types::{Class, Cx, Money, RunId, World};
@@ -115,6 +115,18 @@ impl Pipeline {
         }
     }
 
+    /// Writes down that the host stops under these runs.
+    pub(super) async fn interrupt(&self, runs: Vec<RunId>, source: &str) {
+        let events: Vec<NewEvent> =
+            runs.into_iter().map(|run| interrupted(run, source, "the host was stopped")).collect();
+        if events.is_empty() {
+            return;
+        }
+        if let Err(error) = self.parts.journal.append(events, Durability::Durable).await {
+            tracing::error!(%error, "interrupted runs could not be recorded; the next start will mark them");
+        }
+    }
+
     /// Does one run and writes down how it ended.
     pub(super) async fn run(&self, arrival: Arrival, source: String, recorded: bool) -> Result<Answer, Error> {
         let (run, cx, began) = (arrival.run, arrival.cx.clone(), self.world.clock.now());
@@ -127,7 +139,12 @@ impl Pipeline {
         let span = telemetry::span_for(&cx, "run");
         let result = tokio::select! {
             biased;
-            () = cx.cancelled() => Err(Error::Cancelled),
+            // Whoever waits may give up at the deadline a moment before this does; that is still the deadline.
+            () = cx.cancelled() => Err(if self.world.clock.now() >= cx.deadline() {
+                Error::Delivery(Failure::TimedOut)
+            } else {
+                Error::Cancelled
+            }),
             result = self.answer(&arrival, &source, began).instrument(span) => result,
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
         };

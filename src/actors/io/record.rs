@@ -176,6 +176,12 @@ impl Recorder {
     }
 }
 
+/// The last event of a run whose host ended under it.
+pub(super) fn interrupted(run: RunId, source: &str, reason: &str) -> NewEvent {
+    let body = Ended { class: Class::Unavailable, reason: reason.to_owned() };
+    NewEvent::new(kind::INTERRUPTED, Some(run), source, &body)
+}
+
 /// Runs marked at a time when a host starts.
 const MARK_AT_ONCE: usize = 256;
 
@@ -199,9 +205,7 @@ pub async fn interrupt_unfinished(journal: &Arc<dyn Journal>, source: &str) -> R
         for (_, row) in rows {
             let Ok(row) = serde_json::from_value::<RunRow>(row) else { continue };
             if row.status == RunStatus::Running {
-                let reason = "the host stopped before the run had ended".to_owned();
-                let body = Ended { class: Class::Unavailable, reason };
-                events.push(NewEvent::new(kind::INTERRUPTED, Some(row.run_id), source, &body));
+                events.push(interrupted(row.run_id, source, "the host stopped before the run had ended"));
             }
         }
         marked += events.len();

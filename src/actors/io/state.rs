@@ -52,6 +52,11 @@ impl<W> State<W> {
         self.runs.get(&run).map(|known| known.cx.cancel()).is_some()
     }
 
+    /// The runs under way.
+    pub(super) fn running(&self) -> Vec<RunId> {
+        self.runs.keys().copied().collect()
+    }
+
     /// IO1: a run ends once; everybody who waits for it is given back.
     pub(super) fn ended(&mut self, run: RunId, completed: bool) -> Vec<W> {
         let Some(known) = self.runs.remove(&run) else { return Vec::new() };

@@ -142,6 +142,11 @@ impl Actor for Shell {
             }
             Message::Probed(outcome) => {
                 let health = outcome.unwrap_or_else(|error| Health::Down { reason: error.to_string() });
+                if let Health::Down { reason } = &health
+                    && self.state.view().health != health
+                {
+                    tracing::warn!(actor = context.path(), reason, "the runtime cannot be used");
+                }
                 context.after(Duration::from_secs(self.config.health_every_s), Message::Probe);
                 if !self.state.probed(health) {
                     return Ok(());

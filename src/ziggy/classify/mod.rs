@@ -188,7 +188,7 @@ fn privacy(input: &Input<'_>, reasons: &mut Vec<Reason>) -> (PrivacyClass, Vec<F
     }
     let findings: Vec<Found> = counts.into_iter().map(|(kind, count)| Found { kind, count }).collect();
     let found = findings.iter().map(|found| found.kind.class()).max().unwrap_or_default();
-    if input.caller_class >= found {
+    if input.caller_class > PrivacyClass::Public && input.caller_class >= found {
         reasons.push(Reason::CallerClass { class: input.caller_class });
     }
     reasons.extend(findings.iter().map(|found| Reason::Sensitive {
