@@ -10,9 +10,11 @@ use syzygy::ziggy::{Action, Override};
 
 use crate::support::{agent, cx, end, events, eventually, task};
 
-/// Two agents that differ by name only, so the first by id serves.
+/// Two agents that differ by name and weight only, so Ann serves whatever is observed of their speed.
 async fn host() -> Host {
-    let host = Host::builder().without_bundled_agents().agent(agent("ann")).agent(agent("bob"));
+    let mut bob = agent("bob");
+    bob.profile.weight = 60;
+    let host = Host::builder().without_bundled_agents().agent(agent("ann")).agent(bob);
     let host = host.runtime(Scripted::saying("ann", "I am Ann.")).runtime(Scripted::saying("bob", "I am Bob."));
     host.start().await.unwrap()
 }

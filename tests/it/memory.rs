@@ -12,12 +12,9 @@ fn to_zoi(prompt: &str) -> Task {
     Task { agent: Some("zoi".to_owned()), ..task(prompt) }
 }
 
-/// A host on this directory whose model says what it was told to know.
+/// A host on this directory whose model says back what it is asked.
 async fn echoing(data: &Path) -> Host {
-    let echo = Scripted::new("local", |request| {
-        let system = &request.messages[0].content;
-        vec![Step::text(system.lines().skip(1).collect::<Vec<_>>().join("; "))]
-    });
+    let echo = Scripted::new("local", |request| vec![Step::text(request.messages.last().unwrap().content.clone())]);
     Host::builder().data_dir(data).runtime(echo).start().await.unwrap()
 }
 
@@ -32,13 +29,13 @@ async fn what_zoi_is_told_she_knows_after_a_restart() {
     end(host).await;
     let host = echoing(data.path()).await;
     let asked = host.ask(&cx(&host), to_zoi("What is my dog called?")).await.unwrap();
-    assert_eq!(asked.answer, "- My dog is called Rex");
+    assert!(asked.answer.contains("My dog is called Rex"), "{}", asked.answer);
     let beside = host.ask(&cx(&host), to_zoi("How high is the moon?")).await.unwrap();
-    assert_eq!(beside.answer, "");
+    assert_eq!(beside.answer, "How high is the moon?");
     // What Zoi knows is hers: Marvin is told nothing of it.
-    let other = Task { agent: Some("marvin".to_owned()), ..task("Write a poem about my dog") };
+    let other = Task { agent: Some("marvin".to_owned()), ..task("What is my dog called?") };
     let marvin = host.ask(&cx(&host), other).await.unwrap();
-    assert_eq!((marvin.answer.as_str(), marvin.served_by), ("", vec!["marvin@local".to_owned()]));
+    assert_eq!((marvin.answer.as_str(), marvin.served_by), ("What is my dog called?", vec!["marvin@local".to_owned()]));
     end(host).await;
 }
 

@@ -11,7 +11,7 @@ use syzygy::host::{Builder, Host};
 use syzygy::inference::{Error, Scripted, Step};
 use syzygy::types::{Class, PrivacyClass, TrustTier};
 
-use crate::support::{agent, cx, end, events, task};
+use crate::support::{agent, cx, end, task};
 
 /// Which agent was sent what.
 type Sent = Arc<Mutex<Vec<(TrustTier, String)>>>;
@@ -143,7 +143,7 @@ proptest! {
             };
             prop_assert!(reached.iter().all(allowed), "{asked:?} of class {class:?} reached {reached:?}");
             // The property would hold of a host that does nothing.
-            prop_assert!(reached.contains(&TrustTier::Local) || !failing[1..].iter().all(|fails| *fails));
+            prop_assert!(asked.pin.is_some() || !reached.is_empty());
         }
     }
 }
@@ -153,17 +153,23 @@ async fn zerene_is_never_given_what_is_not_public_and_the_record_says_why() {
     let sent = Sent::default();
     let field = runtime("field", TrustTier::External, false, &sent);
     let host = Host::builder().runtime(field).runtime(Scripted::saying("local", "At home.")).start().await.unwrap();
-    let ask = async |prompt: &str| {
-        host.ask(&cx(&host), Task { agent: Some("zerene".to_owned()), ..task(prompt) }).await.unwrap()
-    };
-    assert_eq!(ask("What is the capital of France?").await.served_by, ["zerene@field"]);
-    let private = ask("Is 4111 1111 1111 1111 a valid card?").await;
+    let ask =
+        async |prompt: &str| host.ask(&cx(&host), Task { agent: Some("zerene".to_owned()), ..task(prompt) }).await;
+    assert_eq!(ask("What is the capital of France?").await.unwrap().served_by, ["zerene@field"]);
+    let refused = ask("Is 4111 1111 1111 1111 a valid card?").await.unwrap_err();
+    assert_eq!(refused.class(), Class::Denied, "{refused}");
+    let private = host.ask(&cx(&host), task("Is 4111 1111 1111 1111 a valid card?")).await.unwrap();
     assert_eq!((private.answer.as_str(), private.privacy), ("At home.", PrivacyClass::Restricted));
     assert_eq!(sent.lock().len(), 1, "one question was public");
-    let decided = events(&host, private.run_id).await.into_iter().find(|event| event.kind == "hop.decided").unwrap();
-    let considered = decided.body.value()["decision"]["considered"].clone();
-    let zerene = considered.as_array().unwrap().iter().find(|one| one["candidate"] == "zerene@field").unwrap();
-    assert_eq!(zerene["constraints"][0]["constraint"], "privacy", "{zerene}");
+    host.journal().flush().await.unwrap();
+    let events = host.journal().read(1, 10_000).await.unwrap();
+    let decided: Vec<_> = events.iter().filter(|event| event.kind == "hop.decided").collect();
+    assert_eq!(decided.len(), 3);
+    for event in &decided[1..] {
+        let considered = event.body.value()["decision"]["considered"].clone();
+        let zerene = considered.as_array().unwrap().iter().find(|one| one["candidate"] == "zerene@field").unwrap();
+        assert_eq!(zerene["constraints"][0]["constraint"], "privacy", "{zerene}");
+    }
     end(host).await;
 }
 
