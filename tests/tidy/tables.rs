@@ -92,7 +92,6 @@ pub(crate) const LIBRARIES: &[Library] = &[
     anywhere("thiserror", "every folder has an Error"),
     only("tokenizers", &["inference"], "tokens belong to models"),
     anywhere("tokio", "the async runtime"),
-    anywhere("tokio-stream", "vocabulary of async code"),
     anywhere("tokio-util", "cancellation tokens"),
     only("toml", &["config", "host", "tds", "inference", "ziggy", "actors"], "who reads the files in config/"),
     only("tower-http", &["api", "adapters"], "HTTP is spoken at the edge"),

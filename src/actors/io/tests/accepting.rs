@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::support::{LONG, bench, bench_on, task};
 use crate::actors::io::{Document, Error, RunStatus, Task, record};
 use crate::actors::tests::{SECOND, Watched, soon};
-use crate::store::{Disk, Journal};
+use crate::store::{Disk, Durability, Journal, NewEvent};
 use crate::types::{Class, RunId};
 
 #[tokio::test(start_paused = true)]
@@ -67,17 +67,29 @@ async fn who_gives_up_waiting_for_a_detached_run_stops_nothing() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn a_run_the_host_ended_under_is_marked_by_the_next_one_once() {
+async fn a_run_the_host_stopped_under_is_interrupted_on_the_record() {
     let (disk, runtime) = (Disk::default(), Watched::new("only"));
-    let (done, cut) = {
-        let bench = bench_on(&disk, std::slice::from_ref(&runtime)).await;
-        let done = bench.ask("hello").await.unwrap().run_id;
-        let cut = bench.io.accept(&bench.cx(LONG), task("hang")).await.unwrap();
-        runtime.until(|count| count.inside == 1).await;
-        bench.end().await;
-        (done, cut)
-    };
+    let bench = bench_on(&disk, std::slice::from_ref(&runtime)).await;
+    let cut = bench.io.accept(&bench.cx(LONG), task("hang")).await.unwrap();
+    runtime.until(|count| count.inside == 1).await;
+    bench.end().await;
     let bench = bench_on(&disk, &[runtime]).await;
+    let journal: Arc<dyn Journal> = bench.journal.clone();
+    assert_eq!(record::interrupt_unfinished(&journal, "host").await.unwrap(), 0);
+    assert_eq!(bench.ending(cut).await, ("run.interrupted".to_owned(), Class::Unavailable));
+    assert_eq!(bench.row(cut).await.reason.as_deref(), Some("the host was stopped"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_run_the_host_ended_under_is_marked_by_the_next_one_once() {
+    let bench = bench(&[Watched::new("only")]).await;
+    let done = bench.ask("hello").await.unwrap().run_id;
+    // What a host leaves that was killed: the beginning of a run, and nothing after it.
+    let cut = RunId::new(&bench.world);
+    let (principal, trace) = ("tester".to_owned(), "0".to_owned());
+    let accepted = record::Accepted { principal, trace, task: task("hang"), documents: Vec::new() };
+    let event = NewEvent::new(record::kind::ACCEPTED, Some(cut), "io-1", &accepted);
+    bench.journal.append(vec![event], Durability::Durable).await.unwrap();
     let journal: Arc<dyn Journal> = bench.journal.clone();
     assert_eq!(record::interrupt_unfinished(&journal, "host").await.unwrap(), 1);
     assert_eq!(record::interrupt_unfinished(&journal, "host").await.unwrap(), 0);
