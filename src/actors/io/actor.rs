@@ -54,7 +54,8 @@ impl Shell {
         let (pipeline, source, run) = (Arc::clone(&self.pipeline), context.path().to_owned(), arrival.run);
         // The job outlives the run's own deadline and cancellation, since it must still write down how the run ended.
         let job_cx = Cx::housekeeping(context.now(), self.run_limit());
-        let work = async move { pipeline.run(*arrival, source, recorded).await };
+        let ending = self.state.ending(run);
+        let work = async move { pipeline.run(*arrival, source, recorded, ending).await };
         context.job(&job_cx, work, move |outcome| Message::Ended { run, outcome: outcome.map(Box::new) });
     }
 
@@ -70,7 +71,9 @@ impl Shell {
                 let result = Err(job_error(error));
                 let (pipeline, source) = (Arc::clone(&self.pipeline), context.path().to_owned());
                 let (cx, written) = (Cx::housekeeping(context.now(), ENDING_GRACE), result.clone());
-                context.jot(&cx, async move { pipeline.record_ending(run, &source, &written).await });
+                if self.state.ending(run).claim() {
+                    context.jot(&cx, async move { pipeline.record_ending(run, &source, &written).await });
+                }
                 result
             }
         };
@@ -128,6 +131,6 @@ impl Actor for Shell {
 
     /// What is still under way when the host stops is interrupted, and on the record as such.
     async fn stop(&mut self, context: &mut Context<Message>) {
-        self.pipeline.interrupt(self.state.running(), context.path()).await;
+        self.pipeline.interrupt(self.state.interrupt(), context.path()).await;
     }
 }

@@ -10,6 +10,7 @@ use tracing::Instrument;
 use super::handle::{Error, Parts};
 use super::message::Arrival;
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
+use super::state::Ending;
 use super::{Answer, Config, Progress, Task};
 use crate::actors::agent::{self, Assignment, Outcome};
 use crate::inference::{Delta, Usage};
@@ -128,7 +129,13 @@ impl Pipeline {
     }
 
     /// Does one run and writes down how it ended.
-    pub(super) async fn run(&self, arrival: Arrival, source: String, recorded: bool) -> Result<Answer, Error> {
+    pub(super) async fn run(
+        &self,
+        arrival: Arrival,
+        source: String,
+        recorded: bool,
+        ending: Ending,
+    ) -> Result<Answer, Error> {
         let (run, cx, began) = (arrival.run, arrival.cx.clone(), self.world.clock.now());
         let _ = arrival.news.try_send(Progress::Accepted { run_id: run });
         if !recorded {
@@ -148,7 +155,9 @@ impl Pipeline {
             result = self.answer(&arrival, &source, began).instrument(span) => result,
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
         };
-        self.record_ending(run, &source, &result).await;
+        if ending.claim() {
+            self.record_ending(run, &source, &result).await;
+        }
         result
     }
 

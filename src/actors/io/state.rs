@@ -1,6 +1,8 @@
 //! What an io actor knows: the runs under way and who waits for each. Pure.
 
 use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::View;
 use crate::types::{Cx, RunId};
@@ -14,7 +16,19 @@ pub(super) struct State<W> {
 
 struct Run<W> {
     cx: Cx,
+    ending: Ending,
     waiting: Vec<W>,
+}
+
+/// Who writes down how a run ended: the first to claim it, be it the run's own work or the actor that stops under it.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Ending(Arc<AtomicBool>);
+
+impl Ending {
+    /// IO1: true for one of all who ask.
+    pub(super) fn claim(&self) -> bool {
+        !self.0.swap(true, Ordering::AcqRel)
+    }
 }
 
 impl<W> State<W> {
@@ -32,7 +46,7 @@ impl<W> State<W> {
             self.view.refused += 1;
             return Err(waiter);
         }
-        self.runs.insert(run, Run { cx, waiting: waiter.into_iter().collect() });
+        self.runs.insert(run, Run { cx, ending: Ending::default(), waiting: waiter.into_iter().collect() });
         Ok(())
     }
 
@@ -52,9 +66,14 @@ impl<W> State<W> {
         self.runs.get(&run).map(|known| known.cx.cancel()).is_some()
     }
 
-    /// The runs under way.
-    pub(super) fn running(&self) -> Vec<RunId> {
-        self.runs.keys().copied().collect()
+    /// The ending of a run; an unclaimed one of its own if the run is not under way.
+    pub(super) fn ending(&self, run: RunId) -> Ending {
+        self.runs.get(&run).map(|known| known.ending.clone()).unwrap_or_default()
+    }
+
+    /// The runs under way whose work has not begun to write down how they ended. From now on it does not.
+    pub(super) fn interrupt(&self) -> Vec<RunId> {
+        self.runs.iter().filter(|(_, known)| known.ending.claim()).map(|(run, _)| *run).collect()
     }
 
     /// IO1: a run ends once; everybody who waits for it is given back.

@@ -97,3 +97,20 @@ async fn a_run_the_host_ended_under_is_marked_by_the_next_one_once() {
     assert_eq!(bench.row(cut).await.reason.as_deref(), Some("the host stopped before the run had ended"));
     assert_eq!(bench.row(done).await.status, RunStatus::Completed);
 }
+
+#[tokio::test(start_paused = true)]
+async fn a_run_that_ends_while_the_host_stops_ends_once() {
+    let (disk, runtime) = (Disk::default(), Watched::new("only"));
+    let bench = bench_on(&disk, std::slice::from_ref(&runtime)).await;
+    let mut runs = Vec::new();
+    for prompt in ["at once", "hello", "at once", "fail", "hang", "at once"] {
+        runs.push(bench.io.accept(&bench.cx(LONG), task(prompt)).await.unwrap());
+    }
+    bench.end().await;
+    let bench = bench_on(&disk, &[runtime]).await;
+    let journal: Arc<dyn Journal> = bench.journal.clone();
+    record::interrupt_unfinished(&journal, "host").await.unwrap();
+    for run in runs {
+        bench.ending(run).await;
+    }
+}

@@ -36,6 +36,18 @@ fn cancelling_tells_the_work_and_leaves_the_run() {
     assert!(!state.cancel(run));
 }
 
+#[test]
+fn the_end_of_a_run_is_written_down_by_one() {
+    let world = world();
+    let (done, cut) = (RunId::new(&world), RunId::new(&world));
+    let mut state = State::new(2);
+    state.open(done, cx(&world, SECOND), Some(1)).unwrap();
+    state.open(cut, cx(&world, SECOND), Some(2)).unwrap();
+    assert!(state.ending(done).claim(), "its work is done, and says so");
+    assert_eq!(state.interrupt(), [cut]);
+    assert!(!state.ending(cut).claim() && state.interrupt().is_empty());
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
