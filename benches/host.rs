@@ -21,6 +21,8 @@ const ROUNDS: usize = 5;
 const STARTS: usize = 7;
 
 fn main() {
+    // The client is built without a provider of its own; a second installation would be an error that changes nothing.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     classification();
     runtime.block_on(async {
