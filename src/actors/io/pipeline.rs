@@ -452,6 +452,10 @@ fn refusal(decision: &Decision) -> Error {
                 let remedies: Vec<String> = constraints.iter().map(explain::remedy).collect();
                 reason.push_str(&format!("; {closest} could if {}", remedies.join(", and if ")));
             }
+            route::Reason::PinExcluded { pin, constraints } if !constraints.is_empty() => {
+                let remedies: Vec<String> = constraints.iter().map(explain::remedy).collect();
+                reason.push_str(&format!("; {pin} was asked for and could if {}", remedies.join(", and if ")));
+            }
             route::Reason::NoRoute { offered, .. } => {
                 let offered: Vec<&str> = offered.iter().map(|capability| capability.0.as_str()).collect();
                 let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
