@@ -30,7 +30,7 @@ until "$syzygy" tree --data-dir "$data" >/dev/null 2>&1; do
 done
 
 title "task: a brief of this project's README"
-"$syzygy" ask --data-dir "$data" --stream --file README.md "Summarise this text in three sentences."
+"$syzygy" ask --data-dir "$data" --stream --file README.md --max-tokens 70 "Write a brief of this text in two sentences."
 
 title "why"
 "$syzygy" why last --data-dir "$data"
