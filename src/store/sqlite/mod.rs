@@ -151,7 +151,14 @@ impl Sqlite {
     async fn written(&self, work: Work, room: usize) -> Result<u64, Error> {
         let (reply, answer) = oneshot::channel();
         self.queue(work, room, Some(reply)).await?;
-        answer.await.map_err(|_| self.shared.why())
+        match answer.await {
+            Ok(answer) => Ok(answer),
+            // A writer that fails drops its callers a moment before it says why; it has said so when it has ended.
+            Err(_) => {
+                self.shared.ended.cancelled().await;
+                Err(self.shared.why())
+            }
+        }
     }
 
     fn known(&self, projection: &str) -> Result<(), Error> {
