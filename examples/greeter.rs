@@ -3,19 +3,7 @@
 
 use syzygy::prelude::*;
 
-#[derive(Default)]
-struct Counter(u64);
 struct Next(Reply<u64>);
-
-impl Actor for Counter {
-    type Message = Next;
-    async fn handle(&mut self, mail: Envelope<Next>, _context: &mut Context<Next>) -> Result<(), Fault> {
-        self.0 += 1;
-        mail.message.0.send(self.0);
-        Ok(())
-    }
-}
-
 struct Greeter(Address<Next>);
 
 #[async_trait]
@@ -27,11 +15,15 @@ impl Work for Greeter {
     }
 }
 
-/// The agent and its actor: the counter starts first, and if it fails both start again.
+/// The agent and its counter, an actor of its own: it starts first, and if it fails both start again.
 pub fn greeter(world: &World) -> Definition {
     let counter = Address::new(Mailbox::new(64, Overflow::Wait), world);
+    let count = |guests: &mut u64, Next(reply): Next| {
+        *guests += 1;
+        reply.send(*guests);
+    };
     Definition::code("greeter", "Greets people and counts them.", &["general"], Greeter(counter.clone()))
-        .child(Child::actor("counter", &counter, Counter::default))
+        .child(Child::from_fn("counter", &counter, || 0, count))
         .strategy(Strategy::RestForOne)
 }
 

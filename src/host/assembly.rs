@@ -40,7 +40,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     }
     let journal = backends::journal(data.as_deref(), &config.store, &world).await?;
     let interrupted = io::record::interrupt_unfinished(&journal, "host").await?;
-    let models = Arc::new(backends::models(data.as_deref().unwrap_or(Path::new("")), &config)?);
+    let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
     let launches = launches(&mut builder, &config, &models)?;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
@@ -134,7 +134,8 @@ async fn understanding(
     models: &Arc<crate::inference::models::Store>,
     world: &World,
 ) -> Result<(Arc<dyn Embedder>, Arc<IntentModel>, Option<String>), Error> {
-    let (embedder, lacking) = backends::embedder(config.inference.embedder, models, world).await;
+    let (embedder, lacking) =
+        backends::embedder(config.inference.embedder, models, config.runtime.repair_again_s > 0, world).await;
     let cx = Cx::housekeeping(world.clock.now(), INTENTS_WITHIN);
     let intents = Arc::new(backends::intents(&*embedder, &cx).await?);
     if let Some(reason) = &lacking {

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use super::Error;
 use super::builder::Environment;
@@ -10,9 +11,10 @@ use crate::actors::crown::GovernanceProjection;
 use crate::actors::io::RunsProjection;
 use crate::actors::runtime::Launch;
 use crate::config::Config;
-use crate::inference::models::{Catalog, Store};
+use crate::inference::models::{self, Catalog, Quiet, Store};
 use crate::inference::{
-    Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, Runtime, RuntimeConfig, Scripted, Secret, WordLlama,
+    self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, Runtime, RuntimeConfig, Scripted, Secret,
+    WordLlama,
 };
 use crate::store::{self, Journal, Projection, Sqlite};
 use crate::types::{Cx, World};
@@ -59,7 +61,7 @@ pub(super) fn user_file(path: &Path) -> Result<Option<String>, Error> {
 }
 
 /// The models of this data directory: what the binary knows and what the user's `models.toml` adds.
-pub fn models(data: &Path, config: &Config) -> Result<Store, Error> {
+pub fn model_store(data: &Path, config: &Config) -> Result<Store, Error> {
     let wrong = |file: &str, reason: String| Error::File { file: file.to_owned(), reason };
     let mut catalog = Catalog::read(MODELS).map_err(|error| wrong("config/models.toml", error.to_string()))?;
     let own = data.join("models.toml");
@@ -105,33 +107,62 @@ pub(super) fn runtime(
     })
 }
 
-/// The embedder of the config, or the lexical one with the reason why.
+/// Time that fetching a damaged embedding model may hold up a start. It is 16 MB; a host that cannot get it in this
+/// time starts without.
+const FETCH_WITHIN: Duration = Duration::from_secs(60);
+
+/// Why an embedder cannot be used.
+enum Unusable {
+    /// A file of this model is not the one its hash means.
+    Damaged(&'static str, String),
+    /// Everything else: nothing that fetching would change, or nothing the operator asked for.
+    Lacking(String),
+}
+
+/// The embedder of the config, or the lexical one with the reason why. A damaged model is fetched again if `fetch`.
 pub(super) async fn embedder(
     choice: EmbedderChoice,
     models: &Arc<Store>,
+    fetch: bool,
     world: &World,
 ) -> (Arc<dyn Embedder>, Option<String>) {
-    let (models, clock) = (Arc::clone(models), Arc::clone(&world.clock));
-    // Checking hashes and reading megabytes blocks, so it gets a thread that may.
-    let loaded = tokio::task::spawn_blocking(move || -> Result<Arc<dyn Embedder>, String> {
-        let locate = |id: &str| models.locate(id).map_err(|error| error.to_string());
-        match choice {
-            EmbedderChoice::Lexical => Ok(Arc::new(Lexical)),
-            EmbedderChoice::Wordllama => {
-                let made = WordLlama::load(&locate("wordllama-256")?, clock).map_err(|error| error.to_string())?;
-                Ok(Arc::new(made))
-            }
-            EmbedderChoice::Minilm => {
-                let made = MiniLm::load(&locate("minilm-l6-v2")?, clock).map_err(|error| error.to_string())?;
-                Ok(Arc::new(made))
-            }
-        }
-    });
-    match loaded.await {
-        Ok(Ok(embedder)) => (embedder, None),
-        Ok(Err(reason)) => (Arc::new(Lexical), Some(reason)),
-        Err(error) => (Arc::new(Lexical), Some(error.to_string())),
+    let mut loaded = load_embedder(choice, models, world).await;
+    if let (Err(Unusable::Damaged(id, reason)), true) = (&loaded, fetch) {
+        tracing::warn!(model = id, reason, "the model is fetched again");
+        let cx = Cx::housekeeping(world.clock.now(), FETCH_WITHIN);
+        loaded = match models.pull(&cx, id, Arc::new(Quiet)).await {
+            Ok(_) => load_embedder(choice, models, world).await,
+            Err(error) => Err(Unusable::Lacking(error.to_string())),
+        };
     }
+    match loaded {
+        Ok(embedder) => (embedder, None),
+        Err(Unusable::Damaged(_, reason) | Unusable::Lacking(reason)) => (Arc::new(Lexical), Some(reason)),
+    }
+}
+
+async fn load_embedder(
+    choice: EmbedderChoice,
+    models: &Arc<Store>,
+    world: &World,
+) -> Result<Arc<dyn Embedder>, Unusable> {
+    let (store, clock) = (Arc::clone(models), Arc::clone(&world.clock));
+    let lacking = |error: inference::Error| Unusable::Lacking(error.to_string());
+    // Checking hashes and reading megabytes blocks, so it gets a thread that may.
+    let work = tokio::task::spawn_blocking(move || -> Result<Arc<dyn Embedder>, Unusable> {
+        let locate = |id: &'static str| {
+            store.locate(id).map_err(|error| match &error {
+                models::Error::Damaged { .. } => Unusable::Damaged(id, error.to_string()),
+                _ => Unusable::Lacking(error.to_string()),
+            })
+        };
+        Ok(match choice {
+            EmbedderChoice::Lexical => Arc::new(Lexical),
+            EmbedderChoice::Wordllama => Arc::new(WordLlama::load(&locate("wordllama-256")?, clock).map_err(lacking)?),
+            EmbedderChoice::Minilm => Arc::new(MiniLm::load(&locate("minilm-l6-v2")?, clock).map_err(lacking)?),
+        })
+    });
+    work.await.unwrap_or_else(|error| Err(Unusable::Lacking(error.to_string())))
 }
 
 /// What intents look like to this embedder.

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 
-use super::backends::{journal, journal_path, models};
+use super::backends::{journal, journal_path, model_store, projections};
 use super::{Environment, Host, real_world};
 use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
 use crate::config::{self, Flag, Inputs, Loaded};
@@ -139,7 +139,7 @@ impl Launcher for Program {
             writable(&data),
             self.journal_check(&data).await,
         ];
-        match models(&data, &loaded.config) {
+        match model_store(&data, &loaded.config) {
             Ok(store) => checks.extend(model_checks(&store)),
             Err(error) => checks.push(check("models", Verdict::Bad, error.to_string())),
         }
@@ -151,7 +151,7 @@ impl Launcher for Program {
 
     fn models(&self, local: &Local) -> Result<Arc<Store>, cli::Error> {
         let loaded = self.load(local, None).map_err(configured)?;
-        Ok(Arc::new(models(&loaded.config.host.data_dir, &loaded.config).map_err(rooted)?))
+        Ok(Arc::new(model_store(&loaded.config.host.data_dir, &loaded.config).map_err(rooted)?))
     }
 
     async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, cli::Error> {
@@ -209,7 +209,7 @@ impl Program {
         if !path.exists() {
             return check("journal", Verdict::Good, "none yet; the first start makes one".to_owned());
         }
-        match crate::store::Sqlite::verify_file(&path).await {
+        match crate::store::Sqlite::verify_file(&path, &projections()).await {
             Ok(found) if found.first_bad.is_none() => {
                 check("journal", Verdict::Good, format!("{} events, the chain holds", found.verified))
             }

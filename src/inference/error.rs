@@ -14,7 +14,15 @@ pub enum Error {
         /// Which model.
         model: String,
     },
-    /// The model's files are not what they should be.
+    /// A file of the model is not the one the catalogue means. It is never loaded.
+    #[error("could not load model {model}: {reason}; `syzygy models pull {model}` fetches it again")]
+    Damaged {
+        /// Which model.
+        model: String,
+        /// Which file, and what is wrong with it.
+        reason: String,
+    },
+    /// The model's files are the right ones, and yet of no use to this program.
     #[error("could not load model {model}: {reason}")]
     Load {
         /// Which model.
@@ -114,10 +122,11 @@ impl Error {
             Error::NotInstalled { .. } | Error::Unavailable { .. } | Error::Cut { .. } | Error::Protocol { .. } => {
                 Class::Unavailable
             }
+            // What is lost is a copy: another runtime may serve, and the file can be had again.
+            Error::Damaged { .. } | Error::Load { .. } => Class::Unavailable,
             // No key, no credit, no right, no such model: wrong on our side of the contract, so another runtime may serve it.
             Error::Refused { status: 401..=404, .. } => Class::Unavailable,
             Error::TooLong { .. } | Error::Refused { .. } | Error::Prompt { .. } => Class::Invalid,
-            Error::Load { .. } => Class::Corrupt,
             Error::RateLimited { .. } | Error::Busy { .. } => Class::Exhausted,
             Error::TimedOut { .. } => Class::Timeout,
             Error::Cancelled { .. } => Class::Cancelled,

@@ -193,6 +193,11 @@ pub trait Runtime: Send + Sync + 'static {
     /// Generates, sending news as it goes; a receiver that is gone or full never stops the generation, but text is
     /// only dropped when the receiver is gone.
     async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error>;
+    /// Repairs what it owns and found damaged, such as the file of a model. Says whether there was anything to repair;
+    /// what was never there is not damaged.
+    async fn repair(&self, _cx: &Cx) -> Result<bool, Error> {
+        Ok(false)
+    }
 }
 
 /// Something that turns texts into unit vectors of one fixed length.

@@ -10,6 +10,11 @@ pub fn report(found: &Verification) -> String {
     match &found.first_bad {
         None if *verified == 0 => "The chain is whole: it has no events yet.".to_owned(),
         None => format!("The chain is whole: {events}, the last with hash {head}."),
+        // The events are all good, and what was made of them is not.
+        Some(bad) if bad.seq <= *verified => format!(
+            "The journal is damaged at event {}: {}.\nThe chain is whole: {events}, the last with hash {head}.",
+            bad.seq, bad.reason
+        ),
         Some(bad) => {
             let good = match verified {
                 0 => "No event before it could be proved good.".to_owned(),

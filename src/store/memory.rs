@@ -157,6 +157,23 @@ impl Stored {
     }
 }
 
+impl Stored {
+    /// Folds everything once more and compares: a row that is not what the events make is placed at the last of them.
+    fn refold(&self, projections: &[Arc<dyn Projection>]) -> Option<BadEvent> {
+        let mut again = Stored { events: self.events.clone(), ..Stored::default() };
+        for (index, projection) in projections.iter().enumerate() {
+            again.catch_up(projections, index);
+            let name = projection.name();
+            let rows = |stored: &Stored| stored.rows.get(name).cloned().unwrap_or_default();
+            if rows(self) != rows(&again) {
+                let reason = format!("the rows of projection {name} are not what the events make");
+                return Some(BadEvent { seq: self.events.len() as u64, reason });
+            }
+        }
+        None
+    }
+}
+
 impl Drop for Memory {
     fn drop(&mut self) {
         if !self.state.lock().closed {
@@ -277,6 +294,7 @@ impl Journal for Memory {
                 }
                 (found.verified, found.head) = (event.seq, event.hash);
             }
+            found.first_bad = stored.refold(&self.projections);
             found
         })
     }

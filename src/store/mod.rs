@@ -63,7 +63,7 @@ pub struct Verification {
     pub verified: u64,
     /// Hash of the last good event.
     pub head: Hash,
-    /// The first event that is not what was written, and why; `None` if the chain is whole.
+    /// The first event that is not what was written, or whose payload or row is not, and why; `None` if all is whole.
     pub first_bad: Option<BadEvent>,
 }
 
@@ -120,7 +120,8 @@ pub trait Journal: Send + Sync + 'static {
     async fn rows(&self, query: RowQuery<'_>) -> Result<Vec<(String, serde_json::Value)>, Error>;
     /// Waits until everything appended so far is on disk.
     async fn flush(&self) -> Result<(), Error>;
-    /// Reads the whole chain up to the last commit and checks J1, J2 and J5.
+    /// Reads the whole chain up to the last commit and checks J1, J2, J4 and J5; for J4 every projection is folded once
+    /// more and compared with its rows.
     async fn verify(&self) -> Result<Verification, Error>;
     /// What it shows of itself, without asking anybody.
     fn view(&self) -> View;

@@ -1,10 +1,13 @@
 //! Child specs as data: the whole tree is one table that can be read on one screen.
 
+use std::marker::PhantomData;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::actor::{Actor, Shell, StartChild};
+use super::actor::{Actor, Fault, Shell, StartChild};
 use super::address::Address;
+use super::context::Context;
+use super::mailbox::Envelope;
 use super::supervisor::{Handle, Link};
 
 /// Which children are restarted when one of them ends.
@@ -155,6 +158,27 @@ const KILL_GRACE: Duration = Duration::from_secs(5);
 const DEFAULT_BACKOFF: Backoff =
     Backoff { first: Duration::from_millis(20), most: Duration::from_secs(30), reset_after: Duration::from_secs(60) };
 
+/// The actor of [`Child::from_fn`].
+struct Small<M, S, H> {
+    state: S,
+    handle: Arc<H>,
+    message: PhantomData<fn(M)>,
+}
+
+impl<M, S, H> Actor for Small<M, S, H>
+where
+    M: Send + 'static,
+    S: Send + Sync + 'static,
+    H: Fn(&mut S, M) + Send + Sync + 'static,
+{
+    type Message = M;
+
+    async fn handle(&mut self, envelope: Envelope<M>, _context: &mut Context<M>) -> Result<(), Fault> {
+        (self.handle)(&mut self.state, envelope.message);
+        Ok(())
+    }
+}
+
 impl Child {
     /// A child that runs this actor behind this address. `make` is called for every incarnation.
     pub fn actor<A: Actor>(
@@ -164,6 +188,18 @@ impl Child {
     ) -> Child {
         let shell = Shell { address: address.clone(), make: Arc::new(make) };
         Child { id: id.into(), rules: Rules::worker(), start: Start::Actor(Arc::new(shell)) }
+    }
+
+    /// A child that is a small actor: a value, made anew for every incarnation, and what each message does to it.
+    /// For an actor with hooks, jobs or faults of its own implement [`Actor`].
+    pub fn from_fn<M: Send + 'static, S: Send + Sync + 'static>(
+        id: impl Into<String>,
+        address: &Address<M>,
+        make: impl Fn() -> S + Send + Sync + 'static,
+        handle: impl Fn(&mut S, M) + Send + Sync + 'static,
+    ) -> Child {
+        let handle = Arc::new(handle);
+        Child::actor(id, address, move || Small { state: make(), handle: Arc::clone(&handle), message: PhantomData })
     }
 
     /// A child that is a supervisor with its own children.

@@ -66,6 +66,61 @@ impl Shell {
         context.job(&cx, async move { runtime.health(&probe_cx).await }, Message::Probed);
     }
 
+    /// RT4: has what was found damaged repaired, if the operator wants that and nobody is at it.
+    fn repair(&mut self, context: &mut Context<Message>) {
+        if self.config.repair_again_s == 0 || !self.state.repair() {
+            return;
+        }
+        let cx = Cx::housekeeping(context.now(), REPAIR_LIMIT);
+        let (runtime, repair_cx) = (Arc::clone(&self.launch.runtime), cx.clone());
+        context.job(&cx, async move { runtime.repair(&repair_cx).await }, Message::Repaired);
+    }
+
+    fn repaired(&mut self, outcome: Result<Result<bool, inference::Error>, JobError>, context: &mut Context<Message>) {
+        let failed = match outcome {
+            Ok(Ok(anything)) => {
+                self.state.may_repair();
+                if anything {
+                    tracing::info!(actor = context.path(), "what the runtime found damaged was repaired");
+                }
+                return;
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(error) => error.to_string(),
+        };
+        let again_s = self.config.repair_again_s;
+        tracing::warn!(actor = context.path(), error = failed, again_s, "what the runtime found damaged stays so");
+        context.after(Duration::from_secs(again_s), Message::RepairAgain);
+    }
+
+    fn generated(&mut self, done: Done, context: &mut Context<Message>) {
+        let Done { reply, result } = done;
+        let outcome = match &result {
+            Ok(completion) => Outcome::Served(completion.usage),
+            Err(error) if error.class() == Class::Cancelled => Outcome::Cancelled,
+            Err(_) => Outcome::Failed,
+        };
+        if matches!(result, Err(Error::Runtime(inference::Error::Damaged { .. }))) {
+            self.repair(context);
+        }
+        reply.send(result);
+        if let Some(work) = self.state.generated(outcome) {
+            self.run(*work, context);
+        }
+    }
+
+    fn probed(&mut self, outcome: Result<Health, JobError>, context: &mut Context<Message>) -> bool {
+        let health = outcome.unwrap_or_else(|error| Health::Down { reason: error.to_string() });
+        if let Health::Down { reason } = &health {
+            if self.state.view().health != health {
+                tracing::warn!(actor = context.path(), reason, "the runtime cannot be used");
+            }
+            self.repair(context);
+        }
+        context.after(Duration::from_secs(self.config.health_every_s), Message::Probe);
+        self.state.probed(health)
+    }
+
     /// RT3: the process lives in a job of this actor, so it never outlives the actor, and the actor fails with it.
     fn start_child(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
         let Some(command) = &self.launch.child else { return Ok(()) };
@@ -104,6 +159,9 @@ struct ChildProcess {
     ended: oneshot::Receiver<()>,
 }
 
+/// More than any download takes that will ever end; fetching has a limit of its own in the config.
+const REPAIR_LIMIT: Duration = Duration::from_secs(24 * 3600);
+
 /// Ten years.
 const CHILD_LIMIT: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
 
@@ -124,34 +182,18 @@ impl Actor for Shell {
                 Arrival::Waits => {}
                 Arrival::Refused(work) => self.refuse(*work),
             },
-            Message::Generated(done) => {
-                let Done { reply, result } = *done;
-                let outcome = match &result {
-                    Ok(completion) => Outcome::Served(completion.usage),
-                    Err(error) if error.class() == Class::Cancelled => Outcome::Cancelled,
-                    Err(_) => Outcome::Failed,
-                };
-                reply.send(result);
-                if let Some(work) = self.state.generated(outcome) {
-                    self.run(*work, context);
-                }
-            }
+            Message::Generated(done) => self.generated(*done, context),
             Message::Probe => {
                 self.probe(context);
                 return Ok(());
             }
             Message::Probed(outcome) => {
-                let health = outcome.unwrap_or_else(|error| Health::Down { reason: error.to_string() });
-                if let Health::Down { reason } = &health
-                    && self.state.view().health != health
-                {
-                    tracing::warn!(actor = context.path(), reason, "the runtime cannot be used");
-                }
-                context.after(Duration::from_secs(self.config.health_every_s), Message::Probe);
-                if !self.state.probed(health) {
+                if !self.probed(outcome, context) {
                     return Ok(());
                 }
             }
+            Message::Repaired(outcome) => self.repaired(outcome, context),
+            Message::RepairAgain => self.state.may_repair(),
             Message::ChildEnded(last) => return Err(format!("the runtime's process ended: {last}").into()),
         }
         self.show(context);

@@ -3,7 +3,7 @@
 use tokio::sync::mpsc;
 
 use super::handle::Error;
-use crate::inference::{Completion, Delta, Health, Request};
+use crate::inference::{self, Completion, Delta, Health, Request};
 use crate::supervision::{JobError, Reply};
 use crate::types::Cx;
 
@@ -30,6 +30,10 @@ pub(super) enum Message {
     Probe,
     /// What the look found.
     Probed(Result<Health, JobError>),
+    /// What came of a repair: whether there was anything to repair.
+    Repaired(Result<Result<bool, inference::Error>, JobError>),
+    /// A repair that failed may be tried again.
+    RepairAgain,
     /// The child process ended, with the last it said.
     ChildEnded(String),
 }

@@ -8,6 +8,7 @@
 //! - RT1: every accepted request is answered exactly once, also when its job panics or is cancelled.
 //! - RT2: no more than `concurrency` requests generate at a time; the rest wait in order, at most `waiting`.
 //! - RT3: when the child process ends, the actor fails, so that its supervisor starts both again.
+//! - RT4: what the runtime found damaged is repaired by a job, one at a time; a repair that failed is tried again later.
 
 mod actor;
 mod handle;
@@ -35,6 +36,9 @@ pub struct Config {
     pub health_every_s: u64,
     /// Seconds one look may take.
     pub health_within_s: u64,
+    /// Seconds after which a repair that failed is tried again, such as fetching a model's damaged file; 0 leaves
+    /// repairs to the operator.
+    pub repair_again_s: u64,
 }
 
 /// What a runtime shows of itself.

@@ -19,11 +19,13 @@ pub(super) enum Outcome {
 pub(super) struct State<W> {
     line: Line<W>,
     view: View,
+    /// A repair runs, or one has failed not long ago.
+    repairing: bool,
 }
 
 impl<W> State<W> {
     pub(super) fn new(capabilities: Capabilities, concurrency: u32, waiting_most: usize) -> State<W> {
-        State { line: Line::new(concurrency, waiting_most), view: View::of(capabilities) }
+        State { line: Line::new(concurrency, waiting_most), view: View::of(capabilities), repairing: false }
     }
 
     pub(super) fn view(&self) -> &View {
@@ -59,6 +61,16 @@ impl<W> State<W> {
         let news = self.view.health != health;
         self.view.health = health;
         news
+    }
+
+    /// RT4: whether a repair should start now.
+    pub(super) fn repair(&mut self) -> bool {
+        !std::mem::replace(&mut self.repairing, true)
+    }
+
+    /// A repair ended well, or long enough ago: another may start.
+    pub(super) fn may_repair(&mut self) {
+        self.repairing = false;
     }
 
     fn count(&mut self) {

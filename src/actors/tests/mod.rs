@@ -4,6 +4,7 @@
 
 mod line;
 
+use std::collections::VecDeque;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -91,6 +92,7 @@ pub(super) struct Count {
     pub(super) begun: u32,
     pub(super) inside: u32,
     pub(super) most: u32,
+    pub(super) repairs: u32,
 }
 
 /// A runtime that does what the last message says (`panic`, `fail`, `hang`, `at once`; anything else takes a second and
@@ -99,6 +101,7 @@ pub(super) struct Watched {
     script: Scripted,
     count: watch::Sender<Count>,
     health: Mutex<Health>,
+    repairs: Mutex<VecDeque<Result<bool, Error>>>,
 }
 
 impl Watched {
@@ -108,6 +111,10 @@ impl Watched {
             match said.as_str() {
                 "panic" => panic!("told to panic"),
                 "fail" => vec![Step::Fail(Error::Internal("told to fail".to_owned()))],
+                "damaged" => {
+                    let (model, reason) = ("m".to_owned(), "another hash".to_owned());
+                    vec![Step::Fail(Error::Damaged { model, reason })]
+                }
                 "hang" => vec![Step::text("well"), Step::Hang],
                 "at once" => vec![Step::text("at once")],
                 _ => vec![Step::Wait(SECOND), Step::Text(said)],
@@ -118,7 +125,12 @@ impl Watched {
 
     /// The same counting around any script.
     pub(super) fn playing(script: Scripted) -> Arc<Watched> {
-        Arc::new(Watched { script, count: watch::Sender::default(), health: Mutex::new(Health::Ready) })
+        Arc::new(Watched {
+            script,
+            count: watch::Sender::default(),
+            health: Mutex::new(Health::Ready),
+            repairs: Mutex::default(),
+        })
     }
 
     pub(super) fn count(&self) -> Count {
@@ -131,6 +143,11 @@ impl Watched {
 
     pub(super) fn is_now(&self, health: Health) {
         *self.health.lock() = health;
+    }
+
+    /// What comes of the next repairs; one that succeeds makes it ready.
+    pub(super) fn repairs(&self, outcomes: impl IntoIterator<Item = Result<bool, Error>>) {
+        self.repairs.lock().extend(outcomes);
     }
 
     /// Returns when the count is as wanted.
@@ -167,5 +184,14 @@ impl Runtime for Watched {
         });
         let _inside = Inside(self);
         self.script.generate(cx, request, news).await
+    }
+
+    async fn repair(&self, _cx: &Cx) -> Result<bool, Error> {
+        self.count.send_modify(|count| count.repairs += 1);
+        let outcome = self.repairs.lock().pop_front().unwrap_or(Ok(false));
+        if matches!(outcome, Ok(true)) {
+            self.is_now(Health::Ready);
+        }
+        outcome
     }
 }

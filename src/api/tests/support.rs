@@ -310,7 +310,9 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
 }
 
 fn runtime(runtime: Scripted, world: &World) -> (runtime::Handle, Child) {
-    let config = read(json!({ "waiting": 16, "concurrency": 4, "health_every_s": 60, "health_within_s": 5 }));
+    let config = read(
+        json!({ "waiting": 16, "concurrency": 4, "health_every_s": 60, "health_within_s": 5, "repair_again_s": 0 }),
+    );
     runtime::Handle::launch(runtime::Launch { runtime: Arc::new(runtime), child: None }, config, world)
 }
 

@@ -21,7 +21,7 @@ use parking_lot::Mutex;
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, oneshot};
 
 use self::worker::{Job, Meter, Worker};
-use super::models::{State, Store};
+use super::models::{Quiet, State, Store};
 use super::news::News;
 use super::{Capabilities, Completion, Delta, EmbeddedConfig, EmbeddedRuntime, Error, Health, Request, Runtime};
 use crate::types::{Clock, Cx, TrustTier};
@@ -124,7 +124,7 @@ impl Runtime for Embedded {
             Ok(State::Installed) => Health::Cold,
             Ok(State::Missing) => Health::Down { reason: Error::NotInstalled { model: model.clone() }.to_string() },
             Ok(State::Damaged { reason }) => {
-                Health::Down { reason: Error::Load { model: model.clone(), reason }.to_string() }
+                Health::Down { reason: Error::Damaged { model: model.clone(), reason }.to_string() }
             }
             Err(cause) => Health::Down { reason: cause.to_string() },
         }
@@ -150,5 +150,16 @@ impl Runtime for Embedded {
             () = cx.cancelled() => Err(Error::Cancelled { usage: meter.usage() }),
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::TimedOut { usage: meter.usage() }),
         }
+    }
+    /// Fetches the model again if its files were found damaged. One that was never installed is the operator's to pull.
+    async fn repair(&self, cx: &Cx) -> Result<bool, Error> {
+        let (model, store) = (&self.worker.runtime.model, &self.worker.store);
+        let failed = |cause: super::models::Error| Error::Load { model: model.clone(), reason: cause.to_string() };
+        if !matches!(store.state(model).map_err(failed)?, State::Damaged { .. }) {
+            return Ok(false);
+        }
+        tracing::warn!(model, "the model's files are damaged and are fetched again");
+        store.pull(cx, model, Arc::new(Quiet)).await.map_err(failed)?;
+        Ok(true)
     }
 }

@@ -44,11 +44,12 @@ pub(super) fn model(model: &Model, folder: &Path, mut report: impl FnMut(u64)) -
             continue;
         }
         let sha256 = hash(&path, &mut report)?;
-        if sha256 != file.sha256 {
-            return Err(damaged(model, format!("{name} has the sha256 {sha256} and not {}", file.sha256)));
-        }
-        notes.insert(name.to_owned(), seen);
+        notes.insert(name.to_owned(), Note { sha256: sha256.clone(), ..seen });
         changed = true;
+        if sha256 != file.sha256 {
+            write_notes(folder, &notes);
+            return Err(other(model, file, &sha256));
+        }
     }
     if changed {
         write_notes(folder, &notes);
@@ -77,7 +78,22 @@ fn look(model: &Model, file: &ModelFile, path: &Path) -> Result<Note, Error> {
 
 /// The same without hashing: what can be said at once. A file that was never hashed passes if its size is right.
 pub(super) fn glance(model: &Model, folder: &Path) -> Result<(), Error> {
-    model.files.iter().try_for_each(|file| look(model, file, &folder.join(file.role.file_name())).map(drop))
+    let notes = read_notes(folder);
+    model.files.iter().try_for_each(|file| {
+        let name = file.role.file_name();
+        let seen = look(model, file, &folder.join(name))?;
+        match notes.get(name) {
+            Some(note) if note.modified_ns == seen.modified_ns && note.sha256 != file.sha256 => {
+                Err(other(model, file, &note.sha256))
+            }
+            _ => Ok(()),
+        }
+    })
+}
+
+/// The error of a file that has this hash instead of its own.
+fn other(model: &Model, file: &ModelFile, sha256: &str) -> Error {
+    damaged(model, format!("{} has the sha256 {sha256} and not {}", file.role.file_name(), file.sha256))
 }
 
 /// The SHA-256 of a file in hexadecimal.

@@ -87,7 +87,7 @@ impl Error {
     pub fn for_model(self, model: &str) -> crate::inference::Error {
         match self {
             Error::Missing { id } => crate::inference::Error::NotInstalled { model: id },
-            Error::Damaged { id, reason } => crate::inference::Error::Load { model: id, reason },
+            Error::Damaged { id, reason } => crate::inference::Error::Damaged { model: id, reason },
             other => crate::inference::Error::Load { model: model.to_owned(), reason: other.to_string() },
         }
     }

@@ -112,6 +112,8 @@ async fn a_damaged_file_is_refused_and_fetched_again() {
     assert!(matches!(error, Error::Damaged { .. }), "{error}");
     assert_eq!(error.class(), Class::Corrupt);
     assert!(matches!(&store.list()[0].state, State::Damaged { reason } if reason.contains("sha256")));
+    // What was found once is known without hashing again.
+    assert!(matches!(store.state("tiny").unwrap(), State::Damaged { reason } if reason.contains("sha256")));
     pull(&store).await.unwrap();
     assert_eq!(fs::read(&table).unwrap(), TABLE);
     fs::write(&table, b"short").unwrap();

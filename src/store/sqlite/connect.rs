@@ -170,6 +170,8 @@ pub(super) fn words(error: &sqlx::Error) -> String {
 pub(super) fn is_damage(error: &sqlx::Error) -> bool {
     /// `SQLITE_CORRUPT`, the low byte of every extended code of its kind.
     const CORRUPT: i32 = 11;
+    /// `SQLITE_NOTADB`: the header is not one.
+    const NO_DATABASE: i32 = 26;
     let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
-    code.is_some_and(|code| code & 0xff == CORRUPT)
+    code.is_some_and(|code| matches!(code & 0xff, CORRUPT | NO_DATABASE))
 }

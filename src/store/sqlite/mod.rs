@@ -9,6 +9,7 @@ mod connect;
 mod group;
 mod read;
 mod rebuild;
+mod refold;
 mod verify;
 mod writer;
 
@@ -16,7 +17,7 @@ mod writer;
 mod tests;
 
 use std::fs::File;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -44,7 +45,8 @@ pub struct Sqlite {
     readers: SqlitePool,
     config: Config,
     world: World,
-    names: Vec<&'static str>,
+    projections: Vec<Arc<dyn Projection>>,
+    path: PathBuf,
     /// Given up when closed; the writer holds it too, so that a journal that is only dropped stays locked until its
     /// last write.
     lock: Mutex<Option<Arc<File>>>,
@@ -95,7 +97,8 @@ impl Sqlite {
             readers: connect::readers(path, config),
             config: config.clone(),
             world: world.clone(),
-            names: projections.iter().map(|projection| projection.name()).collect(),
+            projections: projections.clone(),
+            path: path.to_owned(),
             lock: Mutex::new(Some(lock.clone())),
         };
         let writer = Writer {
@@ -120,14 +123,14 @@ impl Sqlite {
     ///
     /// # Errors
     /// As [`Sqlite::open`], but a broken chain is an answer here and no error.
-    pub async fn verify_file(path: &Path) -> Result<Verification, Error> {
+    pub async fn verify_file(path: &Path, projections: &[Arc<dyn Projection>]) -> Result<Verification, Error> {
         if !path.exists() {
             return Err(Error::Open { path: path.display().to_string(), reason: "there is no such file".to_owned() });
         }
         connect::inspect(path).await?;
         let mut connection =
             connect::read_only(path).connect().await.map_err(|error| connect::opening(path, &error))?;
-        verify::verify(&mut connection).await
+        verify::verify(&mut connection, projections).await
     }
 
     /// Queues work that takes this much room, all of it or nothing.
@@ -162,7 +165,7 @@ impl Sqlite {
     }
 
     fn known(&self, projection: &str) -> Result<(), Error> {
-        match self.names.contains(&projection) {
+        match self.projections.iter().any(|known| known.name() == projection) {
             true => Ok(()),
             false => Err(Error::NoProjection(projection.to_owned())),
         }
@@ -227,8 +230,10 @@ impl Journal for Sqlite {
     }
 
     async fn verify(&self) -> Result<Verification, Error> {
-        let mut connection = self.readers.acquire().await.map_err(|error| reading(&error))?;
-        verify::verify(&mut connection).await
+        if self.shared.closing.is_cancelled() {
+            return Err(Error::Closed);
+        }
+        Sqlite::verify_file(&self.path, &self.projections).await
     }
 
     fn view(&self) -> View {

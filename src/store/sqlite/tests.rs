@@ -92,7 +92,7 @@ async fn a_journal_with_a_cut_tail_is_not_continued() {
     journal.close().await.unwrap();
     let Err(Error::Corrupt(reason)) = place.try_open(counts(1)).await else { panic!("it was opened") };
     assert!(reason.starts_with("event 9: it is missing"), "{reason}");
-    let found = Sqlite::verify_file(&place.path()).await.unwrap();
+    let found = Sqlite::verify_file(&place.path(), &counts(1)).await.unwrap();
     assert_eq!(found.first_bad.unwrap().seq, 9);
 }
 
@@ -127,6 +127,43 @@ async fn a_payload_that_no_event_names_is_checked_too() {
 }
 
 #[tokio::test]
+async fn a_row_that_the_events_do_not_make_is_found_and_placed() {
+    let (place, journal) = with_ten_events().await;
+    journal.append(vec![said("a"), said("b"), said("a"), said("c")], Durable).await.unwrap();
+    assert_eq!(journal.verify().await.unwrap().first_bad, None);
+    let kind = said("a").kind;
+    for (change, back, seq) in [
+        ("UPDATE rows SET value = replace(value, '13', '12') WHERE key = ?", true, 13),
+        ("DELETE FROM rows WHERE key = ?", true, 13),
+        ("UPDATE rows SET value = 'no json' WHERE key = ?", true, 13),
+        ("UPDATE rows SET value = replace(value, '{', '{ ') WHERE key = ?", true, 0),
+        ("UPDATE cursors SET seq = 9", true, 14),
+        ("INSERT INTO rows VALUES ('counts', 'never seen', '{}')", false, 14),
+    ] {
+        place.sql("CREATE TABLE kept AS SELECT * FROM rows; CREATE TABLE stood AS SELECT * FROM cursors").await;
+        place.sql(&change.replace('?', &format!("'{kind}'"))).await;
+        let found = journal.verify().await.unwrap();
+        let bad = found.first_bad.map_or((0, String::new()), |bad| (bad.seq, bad.reason));
+        assert_eq!((found.verified, bad.0), (14, seq), "{change}: {}", bad.1);
+        if back {
+            place.sql("DELETE FROM rows; INSERT INTO rows SELECT * FROM kept; DELETE FROM cursors").await;
+            place.sql("INSERT INTO cursors SELECT * FROM stood; DROP TABLE kept; DROP TABLE stood").await;
+        }
+    }
+}
+
+#[tokio::test]
+async fn an_index_that_is_not_of_its_table_is_found() {
+    let (place, journal) = with_ten_events().await;
+    journal.close().await.unwrap();
+    // The index now says it was made of another column: an honest SQLite never looks again.
+    let change = "UPDATE sqlite_schema SET sql = replace(sql, '(run)', '(kind)') WHERE name = 'events_by_run'";
+    place.sql(&format!("PRAGMA writable_schema = ON; {change}")).await;
+    let found = Sqlite::verify_file(&place.path(), &counts(1)).await.unwrap();
+    assert!(found.first_bad.unwrap().reason.contains("events_by_run"));
+}
+
+#[tokio::test]
 async fn one_bit_flipped_in_the_file_is_found() {
     let (place, journal) = with_ten_events().await;
     journal.append(vec![said("a.rare.word"), said("b")], Durable).await.unwrap();
@@ -136,17 +173,17 @@ async fn one_bit_flipped_in_the_file_is_found() {
     let at = bytes.windows(text.len()).position(|window| window == text).unwrap();
     bytes[at + 12] ^= 1;
     std::fs::write(place.path(), bytes).unwrap();
-    let found = Sqlite::verify_file(&place.path()).await.unwrap();
+    let found = Sqlite::verify_file(&place.path(), &counts(1)).await.unwrap();
     assert_eq!((found.verified, found.first_bad.unwrap().seq), (10, 11));
 }
 
 #[tokio::test]
 async fn a_file_is_verified_while_a_host_writes_it() {
     let (place, journal) = with_ten_events().await;
-    let found = Sqlite::verify_file(&place.path()).await.unwrap();
+    let found = Sqlite::verify_file(&place.path(), &counts(1)).await.unwrap();
     assert_eq!((found.verified, found.first_bad), (10, None));
     journal.append(many(1), Durable).await.unwrap();
-    let nothing = Sqlite::verify_file(&place.path().with_extension("none")).await;
+    let nothing = Sqlite::verify_file(&place.path().with_extension("none"), &counts(1)).await;
     assert!(matches!(nothing, Err(Error::Open { .. })));
 }
 

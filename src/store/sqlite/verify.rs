@@ -1,12 +1,15 @@
 //! Reading the whole chain and saying where it stops being what was written.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use sqlx::Executor;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::super::{BadEvent, Error, Event, Verification};
+use super::super::{BadEvent, Error, Event, Projection, Verification};
 use super::connect::{is_damage, reading, words};
 use super::read::{self, Tail};
+use super::refold;
 use crate::types::Hash;
 
 /// Events read at once: at most a few MiB of the largest, and enough that the query costs little beside the hashing.
@@ -15,8 +18,43 @@ const PAGE: usize = 256;
 /// Damaged payloads remembered. One is enough to condemn a journal; more only help to name the first event.
 const FAULTS: usize = 1_000;
 
-/// Checks events 1 to the last commit, and every payload.
-pub(super) async fn verify(connection: &mut SqliteConnection) -> Result<Verification, Error> {
+/// Checks events 1 to the last commit, every payload, the rows that the events make, and SQLite's own structures.
+/// The connection is of no other use afterwards.
+pub(super) async fn verify(
+    connection: &mut SqliteConnection,
+    projections: &[Arc<dyn Projection>],
+) -> Result<Verification, Error> {
+    // One snapshot, whatever a writer does meanwhile. It ends with the connection.
+    connection.execute("BEGIN").await.map_err(|error| reading(&error))?;
+    let chain = chain(connection).await?;
+    if chain.first_bad.is_some() {
+        return Ok(chain);
+    }
+    let bad = match refold::check(connection, projections, chain.verified).await {
+        Err(Error::Corrupt(reason)) => Some(BadEvent { seq: chain.verified, reason: format!("projections: {reason}") }),
+        found => found?,
+    };
+    let first_bad = match bad {
+        None => structures(connection).await?.map(|reason| BadEvent { seq: chain.verified, reason }),
+        bad => bad,
+    };
+    Ok(Verification { first_bad, ..chain })
+}
+
+/// What SQLite finds wrong with its own trees and indexes: damage that no read of a table goes through.
+async fn structures(connection: &mut SqliteConnection) -> Result<Option<String>, Error> {
+    let found: Result<String, sqlx::Error> =
+        sqlx::query_scalar("PRAGMA main.integrity_check(1)").fetch_one(connection).await;
+    match found {
+        Ok(found) if found == "ok" => Ok(None),
+        Ok(found) => Ok(Some(format!("the file's structure: {found}"))),
+        Err(error) if is_damage(&error) => Ok(Some(words(&error))),
+        Err(error) => Err(reading(&error)),
+    }
+}
+
+/// Checks the chain and the payloads.
+async fn chain(connection: &mut SqliteConnection) -> Result<Verification, Error> {
     let tail = match read::tail(connection).await {
         Err(Error::Corrupt(reason)) => return Ok(broken(0, Hash::ZERO, 1, reason)),
         tail => tail?,

@@ -49,7 +49,9 @@ pub(super) async fn bench(profile: Profile, runtime: Arc<Watched>) -> Bench {
 
 pub(super) async fn bench_on(disk: &Disk, world: World, definition: Definition, runtime: Arc<Watched>) -> Bench {
     let journal = journal(disk, &world, vec![Arc::new(MemoryProjection)]);
-    let driving = read(json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5 }));
+    let driving = read(
+        json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5, "repair_again_s": 0 }),
+    );
     let launch = Launch { runtime: runtime.clone(), child: None };
     let (driver, driver_child) = runtime::Handle::launch(launch, driving, &world);
     let mut tools = core_tools(Arc::clone(&world.clock));

@@ -93,7 +93,9 @@ fn agent(
     world: &World,
 ) -> Made {
     let seen = runtime.capabilities();
-    let driving = read(json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5 }));
+    let driving = read(
+        json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5, "repair_again_s": 0 }),
+    );
     let (driver, driver_child) =
         runtime::Handle::launch(Launch { runtime: runtime.clone(), child: None }, driving, world);
     let profile: agent::Profile = read(json!({

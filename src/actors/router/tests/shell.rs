@@ -33,7 +33,9 @@ async fn bench() -> Bench {
     let governing = read(json!({ "watch_every_s": 60, "alerts_kept": 4, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
     let runtime = Watched::new("a");
-    let driving = read(json!({ "waiting": 4, "concurrency": 1, "health_every_s": 10, "health_within_s": 5 }));
+    let driving = read(
+        json!({ "waiting": 4, "concurrency": 1, "health_every_s": 10, "health_within_s": 5, "repair_again_s": 0 }),
+    );
     let launch = Launch { runtime: runtime.clone(), child: None };
     let (driver, driver_child) = runtime::Handle::launch(launch, driving, &world);
     let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64 }));

@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::actors::runtime::{Error, Handle, Launch};
 use crate::actors::tests::{SECOND, Watched, cx, read, soon, start, stop, world};
-use crate::inference::{Health, Message, Request, Role};
+use crate::inference::{self, Health, Message, Request, Role};
 use crate::supervision::Root;
 use crate::types::{Class, Cx, World};
 
@@ -25,6 +25,7 @@ async fn bench(concurrency: u32, waiting: usize) -> Bench {
     let (world, runtime) = (world(), Watched::new("local"));
     let config = read(json!({
         "waiting": waiting, "concurrency": concurrency, "health_every_s": 10, "health_within_s": 5,
+        "repair_again_s": 300,
     }));
     let launch = Launch { runtime: runtime.clone(), child: None };
     let (handle, child) = Handle::launch(launch, config, &world);
@@ -161,4 +162,29 @@ async fn an_agent_in_code_gets_the_text_of_an_answer() {
     stop(&bench.root, &bench.world).await;
     let gone = bench.handle.complete(&bench.cx(SECOND), "", "at once", 9).await;
     assert_eq!(gone.unwrap_err().class(), Class::Unavailable);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_damaged_is_repaired_and_a_failed_repair_is_tried_again_later() {
+    let bench = bench(1, 4).await;
+    let mut health = bench.handle.watch_health();
+    bench.runtime.repairs([Err(inference::Error::Internal("no network".to_owned())), Ok(true)]);
+    let down = Health::Down { reason: "a byte was changed".to_owned() };
+    bench.runtime.is_now(down.clone());
+    soon(health.wait_for(|seen| *seen == down)).await.unwrap();
+    let began = bench.world.clock.now();
+    let ready = health.wait_for(|seen| *seen == Health::Ready);
+    tokio::time::timeout(600 * SECOND, ready).await.unwrap().unwrap();
+    let took = (bench.world.clock.now() - began).as_secs();
+    assert!((300..=320).contains(&took), "again after 300 s, at the look that follows, not {took} s");
+    assert_eq!(bench.runtime.count().repairs, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_generation_that_meets_damage_has_it_repaired() {
+    let bench = bench(1, 4).await;
+    assert_eq!(bench.all(5 * SECOND, &["damaged"]).await, ["unavailable"]);
+    bench.runtime.until(|count| count.repairs == 1).await;
+    assert_eq!(bench.all(5 * SECOND, &["fail", "next"]).await, ["internal", "next"]);
+    assert_eq!(bench.runtime.count().repairs, 1, "an error of another kind is no damage");
 }
