@@ -10,4 +10,4 @@ pub mod router;
 pub mod runtime;
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -8,6 +8,7 @@ use parking_lot::Mutex;
 use tokio::sync::{Semaphore, watch};
 use tokio_util::sync::CancellationToken;
 
+use super::follow::Work;
 use super::meter::Meter;
 use super::tokens::{Token, Tokens};
 use super::{Config, Error, Parts, Scope};
@@ -24,6 +25,10 @@ pub(super) struct App {
     pub(super) bound: watch::Sender<Option<SocketAddr>>,
     /// Cancelled while the listener of this life is stopping.
     pub(super) stopping: ArcSwap<CancellationToken>,
+    /// Cancelled when the time of this life's requests is over: from then on they answer that, and no more.
+    pub(super) cutting: ArcSwap<CancellationToken>,
+    /// The work of runs whose clients had to be left. Dropping it would stop them, as if their clients had gone.
+    pub(super) left: Mutex<Vec<Work>>,
     tokens: ArcSwap<Tokens>,
     /// Held while tokens are changed, so that two changes do not lose one of them.
     changing: Mutex<()>,
@@ -39,6 +44,8 @@ impl App {
             places,
             bound,
             stopping: ArcSwap::from_pointee(CancellationToken::new()),
+            cutting: ArcSwap::from_pointee(CancellationToken::new()),
+            left: Mutex::default(),
             tokens: ArcSwap::default(),
             changing: Mutex::new(()),
         }

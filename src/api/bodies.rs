@@ -7,46 +7,26 @@ use utoipa::ToSchema;
 
 use super::tokens::Scope;
 use crate::actors::crown::Alert;
-use crate::actors::io::{Document, RunRow, Task};
+use crate::actors::io::{RunRow, Task, with_task_fields};
 use crate::store::Event;
 use crate::supervision::Node;
-use crate::types::{Budget, Hash, PrivacyClass, RunId, Timestamp};
+use crate::types::{Budget, Hash, RunId, Timestamp};
 use crate::ziggy::route::Decision;
-use crate::ziggy::{Chunk, Classification, Override, Part, Value};
+use crate::ziggy::{Chunk, Classification, Override, Part};
 
-/// A task, and how it is to be done.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct RouteRequest {
-    /// The request itself.
-    pub prompt: String,
-    /// Texts it is about.
-    #[serde(default)]
-    pub documents: Vec<Document>,
-    /// How private the caller says it is; it only rises from there.
-    #[serde(default)]
-    pub privacy: PrivacyClass,
-    /// The agent or candidate the caller wants, if its constraints allow it.
-    #[serde(default)]
-    pub agent: Option<String>,
-    /// Keeps the requests of one conversation on one candidate where several are equal.
-    #[serde(default)]
-    pub session: Option<String>,
-    /// Tokens of the answer (of each chunk) at the most.
-    #[serde(default)]
-    pub max_tokens: Option<u32>,
-    /// How much it matters that it is served now.
-    #[serde(default)]
-    pub value: Value,
-    /// The most it may cost; the host's own limit holds if it is lower.
-    #[serde(default)]
-    pub budget: Option<Budget>,
-    /// Seconds it may take; the host's own limit holds if it is lower.
-    #[serde(default)]
-    pub timeout_s: Option<u64>,
-    /// Answer with a run id at once; the work goes on without the caller.
-    #[serde(default)]
-    pub detach: bool,
+with_task_fields! {
+    /// A task, and how it is to be done.
+    pub struct RouteRequest {
+        /// The most it may cost; the host's own limit holds if it is lower.
+        #[serde(default)]
+        pub budget: Option<Budget>,
+        /// Seconds it may take; the host's own limit holds if it is lower.
+        #[serde(default)]
+        pub timeout_s: Option<u64>,
+        /// Answer with a run id at once; the work goes on without the caller.
+        #[serde(default)]
+        pub detach: bool,
+    }
 }
 
 impl RouteRequest {

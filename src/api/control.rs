@@ -3,13 +3,13 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 
 use super::app::App;
 use super::auth::Caller;
 use super::bodies::{Alerts, Caps, Changed, NewOverride, OverrideKind, Overrides, SetCap, SetWeight, Weights};
-use super::extract::Body;
+use super::extract::{Body, Path};
 use super::problem::{Code, Problem, Problems};
 use crate::actors::crown::Change;
 use crate::types::Timestamp;

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use axum::extract::rejection::QueryRejection;
+use axum::extract::rejection::{PathRejection, QueryRejection};
 use axum::extract::{FromRequest, FromRequestParts, Request};
 use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
+use futures::StreamExt;
 use serde::de::DeserializeOwned;
 
 use super::app::App;
@@ -27,35 +28,30 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             );
             return Err(Problem::new(Code::WrongMediaType, detail));
         }
-        let limit = config.body_bytes_max;
-        let announced = axum::body::HttpBody::size_hint(request.body()).lower();
-        if announced > limit as u64 {
-            return Err(too_large(limit));
-        }
-        let reading = axum::body::to_bytes(request.into_body(), limit);
-        let bytes = match tokio::time::timeout(config.read_timeout(), reading).await {
-            Ok(Ok(bytes)) => bytes,
-            Ok(Err(error)) if is_limit(&error) => return Err(too_large(limit)),
-            Ok(Err(_)) => return Err(Problem::new(Code::MalformedJson, "the body broke off")),
-            Err(_) => {
-                let detail = format!("the body did not come within {} s", config.read_timeout_s);
-                return Err(Problem::new(Code::BodyTimeout, detail));
-            }
-        };
+        let reading = read(request.into_body(), config.body_bytes_max);
+        let bytes = tokio::time::timeout(config.read_timeout(), reading).await.unwrap_or_else(|_| {
+            let detail = format!("the body did not come within {} s (api.read_timeout_s)", config.read_timeout_s);
+            Err(Problem::new(Code::BodyTimeout, detail))
+        })?;
         serde_json::from_slice(&bytes).map(Body).map_err(|error| misfit(&error))
     }
 }
 
-/// Whether reading stopped because there was more than allowed, and not because the client left.
-fn is_limit(error: &axum::Error) -> bool {
-    let mut cause: Option<&(dyn std::error::Error + 'static)> = Some(error);
-    while let Some(inner) = cause {
-        if inner.to_string().contains("length limit exceeded") {
-            return true;
-        }
-        cause = inner.source();
+/// A body as far as the limit. One that says beforehand that it is longer is not begun; the connection reads on for a
+/// while, so that its sender sees the answer.
+async fn read(body: axum::body::Body, limit: usize) -> Result<Vec<u8>, Problem> {
+    if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
+        return Err(too_large(limit));
     }
-    false
+    let (mut stream, mut bytes) = (body.into_data_stream(), Vec::new());
+    while let Some(more) = stream.next().await {
+        let more = more.map_err(|_| Problem::new(Code::MalformedJson, "the body broke off"))?;
+        if bytes.len() + more.len() > limit {
+            return Err(too_large(limit));
+        }
+        bytes.extend_from_slice(&more);
+    }
+    Ok(bytes)
 }
 
 fn too_large(limit: usize) -> Problem {
@@ -73,12 +69,31 @@ fn misfit(error: &serde_json::Error) -> Problem {
     Problem::new(code, error.to_string())
 }
 
+/// The changing part of a path as this type.
+pub(super) struct Path<T>(pub(super) T);
+
+impl<T: DeserializeOwned + Send, S: Send + Sync> FromRequestParts<S> for Path<T> {
+    type Rejection = Problem;
+
+    #[expect(clippy::disallowed_types, reason = "this is where it is wrapped")]
+    async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Path<T>, Problem> {
+        let read = axum::extract::Path::<T>::from_request_parts(parts, state).await;
+        read.map(|path| Path(path.0)).map_err(|error| match error {
+            PathRejection::FailedToDeserializePathParams(error) => {
+                Problem::new(Code::InvalidRequest, format!("the path does not fit: {}", error.body_text()))
+            }
+            other => Problem::new(Code::InvalidRequest, other.to_string()),
+        })
+    }
+}
+
 /// The query of a request as this type.
 pub(super) struct Query<T>(pub(super) T);
 
 impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
     type Rejection = Problem;
 
+    #[expect(clippy::disallowed_types, reason = "this is where it is wrapped")]
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
         let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         read.map(|query| Query(query.0)).map_err(|error| match error {

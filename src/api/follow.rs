@@ -12,19 +12,25 @@ use futures::future::BoxFuture;
 use futures::stream::{self, Stream};
 use serde::Serialize;
 use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
 
 use super::app::App;
 use super::gate::Ran;
-use super::problem::Problem;
+use super::problem::{Code, Problem};
 use crate::actors::io::{Answer, Error, Progress, Task};
 use crate::types::{Cx, RunId};
 
 /// News that may wait for a slow client before the work waits with it.
 const NEWS_WAITING: usize = 256;
 
+/// A run on its way to its answer. Dropping it stops the run.
+pub(super) type Work = BoxFuture<'static, Result<Answer, Error>>;
+
 /// A run and whoever follows it. Dropping this is leaving, which stops the run (API4).
 pub(super) struct Following {
-    work: Option<BoxFuture<'static, Result<Answer, Error>>>,
+    app: Arc<App>,
+    cutting: Arc<CancellationToken>,
+    work: Option<Work>,
     news: mpsc::Receiver<Progress>,
     run: Option<RunId>,
     /// What was received but not yet shown.
@@ -35,14 +41,27 @@ pub(super) struct Following {
 enum Next {
     News(Progress),
     Ended(Result<Answer, Error>),
+    /// The interface stops and cannot wait any longer; the run goes on without it.
+    Cut,
+}
+
+/// What whoever follows a run is told when the interface stops before the run has ended.
+pub(super) fn cut(app: &App, run: Option<RunId>) -> Problem {
+    let waited = app.config().drain_s;
+    let detail = format!(
+        "the host stops, and has waited {waited} s (api.drain_s) for the run; the run's record tells how it ends once \
+         the host runs again"
+    );
+    Problem::new(Code::Unavailable, detail).in_run(run)
 }
 
 impl Following {
-    pub(super) fn begin(app: &App, cx: Cx, task: Task) -> Following {
+    pub(super) fn begin(app: &Arc<App>, cx: Cx, task: Task) -> Following {
         let (sender, news) = mpsc::channel(NEWS_WAITING);
         let io = app.parts.io.clone();
-        let work = Box::pin(async move { io.route(&cx, task, sender).await });
-        Following { work: Some(work), news, run: None, seen: VecDeque::new(), result: None }
+        let work: Work = Box::pin(async move { io.route(&cx, task, sender).await });
+        let (app, cutting, seen) = (Arc::clone(app), app.cutting.load_full(), VecDeque::new());
+        Following { app, cutting, work: Some(work), news, run: None, seen, result: None }
     }
 
     /// What happens next: news in their order, then the result, then nothing.
@@ -57,6 +76,10 @@ impl Following {
                 result = work => {
                     self.result = Some(result);
                     None
+                }
+                () = self.cutting.cancelled() => {
+                    self.app.left.lock().extend(self.work.take());
+                    return Some(Next::Cut);
                 }
             };
             if let Some(progress) = progress {
@@ -94,8 +117,10 @@ impl Following {
     pub(super) async fn answer(mut self) -> Result<Response, Problem> {
         let mut result = None;
         while let Some(next) = self.next().await {
-            if let Next::Ended(ended) = next {
-                result = Some(ended);
+            match next {
+                Next::News(_) => {}
+                Next::Ended(ended) => result = Some(ended),
+                Next::Cut => return Ok(self.ran(cut(&self.app, self.run).into_response())),
             }
         }
         let run = self.run;
@@ -107,14 +132,15 @@ impl Following {
     }
 
     /// Everything as it happens. A run that is refused before anything happened is refused with its own status.
-    pub(super) async fn stream(mut self, app: &Arc<App>) -> Result<Response, Problem> {
+    pub(super) async fn stream(mut self) -> Result<Response, Problem> {
         match self.next().await {
             Some(Next::News(first)) => self.seen.push_front(first),
             Some(Next::Ended(Err(error))) => return Err(error.into()),
             Some(Next::Ended(Ok(answer))) => self.result = Some(Ok(answer)),
+            Some(Next::Cut) => return Err(cut(&self.app, self.run)),
             None => {}
         }
-        let every = Duration::from_secs(app.config().keep_alive_s);
+        let every = Duration::from_secs(self.app.config().keep_alive_s);
         let run = self.run;
         let mut response = Sse::new(events(self)).keep_alive(KeepAlive::new().interval(every).text("")).into_response();
         if let Some(run) = run {
@@ -130,6 +156,7 @@ fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>>
             Next::News(progress) => event(name(&progress), &progress),
             Next::Ended(Ok(answer)) => event("answer", &answer),
             Next::Ended(Err(error)) => event("error", &Problem::from(error).in_run(following.run)),
+            Next::Cut => event("error", &cut(&following.app, following.run)),
         };
         Some((Ok(event), following))
     })

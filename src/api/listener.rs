@@ -10,6 +10,7 @@ use hyper::server::conn::http1;
 use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
@@ -26,12 +27,16 @@ pub(super) enum Message {
     ServingEnded(Result<(), JobError>),
     /// The job that counts what the journal tells has ended.
     CountingEnded,
+    /// The runs whose clients an earlier life had to leave have ended.
+    NobodyLeft,
 }
 
 /// The actor of one life.
 pub(super) struct Shell {
     app: Arc<App>,
     stopping: CancellationToken,
+    /// Cancelled when the time to finish is over and whoever still waits is told so.
+    cutting: CancellationToken,
     /// Answered when the last connection is closed.
     drained: Option<oneshot::Receiver<()>>,
 }
@@ -53,12 +58,15 @@ const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 /// spin.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
 
+/// Time to tell whoever still waits that nobody will answer: half of what a stop has beyond the time to finish.
+const LAST_WORDS: Duration = Duration::from_millis(500);
+
 /// The largest head of a request: what hyper takes by default, four times what browsers send.
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 
 impl Shell {
     pub(super) fn new(app: Arc<App>) -> Shell {
-        Shell { app, stopping: CancellationToken::new(), drained: None }
+        Shell { app, stopping: CancellationToken::new(), cutting: CancellationToken::new(), drained: None }
     }
 
     async fn bind(&self) -> Result<(TcpListener, SocketAddr), Error> {
@@ -95,6 +103,7 @@ impl Actor for Shell {
         let (listener, address) = self.bind().await?;
         self.app.bound.send_replace(Some(address));
         self.app.stopping.store(Arc::new(self.stopping.clone()));
+        self.app.cutting.store(Arc::new(self.cutting.clone()));
         self.announce(address)?;
         let (done, drained) = oneshot::channel();
         self.drained = Some(drained);
@@ -103,6 +112,10 @@ impl Actor for Shell {
         let cx = Cx::housekeeping(context.now(), FOR_EVER);
         context.job(&cx, serving, Message::ServingEnded);
         context.job(&cx, meter::follow(Arc::clone(&self.app)), |_| Message::CountingEnded);
+        let left = std::mem::take(&mut *self.app.left.lock());
+        if !left.is_empty() {
+            context.job(&cx, futures::future::join_all(left), |_| Message::NobodyLeft);
+        }
         context.publish(&View { address, requests_max: self.app.config().requests_max });
         tracing::info!(%address, "the HTTP interface answers");
         Ok(())
@@ -113,6 +126,7 @@ impl Actor for Shell {
             Message::ServingEnded(Ok(())) => Err("accepting connections ended by itself".into()),
             Message::ServingEnded(Err(error)) => Err(Box::new(error)),
             Message::CountingEnded => Err("counting ended by itself".into()),
+            Message::NobodyLeft => Ok(()),
         }
     }
 
@@ -120,10 +134,12 @@ impl Actor for Shell {
     async fn stop(&mut self, _context: &mut Context<Message>) {
         self.stopping.cancel();
         let grace = Duration::from_secs(self.app.config().drain_s);
-        if let Some(drained) = self.drained.take()
-            && tokio::time::timeout(grace, drained).await.is_err()
+        if let Some(mut drained) = self.drained.take()
+            && tokio::time::timeout(grace, &mut drained).await.is_err()
         {
             tracing::warn!("requests in flight were cut off: they took longer than api.drain_s");
+            self.cutting.cancel();
+            let _ = tokio::time::timeout(LAST_WORDS, drained).await;
         }
         if let Err(error) = std::fs::remove_file(self.host_file()) {
             tracing::warn!(%error, "host.json could not be removed");
@@ -180,9 +196,18 @@ async fn accept(
     Ok((stream, place))
 }
 
-async fn connection(stream: TcpStream, router: Router, app: &App, stopping: CancellationToken) {
+async fn connection(mut stream: TcpStream, router: Router, app: &App, stopping: CancellationToken) {
     // Nagle's algorithm would hold a short answer back for the peer's delayed acknowledgement, 40 ms.
     let _ = stream.set_nodelay(true);
+    serve_one(&mut stream, router, app, &stopping).await;
+    tokio::select! {
+        biased;
+        () = stopping.cancelled() => {}
+        () = linger(&mut stream, app.config().read_timeout()) => {}
+    }
+}
+
+async fn serve_one(stream: &mut TcpStream, router: Router, app: &App, stopping: &CancellationToken) {
     let config = app.config();
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -203,4 +228,29 @@ async fn connection(stream: TcpStream, router: Router, app: &App, stopping: Canc
         // Clients leave all the time; that is no news.
         tracing::debug!(%error, "a connection ended early");
     }
+}
+
+/// What is read of a refused request after its answer, in bytes: as much as the command line sends at the most.
+const LINGER_BYTES_MAX: usize = 64 << 20;
+
+/// Silence that ends the reading: whoever still sends pauses no longer than this on this machine or a near one.
+const LINGER_SILENCE: Duration = Duration::from_secs(2);
+
+/// Bytes thrown away at a time.
+const WASTE_BYTES: usize = 64 << 10;
+
+/// Reads what a client still sends after its answer, and throws it away. A connection that is closed over unread bytes
+/// is reset, and a reset takes the answer with it that says what was wrong with the request.
+async fn linger(stream: &mut TcpStream, within: Duration) {
+    let _ = stream.shutdown().await;
+    let reading = async {
+        let (mut waste, mut seen) = (vec![0; WASTE_BYTES], 0);
+        while seen < LINGER_BYTES_MAX {
+            match tokio::time::timeout(LINGER_SILENCE, stream.read(&mut waste)).await {
+                Ok(Ok(count)) if count > 0 => seen += count,
+                _ => break,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(within, reading).await;
 }

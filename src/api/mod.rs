@@ -9,7 +9,8 @@
 //! - API2: everything a client sends has a limit: bytes, headers, time, connections, requests.
 //! - API3: whatever goes wrong is a problem with a code of `docs/errors.md`; what only the operator may know is logged.
 //! - API4: a client that leaves takes its run with it, unless it asked to be detached.
-//! - API5: a stop lets requests in flight finish for `drain_s`, and takes no new ones.
+//! - API5: a stop lets requests in flight finish for `drain_s`, and takes no new ones; whoever still waits then is told
+//!   so, and their runs are left to go on.
 
 mod app;
 mod audit;

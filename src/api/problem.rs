@@ -318,7 +318,7 @@ pub const MEDIA_TYPE: &str = "application/problem+json";
 impl From<io::Error> for Problem {
     fn from(error: io::Error) -> Problem {
         let code = match &error {
-            io::Error::TooLarge { .. } => Code::TooLarge,
+            io::Error::TooLarge(_) => Code::TooLarge,
             io::Error::Refused { class: Class::NotFound, .. } => Code::NoRoute,
             io::Error::Refused { class: Class::Denied, .. } => Code::PrivacyForbids,
             io::Error::NotRunning(_) => Code::UnknownRun,

@@ -5,19 +5,20 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::response::sse::{Event as SseEvent, KeepAlive, Sse};
 use axum::response::{IntoResponse, Response};
 use futures::stream::{self, Stream};
 use serde::Deserialize;
 use tokio::sync::broadcast::{self, error::RecvError};
+use tokio_util::sync::CancellationToken;
 use utoipa::IntoParams;
 
 use super::app::App;
 use super::auth::Caller;
 use super::bodies::{RunEvents, Runs};
-use super::extract::{Query, Wants};
-use super::follow::event;
+use super::extract::{Path, Query, Wants};
+use super::follow::{cut, event};
 use super::problem::{Code, Problem, Problems};
 use super::tokens::Scope;
 use super::why::{Why, why};
@@ -195,7 +196,8 @@ pub(super) async fn events(
     let mut events = read_events(&app, run).await?;
     if wants.stream {
         let every = Duration::from_secs(app.config().keep_alive_s);
-        let live = Live { app, run, news, waiting: events.into(), shown: 0, ended: false };
+        let cutting = app.cutting.load_full();
+        let live = Live { app, cutting, run, news, waiting: events.into(), shown: 0, ended: false };
         return Ok(Sse::new(stream_of(live)).keep_alive(KeepAlive::new().interval(every).text("")).into_response());
     }
     let more = events.len() > limit;
@@ -208,9 +210,17 @@ async fn read_events(app: &App, run: RunId) -> Result<Vec<Event>, Problem> {
     Ok(app.parts.journal.read_run(run, EVENTS_MOST + 1).await?)
 }
 
+/// What a client that follows a run sees next.
+enum Shown {
+    Event(Box<Event>),
+    /// The interface stops before the run has ended.
+    Cut,
+}
+
 /// The events of a run as they reach the disk.
 struct Live {
     app: Arc<App>,
+    cutting: Arc<CancellationToken>,
     run: RunId,
     news: broadcast::Receiver<Arc<Event>>,
     waiting: std::collections::VecDeque<Event>,
@@ -220,7 +230,7 @@ struct Live {
 }
 
 impl Live {
-    async fn next(&mut self) -> Option<Event> {
+    async fn next(&mut self) -> Option<Shown> {
         while !self.ended {
             if let Some(event) = self.waiting.pop_front() {
                 if event.seq <= self.shown {
@@ -228,9 +238,17 @@ impl Live {
                 }
                 self.shown = event.seq;
                 self.ended = ends(&event);
-                return Some(event);
+                return Some(Shown::Event(Box::new(event)));
             }
-            match self.news.recv().await {
+            let news = tokio::select! {
+                biased;
+                news = self.news.recv() => news,
+                () = self.cutting.cancelled() => {
+                    self.ended = true;
+                    return Some(Shown::Cut);
+                }
+            };
+            match news {
                 Ok(event) if event.run == Some(self.run) => self.waiting.push_back(Event::clone(&event)),
                 Ok(_) => {}
                 Err(RecvError::Lagged(_)) => {
@@ -251,8 +269,11 @@ fn ends(event: &Event) -> bool {
 
 fn stream_of(live: Live) -> impl Stream<Item = Result<SseEvent, Infallible>> {
     stream::unfold(live, async |mut live| {
-        let next = live.next().await?;
-        Some((Ok(event(&next.kind, &next).id(next.seq.to_string())), live))
+        let shown = match live.next().await? {
+            Shown::Event(next) => event(&next.kind, &next).id(next.seq.to_string()),
+            Shown::Cut => event("error", &cut(&live.app, Some(live.run))),
+        };
+        Some((Ok(shown), live))
     })
 }
 

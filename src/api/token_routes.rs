@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, State};
+use axum::extract::State;
 use axum::http::StatusCode;
 use axum::response::{IntoResponse, Response};
 
@@ -11,7 +11,7 @@ use super::app::App;
 use super::auth::Caller;
 use super::bodies::{NewToken, TokenInfo, TokenMade, TokenNames};
 use super::control::later;
-use super::extract::Body;
+use super::extract::{Body, Path};
 use super::problem::{Code, Problem, Problems};
 use super::tokens::OPERATOR;
 use crate::store::{Durability, NewEvent};

@@ -2,6 +2,7 @@
 //!
 //! Everything follows from the journal alone, so an old run is explained as well as a new one, on any machine.
 
+use std::collections::BTreeMap;
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
@@ -12,7 +13,7 @@ use crate::actors::io::{Answer, RunStatus};
 use crate::store::Event;
 use crate::types::{Class, RunId, Timestamp, sensitive};
 use crate::ziggy::explain::Explain;
-use crate::ziggy::{Chunk, Classification};
+use crate::ziggy::{Admission, Chunk, Classification};
 
 use super::bodies::FeedbackGiven;
 
@@ -45,7 +46,7 @@ pub struct Why {
 
 /// Explains a run by its events.
 pub fn why(run_id: RunId, status: RunStatus, events: &[Event]) -> Why {
-    let mut told = Told::default();
+    let mut told = Told { tried: tried(events), ended: status != RunStatus::Running, ..Told::default() };
     let steps = events
         .iter()
         .map(|event| Step {
@@ -59,10 +60,32 @@ pub fn why(run_id: RunId, status: RunStatus, events: &[Event]) -> Why {
     Why { run_id, status, steps }
 }
 
-/// What earlier events of the run said that later ones are told by.
+/// Who was tried for a chunk, and where the journal says so.
+struct Tried {
+    seq: u64,
+    chunk: usize,
+    candidate: String,
+}
+
+/// Everybody who was tried, in order.
+fn tried(events: &[Event]) -> Vec<Tried> {
+    let admitted = events.iter().filter(|event| event.kind == kind::ADMITTED);
+    let row = |event: &Event| {
+        let Admitted { chunk, candidate, .. } = event.body.parse()?;
+        Some(Tried { seq: event.seq, chunk, candidate })
+    };
+    admitted.filter_map(row).collect()
+}
+
+/// What other events of the run say that one is told by.
 #[derive(Default)]
 struct Told {
     chunks: usize,
+    /// Who is to serve a chunk, in order.
+    ladders: BTreeMap<usize, Vec<String>>,
+    tried: Vec<Tried>,
+    /// Whether the run goes on no more.
+    ended: bool,
 }
 
 impl Told {
@@ -73,9 +96,9 @@ impl Told {
             kind::CLASSIFIED => event.body.parse::<Classification>().map(|class| class.words()),
             kind::CHUNKED => event.body.parse().map(|chunks: Vec<Chunk>| self.chunked(&chunks)),
             kind::DECIDED => event.body.parse().map(|hop: Hop| self.decided(&hop)),
-            kind::ADMITTED => event.body.parse().map(|admitted: Admitted| self.admitted(&admitted)),
+            kind::ADMITTED => event.body.parse().map(|admitted: Admitted| self.admitted(&admitted, event.seq)),
             kind::SERVED => event.body.parse().map(|served: Served| self.served(&served)),
-            kind::FAILED => event.body.parse().map(|failed: Failed| self.failed(&failed)),
+            kind::FAILED => event.body.parse().map(|failed: Failed| self.failed(&failed, event.seq)),
             kind::COMPLETED => event.body.parse().map(|answer: Answer| completed(&answer)),
             kind::RUN_FAILED | kind::CANCELLED | kind::INTERRUPTED => {
                 event.body.parse().map(|ended: Ended| ended_words(&event.kind, &ended))
@@ -104,7 +127,8 @@ impl Told {
         words
     }
 
-    fn decided(&self, hop: &Hop) -> Vec<String> {
+    fn decided(&mut self, hop: &Hop) -> Vec<String> {
+        self.ladders.insert(hop.chunk, hop.decision.ladder.clone());
         let mut words = hop.decision.words();
         if let Some(first) = words.first_mut() {
             first.insert_str(0, &self.of(hop.chunk));
@@ -112,9 +136,27 @@ impl Told {
         words
     }
 
-    fn admitted(&self, admitted: &Admitted) -> Vec<String> {
-        let said = admitted.admission.words().join(" ");
-        vec![format!("{}{}: {said}", self.of(admitted.chunk), admitted.candidate)]
+    fn admitted(&self, admitted: &Admitted, seq: u64) -> Vec<String> {
+        let Admitted { chunk, candidate, admission } = admitted;
+        let mut words = vec![format!("{}{candidate}: {}", self.of(*chunk), admission.words().join(" "))];
+        if let Admission::Refused { .. } = admission {
+            words.push(self.after(*chunk, candidate, seq));
+        }
+        words
+    }
+
+    /// What came of a chunk after a candidate did not serve it.
+    fn after(&self, chunk: usize, candidate: &str, seq: u64) -> String {
+        if let Some(next) = self.tried.iter().find(|tried| tried.chunk == chunk && tried.seq > seq) {
+            return format!("{} was tried next.", next.candidate);
+        }
+        let ladder = self.ladders.get(&chunk).map_or(&[][..], Vec::as_slice);
+        let next = ladder.iter().skip_while(|one| *one != candidate).nth(1);
+        match next {
+            Some(next) if self.ended => format!("{next} would have been tried next, but the run had ended."),
+            Some(next) => format!("{next} is tried next."),
+            None => "Nobody was left to try.".to_owned(),
+        }
     }
 
     fn served(&self, served: &Served) -> Vec<String> {
@@ -140,11 +182,14 @@ impl Told {
         words
     }
 
-    fn failed(&self, failed: &Failed) -> Vec<String> {
-        let next =
-            if failed.class == Class::Cancelled { "" } else { " The next on the ladder is tried, if there is one." };
+    fn failed(&self, failed: &Failed, seq: u64) -> Vec<String> {
         let Failed { chunk, candidate, class, reason } = failed;
-        vec![format!("{}{candidate} failed ({}): {reason}.{next}", self.of(*chunk), class.word())]
+        let mut words = vec![format!("{}{candidate} failed ({}): {reason}.", self.of(*chunk), class.word())];
+        // Who stops a run wants nobody else to try.
+        if *class != Class::Cancelled {
+            words.push(self.after(*chunk, candidate, seq));
+        }
+        words
     }
 }
 

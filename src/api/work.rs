@@ -89,7 +89,7 @@ pub(super) async fn route(
         return detach(&app, &cx, request.task(), wants.respond_async).await;
     }
     let run = follow::Following::begin(&app, cx, request.task());
-    if wants.stream { run.stream(&app).await } else { run.answer().await }
+    if wants.stream { run.stream().await } else { run.answer().await }
 }
 
 /// The caller's own limits, which can only be tighter than the host's.

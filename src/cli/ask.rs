@@ -1,11 +1,12 @@
 //! `syzygy ask`: a task, and its answer as it grows.
 
+use std::io::Read;
 use std::path::Path;
 
 use serde_json::json;
 
 use super::arguments::Ask;
-use super::client::Client;
+use super::client::{Client, REQUEST_BYTES_MAX, too_large};
 use super::console::Console;
 use super::error::Error;
 use super::paint::{micros, plain, short};
@@ -82,7 +83,13 @@ fn request(asked: Ask, console: &mut Console) -> Result<RouteRequest, Error> {
 }
 
 fn document(path: &Path) -> Result<Document, Error> {
-    let text = std::fs::read_to_string(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
+    let unreadable = |cause| Error::File { path: path.to_owned(), cause };
+    let mut text = String::new();
+    let file = std::fs::File::open(path).map_err(unreadable)?;
+    file.take(REQUEST_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+    if text.len() > REQUEST_BYTES_MAX {
+        return Err(too_large(&path.display().to_string()));
+    }
     let name = path.file_name().map_or_else(|| path.display().to_string(), |name| name.to_string_lossy().into_owned());
     Ok(Document { name, text })
 }
@@ -145,9 +152,10 @@ impl Told<'_> {
                 self.console.passing(&format!("{}, {}{cut}", intent.word(), privacy.word()));
             }
             Progress::Hop { chunk, candidate } => self.console.passing(&format!("{}{candidate} works", of(chunk))),
-            Progress::Fallback { chunk, candidate, reason } => {
+            Progress::Fallback { chunk, candidate, reason, next } => {
                 let columns = self.console.columns();
-                let line = format!("{}{candidate} failed, trying the next: {reason}", of(chunk));
+                let next = next.map_or("nobody is left to try".to_owned(), |next| format!("trying {next}"));
+                let line = format!("{}{candidate} failed, {next}: {reason}", of(chunk));
                 self.console.remark(&short(&line, columns));
             }
             Progress::Reading { chunk, tokens, total } => {
@@ -205,8 +213,6 @@ fn answer_json(answer: &Answer) -> serde_json::Value {
         "cost_micro_usd": answer.cost,
         "intent": answer.intent,
         "usage": answer.usage,
-        "recalled": answer.recalled,
-        "learned": answer.learned,
         "recalled": answer.recalled,
         "learned": answer.learned,
         "citations": answer.citations,

@@ -10,13 +10,23 @@ use serde::de::DeserializeOwned;
 use super::arguments::Connection;
 use super::error::Error;
 use super::{Environment, Launcher};
-use crate::api::{self, HOST_FILE, OPERATOR_FILE, Problem};
+use crate::api::{self, Code, HOST_FILE, OPERATOR_FILE, Problem};
 
 /// A host on this machine answers at once or not at all.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
 
 /// Silence after which a host is given up: reading a large journal takes long, and streams send a comment now and then.
 const SILENCE_MOST: Duration = Duration::from_secs(900);
+
+/// The largest request that is sent, in bytes: eight times what a host takes by default, and as much as it reads of one
+/// it refuses, so that whatever it says against it is heard.
+pub(super) const REQUEST_BYTES_MAX: usize = 64 << 20;
+
+/// A refusal of what no host would be asked to take.
+pub(super) fn too_large(what: &str) -> Error {
+    let detail = format!("{what} has more than {REQUEST_BYTES_MAX} bytes, which is the most that is sent");
+    Error::Problem(Box::new(Problem::new(Code::TooLarge, detail)))
+}
 
 /// The largest error that is read: a problem is far shorter.
 const PROBLEM_BYTES_MAX: usize = 64 << 10;
@@ -108,7 +118,11 @@ impl Client {
             request = request.bearer_auth(token);
         }
         if let Some(body) = body {
-            request = request.json(body);
+            let bytes = serde_json::to_vec(body).map_err(|error| Error::Other(anyhow::Error::new(error)))?;
+            if bytes.len() > REQUEST_BYTES_MAX {
+                return Err(too_large("the request"));
+            }
+            request = request.header("content-type", "application/json").body(bytes);
         }
         if let Some(accept) = accept {
             request = request.header("accept", accept);

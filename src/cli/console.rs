@@ -5,6 +5,7 @@ use std::io::{Read, Write};
 use serde::Serialize;
 
 use super::Environment;
+use super::client::{REQUEST_BYTES_MAX, too_large};
 use super::error::Error;
 use super::paint::Paint;
 
@@ -31,9 +32,6 @@ const COLUMNS: usize = 80;
 
 /// The widest text that is still read with pleasure.
 const COLUMNS_MOST: usize = 120;
-
-/// What is read from stdin at the most: eight times what a host takes by default.
-const STDIN_BYTES_MAX: u64 = 64 << 20;
 
 /// What verbs print with.
 pub(super) struct Console {
@@ -77,9 +75,9 @@ impl Console {
         let mut text = String::new();
         let unreadable = |cause| Error::File { path: "stdin".into(), cause };
         let stdin = self.stdio.stdin.by_ref();
-        let read = stdin.take(STDIN_BYTES_MAX + 1).read_to_string(&mut text).map_err(unreadable)?;
-        if read as u64 > STDIN_BYTES_MAX {
-            return Err(Error::Usage(format!("stdin has more than {STDIN_BYTES_MAX} bytes")));
+        stdin.take(REQUEST_BYTES_MAX as u64 + 1).read_to_string(&mut text).map_err(unreadable)?;
+        if text.len() > REQUEST_BYTES_MAX {
+            return Err(too_large("stdin"));
         }
         Ok(text)
     }

@@ -70,7 +70,8 @@ pub(super) fn report(checks: &[Check], paint: Paint, width: usize) -> String {
             Verdict::Bad => paint.bad("BAD "),
         };
         let lead = name_width + 7;
-        for (place, line) in wrap(&check.detail, width.saturating_sub(lead).max(30)).iter().enumerate() {
+        let room = width.saturating_sub(lead).max(30);
+        for (place, line) in check.detail.lines().flat_map(|line| wrap(line, room)).enumerate() {
             if place == 0 {
                 text.push_str(&format!("{mark} {:name_width$}  {line}\n", check.name));
             } else {

@@ -68,7 +68,7 @@ async fn pull(
         wanted = listing(store).await?.into_iter().map(|model| model.id).collect();
     }
     let progress: Arc<dyn Progress> =
-        if console.stderr_is_terminal() { Arc::new(Bars::new()) } else { Arc::new(Quiet) };
+        if console.stderr_is_terminal() { Arc::new(Bars::new(ProgressDrawTarget::stderr())) } else { Arc::new(Quiet) };
     let cx = Cx::housekeeping(launcher.world().clock.now(), PULL_MOST);
     for id in &wanted {
         let pulled = tokio::select! {
@@ -100,15 +100,24 @@ fn remove(store: &Store, wanted: &[String], console: &mut Console) -> Result<(),
     Ok(())
 }
 
-/// A bar for each model.
-struct Bars {
+/// A bar for each model, or a spinner with the time while nobody knows how far it is.
+pub(super) struct Bars {
     all: MultiProgress,
     bars: Mutex<HashMap<String, ProgressBar>>,
 }
 
+/// While bytes are counted.
+const COUNTED: &str = "{prefix:24} {msg:12} {bar:32} {decimal_bytes:>10} / {decimal_total_bytes:10}";
+
+/// While another program is at work.
+const AWAITED: &str = "{prefix:24} {spinner} {msg}, {elapsed}";
+
+/// How often a spinner turns: often enough to look alive.
+const TURN: Duration = Duration::from_millis(200);
+
 impl Bars {
-    fn new() -> Bars {
-        Bars { all: MultiProgress::with_draw_target(ProgressDrawTarget::stderr()), bars: Mutex::default() }
+    pub(super) fn new(target: ProgressDrawTarget) -> Bars {
+        Bars { all: MultiProgress::with_draw_target(target), bars: Mutex::default() }
     }
 }
 
@@ -116,15 +125,16 @@ impl Progress for Bars {
     fn report(&self, model: &str, stage: Stage) {
         let mut bars = self.bars.lock();
         let bar = bars.entry(model.to_owned()).or_insert_with(|| {
-            let bar = self.all.add(ProgressBar::new(0));
-            let template = "{prefix:24} {msg:12} {bar:32} {bytes:>10} / {total_bytes:10}";
-            if let Ok(style) = ProgressStyle::with_template(template) {
-                bar.set_style(style);
-            }
-            bar.set_prefix(model.to_owned());
-            bar
+            // Named before it is drawn for the first time, which would be with nothing to tell.
+            self.all.add(ProgressBar::new(0).with_prefix(model.to_owned()))
         });
         let (what, done, total) = match stage {
+            Stage::Asking { program, size } => {
+                style(bar, AWAITED);
+                bar.set_message(format!("downloading with {program}, {} once unpacked", bytes(size)));
+                bar.enable_steady_tick(TURN);
+                return;
+            }
             Stage::Downloading { done, total } => ("downloading", done, total),
             Stage::Unpacking { done, total } => ("unpacking", done, total),
             Stage::Verifying { done, total } => ("verifying", done, total),
@@ -134,8 +144,17 @@ impl Progress for Bars {
                 return;
             }
         };
-        bar.set_message(what);
+        bar.disable_steady_tick();
+        style(bar, COUNTED);
         bar.set_length(total);
         bar.set_position(done);
+        bar.set_message(what);
+    }
+}
+
+/// A template that cannot be read, which none of ours is, leaves the bar as it was.
+fn style(bar: &ProgressBar, template: &str) {
+    if let Ok(style) = ProgressStyle::with_template(template) {
+        bar.set_style(style);
     }
 }

@@ -35,17 +35,22 @@ pub(super) fn table(runs: &[RunRow], paint: Paint, width: usize) -> String {
     if runs.is_empty() {
         return "no runs\n".to_owned();
     }
-    let heading = ["RUN", "WHEN", "STATUS", "COST", "SERVED BY", "TASK"];
-    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    // Only runs without an answer have a reason, and a list of good ones needs no column for it.
+    let reasons = runs.iter().any(|run| run.reason.is_some());
+    let mut heading = vec!["RUN", "WHEN", "STATUS", "COST", "SERVED BY", "TASK"];
+    heading.extend(reasons.then_some("REASON"));
+    let mut rows = vec![heading.into_iter().map(str::to_owned).collect()];
     rows.extend(runs.iter().map(|run| {
-        vec![
+        let mut row = vec![
             run.run_id.to_string(),
             run.accepted_at.rfc3339().chars().take(19).collect(),
             word(run.status).to_owned(),
             run.cost.to_string(),
             if run.served_by.is_empty() { "-".to_owned() } else { run.served_by.join(", ") },
-            short(run.reason.as_ref().unwrap_or(&run.prompt), width.max(60) / 2),
-        ]
+            short(&run.prompt, width.max(60) / 2),
+        ];
+        row.extend(run.reason.as_ref().map(|reason| short(reason, width.max(60))));
+        row
     }));
     let text = columns(&rows);
     match text.split_once('\n') {

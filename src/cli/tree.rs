@@ -2,16 +2,17 @@
 
 use std::time::Duration;
 
-use serde_json::Value;
+use serde_json::{Number, Value};
 
 use super::Launcher;
 use super::arguments;
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
-use super::paint::{Paint, micros, short};
+use super::paint::{Paint, bytes, micros, short};
 use crate::api::TreeAnswer;
 use crate::supervision::{Node, Status};
+use crate::types::Timestamp;
 
 /// Clears the screen and goes to its beginning.
 const CLEAR: &str = "\x1b[H\x1b[2J";
@@ -120,7 +121,7 @@ impl Row<'_> {
         if node.supervisor {
             facts.push(node.policy.replace('_', "-"));
         }
-        facts.extend(view(&node.view));
+        facts.extend(view(&node.view, answer.at));
         if node.handled > 0 {
             facts.push(format!("{} handled, {} each", node.handled, micros(node.handler_micros / node.handled)));
         }
@@ -157,10 +158,10 @@ fn status_word(status: Status) -> &'static str {
 const VIEW_FACTS: usize = 4;
 
 /// The plain facts of a view that say something: numbers that are not zero, and short words.
-fn view(view: &Value) -> Vec<String> {
+fn view(view: &Value, now: Timestamp) -> Vec<String> {
     let Value::Object(fields) = view else { return Vec::new() };
     let fact = |(name, value): (&String, &Value)| match value {
-        Value::Number(number) if number.as_f64() != Some(0.0) => Some(format!("{} {number}", name.replace('_', " "))),
+        Value::Number(number) if number.as_f64() != Some(0.0) => Some(figure(name, number, now)),
         Value::String(word) if !word.is_empty() && word.len() <= 24 => {
             Some(format!("{} {word}", name.replace('_', " ")))
         }
@@ -168,4 +169,21 @@ fn view(view: &Value) -> Vec<String> {
         _ => None,
     };
     fields.iter().filter_map(fact).take(VIEW_FACTS).collect()
+}
+
+/// A number as people say it. Its name ends in what it is: `_at_micros` is a moment, `_micros` a duration, `_bytes` a
+/// size; anything else is a count.
+fn figure(name: &str, number: &Number, now: Timestamp) -> String {
+    let said = |name: &str, text: String| format!("{} {text}", name.replace('_', " "));
+    if let Some((name, at)) = name.strip_suffix("_at_micros").zip(number.as_i64()) {
+        let age = u64::try_from(now.0.saturating_sub(at)).unwrap_or(0);
+        return said(name, format!("{} ago", micros(age)));
+    }
+    if let Some((name, count)) = name.strip_suffix("_micros").zip(number.as_u64()) {
+        return said(name, micros(count));
+    }
+    if let Some((name, count)) = name.strip_suffix("_bytes").zip(number.as_u64()) {
+        return said(name, bytes(count));
+    }
+    said(name, number.to_string())
 }

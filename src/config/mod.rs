@@ -9,6 +9,7 @@
 //! - C2: every problem is reported at once, with its place, what was found and what is expected.
 //! - C3: a key that no section knows is a problem, wherever it was said.
 
+mod agents;
 mod cpu;
 mod error;
 mod judge;
@@ -26,6 +27,7 @@ use crate::actors::{crown, executor, io, router, runtime};
 use crate::{api, inference, memory, store, telemetry, ziggy};
 use tree::{Node, Override};
 
+pub use agents::{agents_in, bundled_agents};
 pub use cpu::cpu_check;
 pub use error::{Error, Problem, Source};
 pub use sections::Host;

@@ -1,6 +1,6 @@
 //! Layers, places and explanations, on the real defaults and on a small configuration with every shape of key.
 
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 use std::collections::BTreeMap;
 
@@ -255,5 +255,54 @@ fn a_processor_that_lacks_what_the_binary_needs_is_named() {
             _ => here,
         };
         assert_eq!(here, known, "{name}");
+    }
+}
+
+/// A data directory with these agents.
+fn with_agents(files: &[(&str, &str)]) -> tempfile::TempDir {
+    let data = tempfile::tempdir().unwrap();
+    std::fs::create_dir(data.path().join("agents")).unwrap();
+    for (name, text) in files {
+        std::fs::write(data.path().join("agents").join(name), text).unwrap();
+    }
+    data
+}
+
+#[test]
+fn agents_are_read_in_order_and_other_files_are_left_alone() {
+    let marvin = include_str!("../../config/agents/marvin.toml");
+    let bob = marvin.replace("name = \"marvin\"", "name = \"bob\"");
+    let data = with_agents(&[("b.toml", &bob), ("a.toml", marvin), ("notes.txt", "no agent")]);
+    let names = |agents: Vec<crate::actors::agent::Profile>| -> Vec<String> {
+        agents.into_iter().map(|agent| agent.name).collect()
+    };
+    assert_eq!(names(agents_in(data.path()).unwrap()), ["marvin", "bob"]);
+    assert_eq!(names(bundled_agents().unwrap()), ["marvin", "zoi", "zerene"]);
+    assert!(agents_in(&data.path().join("nowhere")).unwrap().is_empty());
+}
+
+#[test]
+fn every_problem_of_every_agent_is_told_at_once_with_its_file_and_line() {
+    let marvin = include_str!("../../config/agents/marvin.toml");
+    let wrong = marvin
+        .replace("name = \"marvin\"", "name = \"Marvin\"")
+        .replace("quality = 0.5", "quality = 5.0")
+        .replace("concurrency = 16", "concurency = 16")
+        .replace("max_turns = 8", "max_turns = \"many\"");
+    let data = with_agents(&[("broken.toml", "name = \n"), ("wrong.toml", &wrong)]);
+    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("they are wrong") };
+    let line = |start: &str| wrong.lines().position(|line| line.starts_with(start)).unwrap() + 1;
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    let expected = [
+        ("broken.toml:1: found what is no TOML".to_owned(), ""),
+        (format!("wrong.toml:{}: name: found \"Marvin\"", line("name")), "lowercase letters"),
+        (format!("wrong.toml:{}: quality: found 5.0", line("quality")), "a number from 0 to 1"),
+        (format!("wrong.toml:{}: concurency: found a key that does not exist", line("concurency")), "`concurrency`?"),
+        (format!("wrong.toml:{}: max_turns: found \"many\"", line("max_turns")), "a whole number from 0 up"),
+        ("wrong.toml:1: found an agent without `concurrency`, expected".to_owned(), "config/agents/marvin.toml"),
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for (place, more) in expected {
+        assert!(told.iter().any(|one| one.contains(&place) && one.contains(more)), "{place} is not in {told:#?}");
     }
 }

@@ -52,7 +52,7 @@ pub fn journal_path(data: &Path) -> std::path::PathBuf {
 }
 
 /// Reads what a text file of the user says, if it is there.
-pub(super) fn user_file(path: &Path) -> Result<Option<String>, Error> {
+fn user_file(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

@@ -1,11 +1,10 @@
 //! What a host is made from, before it runs.
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
-use super::backends::user_file;
 use super::{Error, Host, real_world};
-use crate::actors::agent::{Definition, Profile};
+use crate::actors::agent::Definition;
 use crate::actors::executor::Tool;
 use crate::actors::runtime::Launch;
 use crate::config::{self, Config, Flag, Inputs};
@@ -28,13 +27,6 @@ impl FromIterator<(String, String)> for Environment {
         Environment(variables.into_iter().collect())
     }
 }
-
-/// The agents that come with the binary.
-const AGENTS: [(&str, &str); 3] = [
-    ("config/agents/marvin.toml", include_str!("../../config/agents/marvin.toml")),
-    ("config/agents/zoi.toml", include_str!("../../config/agents/zoi.toml")),
-    ("config/agents/zerene.toml", include_str!("../../config/agents/zerene.toml")),
-];
 
 /// Puts a host together. Everything has a default: an empty builder gives a host with the agents of the binary, a
 /// journal in memory and no HTTP.
@@ -149,50 +141,10 @@ impl Builder {
             agents.retain(|other| other.profile.name != definition.profile.name);
             agents.push(definition);
         };
-        if self.bundled_agents {
-            for (file, text) in AGENTS {
-                put(Definition::prompted(profile(file, text)?));
-            }
-        }
-        for file in self.data.as_deref().map(profiles_in).transpose()?.unwrap_or_default() {
-            let text = user_file(&file)?.unwrap_or_default();
-            put(Definition::prompted(profile(&file.display().to_string(), &text)?));
-        }
+        let bundled = if self.bundled_agents { config::bundled_agents()? } else { Vec::new() };
+        let own = self.data.as_deref().map(config::agents_in).transpose()?.unwrap_or_default();
+        bundled.into_iter().chain(own).map(Definition::prompted).for_each(&mut put);
         self.own_agents.drain(..).for_each(put);
         Ok(agents)
     }
-}
-
-fn profile(file: &str, text: &str) -> Result<Profile, Error> {
-    let wrong = |reason: String| Error::File { file: file.to_owned(), reason };
-    let profile: Profile = toml::from_str(text).map_err(|error| wrong(error.to_string()))?;
-    let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
-    if profile.name.is_empty() || !profile.name.chars().all(plain) {
-        return Err(wrong(format!("name {:?} must be made of lowercase letters, digits and dashes", profile.name)));
-    }
-    if !(0.0..=1.0).contains(&profile.quality) {
-        return Err(wrong(format!("quality {} must be between 0 and 1", profile.quality)));
-    }
-    Ok(profile)
-}
-
-/// The user's own agents: `agents/*.toml` in the data directory, in order of name.
-fn profiles_in(data: &Path) -> Result<Vec<PathBuf>, Error> {
-    let folder = data.join("agents");
-    let unreadable =
-        |error: std::io::Error| Error::File { file: folder.display().to_string(), reason: error.to_string() };
-    let entries = match std::fs::read_dir(&folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(error)),
-    };
-    let mut files = Vec::new();
-    for entry in entries {
-        let path = entry.map_err(unreadable)?.path();
-        if path.extension().is_some_and(|extension| extension == "toml") {
-            files.push(path);
-        }
-    }
-    files.sort();
-    Ok(files)
 }

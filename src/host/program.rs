@@ -1,5 +1,6 @@
 //! The program around a host: what `syzygy up`, `config check`, `doctor` and the offline verbs need from the root.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +9,11 @@ use async_trait::async_trait;
 
 use super::backends::{journal, journal_path, model_store, projections};
 use super::{Environment, Host, real_world};
+use crate::actors::agent::Profile;
 use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
-use crate::config::{self, Flag, Inputs, Loaded};
+use crate::config::{self, Config, Flag, Inputs, Loaded};
 use crate::inference::RuntimeConfig;
-use crate::inference::models::{State, Store};
+use crate::inference::models::{Listing, State, Store};
 use crate::store::Journal;
 use crate::types::{Class, World};
 use crate::{supervision, telemetry};
@@ -124,6 +126,9 @@ impl Launcher for Program {
 
     fn config_check(&self, options: &Up) -> Result<Vec<Setting>, cli::Error> {
         let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
+        let data = &loaded.config.host.data_dir;
+        config::agents_in(data).map_err(configured)?;
+        model_store(data, &loaded.config).map_err(rooted)?;
         let own = |config::Setting { key, value, source }| Setting { key, value, source };
         Ok(loaded.explain().into_iter().map(own).collect())
     }
@@ -139,12 +144,17 @@ impl Launcher for Program {
             writable(&data),
             self.journal_check(&data).await,
         ];
-        match model_store(&data, &loaded.config) {
-            Ok(store) => checks.extend(model_checks(&store)),
-            Err(error) => checks.push(check("models", Verdict::Bad, error.to_string())),
-        }
+        checks.extend(agent_checks(&data, &loaded.config));
+        let found = match model_store(&data, &loaded.config) {
+            Ok(store) => store.list(),
+            Err(error) => {
+                checks.push(check("models", Verdict::Bad, error.to_string()));
+                Vec::new()
+            }
+        };
+        checks.extend(found.iter().map(model_check));
         for (name, runtime) in &loaded.config.inference.runtimes {
-            checks.push(self.runtime_check(name, runtime));
+            checks.push(self.runtime_check(name, runtime, &found));
         }
         checks
     }
@@ -191,16 +201,50 @@ fn writable(data: &std::path::Path) -> Check {
     }
 }
 
-fn model_checks(store: &Store) -> Vec<Check> {
-    let row = |listing: crate::inference::models::Listing| {
-        let (name, pull) = (format!("model {}", listing.id), format!("run `syzygy models pull {}`", listing.id));
-        match listing.state {
-            State::Installed => check(&name, Verdict::Good, "installed and whole".to_owned()),
-            State::Missing => check(&name, Verdict::Lacking, format!("not installed; {pull}")),
-            State::Damaged { reason } => check(&name, Verdict::Bad, format!("{reason}; {pull}")),
-        }
+/// Every agent that a start would find: which there are, what is wrong with their files, and who has no runtime.
+fn agent_checks(data: &std::path::Path, config: &Config) -> Vec<Check> {
+    let own = config::agents_in(data);
+    let found = own.and_then(|own| config::bundled_agents().map(|bundled| [bundled, own].concat()));
+    let profiles: BTreeMap<String, Profile> = match found {
+        // A later one takes the place of an earlier one of the same name.
+        Ok(profiles) => profiles.into_iter().map(|profile| (profile.name.clone(), profile)).collect(),
+        Err(error) => return vec![check("agents", Verdict::Bad, error.to_string())],
     };
-    store.list().into_iter().map(row).collect()
+    let names: Vec<&str> = profiles.keys().map(String::as_str).collect();
+    let mut checks = vec![check("agents", Verdict::Good, names.join(", "))];
+    let idle = profiles.values().filter(|one| one.enabled && !config.inference.runtimes.contains_key(&one.runtime));
+    checks.extend(idle.map(|one| {
+        let detail = format!("serves nobody: its runtime is not configured; add [inference.runtimes.{}]", one.runtime);
+        check(&format!("agent {}", one.name), Verdict::Lacking, detail)
+    }));
+    checks
+}
+
+/// How it stands with a model's files, and what would help.
+fn model_state(model: &Listing) -> (Verdict, String) {
+    let pull = format!("run `syzygy models pull {}`", model.id);
+    match &model.state {
+        State::Installed => (Verdict::Good, "installed and whole".to_owned()),
+        State::Missing => (Verdict::Lacking, format!("not installed; {pull}")),
+        State::Damaged { reason } => (Verdict::Bad, format!("damaged ({reason}); {pull}")),
+    }
+}
+
+fn model_check(model: &Listing) -> Check {
+    let (verdict, detail) = model_state(model);
+    check(&format!("model {}", model.id), verdict, detail)
+}
+
+/// A runtime in this process works if its model does.
+fn embedded_check(title: &str, id: &str, models: &[Listing]) -> Check {
+    match models.iter().find(|model| model.id == id) {
+        Some(model) if model.state == State::Installed => check(title, Verdict::Good, format!("{id} in this process")),
+        Some(model) => {
+            let (verdict, detail) = model_state(model);
+            check(title, verdict, format!("cannot work: its model {id} is {detail}"))
+        }
+        None => check(title, Verdict::Bad, format!("cannot work: its model {id} is in no catalogue")),
+    }
 }
 
 impl Program {
@@ -218,10 +262,10 @@ impl Program {
         }
     }
 
-    fn runtime_check(&self, name: &str, runtime: &RuntimeConfig) -> Check {
+    fn runtime_check(&self, name: &str, runtime: &RuntimeConfig, models: &[Listing]) -> Check {
         let title = format!("runtime {name}");
         match runtime {
-            RuntimeConfig::Embedded(own) => check(&title, Verdict::Good, format!("{} in this process", own.model)),
+            RuntimeConfig::Embedded(own) => embedded_check(&title, &own.model, models),
             RuntimeConfig::Scripted(_) => check(&title, Verdict::Lacking, "a fixed answer, no model".to_owned()),
             RuntimeConfig::Openai(own) => {
                 let unset =

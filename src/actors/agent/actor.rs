@@ -250,7 +250,7 @@ impl Shell {
             Ok(_) => self.view.answered += 1,
             Err(_) => self.view.failed += 1,
         }
-        self.view.last = Some(context.world().clock.wall());
+        self.view.last_answer_at_micros = Some(context.world().clock.wall());
         let took_us = micros(context.now() - active.began);
         active.work.reply.send(result.map(|outcome| Outcome { took_us, ..outcome }));
         if let Some(next) = self.line.leave() {

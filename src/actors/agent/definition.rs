@@ -129,6 +129,25 @@ impl Definition {
 }
 
 impl Profile {
+    /// Keys with values that cannot work, and what would.
+    pub fn impossible(&self) -> Vec<(&'static str, String)> {
+        let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
+        let name = !self.name.is_empty() && self.name.chars().all(plain);
+        let zero = "at least 1".to_owned();
+        let rows = [
+            ("name", name, "lowercase letters, digits and dashes".to_owned()),
+            ("capabilities", !self.capabilities.is_empty(), "at least one".to_owned()),
+            ("concurrency", self.concurrency > 0, zero.clone()),
+            ("max_turns", self.max_turns > 0, zero.clone()),
+            ("max_answer_tokens", self.max_answer_tokens > 0, zero.clone()),
+            ("max_tokens", self.max_tokens > 0, zero.clone()),
+            ("work_within_s", self.work_within_s > 0, zero),
+            ("temperature", self.temperature >= 0.0, "a number from 0 up".to_owned()),
+            ("quality", (0.0..=1.0).contains(&self.quality), "a number from 0 to 1".to_owned()),
+        ];
+        rows.into_iter().filter(|(_, works, _)| !works).map(|(key, _, expected)| (key, expected)).collect()
+    }
+
     /// What it says to a task that only told it facts, if it needs no model for that.
     pub(super) fn noted(&self, said: &str, prompt: &str, learned: &[String]) -> Option<String> {
         // A question, or a document beside what was said, wants more than a nod.

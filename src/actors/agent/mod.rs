@@ -79,6 +79,6 @@ pub struct View {
     pub failed: u64,
     /// Facts in its memory; none if it does not remember.
     pub facts: Option<u64>,
-    /// When it last answered.
-    pub last: Option<Timestamp>,
+    /// When it last answered, in microseconds since 1970.
+    pub last_answer_at_micros: Option<Timestamp>,
 }

@@ -23,14 +23,9 @@ pub enum Error {
     /// The task makes no sense.
     #[error("could not take the task: {0}")]
     Invalid(String),
-    /// The task is larger than allowed.
-    #[error("could not take the task: it has {bytes} bytes, at most {limit} are taken")]
-    TooLarge {
-        /// Its size.
-        bytes: usize,
-        /// The limit.
-        limit: usize,
-    },
+    /// The task is larger than allowed: what is too large, how large it may be, and the key of the limit.
+    #[error("could not take the task: {0}")]
+    TooLarge(String),
     /// Too many runs are under way.
     #[error("could not take the task: {limit} runs are under way already")]
     Busy {
@@ -75,7 +70,7 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::Invalid(_) | Error::TooLarge { .. } => Class::Invalid,
+            Error::Invalid(_) | Error::TooLarge(_) => Class::Invalid,
             Error::Busy { .. } => Class::Exhausted,
             Error::Refused { class, .. } => *class,
             Error::Agent { error, .. } => error.class(),

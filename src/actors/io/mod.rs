@@ -26,7 +26,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inference::Usage;
 use crate::types::{Money, PrivacyClass, RunId};
-use crate::ziggy::{Citation, Intent, Value};
+use crate::ziggy::{Citation, Intent};
 
 pub use handle::{Error, Handle, Parts};
 pub use projection::{RunRow, RunStatus, RunsProjection};
@@ -63,30 +63,43 @@ pub struct Document {
     pub text: String,
 }
 
-/// What somebody wants done.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(deny_unknown_fields)]
-pub struct Task {
-    /// The request itself.
-    pub prompt: String,
-    /// Texts it is about.
-    #[serde(default)]
-    pub documents: Vec<Document>,
-    /// How private the caller says it is; it only rises from there.
-    #[serde(default)]
-    pub privacy: PrivacyClass,
-    /// The agent or candidate the caller wants, if its constraints allow it.
-    #[serde(default)]
-    pub agent: Option<String>,
-    /// Keeps the requests of one conversation on one candidate where several are equal.
-    #[serde(default)]
-    pub session: Option<String>,
-    /// Tokens of the answer (of each chunk) at the most.
-    #[serde(default)]
-    pub max_tokens: Option<u32>,
-    /// How much it matters that it is served now.
-    #[serde(default)]
-    pub value: Value,
+/// Declares a struct with the fields of a task, and maybe more. What crosses an edge is a task and how it is to be done,
+/// in one JSON object whose unknown fields are refused by name and place; serde's `flatten` can do neither.
+macro_rules! with_task_fields {
+    ($(#[$about:meta])* pub struct $name:ident { $($more:tt)* }) => {
+        $(#[$about])*
+        #[derive(Debug, Clone, Default, PartialEq, Eq, serde::Serialize, serde::Deserialize, utoipa::ToSchema)]
+        #[serde(deny_unknown_fields)]
+        pub struct $name {
+            /// The request itself.
+            pub prompt: String,
+            /// Texts it is about.
+            #[serde(default)]
+            pub documents: Vec<$crate::actors::io::Document>,
+            /// How private the caller says it is; it only rises from there.
+            #[serde(default)]
+            pub privacy: $crate::types::PrivacyClass,
+            /// The agent or candidate the caller wants, if its constraints allow it.
+            #[serde(default)]
+            pub agent: Option<String>,
+            /// Keeps the requests of one conversation on one candidate where several are equal.
+            #[serde(default)]
+            pub session: Option<String>,
+            /// Tokens of the answer (of each chunk) at the most.
+            #[serde(default)]
+            pub max_tokens: Option<u32>,
+            /// How much it matters that it is served now.
+            #[serde(default)]
+            pub value: $crate::ziggy::Value,
+            $($more)*
+        }
+    };
+}
+pub(crate) use with_task_fields;
+
+with_task_fields! {
+    /// What somebody wants done.
+    pub struct Task {}
 }
 
 /// What a run brought.
@@ -143,7 +156,7 @@ pub enum Progress {
         /// Where to.
         candidate: String,
     },
-    /// A candidate failed; the next one on the ladder is tried.
+    /// A candidate failed.
     Fallback {
         /// Which chunk, from 0.
         chunk: usize,
@@ -151,6 +164,8 @@ pub enum Progress {
         candidate: String,
         /// Why.
         reason: String,
+        /// Who is tried next; none if nobody is left.
+        next: Option<String>,
     },
     /// A long prompt is being read.
     Reading {

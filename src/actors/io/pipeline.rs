@@ -71,16 +71,20 @@ impl Pipeline {
     pub(super) fn check(&self, task: &Task) -> Result<(), Error> {
         let documents: usize = task.documents.iter().map(|document| document.text.len() + document.name.len()).sum();
         let bytes = task.prompt.len() + documents;
-        if bytes > self.config.task_bytes_max {
-            return Err(Error::TooLarge { bytes, limit: self.config.task_bytes_max });
+        let most = self.config.task_bytes_max;
+        if bytes > most {
+            let said = format!("it has {bytes} bytes, at most {most} are taken (io.task_bytes_max)");
+            return Err(Error::TooLarge(said));
         }
         if task.prompt.trim().is_empty() {
             return Err(Error::Invalid("the prompt is empty".to_owned()));
         }
-        if task.prompt.len() > self.config.prompt_bytes_max {
-            let (bytes, most) = (task.prompt.len(), self.config.prompt_bytes_max);
-            let advice = "pass the longer part as a document";
-            return Err(Error::Invalid(format!("the prompt has {bytes} bytes, at most {most} are taken; {advice}")));
+        let (bytes, most) = (task.prompt.len(), self.config.prompt_bytes_max);
+        if bytes > most {
+            return Err(Error::TooLarge(format!(
+                "its prompt has {bytes} bytes, at most {most} are taken (io.prompt_bytes_max); pass the longer part as a \
+                 document"
+            )));
         }
         if task.max_tokens == Some(0) {
             return Err(Error::Invalid("max_tokens must be at least 1".to_owned()));
@@ -214,7 +218,8 @@ impl Pipeline {
         }
         if pieces.len() > self.config.chunks_most {
             let (count, most) = (pieces.len(), self.config.chunks_most);
-            return Err(Error::Invalid(format!("it would be worked on in {count} chunks, at most {most} are allowed")));
+            let said = format!("it would be worked on in {count} chunks, at most {most} are allowed (io.chunks_most)");
+            return Err(Error::TooLarge(said));
         }
         Ok((pieces, all))
     }
@@ -271,13 +276,14 @@ impl Pipeline {
             return Err(refusal(&hop.decision));
         }
         let mut last = None;
-        for candidate in &ladder {
+        for (place, candidate) in ladder.iter().enumerate() {
             match self.hop(run, &piece, candidate).await {
                 Ok(served) => return Ok(served),
                 Err(error) if error.class() == Class::Cancelled => return Err(Error::Cancelled),
                 Err(error) => {
-                    let (chunk, reason) = (piece.index, error.to_string());
-                    let _ = run.news.try_send(Progress::Fallback { chunk, candidate: candidate.clone(), reason });
+                    let (chunk, reason, next) = (piece.index, error.to_string(), ladder.get(place + 1).cloned());
+                    let fallback = Progress::Fallback { chunk, candidate: candidate.clone(), reason, next };
+                    let _ = run.news.try_send(fallback);
                     last = Some(error);
                 }
             }

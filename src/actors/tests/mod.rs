@@ -2,6 +2,7 @@
 //! tests of the line.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a model that is told to")]
 
+pub(crate) mod configs;
 mod line;
 
 use std::collections::VecDeque;
@@ -10,7 +11,6 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
-use serde_json::json;
 use tokio::sync::{mpsc, watch};
 use tokio::time::Instant;
 
@@ -55,17 +55,13 @@ pub(super) fn cx(world: &World, within: Duration) -> Cx {
 }
 
 /// A value out of JSON, as a config gives it.
-pub(super) fn read<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
+pub(crate) fn read<T: serde::de::DeserializeOwned>(value: serde_json::Value) -> T {
     serde_json::from_value(value).unwrap()
 }
 
 /// The journal on this disk.
 pub(super) fn journal(disk: &Disk, world: &World, projections: Vec<Arc<dyn Projection>>) -> Arc<Memory> {
-    let config = read(json!({
-        "group_commit_ms": 1, "group_commit_events": 128, "queue_events": 256, "read_connections": 2,
-        "payload_bytes_max": 1_000_000, "event_bytes_max": 1_000_000, "subscribe_events": 1_024,
-    }));
-    Memory::open(disk, &config, world.clone(), projections).unwrap()
+    Memory::open(disk, &configs::store(), world.clone(), projections).unwrap()
 }
 
 /// A running tree with these children.

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::support::{TestHost, Wanted};
+use crate::actors::io::RunStatus;
 use crate::api::Why;
 use crate::inference::Step;
 
@@ -59,6 +60,32 @@ async fn a_fallback_and_its_cause_are_explained() {
     let text = told(&why);
     assert!(text.contains("near@near failed (unavailable)") && text.contains("far@far answered"), "{text}");
     assert!(text.contains("If it fails, next in order: far@far."), "{text}");
+    assert!(text.contains("far@far was tried next.") && !text.contains("Nobody was left"), "{text}");
+}
+
+#[tokio::test]
+async fn that_nobody_was_left_to_try_is_said() {
+    let down = crate::inference::Error::Unavailable { runtime: "near".to_owned(), reason: "it is cold".to_owned() };
+    let task = json!({ "prompt": "What is six times seven?", "privacy": "restricted" });
+    let why = explained(Wanted::steps(vec![Step::Fail(down)]), task).await;
+    let text = told(&why);
+    assert!(text.contains("near@near failed (unavailable)") && text.contains("Nobody was left to try."), "{text}");
+    assert!(!text.contains("next"), "{text}");
+}
+
+#[tokio::test]
+async fn what_a_run_that_ended_first_left_untried_is_said() {
+    let down = crate::inference::Error::Unavailable { runtime: "near".to_owned(), reason: "it is cold".to_owned() };
+    let host = TestHost::start(Wanted::steps(vec![Step::Fail(down)])).await;
+    let answer = host.post("/route", json!({ "prompt": "What is six times seven?" })).await;
+    let run = answer.headers["x-run-id"].parse().unwrap();
+    let events = host.journal.read_run(run, 100).await.unwrap();
+    let failed = events.iter().position(|event| event.kind == "hop.failed").unwrap();
+    let story = |status| told(&crate::api::why(run, status, &events[..=failed]));
+    let (stopped, running) = (story(RunStatus::Cancelled), story(RunStatus::Running));
+    assert!(stopped.contains("far@far would have been tried next, but the run had ended."), "{stopped}");
+    assert!(running.contains("far@far is tried next."), "{running}");
+    host.stop().await;
 }
 
 #[tokio::test]

@@ -36,7 +36,74 @@ async fn a_body_that_is_too_large_is_refused() {
 
     let task = json!({ "prompt": "a", "documents": [{ "name": "d", "text": "b".repeat(9_000) }] });
     assert_eq!(host.post("/route", task).await.code(), "too_large", "the task's own limit");
+    let prompt = host.post("/route", json!({ "prompt": "a".repeat(4_001) })).await;
+    assert_eq!((prompt.status, prompt.code().as_str()), (413, "too_large"));
+    assert!(prompt.body.contains("io.prompt_bytes_max"), "{}", prompt.body);
     host.stop().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_all_of_a_body_before_it_reads_still_hears_why_it_was_refused() {
+    let host = TestHost::start(Wanted::default()).await;
+    let body = vec![b' '; 9_000_000];
+    let wrong = [("authorization", "Bearer wrong".to_owned()), ("content-type", "application/json".to_owned())];
+    for (headers, code) in [(host.headers(&[]), "too_large"), (wrong.to_vec(), "unauthenticated")] {
+        let head: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let head = format!(
+            "POST /route HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n{head}content-length: {}\r\n\r\n",
+            body.len()
+        );
+        let mut stream = tokio::net::TcpStream::connect(host.address).await.unwrap();
+        stream.write_all(head.as_bytes()).await.unwrap();
+        stream.write_all(&body).await.unwrap();
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        assert_eq!(Answer::parse(&bytes).code(), code);
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_run_that_outlasts_the_stop_is_told_so_and_recorded_as_interrupted() {
+    let mut wanted = Wanted::steps(vec![Step::text("Wait"), Step::Hang]);
+    wanted.config.drain_s = 0;
+    let host = TestHost::start(wanted).await;
+    let task = json!({ "prompt": "What is six times seven?", "privacy": "restricted" }).to_string();
+    let mut answers = Vec::new();
+    for accept in ["text/event-stream", "application/json"] {
+        let mut news = host.journal.subscribe();
+        answers.push(host.send("POST", "/route", &host.headers(&[("accept", accept)]), task.as_bytes()).await);
+        while news.recv().await.unwrap().kind != "hop.admitted" {}
+    }
+    let runs = host.get("/runs").await.json();
+    let run = |place: usize| runs["runs"][1 - place]["run_id"].as_str().unwrap().to_owned();
+    let path = format!("/runs/{}/events", run(0));
+    let headers = host.headers(&[("accept", "text/event-stream")]);
+    let watching = host.send("GET", &path, &headers, b"").await;
+    // Once it has begun to answer it is one of those who wait.
+    watching.readable().await.unwrap();
+    answers.push(watching);
+    host.shutdown().await;
+    for (place, mut stream) in answers.into_iter().enumerate() {
+        let mut bytes = Vec::new();
+        stream.read_to_end(&mut bytes).await.unwrap();
+        let answer = Answer::parse(&bytes);
+        let problem = match answer.events().pop() {
+            Some((name, problem)) => {
+                assert_eq!(name, "error", "{answer:?}");
+                problem
+            }
+            None => {
+                assert_eq!((answer.status, answer.code().as_str()), (503, "unavailable"));
+                answer.json()
+            }
+        };
+        assert_eq!((&problem["code"], &problem["run_id"]), (&json!("unavailable"), &json!(run(place % 2))));
+        assert!(problem["detail"].as_str().unwrap().contains("api.drain_s"), "{problem}");
+    }
+    let events = host.journal.read(1, 1_000).await.unwrap();
+    assert_eq!(events.iter().filter(|event| event.kind == "run.interrupted").count(), 2);
+    assert!(!events.iter().any(|event| event.kind == "run.cancelled"));
 }
 
 #[tokio::test]

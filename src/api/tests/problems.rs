@@ -61,6 +61,37 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
 }
 
 #[tokio::test]
+async fn whatever_a_route_refuses_is_a_problem() {
+    let host = TestHost::start(Wanted::default()).await;
+    let mut looked = 0;
+    for route in crate::api::routes::table() {
+        let path = |part: &str| {
+            let parts = route.path.split('/');
+            parts.map(|own| if own.starts_with('{') { part } else { own }).collect::<Vec<_>>().join("/")
+        };
+        if route.path.contains('{') {
+            let answer = host.raw(route.method, &path("%ff%fe"), &host.headers(&[]), b"{}").await;
+            assert_eq!((answer.status, answer.code().as_str()), (422, "invalid_request"), "{}", route.path);
+            assert!(answer.json()["detail"].as_str().unwrap().contains("UTF-8"), "{}", answer.body);
+            looked += 1;
+        }
+        for query in ["?limit=%zz&nonsense", "?limit=-1", "?limit=1&limit=2", "?%ff=%ff"] {
+            let answer = host.raw(route.method, &format!("{}{query}", path("x")), &host.headers(&[]), b"{").await;
+            assert!(answer.status < 400 || !answer.code().is_empty(), "{} {query}: {answer:?}", route.path);
+        }
+        let untyped = [("authorization", format!("Bearer {}", host.operator())), ("content-type", "a/b".to_owned())];
+        let answer = host.raw(route.method, &path("x"), &untyped, b"{}").await;
+        assert!(answer.status < 400 || !answer.code().is_empty(), "{}: {answer:?}", route.path);
+        if route.scope.is_some() {
+            assert_eq!(host.ask_as(None, route.method, &path("%ff"), None).await.code(), "unauthenticated");
+        }
+        assert_eq!(host.ask("PATCH", &path("x"), None).await.code(), "method_not_allowed", "{}", route.path);
+    }
+    assert!(looked >= 5, "{looked}");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_task_nobody_may_see_says_what_would_help() {
     let host = TestHost::start(Wanted::default()).await;
     let task = json!({ "prompt": "Translate this into French: good morning", "privacy": "restricted" });

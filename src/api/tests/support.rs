@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use crate::actors::agent::{self, Assignment, Definition, Kit, MemoryProjection, Profile, Work};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::io::RunsProjection;
+use crate::actors::tests::{configs, read};
 use crate::actors::{crown, executor, io, router, runtime};
 use crate::api::tokens::{OPERATOR_FILE, TOKENS_FILE};
 use crate::api::{self, Config, Scope, Token, Tokens};
@@ -23,7 +24,7 @@ use crate::store::{Disk, Journal, Memory};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
 use crate::types::{Clock, Cx, Hash, Price, Seeded, Timestamp, TrustTier, World};
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+use crate::ziggy::route::{Candidate, Capability};
 use crate::ziggy::{self, IntentModel, Millionths};
 
 /// When tests begin.
@@ -47,10 +48,6 @@ pub(crate) fn world() -> World {
     World { clock: Arc::new(TestClock(AtomicI64::new(BEGIN))), random: Arc::new(Seeded::new(7)) }
 }
 
-fn read<T: serde::de::DeserializeOwned>(value: Value) -> T {
-    serde_json::from_value(value).unwrap()
-}
-
 /// The interface's limits for tests.
 pub(crate) fn config() -> Config {
     read(json!({
@@ -69,29 +66,12 @@ pub(crate) fn config() -> Config {
     }))
 }
 
+/// Candidates that are nearly as good are equal, as they are in a host.
 fn ziggy_config() -> ziggy::Config {
-    read(json!({
-        "chunk": { "max_tokens": 64, "overlap_tokens": 0 },
-        "score": {
-            "equal_within": 20_000,
-            "weights": { "latency": 25, "cost": 20, "truthfulness": 40, "reliability": 15 },
-            "anchors": {
-                "typical_input_tokens": 600, "typical_output_tokens": 200, "latency_good_ms": 2_000,
-                "latency_bad_ms": 30_000, "cost_good": 0, "cost_bad": 5_000,
-            },
-        },
-        "live": {
-            "latency_half_life_s": 42, "memory": 20, "failure_penalty": 1_000, "penalty_half_life_s": 60,
-            "suppress": 3_000, "reuse": 750, "ceiling": 12_000,
-        },
-    }))
-}
-
-fn store_config() -> crate::store::Config {
-    read(json!({
-        "group_commit_ms": 1, "group_commit_events": 128, "queue_events": 256, "read_connections": 2,
-        "payload_bytes_max": 100_000, "event_bytes_max": 1_000_000, "subscribe_events": 256,
-    }))
+    let mut config = configs::ziggy();
+    config.score.equal_within = Millionths(20_000);
+    (config.live.suppress, config.live.ceiling) = (3_000, 12_000);
+    config
 }
 
 /// Stands for code where only the limits that code has by default are wanted.
@@ -154,7 +134,7 @@ impl TestHost {
         let projections: Vec<Arc<dyn crate::store::Projection>> =
             vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)];
         let journal: Arc<dyn Journal> =
-            Memory::open(&Disk::default(), &store_config(), world.clone(), projections).unwrap();
+            Memory::open(&Disk::default(), &configs::store(), world.clone(), projections).unwrap();
         let registry = Registry::new();
         let (parts, tree) = assemble(Base {
             world: world.clone(),
@@ -253,7 +233,7 @@ type Rows = Vec<Child>;
 pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
     let world = world();
     let journal: Arc<dyn Journal> =
-        Memory::open(&Disk::default(), &store_config(), world.clone(), vec![Arc::new(RunsProjection)]).unwrap();
+        Memory::open(&Disk::default(), &configs::store(), world.clone(), vec![Arc::new(RunsProjection)]).unwrap();
     let (near, data, registry) = (Scripted::saying("near", ""), data.to_owned(), Registry::new());
     let (parts, _) = assemble(Base { world, journal, near, data, config: config(), registry });
     Arc::new(api::app::App::new(parts, tokio::sync::watch::channel(None).0))
@@ -310,10 +290,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
 }
 
 fn runtime(runtime: Scripted, world: &World) -> (runtime::Handle, Child) {
-    let config = read(
-        json!({ "waiting": 16, "concurrency": 4, "health_every_s": 60, "health_within_s": 5, "repair_again_s": 0 }),
-    );
-    runtime::Handle::launch(runtime::Launch { runtime: Arc::new(runtime), child: None }, config, world)
+    runtime::Handle::launch(runtime::Launch { runtime: Arc::new(runtime), child: None }, configs::runtime(), world)
 }
 
 /// The agents by name, and the rows of the tree they are: their tools, and themselves.
@@ -322,15 +299,13 @@ fn agents(
     journal: &Arc<dyn Journal>,
     world: &World,
 ) -> (BTreeMap<String, agent::Handle>, Rows) {
-    let config = read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }));
-    let (executor, executor_child) = executor::Handle::launch("native", Vec::new(), config, world).unwrap();
+    let (executor, executor_child) =
+        executor::Handle::launch("native", Vec::new(), configs::executor(), world).unwrap();
     let (mut handles, mut tree) = (BTreeMap::new(), Tree::new("agents", Strategy::OneForOne));
     for (profile, runtime) in profiles {
-        let memory = read(json!({
-            "max_facts": 10, "max_dimensions": 2_048, "max_text_bytes": 500, "same_above": 0.9, "relevant_from": 0.45,
-        }));
         let (executor, journal) = (executor.clone(), Arc::clone(journal));
-        let parts = agent::Parts { runtime: Some(runtime), executor, embedder: Arc::new(Lexical), journal, memory };
+        let (memory, embedder) = (configs::memory(), Arc::new(Lexical));
+        let parts = agent::Parts { runtime: Some(runtime), executor, embedder, journal, memory };
         let name = profile.name.clone();
         let (handle, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
         handles.insert(name, handle);
@@ -343,20 +318,14 @@ fn candidate(profile: &Profile, runtime: &runtime::Handle) -> Candidate {
     let seen = runtime.capabilities();
     Candidate {
         id: format!("{0}@{0}", profile.name),
-        agent: profile.name.clone(),
         runtime: profile.runtime.clone(),
         capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
         tier: seen.tier,
         price: seen.price,
         context_tokens: seen.context_tokens,
-        quality: Millionths::of(f64::from(profile.quality)),
-        live: Live::assumed(100_000, 10_000, Timestamp(BEGIN)),
-        origin: Origin::Config,
         weight: profile.weight,
         cap: Some(8),
-        enabled: true,
-        health: Health::Healthy,
-        quarantined: None,
+        ..configs::candidate(&profile.name, f64::from(profile.quality), Timestamp(BEGIN))
     }
 }
 

@@ -1,12 +1,18 @@
 //! What people see: the tree, the story of a run, tables, streams.
 
+use std::sync::Arc;
+
+use indicatif::{ProgressDrawTarget, TermLike};
+use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::api::{TreeAnswer, Why};
+use crate::cli::models::Bars;
 use crate::cli::paint::{Paint, bytes, columns, micros, plain, short, wrap};
 use crate::cli::sse::{Parser, SentEvent};
 use crate::cli::tree::draw;
 use crate::cli::why::tell;
+use crate::inference::models::{Progress, Stage};
 
 fn node(path: &str, status: &str, more: serde_json::Value, children: Vec<serde_json::Value>) -> serde_json::Value {
     let mut node = json!({
@@ -28,10 +34,14 @@ fn tree() -> TreeAnswer {
     let busy = json!({ "mailbox_depth": 4, "mailbox_oldest_micros": 1_200_000, "refused": 1, "restarts": 1 });
     let marvin = node("host/crown/agents/marvin", "up", busy, Vec::new());
     let zoi = node("host/crown/agents/zoi", "restarting", down, Vec::new());
-    let agents = node("host/crown/agents", "up", json!({}), vec![marvin, zoi]);
+    let last = json!({ "view": { "answered": 3, "last_answer_at_micros": 56_000_000 } });
+    let ann = node("host/crown/agents/ann", "up", last, Vec::new());
+    let agents = node("host/crown/agents", "up", json!({}), vec![marvin, zoi, ann]);
     let router = node("host/crown/router", "up", router, Vec::new());
     let crown = node("host/crown", "up", json!({}), vec![agents, router]);
-    let root = node("host", "up", json!({}), vec![node("host/store", "up", json!({}), Vec::new()), crown]);
+    let view = json!({ "commit_micros": 1_482, "log_bytes": 98_400_000, "last_seq": 53, "commits": 0 });
+    let store = node("host/store", "up", json!({ "view": view }), Vec::new());
+    let root = node("host", "up", json!({}), vec![store, crown]);
     serde_json::from_value(json!({ "version": "1", "at": 61_000_000, "actors": [root] })).unwrap()
 }
 
@@ -66,6 +76,74 @@ fn the_story_of_a_run_is_told() {
     }))
     .unwrap();
     insta::assert_snapshot!(tell(&why, Paint(false), 80));
+}
+
+#[test]
+fn a_model_that_is_awaited_has_no_bar_and_one_that_is_counted_has() {
+    let screen = Screen::default();
+    let bars = Bars::new(ProgressDrawTarget::term_like(Box::new(screen.clone())));
+    bars.report("tiny", Stage::Asking { program: "pip", size: 98_400_000 });
+    let awaited = screen.take();
+    assert!(awaited.contains("downloading with pip, 98.4 MB once unpacked, 0s"), "{awaited}");
+    assert!(!awaited.contains(" / ") && !awaited.contains('█'), "{awaited}");
+    bars.report("tiny", Stage::Unpacking { done: 50_000_000, total: 98_400_000 });
+    bars.report("tiny", Stage::Verifying { done: 98_400_000, total: 98_400_000 });
+    let counted = screen.take();
+    assert!(counted.contains("98.40 MB / 98.40 MB"), "{counted}");
+    bars.report("tiny", Stage::Ready);
+}
+
+/// A terminal that keeps what is written on it.
+#[derive(Debug, Default, Clone)]
+struct Screen(Arc<Mutex<String>>);
+
+impl Screen {
+    fn take(&self) -> String {
+        std::mem::take(&mut *self.0.lock())
+    }
+
+    fn keep(&self, text: &str) -> std::io::Result<()> {
+        self.0.lock().push_str(text);
+        Ok(())
+    }
+}
+
+impl TermLike for Screen {
+    fn width(&self) -> u16 {
+        120
+    }
+
+    fn move_cursor_up(&self, _: usize) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_down(&self, _: usize) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_right(&self, _: usize) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn move_cursor_left(&self, _: usize) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn write_line(&self, text: &str) -> std::io::Result<()> {
+        self.keep(text)
+    }
+
+    fn write_str(&self, text: &str) -> std::io::Result<()> {
+        self.keep(text)
+    }
+
+    fn clear_line(&self) -> std::io::Result<()> {
+        Ok(())
+    }
+
+    fn flush(&self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 #[test]

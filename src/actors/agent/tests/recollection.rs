@@ -2,16 +2,16 @@
 
 use std::sync::Arc;
 
-use super::support::memory_config;
 use crate::actors::agent::MemoryProjection;
 use crate::actors::agent::recollection::Recollection;
+use crate::actors::tests::configs;
 use crate::actors::tests::{SECOND, cx, journal, world};
 use crate::inference::{Embedder, Lexical};
 use crate::store::{Disk, Durability, Journal};
 use crate::types::{RunId, World};
 
 async fn load(journal: &Arc<dyn Journal>, agent: &str) -> Recollection {
-    Recollection::load(journal, agent, Lexical.name(), memory_config()).await.unwrap()
+    Recollection::load(journal, agent, Lexical.name(), configs::memory()).await.unwrap()
 }
 
 async fn vectors(world: &World, said: &str) -> Vec<Vec<f32>> {

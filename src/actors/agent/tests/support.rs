@@ -10,18 +10,11 @@ use tokio::sync::mpsc;
 use crate::actors::agent::{Assignment, Definition, Error, Handle, MemoryProjection, Outcome, Parts, Profile};
 use crate::actors::executor::{self, Tool, core_tools};
 use crate::actors::runtime::{self, Launch};
-use crate::actors::tests::{SECOND, Watched, cx, journal, read, soon, start, stop, world};
+use crate::actors::tests::{SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
 use crate::inference::{Delta, Lexical};
-use crate::memory;
 use crate::store::{Disk, Memory};
 use crate::supervision::{Registry, Root};
 use crate::types::{Cx, World};
-
-pub(super) fn memory_config() -> memory::Config {
-    read(json!({
-        "max_facts": 100, "max_dimensions": 2_048, "max_text_bytes": 500, "same_above": 0.92, "relevant_from": 0.45,
-    }))
-}
 
 /// A general agent that may call the core tools.
 pub(super) fn profile(name: &str) -> Profile {
@@ -49,22 +42,18 @@ pub(super) async fn bench(profile: Profile, runtime: Arc<Watched>) -> Bench {
 
 pub(super) async fn bench_on(disk: &Disk, world: World, definition: Definition, runtime: Arc<Watched>) -> Bench {
     let journal = journal(disk, &world, vec![Arc::new(MemoryProjection)]);
-    let driving = read(
-        json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5, "repair_again_s": 0 }),
-    );
     let launch = Launch { runtime: runtime.clone(), child: None };
-    let (driver, driver_child) = runtime::Handle::launch(launch, driving, &world);
+    let (driver, driver_child) = runtime::Handle::launch(launch, configs::runtime(), &world);
     let mut tools = core_tools(Arc::clone(&world.clock));
     let breaks = |_cx, _arguments: serde_json::Value| async { panic!("told to break") };
     tools.push(Tool::new("break", "Breaks.", json!({ "type": "object" }), breaks));
-    let working = read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }));
-    let (executor, executor_child) = executor::Handle::launch("native", tools, working, &world).unwrap();
+    let (executor, executor_child) = executor::Handle::launch("native", tools, configs::executor(), &world).unwrap();
     let parts = Parts {
         runtime: Some(driver),
         executor,
         embedder: Arc::new(Lexical),
         journal: journal.clone(),
-        memory: memory_config(),
+        memory: configs::memory(),
     };
     let (agent, child) = Handle::launch(definition, parts, &world);
     let (root, registry) = start(vec![driver_child, executor_child, child], &world).await;

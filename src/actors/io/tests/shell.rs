@@ -2,7 +2,7 @@
 
 use super::support::{LONG, bench, ends, task};
 use crate::actors::crown::Change;
-use crate::actors::io::{Document, Error, Task};
+use crate::actors::io::{Document, Error, Progress, Task};
 use crate::actors::tests::{SECOND, Watched};
 use crate::types::{Budget, Class, Money, PrivacyClass, TrustTier};
 
@@ -107,6 +107,21 @@ async fn when_the_first_fails_the_next_answers_and_both_are_on_the_record() {
     ];
     assert_eq!(told, expected.map(|(kind, who)| (kind.to_owned(), who.to_owned())));
     assert_eq!((failing.count().begun, second.count().begun), (1, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_tried_next_is_said_and_that_nobody_is() {
+    let failing = |name: &str| Watched::playing(crate::inference::Scripted::list(name, Vec::new()));
+    let bench = bench(&[failing("first"), failing("second")]).await;
+    let (sender, mut news) = tokio::sync::mpsc::channel(256);
+    bench.io.route(&bench.cx(LONG), task("hello"), sender).await.unwrap_err();
+    let mut said = Vec::new();
+    while let Ok(progress) = news.try_recv() {
+        if let Progress::Fallback { candidate, next, .. } = progress {
+            said.push((candidate, next));
+        }
+    }
+    assert_eq!(said, [("first".to_owned(), Some("second".to_owned())), ("second".to_owned(), None)]);
 }
 
 #[tokio::test(start_paused = true)]

@@ -11,14 +11,14 @@ use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::io::{Answer, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
 use crate::actors::runtime::{self, Launch};
-use crate::actors::tests::{BEGIN, SECOND, Watched, cx, journal, read, soon, start, stop, world};
+use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
 use crate::actors::{crown, executor, router};
 use crate::inference::{Lexical, Runtime};
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::{Child, Root, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
-use crate::ziggy::{IntentModel, Millionths};
+use crate::ziggy::IntentModel;
+use crate::ziggy::route::Candidate;
 
 /// Longer than any run of these tests may take.
 pub(super) const LONG: Duration = Duration::from_secs(300);
@@ -45,8 +45,8 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
     );
     let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
-    let working = read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }));
-    let (executor, executor_child) = executor::Handle::launch("native", Vec::new(), working, &world).unwrap();
+    let (executor, executor_child) =
+        executor::Handle::launch("native", Vec::new(), configs::executor(), &world).unwrap();
     let mut children = vec![governor, executor_child];
     let (mut agents, mut candidates, mut drivers) = (BTreeMap::new(), Vec::new(), Vec::new());
     for (place, runtime) in runtimes.iter().enumerate() {
@@ -57,13 +57,19 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
         children.extend(made.children);
     }
     let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64 }));
-    let (router, router_child) =
-        router::Handle::launch(candidates, drivers, crown.clone(), journal.clone(), (routing, ziggy()), &world);
+    let (router, router_child) = router::Handle::launch(
+        candidates,
+        drivers,
+        crown.clone(),
+        journal.clone(),
+        (routing, configs::ziggy()),
+        &world,
+    );
     let parts = Parts {
         journal: journal.clone(),
         embedder: Arc::new(Lexical),
         intents: Arc::new(IntentModel::default()),
-        chunk: ziggy().chunk,
+        chunk: configs::ziggy().chunk,
         router,
         crown: crown.clone(),
         agents: Arc::new(agents),
@@ -93,11 +99,8 @@ fn agent(
     world: &World,
 ) -> Made {
     let seen = runtime.capabilities();
-    let driving = read(
-        json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5, "repair_again_s": 0 }),
-    );
-    let (driver, driver_child) =
-        runtime::Handle::launch(Launch { runtime: runtime.clone(), child: None }, driving, world);
+    let launch = Launch { runtime: runtime.clone(), child: None };
+    let (driver, driver_child) = runtime::Handle::launch(launch, configs::runtime(), world);
     let profile: agent::Profile = read(json!({
         "name": seen.name, "description": "a test agent", "enabled": true, "runtime": seen.name,
         "capabilities": ["general"], "system": "Be brief.", "tools": [], "remembers": false, "recall_most": 0,
@@ -106,56 +109,26 @@ fn agent(
         "work_within_s": 20, "temperature": 0.0, "quality": 0.5, "weight": 100, "assumed_first_token_ms": 100,
         "assumed_token_ms": 10,
     }));
-    let memory = read(json!({
-        "max_facts": 10, "max_dimensions": 2_048, "max_text_bytes": 500, "same_above": 0.9, "relevant_from": 0.45,
-    }));
     let parts = agent::Parts {
         runtime: Some(driver.clone()),
         executor: executor.clone(),
         embedder: Arc::new(Lexical),
         journal: journal.clone(),
-        memory,
+        memory: configs::memory(),
     };
     let (agent, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
+    let quality = 0.9 - 0.2 * f64::from(u32::try_from(place).unwrap());
     let candidate = Candidate {
-        id: seen.name.clone(),
-        agent: seen.name.clone(),
-        runtime: seen.name,
-        capabilities: vec![Capability::new(Capability::GENERAL)],
         tier: seen.tier,
         price: seen.price,
         context_tokens: seen.context_tokens,
-        quality: Millionths::of(0.9 - 0.2 * f64::from(u32::try_from(place).unwrap())),
-        live: Live::assumed(100_000, 10_000, BEGIN),
-        origin: Origin::Config,
-        weight: 100,
         cap: Some(8),
-        enabled: true,
-        health: Health::Healthy,
-        quarantined: None,
+        ..configs::candidate(&seen.name, quality, BEGIN)
     };
     // Two rows of one id would clash, and an agent is called as its runtime here.
     let below = Tree::new(format!("runtime-{place}"), Strategy::OneForOne).child(driver_child);
     let children = [child, Child::tree(below)];
     Made { agent, candidate, driver, children }
-}
-
-fn ziggy() -> crate::ziggy::Config {
-    read(json!({
-        "chunk": { "max_tokens": 64, "overlap_tokens": 0 },
-        "score": {
-            "equal_within": 0,
-            "weights": { "latency": 25, "cost": 20, "truthfulness": 40, "reliability": 15 },
-            "anchors": {
-                "typical_input_tokens": 600, "typical_output_tokens": 200, "latency_good_ms": 2_000,
-                "latency_bad_ms": 30_000, "cost_good": 0, "cost_bad": 5_000,
-            },
-        },
-        "live": {
-            "latency_half_life_s": 42, "memory": 20, "failure_penalty": 1_000, "penalty_half_life_s": 60,
-            "suppress": 2_500, "reuse": 750, "ceiling": 24_000,
-        },
-    }))
 }
 
 pub(super) fn task(prompt: &str) -> Task {

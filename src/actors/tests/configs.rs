@@ -1,0 +1,77 @@
+//! Small limits and a plain candidate for tests of the actors and of what stands on them. What a test turns on it says
+//! itself; the rest is here, once.
+
+use serde::de::DeserializeOwned;
+use serde_json::json;
+
+use super::read;
+use crate::types::{Price, Timestamp, TrustTier};
+use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+use crate::ziggy::{self, Millionths};
+use crate::{memory, store};
+
+/// Chunks of a few sentences, and scores without a margin.
+pub(crate) fn ziggy() -> ziggy::Config {
+    read(json!({
+        "chunk": { "max_tokens": 64, "overlap_tokens": 0 },
+        "score": {
+            "equal_within": 0,
+            "weights": { "latency": 25, "cost": 20, "truthfulness": 40, "reliability": 15 },
+            "anchors": {
+                "typical_input_tokens": 600, "typical_output_tokens": 200, "latency_good_ms": 2_000,
+                "latency_bad_ms": 30_000, "cost_good": 0, "cost_bad": 5_000,
+            },
+        },
+        "live": {
+            "latency_half_life_s": 42, "memory": 20, "failure_penalty": 1_000, "penalty_half_life_s": 60,
+            "suppress": 2_500, "reuse": 750, "ceiling": 24_000,
+        },
+    }))
+}
+
+/// A journal that writes at once.
+pub(crate) fn store() -> store::Config {
+    read(json!({
+        "group_commit_ms": 1, "group_commit_events": 128, "queue_events": 256, "read_connections": 2,
+        "payload_bytes_max": 1_000_000, "event_bytes_max": 1_000_000, "subscribe_events": 1_024,
+    }))
+}
+
+/// A memory of a hundred facts.
+pub(crate) fn memory() -> memory::Config {
+    read(json!({
+        "max_facts": 100, "max_dimensions": 2_048, "max_text_bytes": 500, "same_above": 0.92, "relevant_from": 0.45,
+    }))
+}
+
+/// Two tools at a time. Common ground names no actor, so the caller says that it is the executor's.
+pub(crate) fn executor<T: DeserializeOwned>() -> T {
+    read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }))
+}
+
+/// Eight requests at a time, and health that is not looked at again while a test runs. The caller
+/// says that it is the runtime's.
+pub(crate) fn runtime<T: DeserializeOwned>() -> T {
+    read(json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5, "repair_again_s": 0 }))
+}
+
+/// A general candidate on this machine that is free and this good: agent, runtime and candidate of one name.
+pub(crate) fn candidate(name: &str, quality: f64, at: Timestamp) -> Candidate {
+    Candidate {
+        id: name.to_owned(),
+        agent: name.to_owned(),
+        runtime: name.to_owned(),
+        capabilities: vec![Capability::new(Capability::GENERAL)],
+        tier: TrustTier::Local,
+        price: Price::default(),
+        context_tokens: 4_096,
+        quality: Millionths::of(quality),
+        live: Live::assumed(100_000, 10_000, at),
+        origin: Origin::Config,
+        weight: 100,
+        cap: None,
+        enabled: true,
+        health: Health::Healthy,
+        quarantined: None,
+    }
+}

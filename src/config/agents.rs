@@ -1,0 +1,108 @@
+//! Agents as files: those of the binary, and the user's own in `agents/*.toml` of the data directory. Everything that is
+//! wrong in any of them is found at once, with its place.
+
+use std::path::{Path, PathBuf};
+
+use super::error::{Error, Problem, Source};
+use super::judge::{self, Checked};
+use super::tree::Node;
+use crate::actors::agent::Profile;
+
+/// The agents that come with the binary. The first one explains every key.
+const BUNDLED: [(&str, &str); 3] = [
+    ("config/agents/marvin.toml", include_str!("../../config/agents/marvin.toml")),
+    ("config/agents/zoi.toml", include_str!("../../config/agents/zoi.toml")),
+    ("config/agents/zerene.toml", include_str!("../../config/agents/zerene.toml")),
+];
+
+/// Folder of the user's agents in the data directory.
+const FOLDER: &str = "agents";
+
+impl Checked for Profile {
+    fn impossible(&self) -> Vec<(String, String)> {
+        Profile::impossible(self).into_iter().map(|(key, expected)| (key.to_owned(), expected)).collect()
+    }
+}
+
+/// The agents that come with the binary.
+///
+/// # Errors
+/// One of them is wrong, which a test rules out.
+pub fn bundled_agents() -> Result<Vec<Profile>, Error> {
+    all(BUNDLED.iter().map(|(file, text)| profile(file, text)))
+}
+
+/// The user's own agents in this data directory, in order of file name.
+///
+/// # Errors
+/// The folder or a file in it cannot be read, or anything in any of the files is wrong: then all of it.
+pub fn agents_in(data: &Path) -> Result<Vec<Profile>, Error> {
+    let read = |path: PathBuf| {
+        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        Ok((path, text))
+    };
+    let texts = files(&data.join(FOLDER))?.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+    all(texts.iter().map(|(path, text)| profile(&path.display().to_string(), text)))
+}
+
+fn all(read: impl Iterator<Item = Result<Profile, Vec<Problem>>>) -> Result<Vec<Profile>, Error> {
+    let (mut profiles, mut problems) = (Vec::new(), Vec::new());
+    for one in read {
+        match one {
+            Ok(profile) => profiles.push(profile),
+            Err(found) => problems.extend(found),
+        }
+    }
+    if problems.is_empty() { Ok(profiles) } else { Err(Error::Problems(problems)) }
+}
+
+/// An agent's file is judged by laying it over one that is right: what is refused then is wrong. Since it stands for
+/// itself, what it lacks is wrong too.
+fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
+    let (explained, example) = BUNDLED[0];
+    let example = Node::parse(example, &|_| Source::Default)?;
+    let source = |line: usize| Source::File { path: file.to_owned(), line };
+    let own = Node::parse(text, &source)?;
+    let lacking: Vec<String> = example
+        .leaves()
+        .into_iter()
+        .map(|(path, ..)| path)
+        .filter(|path| own.get(path).is_none())
+        .map(|path| format!("`{}`", path.join(".")))
+        .collect();
+    let missing = (!lacking.is_empty()).then(|| Problem {
+        source: source(1),
+        key: String::new(),
+        found: format!("an agent without {}", lacking.join(", ")),
+        expected: format!("every key that {explained} explains"),
+        meant: None,
+    });
+    let overrides = example.overrides(own);
+    match judge::decide::<Profile>(example, overrides) {
+        Ok((profile, _)) if missing.is_none() => Ok(profile),
+        Ok(_) => Err(missing.into_iter().collect()),
+        Err(found) => Err(found.into_iter().chain(missing).collect()),
+    }
+}
+
+/// `*.toml` in this folder, in order of name; none if there is no such folder.
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+    let entries = match std::fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(unreadable(folder, &error)),
+    };
+    let mut files = Vec::new();
+    for entry in entries {
+        let path = entry.map_err(|error| unreadable(folder, &error))?.path();
+        if path.extension().is_some_and(|extension| extension == "toml") {
+            files.push(path);
+        }
+    }
+    files.sort();
+    Ok(files)
+}
+
+fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+    Error::Read { path: path.display().to_string(), reason: error.to_string() }
+}
