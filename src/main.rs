@@ -8,6 +8,10 @@ use syzygy::config;
 use syzygy::host::Program;
 use syzygy::types::Class;
 
+/// Small pieces are allocated and freed all the time and by changing threads, which the system's allocator is slow at.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 fn main() -> ExitCode {
     if let Err(message) = config::cpu_check() {
         return fail(&message);

@@ -42,7 +42,7 @@ pub(super) struct Shell {
 }
 
 /// What the interface shows of itself.
-#[derive(Debug, Serialize)]
+#[derive(Clone, Debug, Serialize)]
 struct View {
     /// Where it answers.
     address: SocketAddr,

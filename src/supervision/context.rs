@@ -80,9 +80,9 @@ impl<M: Send + 'static> Context<M> {
         self.kernel.world.clock.now()
     }
 
-    /// Shows this view of itself from now on.
-    pub fn publish(&self, view: &impl Serialize) {
-        self.entry.publish(serde_json::to_value(view).unwrap_or_default());
+    /// Shows this view of itself from now on. It is kept as it is, and becomes JSON when somebody looks.
+    pub fn publish<V: Serialize + Clone + Send + Sync + 'static>(&self, view: &V) {
+        self.entry.publish(Arc::new(view.clone()));
     }
 
     /// Ends after this message, by its own decision.

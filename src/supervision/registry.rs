@@ -9,7 +9,6 @@ use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
-use tokio::sync::watch;
 use tokio::time::Instant;
 
 use super::mailbox::Queue;
@@ -135,6 +134,17 @@ impl<M: Send + 'static> Waiting for Queue<M> {
     }
 }
 
+/// What an actor shows; type-erased, since each shows another shape.
+pub(super) trait Shown: Send + Sync {
+    fn json(&self) -> serde_json::Value;
+}
+
+impl<V: Serialize + Send + Sync> Shown for V {
+    fn json(&self) -> serde_json::Value {
+        serde_json::to_value(self).unwrap_or_default()
+    }
+}
+
 /// One actor or supervisor of a host.
 pub(super) struct Entry {
     path: Arc<str>,
@@ -146,7 +156,7 @@ pub(super) struct Entry {
     left_behind: AtomicU64,
     up_since: AtomicI64,
     last_failure: Mutex<Option<String>>,
-    view: OnceLock<watch::Sender<serde_json::Value>>,
+    view: Mutex<Option<Arc<dyn Shown>>>,
     mailbox: OnceLock<Arc<dyn Waiting>>,
 }
 
@@ -185,8 +195,9 @@ impl Entry {
         *self.last_failure.lock() = Some(cause.to_owned());
     }
 
-    pub(super) fn publish(&self, view: serde_json::Value) {
-        self.view.get_or_init(|| watch::Sender::new(serde_json::Value::Null)).send_replace(view);
+    pub(super) fn publish(&self, view: Arc<dyn Shown>) {
+        // The view before is dropped when the lock is free again.
+        let _before = self.view.lock().replace(view);
     }
 
     pub(super) fn watch_mailbox<M: Send + 'static>(&self, queue: Arc<Queue<M>>) {
@@ -198,6 +209,7 @@ impl Entry {
         let mailbox = self.mailbox.get();
         // A life that was killed has left its last message marked as begun.
         let alive = matches!(self.status(), Status::Up | Status::Stopping);
+        let view = self.view.lock().clone();
         let stats = |read: fn(&Stats) -> &AtomicU64| mailbox.map_or(0, |mailbox| read(mailbox.stats()).load(Relaxed));
         let age = |since: Option<Instant>| {
             since.map(|since| u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX))
@@ -221,7 +233,7 @@ impl Entry {
             refused: stats(|stats| &stats.refused),
             handler_micros: stats(|stats| &stats.handler_nanos) / 1_000,
             longest_handler_micros: stats(|stats| &stats.longest_nanos) / 1_000,
-            view: self.view.get().map(|view| view.borrow().clone()).unwrap_or_default(),
+            view: view.map(|view| view.json()).unwrap_or_default(),
             children: Vec::new(),
         }
     }
@@ -304,7 +316,7 @@ impl Registry {
             left_behind: AtomicU64::new(0),
             up_since: AtomicI64::new(0),
             last_failure: Mutex::new(None),
-            view: OnceLock::new(),
+            view: Mutex::default(),
             mailbox: OnceLock::new(),
         });
         entries.insert(path, Arc::clone(&entry));

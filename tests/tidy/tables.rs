@@ -71,6 +71,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("hyper-util", &["api"], "HTTP is spoken at the edge"),
     only("httpdate", &["inference"], "endpoints may say when to come back as a date"),
     only("indicatif", &["main", "cli"], "only a terminal shows progress bars"),
+    only("mimalloc", &["main"], "the allocator of the program; who embeds the host chooses their own"),
     only("minijinja", &["inference"], "chat templates belong to models"),
     only("minijinja-contrib", &["inference"], "goes with minijinja"),
     only("opentelemetry", &["telemetry"], "others use tracing"),
