@@ -1,12 +1,14 @@
 //! Tests of the shells on tokio: real actors, real mailboxes, and a clock that stands still where nothing but fakes run.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does an actor that is told to")]
 
+mod cycles;
 mod hosts;
 mod jobs;
 mod lives;
 mod mail;
 mod operators;
 mod overflow;
+mod stuck;
 mod trees;
 
 use std::future::Future;
