@@ -8,6 +8,8 @@ mod lives;
 mod mail;
 mod operators;
 mod overflow;
+pub(super) mod reference;
+mod schedules;
 mod stuck;
 mod trees;
 
@@ -23,6 +25,13 @@ use super::*;
 use crate::types::{Clock, Cx, Seeded, Timestamp, World};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How many random schedules a test tries: as many as `make test` has time for, or all that `make soak` asks for.
+pub(super) fn cases(usual: u32) -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "a test reads its own environment")]
+    let asked = std::env::var("SYZYGY_CASES");
+    asked.map_or(usual, |number| number.parse().unwrap())
+}
 
 struct TestClock;
 

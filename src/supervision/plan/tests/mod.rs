@@ -19,6 +19,7 @@ use sim::Sim;
 
 use super::*;
 use crate::supervision::spec::{Backoff, Watched};
+use crate::supervision::watch::{Stuck, Watch};
 
 const SECOND: Duration = Duration::from_secs(1);
 
