@@ -6,6 +6,7 @@ mod hosts;
 mod jobs;
 mod lives;
 mod mail;
+mod many;
 mod operators;
 mod overflow;
 pub(super) mod reference;
