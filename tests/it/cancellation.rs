@@ -17,10 +17,15 @@ async fn host() -> (Host, Metered) {
     (Host::builder().runtime(runtime.clone()).start().await.unwrap(), runtime)
 }
 
+fn now(host: &Host) -> Instant {
+    host.world().clock.now()
+}
+
 /// Nothing is generated any more, and nothing is for another hour.
-async fn spends_nothing_more(runtime: &Metered, left: Instant) {
+async fn spends_nothing_more(host: &Host, runtime: &Metered, left: Instant) {
     runtime.inside(0).await;
-    assert!(left.elapsed() <= WITHIN, "{:?}", left.elapsed());
+    let passed = now(host) - left;
+    assert!(passed <= WITHIN, "{passed:?}");
     let spent = runtime.tokens();
     tokio::time::sleep(Duration::from_secs(3_600)).await;
     assert_eq!(runtime.tokens(), spent);
@@ -47,7 +52,7 @@ async fn a_caller_who_drops_the_question_stops_the_model() {
         answer = host.ask(&asked, task("Write a long story.")) => panic!("{answer:?}"),
         () = runtime.beyond(10) => {}
     }
-    spends_nothing_more(&runtime, Instant::now()).await;
+    spends_nothing_more(&host, &runtime, now(&host)).await;
     ended(&host, only_run(&host).await, "run.cancelled").await;
     end(host).await;
 }
@@ -59,7 +64,7 @@ async fn a_caller_whose_time_is_up_stops_the_model() {
     let error = host.ask(&asked, task("Write a long story.")).await.unwrap_err();
     assert_eq!(error.class(), Class::Timeout);
     assert!(runtime.tokens() > 100);
-    spends_nothing_more(&runtime, asked.deadline()).await;
+    spends_nothing_more(&host, &runtime, asked.deadline()).await;
     end(host).await;
 }
 
@@ -68,9 +73,9 @@ async fn a_run_that_is_cancelled_stops_the_model() {
     let (host, runtime) = host().await;
     let run = host.io().accept(&cx(&host), task("Write a long story.")).await.unwrap();
     runtime.beyond(10).await;
-    let left = Instant::now();
+    let left = now(&host);
     assert!(host.io().cancel(&cx(&host), run).await.unwrap());
-    spends_nothing_more(&runtime, left).await;
+    spends_nothing_more(&host, &runtime, left).await;
     ended(&host, run, "run.cancelled").await;
     end(host).await;
 }
@@ -84,10 +89,10 @@ async fn a_context_that_is_cancelled_stops_all_that_was_asked_under_it() {
         runtime.inside(5).await;
         runtime.beyond(50).await;
         asked.cancel();
-        Instant::now()
+        now(&host)
     };
     let (answers, left) = tokio::join!(asks, cancel);
     assert!(answers.into_iter().all(|answer| answer.unwrap_err().class() == Class::Cancelled));
-    spends_nothing_more(&runtime, left).await;
+    spends_nothing_more(&host, &runtime, left).await;
     end(host).await;
 }

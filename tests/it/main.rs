@@ -13,4 +13,5 @@ mod overload;
 mod privacy;
 mod program;
 mod run;
+mod stuck;
 mod support;
