@@ -70,8 +70,10 @@ async fn a_slow_drop_holds_up_the_next_life() {
     let (diary, stuck) = (Diary::default(), Diary::default());
     let address = Address::new(Mailbox::new(9, Overflow::Wait), &world());
     let of_lives = (diary.clone(), stuck.clone());
-    let child =
+    let mut child =
         Child::actor("slow", &address, move || Slow(of_lives.0.clone(), of_lives.1.clone())).backoff(Backoff::NONE);
+    // On a busy machine the drop takes seconds, and it is not to be left behind for that.
+    child.rules.kill_grace = 3_600 * SECOND;
     let tree = tree(Strategy::OneForOne).child(child.shutdown(Shutdown::After(Duration::from_millis(1))));
     let handle = tree.handle();
     let (root, _) = start(tree).await;
