@@ -1,9 +1,10 @@
-# The four commands of the house. Each does its own set-up; Rust, Python 3 with pip, and make are all it needs.
+# The commands of the house. Each does its own set-up; Rust, Python 3 with pip, and make are all it needs.
 #
 #   make run     build, fetch the default models, start the host, give it a task, show the answer, stay up
 #   make test    everything that must hold: formatting, lints, all tests with real models, documentation
 #   make check   the quick part of it, for while you work
 #   make bench   the figures of docs/benchmarks.md
+#   make soak    what takes long: 10,000 random schedules of the supervisor, ten minutes of overload, 100,000 agents
 
 # The model library chooses its SIMD kernels when it is compiled, not when it runs: the default model writes 31 tokens a
 # second with portable flags and 69 with AVX2 on the same two cores. So the flags follow the processor that builds, and
@@ -21,7 +22,7 @@ endif
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: run test check bench parts lint doc
+.PHONY: run test check bench soak parts lint doc
 
 run:
 	$(CARGO) build $(LOCKED) --release
@@ -36,6 +37,10 @@ check: lint
 
 bench:
 	$(CARGO) bench $(LOCKED)
+
+soak:
+	SYZYGY_CASES=10000 $(CARGO) test $(LOCKED) --lib supervision::
+	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
 
 # The models and the server that the tests speak to; what cannot be fetched is named.
 parts:

@@ -88,6 +88,7 @@ impl Row<'_> {
             Status::Up if node.left_behind > 0 => paint.warn(status),
             Status::Up => paint.good(status),
             Status::Starting | Status::Restarting | Status::Stopping | Status::Held => paint.warn(status),
+            Status::Stuck => paint.bad(status),
             Status::Ended if node.last_failure.is_some() => paint.bad(status),
             Status::Ended => paint.dim(status),
         };
@@ -106,7 +107,9 @@ impl Row<'_> {
         if node.left_behind > 0 {
             facts.push(format!("{} left behind", node.left_behind));
         }
-        if node.status != Status::Up
+        if node.status == Status::Stuck {
+            facts.extend(node.last_stuck.clone());
+        } else if node.status != Status::Up
             && let Some(failure) = &node.last_failure
         {
             facts.push(failure.clone());
@@ -151,6 +154,7 @@ fn status_word(status: Status) -> &'static str {
         Status::Stopping => "stopping",
         Status::Ended => "ended",
         Status::Held => "held",
+        Status::Stuck => "stuck",
     }
 }
 

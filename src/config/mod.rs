@@ -24,7 +24,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::actors::{crown, executor, io, router, runtime};
-use crate::{api, inference, memory, store, telemetry, ziggy};
+use crate::{api, inference, memory, store, supervision, telemetry, ziggy};
 use tree::{Node, Override};
 
 pub use agents::{agents_in, bundled_agents};
@@ -71,6 +71,8 @@ sections! {
     telemetry: telemetry::Config => telemetry::Config::impossible,
     /// The journal.
     store: store::Config,
+    /// How actors are watched.
+    supervision: supervision::Config,
     /// Runtimes and embeddings.
     inference: inference::Config,
     /// How models are fetched.

@@ -95,7 +95,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         io: io_tree,
         api: api_child,
     };
-    let root = Root::start(table(rows), world.clone(), Arc::clone(&registry)).await?;
+    let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
     let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted });
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;

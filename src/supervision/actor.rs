@@ -8,6 +8,7 @@ use futures::FutureExt;
 use ractor::{ActorCell, ActorProcessingErr, ActorRef, ActorRuntime};
 
 use super::address::Address;
+use super::asker;
 use super::context::{Context, panic_text};
 use super::life::{Birth, Tombstone};
 use super::mailbox::{Door, Envelope, Next, Queue, Tenant, Wake};
@@ -78,6 +79,7 @@ pub(super) struct Life<A: Actor> {
 impl<A: Actor> StartChild for Shell<A> {
     fn start(&self, birth: Birth) -> Option<ActorCell> {
         birth.entry.watch_mailbox(Arc::clone(&self.address.queue));
+        let _ = self.address.queue.path.set(birth.entry.shared_path());
         ActorRuntime::spawn_instant(None, self.clone(), birth).ok().map(|(reference, _)| reference.get_cell())
     }
 
@@ -117,7 +119,7 @@ impl<A: Actor> Life<A> {
                     return Ok(());
                 }
             };
-            queue.stats.begin(now);
+            queue.stats.begin(now, &envelope.cx);
             self.actor.handle(envelope, &mut self.context).await?;
             let done = queue.clock.now();
             queue.stats.finish(now, done);
@@ -147,7 +149,7 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             let mut actor = (self.make)();
             actor.start(&mut context).await.map(|()| actor)
         };
-        let cause = match AssertUnwindSafe(hook).catch_unwind().await {
+        let cause = match asker::under(queue.mark(), AssertUnwindSafe(hook).catch_unwind()).await {
             Ok(Ok(actor)) => {
                 let ends = context.ends();
                 queue.attach(tenant, myself.clone());
@@ -174,7 +176,8 @@ impl<A: Actor> ractor::Actor for Shell<A> {
     ) -> Result<(), ActorProcessingErr> {
         let Some(life) = state else { return Ok(()) };
         let (queue, tenant) = (&self.address.queue, life.context.tenant());
-        let cause = match AssertUnwindSafe(life.turn(queue, tenant, &myself)).catch_unwind().await {
+        let turn = AssertUnwindSafe(life.turn(queue, tenant, &myself)).catch_unwind();
+        let cause = match asker::under(queue.mark(), turn).await {
             Ok(Ok(())) => return Ok(()),
             Ok(Err(fault)) => fault.to_string(),
             Err(panic) => panic_text(&*panic),
@@ -188,7 +191,8 @@ impl<A: Actor> ractor::Actor for Shell<A> {
     async fn post_stop(&self, _myself: ActorRef<Wake>, state: &mut Option<Life<A>>) -> Result<(), ActorProcessingErr> {
         let Some(life) = state else { return Ok(()) };
         life.context.entry().set_status(Status::Stopping);
-        let exit = match AssertUnwindSafe(life.actor.stop(&mut life.context)).catch_unwind().await {
+        let hook = AssertUnwindSafe(life.actor.stop(&mut life.context)).catch_unwind();
+        let exit = match asker::under(self.address.queue.mark(), hook).await {
             Ok(()) if life.context.ends() => Exit::Normal,
             Ok(()) => Exit::Stopped,
             Err(panic) => Exit::Failed(panic_text(&*panic)),

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::asker;
 use super::failure::{Failure, Undelivered};
 use super::mailbox::{Door, Envelope, Lane, Mailbox, Queue};
 use crate::types::{Cx, World};
@@ -26,8 +27,22 @@ impl<M: Send + 'static> Address<M> {
         Address { queue: Arc::new(Queue::new(mailbox, Arc::clone(&world.clock))) }
     }
 
+    /// A message nobody waits for the answer to.
     fn envelope(&self, cx: &Cx, message: M) -> Envelope<M> {
-        Envelope { message, cx: cx.clone(), sent: self.queue.clock.now() }
+        self.under(cx.unasked(), message)
+    }
+
+    fn under(&self, cx: Cx, message: M) -> Envelope<M> {
+        Envelope { message, cx, sent: self.queue.clock.now() }
+    }
+
+    /// A question, under a context that says who waits for the answer. Refused if this very actor does.
+    fn question(&self, cx: &Cx, message: M) -> Result<Envelope<M>, Undelivered<M>> {
+        let cx = asker::now(cx);
+        match self.queue.path.get().and_then(|path| cx.cycle(path)) {
+            None => Ok(self.under(cx, message)),
+            Some(way) => Err(Undelivered::unsent(Failure::Cycle(way.into()), message)),
+        }
     }
 
     /// Says something without waiting for anything. With the policy `Wait` a full mailbox refuses here.
@@ -44,23 +59,28 @@ impl<M: Send + 'static> Address<M> {
 
     /// Says something ahead of all user mail.
     pub fn control(&self, cx: &Cx, message: M) -> Result<(), Undelivered<M>> {
+        self.push_control(self.envelope(cx, message))
+    }
+
+    fn push_control(&self, envelope: Envelope<M>) -> Result<(), Undelivered<M>> {
         self.queue
-            .push(Lane::Control, self.envelope(cx, message))
+            .push(Lane::Control, envelope)
             .map_err(|(failure, envelope)| Undelivered::unsent(failure, envelope.message))
     }
 
     /// Asks something and waits for the answer until the context's deadline. Once the mailbox has taken the question it
-    /// is not handed back, since it may be handled already.
+    /// is not handed back, since it may be handled already. An actor that waits for this question to be answered is not
+    /// asked: the failure names the cycle.
     pub async fn call<T>(&self, cx: &Cx, ask: impl FnOnce(Reply<T>) -> M) -> Result<T, Undelivered<M>> {
         let (sender, answer) = oneshot::channel();
-        self.cast(cx, ask(Reply(sender))).await?;
+        self.queue.send(self.question(cx, ask(Reply(sender)))?).await?;
         self.answer(cx, answer).await
     }
 
     /// Asks something ahead of all user mail.
     pub async fn call_control<T>(&self, cx: &Cx, ask: impl FnOnce(Reply<T>) -> M) -> Result<T, Undelivered<M>> {
         let (sender, answer) = oneshot::channel();
-        self.control(cx, ask(Reply(sender)))?;
+        self.push_control(self.question(cx, ask(Reply(sender)))?)?;
         self.answer(cx, answer).await
     }
 

@@ -12,6 +12,7 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 
 use super::address::Address;
+use super::asker::{self, Mark};
 use super::life::Kernel;
 use super::mailbox::{Envelope, Lane, Tenant};
 use super::registry::{Entry, Registry};
@@ -102,6 +103,12 @@ impl<M: Send + 'static> Context<M> {
         &self.entry
     }
 
+    /// The context for work that takes a place of this actor until it is done. Under it the actor is not asked again:
+    /// with all places taken by work that waits for a place, none would ever be free.
+    pub fn holding(&self, cx: &Cx) -> Cx {
+        cx.asked_by(&self.address.queue.mark().path, true)
+    }
+
     /// Starts work that may wait, under `cx`'s deadline and cancellation. Its outcome comes back as a message, ahead of
     /// user mail, exactly once; a panic inside is an outcome too.
     pub fn job<T: Send + 'static>(
@@ -115,7 +122,8 @@ impl<M: Send + 'static> Context<M> {
             reporter.report(privacy, report(Err(JobError::TooMany(JOBS_MOST))));
             return;
         }
-        self.jobs.get_or_insert_default().spawn(async move {
+        let mark = self.mark();
+        self.jobs.get_or_insert_default().spawn(asker::under(mark, async move {
             let outcome = tokio::select! {
                 biased;
                 () = cx.cancelled() => Err(JobError::Cancelled),
@@ -125,7 +133,7 @@ impl<M: Send + 'static> Context<M> {
                 () = tokio::time::sleep_until(cx.deadline()) => Err(JobError::TimedOut),
             };
             reporter.report(privacy, report(outcome));
-        });
+        }));
     }
 
     /// Starts work whose outcome nobody needs, under `cx`'s deadline and cancellation.
@@ -134,15 +142,15 @@ impl<M: Send + 'static> Context<M> {
             tracing::error!(actor = self.path(), most = JOBS_MOST, "job dropped: too many jobs and timers");
             return;
         }
-        let cx = cx.clone();
-        self.jobs.get_or_insert_default().spawn(async move {
+        let (cx, mark) = (cx.clone(), self.mark());
+        self.jobs.get_or_insert_default().spawn(asker::under(mark, async move {
             tokio::select! {
                 biased;
                 () = cx.cancelled() => {}
                 () = work => {}
                 () = tokio::time::sleep_until(cx.deadline()) => {}
             }
-        });
+        }));
     }
 
     /// Tells itself something whenever a watched value has changed. Changes in quick succession are told once.
@@ -178,6 +186,11 @@ impl<M: Send + 'static> Context<M> {
         let Some(jobs) = &mut self.jobs else { return 0 };
         while jobs.try_join_next().is_some() {}
         jobs.len()
+    }
+
+    /// What its jobs run under: they leave the actor free.
+    fn mark(&self) -> Mark {
+        Mark { held: false, ..self.address.queue.mark() }
     }
 
     fn reporter(&self) -> Reporter<M> {

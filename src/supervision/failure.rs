@@ -1,4 +1,4 @@
-//! The five ways a delivery can fail, and the message that comes back.
+//! The six ways a delivery can fail, and the message that comes back.
 
 use std::fmt;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use crate::types::Class;
 
 /// Why a message was not delivered, or its answer not received.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
+#[derive(Debug, Clone, PartialEq, Eq, Hash, Serialize, Deserialize, thiserror::Error)]
 #[serde(rename_all = "snake_case")]
 pub enum Failure {
     /// The mailbox is full and its policy is to refuse.
@@ -25,16 +25,20 @@ pub enum Failure {
     /// The caller's context was cancelled.
     #[error("could not deliver: the caller cancelled")]
     Cancelled,
+    /// The receiver waits for the answer itself, so it would never answer: the way from it back to it.
+    #[error("could not ask: the receiver waits for the answer itself ({0})")]
+    Cycle(Box<str>),
 }
 
 impl Failure {
     /// The class this failure belongs to.
-    pub fn class(self) -> Class {
+    pub fn class(&self) -> Class {
         match self {
             Failure::Busy => Class::Exhausted,
             Failure::Restarting | Failure::Gone => Class::Unavailable,
             Failure::TimedOut => Class::Timeout,
             Failure::Cancelled => Class::Cancelled,
+            Failure::Cycle(_) => Class::Conflict,
         }
     }
 }

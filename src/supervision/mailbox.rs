@@ -7,15 +7,16 @@
 //! send another one.
 
 use std::collections::VecDeque;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use parking_lot::Mutex;
 use ractor::ActorRef;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use super::asker::Mark;
 use super::failure::{Failure, Undelivered};
-use super::registry::Stats;
+use super::stats::Stats;
 use crate::types::{Clock, Cx};
 
 /// What happens to a user message when the mailbox is full.
@@ -108,6 +109,8 @@ pub(super) struct Queue<M> {
     door: Notify,
     pub(super) stats: Stats,
     pub(super) clock: Arc<dyn Clock>,
+    /// Of the actor behind it, from its first life on.
+    pub(super) path: OnceLock<Arc<str>>,
 }
 
 struct Lanes<M> {
@@ -177,7 +180,8 @@ impl<M: Send + 'static> Queue<M> {
             target: None,
         };
         let stats = Stats::new(clock.now());
-        Queue { limits, state: Mutex::new(state), room: Notify::new(), door: Notify::new(), stats, clock }
+        let (room, door) = (Notify::new(), Notify::new());
+        Queue { limits, state: Mutex::new(state), room, door, stats, clock, path: OnceLock::new() }
     }
 
     /// Puts a message in its lane without waiting, or says why not and hands it back.
@@ -326,6 +330,8 @@ impl<M: Send + 'static> Queue<M> {
         (state.door, state.target, state.awake) = (Door::Between, None, false);
         let stale = std::mem::take(&mut state.reports);
         self.stats.set_depth(state.depth());
+        // A life that was killed has left its last message marked as begun.
+        self.stats.rest();
         let tenant = state.tenant;
         drop(state);
         self.stats.count_dropped(stale.len());
@@ -369,6 +375,11 @@ impl<M: Send + 'static> Queue<M> {
         wake(target);
         self.stats.count_dropped(dropped.iter().map(VecDeque::len).sum());
         self.door.notify_waiters();
+    }
+
+    /// What the actor's own turns run under. An actor that runs has a path.
+    pub(super) fn mark(&self) -> Mark {
+        Mark { path: self.path.get().map(Arc::clone).unwrap_or_default(), held: true }
     }
 
     pub(super) fn door(&self) -> Door {

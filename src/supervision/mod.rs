@@ -12,10 +12,11 @@
 //! - S3: every child that is told to end and is not killed runs its stop hook.
 //! - S4: a restart is counted once, for the child whose exit caused it, whatever its group does.
 //! - S5: a mailbox never holds more than its capacity, and a control message is handled before any user message.
-//! - S6: a message that was not delivered is handed back, with one of five reasons.
+//! - S6: a message that was not delivered is handed back, with one of six reasons.
 
 mod actor;
 mod address;
+mod asker;
 mod context;
 mod failure;
 mod life;
@@ -23,7 +24,9 @@ mod mailbox;
 mod plan;
 mod registry;
 mod spec;
+mod stats;
 mod supervisor;
+mod watch;
 mod window;
 
 #[cfg(test)]
@@ -34,7 +37,8 @@ pub use address::{Address, Reply};
 pub use context::{Context, JobError};
 pub use failure::{Failure, Undelivered};
 pub use mailbox::{Envelope, Mailbox, Overflow};
-pub use registry::{Node, Registry, Status};
+pub use registry::{Doing, Node, Registry, Status};
 pub use spec::{AutoShutdown, Backoff, Child, Exit, Intensity, Restart, Shutdown, Strategy, Tree};
 pub use supervisor::{Error, Handle, Root};
+pub use watch::{Config, Stuck, Watch};
 pub use window::{Verdict, restart_window};

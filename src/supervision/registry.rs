@@ -5,13 +5,15 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
 
 use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use super::mailbox::Queue;
+use super::stats::{AtHand, Stats};
+use super::watch::Watch;
+use crate::types::{Cx, RunId, TraceId};
 
 /// Where an actor is in its life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -31,97 +33,18 @@ pub enum Status {
     Ended,
     /// It is held down by an operator or by CROWN.
     Held,
+    /// It has been over its limit with one message for a while.
+    Stuck,
 }
 
-const STATUSES: [Status; 6] =
-    [Status::Starting, Status::Up, Status::Restarting, Status::Stopping, Status::Ended, Status::Held];
-
-/// Counters of one actor; they go on across its lives.
-#[derive(Debug)]
-pub(super) struct Stats {
-    depth: AtomicU64,
-    handled: AtomicU64,
-    expired: AtomicU64,
-    dropped: AtomicU64,
-    refused: AtomicU64,
-    handler_nanos: AtomicU64,
-    longest_nanos: AtomicU64,
-    /// What the times below are counted from.
-    base: Instant,
-    /// When the present message was begun, in nanoseconds since `base`, plus one; 0 at rest.
-    busy_since: AtomicU64,
-}
-
-impl Stats {
-    pub(super) fn new(base: Instant) -> Stats {
-        let zero = || AtomicU64::new(0);
-        Stats {
-            depth: zero(),
-            handled: zero(),
-            expired: zero(),
-            dropped: zero(),
-            refused: zero(),
-            handler_nanos: zero(),
-            longest_nanos: zero(),
-            base,
-            busy_since: zero(),
-        }
-    }
-
-    pub(super) fn set_depth(&self, depth: usize) {
-        self.depth.store(depth as u64, Relaxed);
-    }
-
-    pub(super) fn depth(&self) -> usize {
-        self.depth.load(Relaxed) as usize
-    }
-
-    pub(super) fn count_expired(&self) {
-        self.expired.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn count_dropped(&self, messages: usize) {
-        if messages > 0 {
-            self.dropped.fetch_add(messages as u64, Relaxed);
-        }
-    }
-
-    pub(super) fn count_refused(&self) {
-        self.refused.fetch_add(1, Relaxed);
-    }
-
-    pub(super) fn begin(&self, now: Instant) {
-        self.busy_since.store(nanos(now - self.base).saturating_add(1), Relaxed);
-    }
-
-    /// No message is being handled any more.
-    pub(super) fn rest(&self) {
-        self.busy_since.store(0, Relaxed);
-    }
-
-    fn busy_since(&self) -> Option<Instant> {
-        let since = self.busy_since.load(Relaxed).checked_sub(1)?;
-        Some(self.base + Duration::from_nanos(since))
-    }
-
-    /// Only the actor itself writes these, so plain loads and stores are enough and cheaper than read-modify-write.
-    pub(super) fn finish(&self, began: Instant, done: Instant) {
-        let nanos = nanos(done - began);
-        self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
-        self.handler_nanos.store(self.handler_nanos.load(Relaxed).saturating_add(nanos), Relaxed);
-        self.longest_nanos.store(self.longest_nanos.load(Relaxed).max(nanos), Relaxed);
-        self.rest();
-    }
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
+const STATUSES: [Status; 7] =
+    [Status::Starting, Status::Up, Status::Restarting, Status::Stopping, Status::Ended, Status::Held, Status::Stuck];
 
 /// When the oldest message of a mailbox was sent; type-erased, since mailboxes have different message types.
 trait Waiting: Send + Sync {
     fn oldest(&self) -> Option<Instant>;
     fn stats(&self) -> &Stats;
+    fn message(&self) -> &'static str;
 }
 
 impl<M: Send + 'static> Waiting for Queue<M> {
@@ -132,6 +55,16 @@ impl<M: Send + 'static> Waiting for Queue<M> {
     fn stats(&self) -> &Stats {
         &self.stats
     }
+
+    fn message(&self) -> &'static str {
+        std::any::type_name::<M>()
+    }
+}
+
+/// The times an actor was found over its limit. Made with the first, since most actors never are.
+struct Found {
+    times: AtomicU64,
+    last: Mutex<(Instant, String)>,
 }
 
 /// What an actor shows; type-erased, since each shows another shape.
@@ -158,11 +91,16 @@ pub(super) struct Entry {
     last_failure: Mutex<Option<String>>,
     view: Mutex<Option<Arc<dyn Shown>>>,
     mailbox: OnceLock<Arc<dyn Waiting>>,
+    found: OnceLock<Box<Found>>,
 }
 
 impl Entry {
     pub(super) fn path(&self) -> &str {
         &self.path
+    }
+
+    pub(super) fn shared_path(&self) -> Arc<str> {
+        Arc::clone(&self.path)
     }
 
     /// The last part of the path.
@@ -205,6 +143,38 @@ impl Entry {
         let _ = self.mailbox.set(queue);
     }
 
+    /// What an actor that is up has been handling for longer than it may, said once for each message.
+    pub(super) fn find_stuck(&self, watch: Watch, now: Instant) -> Option<String> {
+        let mailbox = self.mailbox.get()?;
+        let over = |since: Instant| now.saturating_duration_since(since) >= watch.limit;
+        mailbox.stats().busy_since().filter(|since| over(*since))?;
+        let at_hand = mailbox.stats().at_hand().filter(|at_hand| over(at_hand.since))?;
+        if self.status() != Status::Up || self.found_since() == Some(at_hand.since) {
+            return None;
+        }
+        let passed = now.saturating_duration_since(at_hand.since);
+        let mut report =
+            format!("has handled a {} for {:?}, over its limit of {:?}", mailbox.message(), passed, watch.limit);
+        if let Some(run) = at_hand.run {
+            report.push_str(&format!(", of run {run}"));
+        }
+        if let Some(trace) = shown(at_hand.trace) {
+            report.push_str(&format!(", under trace {trace}"));
+        }
+        let found = self
+            .found
+            .get_or_init(|| Box::new(Found { times: AtomicU64::new(0), last: Mutex::new((now, String::new())) }));
+        found.times.fetch_add(1, Relaxed);
+        *found.last.lock() = (at_hand.since, report.clone());
+        Some(report)
+    }
+
+    /// When the message it was last found stuck with was begun.
+    fn found_since(&self) -> Option<Instant> {
+        let found = self.found.get().filter(|found| found.times.load(Relaxed) > 0)?;
+        Some(found.last.lock().0)
+    }
+
     fn node(&self, now: Instant) -> Node {
         let mailbox = self.mailbox.get();
         // A life that was killed has left its last message marked as begun.
@@ -214,19 +184,25 @@ impl Entry {
         let age = |since: Option<Instant>| {
             since.map(|since| u64::try_from(now.saturating_duration_since(since).as_micros()).unwrap_or(u64::MAX))
         };
+        let at_hand = mailbox.filter(|_| alive).and_then(|mailbox| mailbox.stats().at_hand());
+        let stuck = at_hand.is_some() && at_hand.map(|at_hand| at_hand.since) == self.found_since();
+        let found = self.found.get();
         Node {
             path: self.path.to_string(),
             id: self.id().to_owned(),
             supervisor: self.supervisor,
             policy: self.policy.to_owned(),
-            status: self.status(),
+            status: if stuck && self.status() == Status::Up { Status::Stuck } else { self.status() },
             restarts: self.restarts.load(Relaxed),
             left_behind: self.left_behind.load(Relaxed),
             up_since_micros: self.up_since.load(Relaxed),
             last_failure: self.last_failure.lock().clone(),
             mailbox_depth: stats(|stats| &stats.depth),
             mailbox_oldest_micros: age(mailbox.and_then(|mailbox| mailbox.oldest())),
-            busy_micros: age(mailbox.filter(|_| alive).and_then(|mailbox| mailbox.stats().busy_since())),
+            busy_micros: age(at_hand.map(|at_hand| at_hand.since)),
+            doing: at_hand.zip(mailbox).map(|(at_hand, mailbox)| Doing::of(at_hand, mailbox.message())),
+            stuck: found.map_or(0, |found| found.times.load(Relaxed)),
+            last_stuck: found.map(|found| found.last.lock().1.clone()),
             handled: stats(|stats| &stats.handled),
             expired: stats(|stats| &stats.expired),
             dropped: stats(|stats| &stats.dropped),
@@ -237,6 +213,28 @@ impl Entry {
             children: Vec::new(),
         }
     }
+}
+
+/// The message an actor is handling.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Doing {
+    /// The type of the message.
+    pub message: String,
+    /// The trace it belongs to; none for the host's own housekeeping.
+    pub trace: Option<String>,
+    /// The run it belongs to.
+    pub run: Option<RunId>,
+}
+
+impl Doing {
+    fn of(at_hand: AtHand, message: &str) -> Doing {
+        Doing { message: message.to_owned(), trace: shown(at_hand.trace), run: at_hand.run }
+    }
+}
+
+/// A trace somebody outside began; the host's own work has none that would lead anywhere.
+fn shown(trace: TraceId) -> Option<String> {
+    (trace != Cx::HOUSEKEEPING).then(|| trace.to_string())
 }
 
 /// What one actor shows: read from counters and views, never by asking it.
@@ -266,6 +264,15 @@ pub struct Node {
     pub mailbox_oldest_micros: Option<u64>,
     /// How long it has been handling its present message, in microseconds; none if it rests.
     pub busy_micros: Option<u64>,
+    /// What that message is.
+    #[serde(default)]
+    pub doing: Option<Doing>,
+    /// Times it was found over its limit with one message.
+    #[serde(default)]
+    pub stuck: u64,
+    /// What it was last found doing then.
+    #[serde(default)]
+    pub last_stuck: Option<String>,
     /// Messages handled.
     pub handled: u64,
     /// Messages dropped because their sender no longer waited.
@@ -318,6 +325,7 @@ impl Registry {
             last_failure: Mutex::new(None),
             view: Mutex::default(),
             mailbox: OnceLock::new(),
+            found: OnceLock::new(),
         });
         entries.insert(path, Arc::clone(&entry));
         entry

@@ -9,6 +9,7 @@ use super::address::Address;
 use super::context::Context;
 use super::mailbox::Envelope;
 use super::supervisor::{Handle, Link};
+use super::watch::{Stuck, Watch};
 
 /// Which children are restarted when one of them ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -123,6 +124,27 @@ pub(super) struct Rules {
     pub(super) start_limit: Duration,
     /// How long it may take to end after it was killed before it is left behind.
     pub(super) kill_grace: Duration,
+    /// How long its handler may take; as its tree says if it says nothing itself.
+    pub(super) watch: Watched,
+}
+
+/// Whether the handler of a child is watched.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Watched {
+    /// As the tree says that it is launched in.
+    AsTree,
+    /// By this rule, or not at all.
+    Own(Option<Watch>),
+}
+
+impl Watched {
+    /// The rule for a child of a tree with this one.
+    pub(super) fn within(self, tree: Option<Watch>) -> Option<Watch> {
+        match self {
+            Watched::AsTree => tree,
+            Watched::Own(own) => own,
+        }
+    }
 }
 
 /// One row of the table: a child, how it is started, restarted and stopped.
@@ -238,6 +260,18 @@ impl Child {
         self
     }
 
+    /// How long its handler may take with one message before it is reported, killed and restarted. As its tree says
+    /// unless said otherwise.
+    pub fn handle_limit(self, limit: Duration) -> Child {
+        self.watch(Some(Watch { limit, then: Stuck::Restart }))
+    }
+
+    /// How its handler is watched: by this rule, or not at all. Of a tree: all in it that say nothing themselves.
+    pub fn watch(mut self, watch: Option<Watch>) -> Child {
+        self.rules.watch = Watched::Own(watch);
+        self
+    }
+
     /// How long to wait before its restarts.
     pub fn backoff(mut self, backoff: Backoff) -> Child {
         self.rules.backoff = backoff;
@@ -259,6 +293,7 @@ impl Rules {
             backoff: DEFAULT_BACKOFF,
             start_limit: START_LIMIT,
             kill_grace: KILL_GRACE,
+            watch: Watched::AsTree,
         }
     }
 }
@@ -271,6 +306,7 @@ pub struct Tree {
     pub(super) auto_shutdown: AutoShutdown,
     pub(super) children: Vec<Child>,
     pub(super) link: Arc<Link>,
+    pub(super) watch: Watched,
 }
 
 impl Tree {
@@ -283,6 +319,7 @@ impl Tree {
             auto_shutdown: AutoShutdown::Never,
             children: Vec::new(),
             link: Arc::default(),
+            watch: Watched::AsTree,
         }
     }
 
@@ -300,6 +337,13 @@ impl Tree {
     /// Whether it ends with its significant children.
     pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Tree {
         self.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// How the handlers of all in it are watched that say nothing themselves. Nobody is watched unless said otherwise
+    /// here or above.
+    pub fn watch(mut self, watch: Option<Watch>) -> Tree {
+        self.watch = Watched::Own(watch);
         self
     }
 

@@ -41,7 +41,21 @@ pub struct Budget {
 
 /// The context of a call. Cheap to clone; every derived context keeps or tightens what it came from.
 #[derive(Debug, Clone)]
-pub struct Cx(Arc<Inner>);
+pub struct Cx {
+    inner: Arc<Inner>,
+    /// Beside the rest, so that a question of an actor adds one link and copies nothing.
+    asker: Option<Arc<Asker>>,
+}
+
+/// One actor on the way of a question, and those before it.
+#[derive(Debug)]
+struct Asker {
+    /// Its path. Compared by address: every actor has a path of its own, even where two hosts use the same words.
+    path: Arc<str>,
+    /// It takes up nothing else until it is answered.
+    held: bool,
+    before: Option<Arc<Asker>>,
+}
 
 #[derive(Debug, Clone)]
 struct Inner {
@@ -55,9 +69,12 @@ struct Inner {
 }
 
 impl Cx {
+    /// The trace of the host's own housekeeping, which nobody outside began.
+    pub const HOUSEKEEPING: TraceId = TraceId(1);
+
     /// A context at the edge of the host: everything below derives from it.
     pub fn new(trace: TraceId, principal: Principal, deadline: Instant, budget: Budget) -> Cx {
-        Cx(Arc::new(Inner {
+        let inner = Inner {
             trace,
             run: None,
             principal,
@@ -65,13 +82,14 @@ impl Cx {
             budget,
             privacy: PrivacyClass::Public,
             cancel: CancellationToken::new(),
-        }))
+        };
+        Cx { inner: Arc::new(inner), asker: None }
     }
 
     /// A context for the host's own housekeeping, which spends nothing.
     pub fn housekeeping(now: Instant, limit: Duration) -> Cx {
         let budget = Budget { money: Money::ZERO, tokens: 0 };
-        Cx::new(TraceId(1), Principal::host(), now + limit, budget)
+        Cx::new(Cx::HOUSEKEEPING, Principal::host(), now + limit, budget)
     }
 
     /// The same context under a run.
@@ -102,64 +120,102 @@ impl Cx {
         self.derive(|inner| inner.cancel = inner.cancel.child_token())
     }
 
-    /// The same context cut loose from its caller's cancellation, for work that goes on after the caller left.
+    /// The same context cut loose from its caller's cancellation, for work that goes on after the caller left. Nobody
+    /// waits for it, so it may ask everybody.
     pub fn detached(&self) -> Cx {
-        self.derive(|inner| inner.cancel = CancellationToken::new())
+        Cx { asker: None, ..self.derive(|inner| inner.cancel = CancellationToken::new()) }
+    }
+
+    /// The same context on its way from this actor. `held` says that the actor takes up nothing else until it is
+    /// answered, so that a question back to it under this context could never be answered.
+    pub fn asked_by(&self, path: &Arc<str>, held: bool) -> Cx {
+        let known = |last: &Arc<Asker>| Arc::ptr_eq(&last.path, path) && (last.held || !held);
+        if self.asker.as_ref().is_some_and(known) {
+            return self.clone();
+        }
+        let asker = Asker { path: Arc::clone(path), held, before: self.asker.clone() };
+        Cx { inner: Arc::clone(&self.inner), asker: Some(Arc::new(asker)) }
+    }
+
+    /// The same context with the way of another: for what travels inside a message beside the message's own context.
+    pub fn on_the_way_of(&self, other: &Cx) -> Cx {
+        Cx { inner: Arc::clone(&self.inner), asker: other.asker.clone() }
+    }
+
+    /// The same context for what nobody waits for.
+    pub fn unasked(&self) -> Cx {
+        Cx { inner: Arc::clone(&self.inner), asker: None }
+    }
+
+    /// Whether this actor waits for what is asked under this context. Then the way from it back to it:
+    /// `host/a -> host/b -> host/a`.
+    pub fn cycle(&self, path: &Arc<str>) -> Option<String> {
+        let mut way = vec![&**path];
+        let mut next = self.asker.as_deref();
+        while let Some(asker) = next {
+            way.push(&asker.path);
+            if asker.held && Arc::ptr_eq(&asker.path, path) {
+                way.reverse();
+                return Some(way.join(" -> "));
+            }
+            next = asker.before.as_deref();
+        }
+        None
     }
 
     fn derive(&self, change: impl FnOnce(&mut Inner)) -> Cx {
-        let mut inner = Inner::clone(&self.0);
+        let mut inner = Inner::clone(&self.inner);
         change(&mut inner);
-        Cx(Arc::new(inner))
+        Cx { inner: Arc::new(inner), asker: self.asker.clone() }
     }
 
     /// The trace this call belongs to.
     pub fn trace(&self) -> TraceId {
-        self.0.trace
+        self.inner.trace
     }
 
     /// The run this call belongs to, if it is part of one.
     pub fn run(&self) -> Option<RunId> {
-        self.0.run
+        self.inner.run
     }
 
     /// Who asks.
     pub fn principal(&self) -> &Principal {
-        &self.0.principal
+        &self.inner.principal
     }
 
     /// When the answer is no longer of use.
     pub fn deadline(&self) -> Instant {
-        self.0.deadline
+        self.inner.deadline
     }
 
     /// What may be spent.
     pub fn budget(&self) -> Budget {
-        self.0.budget
+        self.inner.budget
     }
 
     /// How private what travels in this call is.
     pub fn privacy(&self) -> PrivacyClass {
-        self.0.privacy
+        self.inner.privacy
     }
 
     /// The token that tells work under this call to stop.
     pub fn cancel_token(&self) -> &CancellationToken {
-        &self.0.cancel
+        &self.inner.cancel
     }
 
     /// Says that nobody waits any longer.
     pub fn cancel(&self) {
-        self.0.cancel.cancel();
+        self.inner.cancel.cancel();
     }
 
     /// Whether nobody waits any longer.
     pub fn is_cancelled(&self) -> bool {
-        self.0.cancel.is_cancelled()
+        self.inner.cancel.is_cancelled()
     }
 
     /// Completes when nobody waits any longer.
     pub async fn cancelled(&self) {
-        self.0.cancel.cancelled().await;
+        self.inner.cancel.cancelled().await;
     }
 }

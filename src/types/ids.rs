@@ -22,6 +22,16 @@ impl RunId {
         RunId(uuid::Builder::from_unix_timestamp_millis(millis, &chance).into_uuid())
     }
 
+    /// The id as two numbers, of which one is never zero.
+    pub fn pair(self) -> (u64, u64) {
+        self.0.as_u64_pair()
+    }
+
+    /// The id that [`RunId::pair`] took apart.
+    pub fn from_pair(high: u64, low: u64) -> RunId {
+        RunId(uuid::Uuid::from_u64_pair(high, low))
+    }
+
     /// Bits that spread runs evenly over a pool: the part of the id that is chance.
     pub fn spread(self) -> u64 {
         self.0.as_u64_pair().1

@@ -1,12 +1,17 @@
 //! Integration tests, one binary so that linking stays cheap.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod cancellation;
+mod cycles;
 mod documents;
 mod governance;
 mod greeter;
 mod hosts;
+mod leaving;
 mod memory;
+mod overload;
 mod privacy;
 mod program;
 mod run;
+mod stuck;
 mod support;

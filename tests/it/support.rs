@@ -3,12 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use syzygy::actors::agent::{Definition, Profile};
 use syzygy::actors::io::Task;
 use syzygy::host::{Builder, Host};
-use syzygy::inference::Scripted;
+use syzygy::inference::{Capabilities, Completion, Delta, Error, Finish, Health, Request, Runtime, Scripted, Usage};
 use syzygy::store::Event;
 use syzygy::types::{Cx, RunId};
+use tokio::sync::{mpsc, watch};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
 
@@ -78,5 +80,75 @@ pub(crate) fn real_models() -> Option<PathBuf> {
             None
         }
         Err(_) => panic!("the models of the tests are not in {}: run scripts/test-parts.sh", parts.display()),
+    }
+}
+
+/// A runtime that writes a token every few milliseconds for as long as somebody waits, and counts them: what it counts
+/// is what a real one would cost.
+#[derive(Clone)]
+pub(crate) struct Metered {
+    capabilities: Capabilities,
+    every: Duration,
+    most: u64,
+    tokens: watch::Sender<u64>,
+    inside: watch::Sender<u32>,
+}
+
+impl Metered {
+    /// One that answers with so many tokens, this far apart.
+    pub(crate) fn new(name: &str, every: Duration, most: u64) -> Metered {
+        let capabilities = Scripted::saying(name, "").capabilities();
+        Metered { capabilities, every, most, tokens: watch::Sender::new(0), inside: watch::Sender::new(0) }
+    }
+
+    /// Tokens so far.
+    pub(crate) fn tokens(&self) -> u64 {
+        *self.tokens.borrow()
+    }
+
+    /// Returns when there are so many generations that go on.
+    pub(crate) async fn inside(&self, number: u32) {
+        self.inside.subscribe().wait_for(|inside| *inside == number).await.unwrap();
+    }
+
+    /// Returns when there are more tokens than this.
+    pub(crate) async fn beyond(&self, tokens: u64) {
+        self.tokens.subscribe().wait_for(|so_far| *so_far > tokens).await.unwrap();
+    }
+}
+
+/// Counts a generation for as long as it has not been dropped.
+struct Inside(watch::Sender<u32>);
+
+impl Drop for Inside {
+    fn drop(&mut self) {
+        self.0.send_modify(|inside| *inside -= 1);
+    }
+}
+
+#[async_trait]
+impl Runtime for Metered {
+    fn capabilities(&self) -> Capabilities {
+        self.capabilities.clone()
+    }
+
+    async fn health(&self, _cx: &Cx) -> Health {
+        Health::Ready
+    }
+
+    async fn generate(&self, _cx: &Cx, _request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+        self.inside.send_modify(|inside| *inside += 1);
+        let _inside = Inside(self.inside.clone());
+        let mut clock = tokio::time::interval(self.every);
+        clock.tick().await;
+        let mut text = String::new();
+        for _ in 0..self.most {
+            clock.tick().await;
+            self.tokens.send_modify(|tokens| *tokens += 1);
+            let _ = news.send(Delta::Text { text: "word ".to_owned() }).await;
+            text.push_str("word ");
+        }
+        let usage = Usage { input_tokens: 1, output_tokens: self.most };
+        Ok(Completion { text, tool_calls: Vec::new(), finish: Finish::Stop, usage })
     }
 }

@@ -44,6 +44,17 @@ impl Shell {
         Shell { profile, brain, parts, line, active: HashMap::new(), tickets: 0, recollection: None, view }
     }
 
+    fn arrive(&mut self, work: Box<Work>, context: &mut Context<Message>) {
+        match self.line.arrive(work) {
+            Arrival::Enters(work) => self.begin(*work, context),
+            Arrival::Waits => {}
+            Arrival::Refused(work) => {
+                let (agent, waiting) = (self.profile.name.clone(), self.line.waiting());
+                work.reply.send(Err(Error::Full { agent, waiting }));
+            }
+        }
+    }
+
     fn begin(&mut self, work: Work, context: &mut Context<Message>) {
         self.tickets += 1;
         let ticket = self.tickets;
@@ -313,14 +324,11 @@ impl Actor for Shell {
 
     async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
         match envelope.message {
-            Message::Work(work) => match self.line.arrive(work) {
-                Arrival::Enters(work) => self.begin(*work, context),
-                Arrival::Waits => {}
-                Arrival::Refused(work) => {
-                    let (agent, waiting) = (self.profile.name.clone(), self.line.waiting());
-                    work.reply.send(Err(Error::Full { agent, waiting }));
-                }
-            },
+            Message::Work(mut work) => {
+                // AG4: an agent that asks itself, through whomever, would in the end wait for its own places.
+                work.cx = work.cx.on_the_way_of(&context.holding(&envelope.cx));
+                self.arrive(work, context);
+            }
             Message::Embedded { ticket, vectors } => self.recollect(ticket, vectors, context),
             Message::Stored { ticket, learned } => self.stored(ticket, learned, context),
             Message::Answered { ticket, result, first_token_us } => {

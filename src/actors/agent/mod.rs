@@ -9,6 +9,7 @@
 //! - AG2: no assignment takes more turns or tokens than its limits; a tool call repeated for the third time with the
 //!   same arguments ends it.
 //! - AG3: a memory is in the journal, durably, before the agent uses it or answers.
+//! - AG4: an agent is not asked again by work it waits for itself; whoever routed the question asks somebody else.
 
 mod actor;
 mod definition;

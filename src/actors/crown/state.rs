@@ -20,6 +20,7 @@ pub(super) struct State {
 struct Seen {
     restarts: u64,
     left_behind: u64,
+    stuck: u64,
     ended: bool,
 }
 
@@ -81,10 +82,14 @@ impl State {
     fn look(&mut self, nodes: &[Node], now: Timestamp, news: &mut Vec<Alert>) {
         for node in nodes {
             let ended = node.status == Status::Ended;
-            let seen = Seen { restarts: node.restarts, left_behind: node.left_behind, ended };
-            let first = Seen { restarts: 0, left_behind: 0, ended: false };
+            let seen = Seen { restarts: node.restarts, left_behind: node.left_behind, stuck: node.stuck, ended };
+            let first = Seen { restarts: 0, left_behind: 0, stuck: 0, ended: false };
             let before = self.seen.insert(node.path.clone(), seen).unwrap_or(first);
             let cause = node.last_failure.as_deref().unwrap_or("it ended");
+            if seen.stuck > before.stuck {
+                let message = node.last_stuck.clone().unwrap_or_default();
+                news.push(self.raise(Severity::Critical, "actor_stuck", &node.path, message, now));
+            }
             if seen.restarts > before.restarts {
                 let message = format!("restarted {} times: {cause}", seen.restarts - before.restarts);
                 news.push(self.raise(Severity::Warning, "actor_restarted", &node.path, message, now));

@@ -68,11 +68,14 @@ impl Actor for Shell {
 
     async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
         match envelope.message {
-            Message::Call(work) => match self.state.call(work) {
-                Arrival::Enters(work) => self.run(*work, context),
-                Arrival::Waits => {}
-                Arrival::Refused(work) => work.reply.send(Err(Error::Full { name: work.call.name.clone() })),
-            },
+            Message::Call(mut work) => {
+                work.cx = work.cx.on_the_way_of(&envelope.cx);
+                match self.state.call(work) {
+                    Arrival::Enters(work) => self.run(*work, context),
+                    Arrival::Waits => {}
+                    Arrival::Refused(work) => work.reply.send(Err(Error::Full { name: work.call.name.clone() })),
+                }
+            }
             Message::Called { reply, result } => {
                 let next = self.state.called(result.is_ok());
                 reply.send(result);

@@ -104,10 +104,13 @@ impl Actor for Shell {
 
     async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
         match envelope.message {
-            Message::Route { arrival, reply } => match self.state.open(arrival.run, arrival.cx.clone(), Some(reply)) {
-                Ok(()) => self.work(arrival, false, context),
-                Err(reply) => reply.into_iter().for_each(|reply| reply.send(Err(self.busy()))),
-            },
+            Message::Route { mut arrival, reply } => {
+                arrival.cx = arrival.cx.on_the_way_of(&envelope.cx);
+                match self.state.open(arrival.run, arrival.cx.clone(), Some(reply)) {
+                    Ok(()) => self.work(arrival, false, context),
+                    Err(reply) => reply.into_iter().for_each(|reply| reply.send(Err(self.busy()))),
+                }
+            }
             Message::Accept { arrival, reply } => self.accept(arrival, reply, context),
             Message::Accepted { arrival, reply } => {
                 reply.send(Ok(arrival.run));

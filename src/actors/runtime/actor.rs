@@ -177,11 +177,14 @@ impl Actor for Shell {
 
     async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
         match envelope.message {
-            Message::Generate(work) => match self.state.generate(work) {
-                Arrival::Enters(work) => self.run(*work, context),
-                Arrival::Waits => {}
-                Arrival::Refused(work) => self.refuse(*work),
-            },
+            Message::Generate(mut work) => {
+                work.cx = work.cx.on_the_way_of(&envelope.cx);
+                match self.state.generate(work) {
+                    Arrival::Enters(work) => self.run(*work, context),
+                    Arrival::Waits => {}
+                    Arrival::Refused(work) => self.refuse(*work),
+                }
+            }
             Message::Generated(done) => self.generated(*done, context),
             Message::Probe => {
                 self.probe(context);

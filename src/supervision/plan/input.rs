@@ -27,6 +27,8 @@ pub(in crate::supervision) enum Input {
     Exited { key: Key, life: Life, exit: Exit },
     /// A timer fired.
     Elapsed(Token),
+    /// The handler of a child is over its limit, and its rules say that it is not to go on.
+    Stuck(Key),
     /// The level above wants it to end, in order.
     Stop,
     /// The level above wants it to end now: every child is killed at once.
@@ -69,7 +71,9 @@ impl Input {
     pub(in crate::supervision) fn key(&self) -> Option<Key> {
         match self {
             Input::Started { key, .. } | Input::Exited { key, .. } => Some(*key),
-            Input::Remove(key) | Input::Hold(key) | Input::Release(key) | Input::Restart(key) => Some(*key),
+            Input::Stuck(key) | Input::Remove(key) | Input::Hold(key) | Input::Release(key) | Input::Restart(key) => {
+                Some(*key)
+            }
             Input::Begin | Input::Elapsed(_) | Input::Stop | Input::Kill => None,
         }
     }

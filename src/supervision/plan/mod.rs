@@ -38,7 +38,7 @@ pub(super) struct Plan {
     due: BTreeSet<Key>,
     /// Wanted and down, but waiting for a timer.
     waiting: BTreeSet<Key>,
-    /// Those whose start hook runs, or is being given up.
+    /// Those whose start hook runs, and those that are being given up.
     starting: BTreeSet<Key>,
     /// Which children wait for which timer.
     timers: BTreeMap<Token, Vec<Key>>,
@@ -112,6 +112,7 @@ impl Plan {
             Input::Started { key, life } => self.started(key, life, now),
             Input::Exited { key, life, exit } => self.exited(key, life, &exit, now, &mut effects),
             Input::Elapsed(token) => self.elapsed(token, now, &mut effects),
+            Input::Stuck(key) => self.stuck(key, &mut effects),
             Input::Stop => self.end(Exit::Stopped),
             Input::Kill => self.kill_all(&mut effects),
             Input::Remove(key) => self.doom(key, |member| {
@@ -169,8 +170,8 @@ impl Plan {
         }
         let _ = match phase {
             Phase::Starting(_) => self.starting.insert(key),
-            // Killed because its start took too long: those after it go on waiting until its fate is known.
-            Phase::Killing(_) if !self.doomed.contains(&key) => false,
+            // Killed because its start or its handler took too long: nothing starts until its fate is known.
+            Phase::Killing(_) if !self.doomed.contains(&key) => self.starting.insert(key),
             _ => self.starting.remove(&key),
         };
         self.note_due(key);
@@ -225,6 +226,15 @@ impl Plan {
                 _ => "ended while starting".to_owned(),
             };
             self.start_failed(key, reason, now, effects);
+        }
+    }
+
+    /// Kills a child that does not come back from its handler; what follows is what follows any end of its own. One that
+    /// is about to be stopped is left to its grace.
+    fn stuck(&mut self, key: Key, effects: &mut Vec<Effect>) {
+        let up = self.members.get(&key).is_some_and(|member| member.phase == Phase::Up);
+        if up && !self.doomed.contains(&key) {
+            self.order_kill(key, effects);
         }
     }
 

@@ -207,7 +207,7 @@ impl Live {
                 if self.names.contains_key(child.id()) {
                     return Err(Error::Exists(child.id));
                 }
-                let row = Row::new(child)?;
+                let row = Row::new(child, self.watch)?;
                 (self.adopt(&row, true), Until::Up { after: Life(0) }, Input::Begin)
             }
             What::Remove(id) => {

@@ -7,15 +7,18 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use ractor::{ActorCell, ActorProcessingErr, ActorRef};
+use tokio::time::Instant;
 
 use super::actor::StartChild;
 use super::life::{Birth, Kernel, Mourner, Tombstone};
 use super::plan::{Effect, Input, Key, Life, Phase, Plan, Rest};
 use super::registry::{Entry, Status};
 use super::spec::{Exit, Rules};
+use super::watch::Watch;
 
 mod alarms;
 mod handle;
+mod patrol;
 mod root;
 mod subtree;
 mod table;
@@ -41,6 +44,8 @@ pub(super) enum Message {
 pub(super) struct Slot {
     start: Arc<dyn StartChild>,
     entry: Arc<Entry>,
+    /// How its handler is watched.
+    watch: Option<Watch>,
     /// The ractor actor of its present life.
     cell: Option<ActorCell>,
     /// It joined while the supervisor ran, and does not outlive it.
@@ -60,6 +65,10 @@ pub(super) struct Live {
     alarms: Alarms,
     /// Those of the child that joined last: the next one probably has the same, and then shares them.
     last_rules: Option<Arc<Rules>>,
+    /// How children that say nothing themselves are watched.
+    watch: Option<Watch>,
+    /// When it looks at its children's handlers again.
+    look_at: Option<Instant>,
     kernel: Arc<Kernel>,
     entry: Arc<Entry>,
     myself: ActorRef<Message>,
@@ -73,7 +82,7 @@ impl ractor::Actor for Supervise {
 
     async fn pre_start(&self, myself: ActorRef<Message>, birth: Birth) -> Result<Live, ActorProcessingErr> {
         let Birth { entry, kernel, tombstone } = birth;
-        let Table { strategy, intensity, auto_shutdown, rows, link, .. } = &self.table;
+        let Table { strategy, intensity, auto_shutdown, rows, link, watch, .. } = &self.table;
         let seed = kernel.world.random.next();
         let mut live = Live {
             plan: Plan::new(*strategy, *intensity, *auto_shutdown, seed),
@@ -82,6 +91,8 @@ impl ractor::Actor for Supervise {
             pending: HashMap::new(),
             alarms: Alarms::default(),
             last_rules: None,
+            watch: *watch,
+            look_at: None,
             kernel,
             entry,
             myself: myself.clone(),
@@ -106,7 +117,8 @@ impl ractor::Actor for Supervise {
             Message::Alarm => {
                 let now = live.kernel.world.clock.now();
                 let due = live.alarms.due(now);
-                live.drive(due.into_iter().map(Input::Elapsed));
+                let stuck = live.look(now);
+                live.drive(due.into_iter().map(Input::Elapsed).chain(stuck));
             }
             Message::Ask(ask) => live.ask(ask),
         }
@@ -134,7 +146,9 @@ impl Live {
         self.last_rules = Some(Arc::clone(&rules));
         let key = self.plan.add(rules);
         self.names.insert(Arc::clone(&row.id), key);
-        self.slots.insert(key, Slot { start: Arc::clone(&row.start), entry, cell: None, added });
+        let watch = row.rules.watch.within(None).filter(|_| !row.supervisor);
+        self.slots.insert(key, Slot { start: Arc::clone(&row.start), entry, watch, cell: None, added });
+        self.look_by(watch);
         key
     }
 
@@ -150,7 +164,8 @@ impl Live {
             touched.into_iter().for_each(|key| self.answer_pending(key));
         }
         let plan = &self.plan;
-        self.alarms.arm(now, &self.myself, |token| plan.expects(token), plan.timers());
+        let expects = |token| token == patrol::TOKEN || plan.expects(token);
+        self.alarms.arm(now, &self.myself, expects, plan.timers() + 1);
     }
 
     /// What a report means for the shell, before the plan hears of it.

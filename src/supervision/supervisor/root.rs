@@ -35,7 +35,7 @@ impl Drop for StopUnlessUp {
 impl Root {
     /// Starts a tree and returns when every child is up, or says which could not start; then all of it is down again.
     pub async fn start(tree: Tree, world: World, registry: Arc<Registry>) -> Result<Root, Error> {
-        let table = Table::new(tree)?;
+        let table = Table::new(tree, None)?;
         let entry = registry.entry(&table.id, true, table.policy());
         let (sender, mut state) = watch::channel(RootState::Starting);
         let tombstone = Tombstone::new(Mourner::Root(sender));

@@ -6,7 +6,8 @@ use std::sync::Arc;
 use super::handle::{Error, Link};
 use super::subtree::Subtree;
 use crate::supervision::actor::StartChild;
-use crate::supervision::spec::{AutoShutdown, Child, Intensity, Restart, Rules, Start, Strategy, Tree};
+use crate::supervision::spec::{AutoShutdown, Child, Intensity, Restart, Rules, Start, Strategy, Tree, Watched};
+use crate::supervision::watch::Watch;
 
 #[derive(Clone)]
 pub(super) struct Table {
@@ -16,6 +17,8 @@ pub(super) struct Table {
     pub(super) auto_shutdown: AutoShutdown,
     pub(super) rows: Arc<Vec<Row>>,
     pub(super) link: Arc<Link>,
+    /// For children that say nothing themselves.
+    pub(super) watch: Option<Watch>,
 }
 
 pub(super) struct Row {
@@ -28,12 +31,13 @@ pub(super) struct Row {
 
 impl Table {
     /// The table of this tree, or why it cannot be one: ids are unique among siblings and part of a path.
-    pub(super) fn new(tree: Tree) -> Result<Table, Error> {
+    pub(super) fn new(tree: Tree, above: Option<Watch>) -> Result<Table, Error> {
         let id = valid(&tree.id)?;
+        let watch = tree.watch.within(above);
         let mut ids = HashSet::new();
         let mut rows = Vec::with_capacity(tree.children.len());
         for child in tree.children {
-            let mut row = Row::new(child)?;
+            let mut row = Row::new(child, watch)?;
             share_rules(&mut row, rows.iter().rev());
             if !ids.insert(Arc::clone(&row.id)) {
                 return Err(Error::Exists(row.id.to_string()));
@@ -41,7 +45,7 @@ impl Table {
             rows.push(row);
         }
         let Tree { strategy, intensity, auto_shutdown, link, .. } = tree;
-        Ok(Table { id, strategy, intensity, auto_shutdown, rows: Arc::new(rows), link })
+        Ok(Table { id, strategy, intensity, auto_shutdown, rows: Arc::new(rows), link, watch })
     }
 
     pub(super) fn policy(&self) -> &'static str {
@@ -66,8 +70,10 @@ impl Table {
 }
 
 impl Row {
-    pub(super) fn new(child: Child) -> Result<Row, Error> {
-        let (id, rules) = (valid(&child.id)?, Arc::new(child.rules));
+    pub(super) fn new(child: Child, above: Option<Watch>) -> Result<Row, Error> {
+        let watch = child.rules.watch.within(above);
+        let rules = Rules { watch: Watched::Own(watch), ..child.rules };
+        let (id, rules) = (valid(&child.id)?, Arc::new(rules));
         let policy = match rules.restart {
             Restart::Permanent => "permanent",
             Restart::Transient => "transient",
@@ -76,7 +82,7 @@ impl Row {
         Ok(match child.start {
             Start::Actor(start) => Row { id, rules, start, supervisor: false, policy },
             Start::Tree(tree) => {
-                let table = Table::new(*tree)?;
+                let table = Table::new(*tree, watch)?;
                 let policy = table.policy();
                 Row { id, rules, start: Arc::new(Subtree { table }), supervisor: true, policy }
             }

@@ -70,8 +70,10 @@ async fn a_slow_drop_holds_up_the_next_life() {
     let (diary, stuck) = (Diary::default(), Diary::default());
     let address = Address::new(Mailbox::new(9, Overflow::Wait), &world());
     let of_lives = (diary.clone(), stuck.clone());
-    let child =
+    let mut child =
         Child::actor("slow", &address, move || Slow(of_lives.0.clone(), of_lives.1.clone())).backoff(Backoff::NONE);
+    // On a busy machine the drop takes seconds, and it is not to be left behind for that.
+    child.rules.kill_grace = 3_600 * SECOND;
     let tree = tree(Strategy::OneForOne).child(child.shutdown(Shutdown::After(Duration::from_millis(1))));
     let handle = tree.handle();
     let (root, _) = start(tree).await;
@@ -290,4 +292,28 @@ async fn a_handler_that_blocks_its_thread_is_left_behind() {
     assert_eq!(count(&address).await, 3, "the mail goes to the new life");
     assert_eq!(registry.node("host/a", now()).unwrap().status, Status::Up);
     assert_eq!(diary.text().matches("start a").count(), 2, "the end of an old life is nobody's failure");
+}
+
+/// It cannot be killed, so it is seen, said to block its thread, and left behind with a new life.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_handler_that_blocks_its_thread_is_seen_and_left_behind() {
+    let diary = Diary::default();
+    let Made { mut child, address, .. } = probe("a", &diary);
+    child = child.handle_limit(Duration::from_millis(20));
+    child.rules.kill_grace = Duration::from_millis(20);
+    let (_root, registry) = start(tree(Strategy::OneForOne).child(child)).await;
+    let gate = Arc::new(std::sync::Barrier::new(2));
+    let (inside, entered) = (Arc::clone(&gate), diary.clone());
+    let block = Say::Do(Box::new(move |_| {
+        entered.note("blocks");
+        inside.wait();
+    }));
+    address.try_cast(&cx(), block).unwrap();
+    diary.wait_for("start a", 2).await;
+    let node = registry.node("host/a", now()).unwrap();
+    assert_eq!((node.stuck, node.left_behind), (1, 1));
+    assert_eq!(diary.text(), "start a, blocks, start a");
+    gate.wait();
+    diary.wait_for("drop a", 1).await;
+    assert_eq!(count(&address).await, 1, "the new life works");
 }

@@ -1,12 +1,17 @@
 //! Tests of the shells on tokio: real actors, real mailboxes, and a clock that stands still where nothing but fakes run.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does an actor that is told to")]
 
+mod cycles;
 mod hosts;
 mod jobs;
 mod lives;
 mod mail;
+mod many;
 mod operators;
 mod overflow;
+pub(super) mod reference;
+mod schedules;
+mod stuck;
 mod trees;
 
 use std::future::Future;
@@ -21,6 +26,13 @@ use super::*;
 use crate::types::{Clock, Cx, Seeded, Timestamp, World};
 
 const SECOND: Duration = Duration::from_secs(1);
+
+/// How many random schedules a test tries: as many as `make test` has time for, or all that `make soak` asks for.
+pub(super) fn cases(usual: u32) -> u32 {
+    #[expect(clippy::disallowed_methods, reason = "a test reads its own environment")]
+    let asked = std::env::var("SYZYGY_CASES");
+    asked.map_or(usual, |number| number.parse().unwrap())
+}
 
 struct TestClock;
 

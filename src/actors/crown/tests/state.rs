@@ -139,6 +139,10 @@ fn what_is_new_in_the_tree_is_told_once() {
     let mut stuck = tree(2, Status::Ended, Some("gave up"));
     stuck[0].children[0].left_behind = 1;
     assert_eq!(told(&state.watch(&stuck, BEGIN))[0].1, "actor_left_behind");
+    (stuck[0].children[0].stuck, stuck[0].children[0].last_stuck) = (1, Some("has handled a Say for 9s".to_owned()));
+    let expected = [(Severity::Critical, "actor_stuck", "host/a", "has handled a Say for 9s")];
+    assert_eq!(told(&state.watch(&stuck, BEGIN)), expected);
+    assert_eq!(told(&state.watch(&stuck, BEGIN)), []);
     let by_itself = vec![node("host/b", 0, Status::Ended, None, Vec::new())];
     assert_eq!(told(&state.watch(&by_itself, BEGIN)), [(Severity::Notice, "actor_ended", "host/b", "ended: it ended")]);
 }

@@ -18,7 +18,8 @@ use std::time::Duration;
 use sim::Sim;
 
 use super::*;
-use crate::supervision::spec::Backoff;
+use crate::supervision::spec::{Backoff, Watched};
+use crate::supervision::watch::{Stuck, Watch};
 
 const SECOND: Duration = Duration::from_secs(1);
 
@@ -31,6 +32,7 @@ fn worker() -> Rules {
         backoff: Backoff::NONE,
         start_limit: 60 * SECOND,
         kill_grace: 5 * SECOND,
+        watch: Watched::AsTree,
     }
 }
 
