@@ -51,7 +51,7 @@ fn classification() {
     println!("classify                     p50 us   p99 us");
     for (name, text) in &texts {
         for (how, embedding) in [("rules", None), ("rules and vector", Some(embedding.as_slice()))] {
-            let input = Input { text, caller_class: PrivacyClass::Public, embedding };
+            let input = Input { said: text, text, caller_class: PrivacyClass::Public, embedding };
             let mut times = Vec::new();
             for _ in 0..2_000 {
                 let began = Instant::now();

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use crate::types::Timestamp;
+use crate::types::{PrivacyClass, Timestamp};
 
 /// What a delta does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -36,6 +36,9 @@ pub struct Delta {
     pub vector: Vec<f32>,
     /// When it was told.
     pub at: Timestamp,
+    /// How private the task was in which it was told; it goes no further than that allows.
+    #[serde(default)]
+    pub privacy: PrivacyClass,
 }
 
 /// The limit a delta breaks.

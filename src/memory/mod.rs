@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::Timestamp;
+use crate::types::{PrivacyClass, Timestamp};
 
 pub use delta::{Delta, Invalid, Op};
 pub use extract::{Statement, extract};
@@ -66,6 +66,8 @@ pub struct Fact {
     pub vector: Vec<f32>,
     /// When it was told.
     pub at: Timestamp,
+    /// How private it is: the highest class it was ever told in.
+    pub privacy: PrivacyClass,
     /// How often it was told again.
     pub repeated: u32,
     /// Its words as they are searched.
@@ -170,6 +172,7 @@ impl Memory {
             embedder: delta.embedder.clone(),
             vector: words::unit(&delta.vector),
             at: delta.at,
+            privacy: delta.privacy,
             repeated: 0,
             terms: words::terms(&delta.text),
         };
@@ -182,6 +185,7 @@ impl Memory {
             (Some(older), _) => Change::Superseded { id: older.id.clone() },
             (None, Some(known)) => {
                 fact.repeated = known.repeated.saturating_add(1);
+                fact.privacy = fact.privacy.max(known.privacy);
                 fact.subject = fact.subject.or_else(|| known.subject.clone());
                 fact.id = known.id.clone();
                 Change::Repeated { id: known.id.clone() }

@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fact, Memory, words};
-use crate::types::Timestamp;
+use crate::types::{PrivacyClass, Timestamp};
 
 /// The constant of reciprocal rank fusion by Cormack and others (2009); how large it is matters little.
 const FUSION: f32 = 60.0;
@@ -39,6 +39,8 @@ pub struct Recalled {
     pub source: Option<String>,
     /// When it was told.
     pub at: Timestamp,
+    /// How private it is.
+    pub privacy: PrivacyClass,
 }
 
 /// What one fact has to say to a question.
@@ -82,6 +84,7 @@ impl Memory {
             score,
             source: one.fact.source.clone(),
             at: one.fact.at,
+            privacy: one.fact.privacy,
         });
         recalled.collect()
     }

@@ -20,6 +20,7 @@ fn delta(id: &str, op: Op, text: &str, subject: Option<&str>, vector: &[f32]) ->
         embedder: "test".to_owned(),
         vector: vector.to_vec(),
         at: Timestamp(id.bytes().map(i64::from).sum()),
+        privacy: PrivacyClass::Public,
     }
 }
 
@@ -236,4 +237,16 @@ proptest! {
             prop_assert!(found.score > 0.0 && found.score <= 1.0);
         }
     }
+}
+
+#[test]
+fn a_fact_is_as_private_as_it_was_ever_told() {
+    let mut memory = Memory::new(CONFIG);
+    for (id, privacy) in [("a", PrivacyClass::Confidential), ("b", PrivacyClass::Public)] {
+        memory.apply(&Delta { privacy, ..delta(id, Op::Assert, "The safe is behind the mirror", None, &[]) });
+    }
+    let found = memory.recall("Where is the safe?", &[], "test", 3);
+    assert_eq!(found.iter().map(|fact| fact.privacy).collect::<Vec<_>>(), [PrivacyClass::Confidential]);
+    let old = r#"{"id":"c","op":"assert","text":"x","subject":null,"source":null,"confidence":1.0,"embedder":"","vector":[],"at":0}"#;
+    assert_eq!(serde_json::from_str::<Delta>(old).unwrap().privacy, PrivacyClass::Public, "as older events have it");
 }

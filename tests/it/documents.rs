@@ -44,7 +44,11 @@ async fn a_large_document_is_cut_and_put_together_with_citations() {
         let item = format!("item {number:05} is kept");
         assert!(asked.iter().any(|prompt| prompt.contains(&item)), "nobody was given {item}");
     }
-    assert!(asked.iter().all(|prompt| prompt.starts_with("Summarise this document\n\nitems.txt (part ")));
+    assert!(
+        asked
+            .iter()
+            .all(|prompt| prompt.starts_with("items.txt (part ") && prompt.ends_with("\n\nSummarise this document"))
+    );
     let kinds: Vec<String> = events(&host, answer.run_id).await.into_iter().map(|event| event.kind).collect();
     for kind in ["hop.decided", "hop.admitted", "hop.served"] {
         assert_eq!(kinds.iter().filter(|other| *other == kind).count(), answer.chunks, "{kind}");

@@ -17,7 +17,7 @@ use crate::actors::line::{Arrival, Line};
 use crate::inference::{Completion, Delta, Request};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
-use crate::types::ToolCall;
+use crate::types::{ToolCall, TrustTier};
 
 pub(super) struct Shell {
     profile: Arc<Profile>,
@@ -189,7 +189,9 @@ impl Shell {
         let Some(vectors) = self.unwrap(ticket, vectors, context) else { return };
         let (Some(active), Some(recollection)) = (self.active.get_mut(&ticket), &self.recollection) else { return };
         let said = &active.work.assignment.said;
-        active.turns.outcome.recalled = recollection.recall(said, &vectors, self.profile.recall_most);
+        // An agent in code works in this process; what it asks of others is its author's to answer for.
+        let tier = self.parts.runtime.as_ref().map_or(TrustTier::Local, |runtime| runtime.capabilities().tier);
+        active.turns.outcome.recalled = recollection.recall(said, &vectors, self.profile.recall_most, tier);
         let learned = recollection.learn(said, &vectors, &active.work.cx, context.world());
         if learned.is_empty() {
             return self.think_with_memory(ticket, context);

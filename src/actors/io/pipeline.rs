@@ -193,7 +193,8 @@ impl Pipeline {
         let comparable = self.parts.intents.embedder() == Some(self.parts.embedder.name());
         let embedding = vector.as_deref().filter(|_| comparable);
         let text = whole(task);
-        Ok(classify(&Input { text: &text, caller_class: task.privacy, embedding }, &self.parts.intents))
+        let input = Input { said: &task.prompt, text: &text, caller_class: task.privacy, embedding };
+        Ok(classify(&input, &self.parts.intents))
     }
 
     /// Cuts only what does not fit: the prompt goes with every chunk of the documents.
@@ -211,7 +212,7 @@ impl Pipeline {
             for one in &chunks {
                 let part = if count > 1 { format!(" (part {} of {count})", one.index + 1) } else { String::new() };
                 let text = one.text(&document.text);
-                let prompt = format!("{}\n\n{}{part}:\n{text}", task.prompt, document.name);
+                let prompt = format!("{}\n\n{}", quoted(&format!("{}{part}", document.name), text), task.prompt);
                 pieces.push(Piece { index: pieces.len(), prompt, tokens: one.tokens + asked });
             }
             all.extend(chunks);
@@ -423,16 +424,21 @@ fn add_new(all: &mut Vec<String>, more: &[String]) {
     }
 }
 
-/// The prompt with everything that goes with it.
+/// The prompt behind everything that goes with it: a small model follows what it read last, and goes on with a document
+/// that comes last.
 fn whole(task: &Task) -> String {
-    let mut text = task.prompt.clone();
+    let mut text = String::new();
     for document in &task.documents {
+        text.push_str(&quoted(&document.name, &document.text));
         text.push_str("\n\n");
-        text.push_str(&document.name);
-        text.push_str(":\n");
-        text.push_str(&document.text);
     }
+    text.push_str(&task.prompt);
     text
+}
+
+/// A document as a model is shown it: with its name, and with marks around it that tell it from what is asked.
+fn quoted(name: &str, text: &str) -> String {
+    format!("{name}:\n\"\"\"\n{text}\n\"\"\"")
 }
 
 /// Why nobody may serve, as an error with the class of what stood in the way of the nearest candidate.

@@ -31,12 +31,13 @@ impl Shell {
     fn show(&self, context: &Context<Message>) {
         context.publish(self.state.view());
         let view = self.state.view();
+        // First what is shown, then the news of it: who hears the news looks at once.
+        self.shown.view.send_replace(view.clone());
         self.shown.health.send_if_modified(|shown| {
             let news = *shown != view.health;
             shown.clone_from(&view.health);
             news
         });
-        self.shown.view.send_replace(view.clone());
     }
 
     fn refuse(&self, work: Work) {

@@ -32,8 +32,16 @@ type Notes = BTreeMap<String, Note>;
 
 /// Checks every file of a model in this folder; hashes those that were never seen in their present state. Reports the
 /// bytes hashed. A damaged model is an error; so is a missing one.
-pub(super) fn model(model: &Model, folder: &Path, mut report: impl FnMut(u64)) -> Result<(), Error> {
-    let mut notes = read_notes(folder);
+pub(super) fn model(model: &Model, folder: &Path, report: impl FnMut(u64)) -> Result<(), Error> {
+    with_notes(model, folder, read_notes(folder), report)
+}
+
+/// The same, and what was found before does not count.
+pub(super) fn thoroughly(model: &Model, folder: &Path, report: impl FnMut(u64)) -> Result<(), Error> {
+    with_notes(model, folder, Notes::new(), report)
+}
+
+fn with_notes(model: &Model, folder: &Path, mut notes: Notes, mut report: impl FnMut(u64)) -> Result<(), Error> {
     let mut changed = false;
     for file in &model.files {
         let name = file.role.file_name();

@@ -115,11 +115,12 @@ impl Store {
         Ok(state(check::glance(model, &self.folder(model))))
     }
 
-    /// The files of a model, all of them checked. Hashes what it has not seen before.
+    /// The files of a model, all of them hashed, whatever was found before: a disk can change a file without touching
+    /// its time. Call it off the async threads.
     pub fn locate(&self, id: &str) -> Result<Installed, Error> {
         let model = self.catalog.model(id)?;
         let folder = self.folder(model);
-        check::model(model, &folder, |_| ())?;
+        check::thoroughly(model, &folder, |_| ())?;
         Ok(Installed { model: model.clone(), folder })
     }
 

@@ -8,7 +8,7 @@ use reqwest::{Response, StatusCode};
 use super::Openai;
 use super::wire::Complaint;
 use crate::inference::{Error, http};
-use crate::types::Timestamp;
+use crate::types::{Timestamp, sensitive};
 
 /// Bytes of a refusal that are read: enough for any message, and no way to keep us busy.
 const LARGEST_REFUSAL: usize = 64 * 1024;
@@ -45,12 +45,14 @@ impl Openai {
         Error::Refused { runtime: self.name.clone(), status: status.as_u16(), message }
     }
 
-    /// The message without our key, which some endpoints repeat when they refuse it.
+    /// The message without our key, which some endpoints repeat when they refuse it, and without what looks like
+    /// anybody's secret: it goes into logs and to callers.
     fn without_key(&self, message: &str) -> String {
-        match &self.key {
+        let message = match &self.key {
             Some(key) if !key.reveal().is_empty() => message.replace(key.reveal(), "(key)"),
             _ => message.to_owned(),
-        }
+        };
+        sensitive::redact(&message).into_owned()
     }
 }
 

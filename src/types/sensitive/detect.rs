@@ -72,8 +72,8 @@ const DETECTORS: [Detector; 15] = [
     },
     Detector {
         kind: Kind::Card,
-        hint: r"(?-u)\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d[ -]?\d",
-        pattern: r"(?-u)\d(?:[ -]?\d){12,}",
+        hint: r"(?-u)\d[ .\r\n-]{0,2}\d[ .\r\n-]{0,2}\d[ .\r\n-]{0,2}\d[ .\r\n-]{0,2}\d[ .\r\n-]{0,2}\d[ .\r\n-]{0,2}\d",
+        pattern: r"(?-u)\d(?:(?:[ .-]|\r?\n)?\d){12,}",
         judge: cards,
     },
     Detector {

@@ -12,6 +12,7 @@
 
 mod detect;
 mod number;
+mod plain;
 
 #[cfg(test)]
 mod tests;
@@ -136,7 +137,14 @@ pub struct Finding {
 
 /// Everything sensitive in a text, in order. Overlapping findings are one, of the more harmful kind.
 pub fn find(text: &str) -> Vec<Finding> {
-    let mut found = detect::candidates(text);
+    let mut found = match plain::Plain::of(text) {
+        None => detect::candidates(text),
+        Some(plain) => {
+            let mut found = detect::candidates(&plain.text);
+            found.iter_mut().for_each(|finding| (finding.start, finding.end) = plain.place(finding.start, finding.end));
+            found
+        }
+    };
     found.sort_unstable_by_key(|finding| (finding.start, finding.end));
     let mut kept: Vec<Finding> = Vec::with_capacity(found.len());
     for finding in found {

@@ -168,3 +168,19 @@ proptest! {
         prop_assert!(!kinds(&text).contains(&Kind::Card));
     }
 }
+
+#[test]
+fn numbers_are_found_however_their_characters_are_drawn() {
+    for (text, clean) in [
+        ("pay 4111.1111.1111.1111 now", "pay [card] now"),
+        ("pay 4111\n1111\r\n1111\n1111 now", "pay [card] now"),
+        ("pay ４１１１ 1111 1111 1111 now", "pay [card] now"),
+        ("pay \u{200B}4111\u{200B}1111\u{200B}1111\u{200B}1111\u{200B} now", "pay \u{200B}[card]\u{200B} now"),
+        ("pay 4111\u{A0}1111\u{A0}1111\u{A0}1111…", "pay [card]…"),
+        ("pay 4111\u{2011}1111\u{2011}1111\u{2011}1111", "pay [card]"),
+        ("ask ada\u{200B}@example.com", "ask [email]"),
+        ("größer als １２ – nichts", "größer als １２ – nichts"),
+    ] {
+        assert_eq!(redact(text), clean, "{text:?}");
+    }
+}

@@ -34,11 +34,13 @@ use crate::types::sensitive::{self, Kind};
 /// What is to be classified.
 #[derive(Debug, Clone, Copy)]
 pub struct Input<'a> {
-    /// The task.
+    /// What is asked for: the intent is judged by this alone, since a document speaks of many things.
+    pub said: &'a str,
+    /// The whole task with everything that goes with it: the privacy class, the size and the language are judged by it.
     pub text: &'a str,
     /// How private the caller says it is.
     pub caller_class: PrivacyClass,
-    /// The vector of the text, by the embedder whose vectors the model has; none if there is no embedder.
+    /// The vector of what is asked for, by the embedder whose vectors the model has; none if there is no embedder.
     pub embedding: Option<&'a [f32]>,
 }
 
@@ -136,7 +138,10 @@ pub fn classify(input: &Input<'_>, model: &IntentModel) -> Classification {
     let text = rules::Text::of(input.text);
     let mut reasons = Vec::new();
     let mut points: BTreeMap<Intent, u32> = BTreeMap::new();
-    text.evidence(&mut reasons);
+    match input.said == input.text {
+        true => text.evidence(&mut reasons),
+        false => rules::Text::of(input.said).evidence(&mut reasons),
+    }
     if let Some(vector) = input.embedding {
         reasons.extend(model.nearest(vector));
     }

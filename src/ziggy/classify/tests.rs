@@ -11,7 +11,7 @@ fn model() -> IntentModel {
 }
 
 fn plain(text: &str) -> Classification {
-    let input = Input { text, caller_class: PrivacyClass::Public, embedding: None };
+    let input = Input { said: text, text, caller_class: PrivacyClass::Public, embedding: None };
     classify(&input, &IntentModel::default())
 }
 
@@ -89,7 +89,7 @@ fn findings_raise_the_class_and_are_only_counted() {
     let record = serde_json::to_string(&found).unwrap();
     assert!(!record.contains("ada") && !record.contains("4111"), "{record}");
     assert_eq!(found.destination().to_string(), "write/restricted");
-    let input = Input { text: "Hello", caller_class: PrivacyClass::Internal, embedding: None };
+    let input = Input { said: "Hello", text: "Hello", caller_class: PrivacyClass::Internal, embedding: None };
     assert_eq!(classify(&input, &model()).privacy, PrivacyClass::Internal);
 }
 
@@ -127,7 +127,7 @@ fn examples_are_enough_and_decide_by_nearness() {
     let model = model.with_vectors("test", vectors.clone()).unwrap();
     assert_eq!(model.embedder(), Some("test"));
     let at = |vector: &[f32], text: &str| {
-        classify(&Input { text, caller_class: PrivacyClass::Public, embedding: Some(vector) }, &model)
+        classify(&Input { said: text, text, caller_class: PrivacyClass::Public, embedding: Some(vector) }, &model)
     };
     let first = at(&vectors[0], "blorp");
     assert_eq!(first.intent, Intent::Remember, "{:?}", first.reasons);
@@ -165,7 +165,7 @@ proptest! {
     #[test]
     fn a_class_only_rises_and_parts_stay_in_bounds(text in "(\\PC|\n|[a-z ]|a@b\\.co|203\\.0\\.113\\.7){0,80}", caller in 0usize..4) {
         let caller_class = [PrivacyClass::Public, PrivacyClass::Internal, PrivacyClass::Confidential, PrivacyClass::Restricted][caller];
-        let input = Input { text: &text, caller_class, embedding: None };
+        let input = Input { said: &text, text: &text, caller_class, embedding: None };
         let found = classify(&input, &IntentModel::default());
         prop_assert!(found.privacy >= caller_class);
         for finding in sensitive::find(&text) {
@@ -180,4 +180,15 @@ proptest! {
         let restored: Classification = serde_json::from_str(&serde_json::to_string(&found).unwrap()).unwrap();
         prop_assert_eq!(restored.intent, found.intent);
     }
+}
+
+#[test]
+fn what_is_asked_for_decides_and_not_the_document() {
+    let said = "Write a brief of this text in two sentences.";
+    let document = "# Code\n\n```rust\nfn main() { todo!() }\n```\nFix this function. Ada: ada@example.com";
+    let text = format!("{document}\n\n{said}");
+    let input = Input { said, text: &text, caller_class: PrivacyClass::Public, embedding: None };
+    let class = classify(&input, &model());
+    assert_eq!(class.intent, Intent::Summarise, "{:?}", class.reasons);
+    assert_eq!(class.privacy, PrivacyClass::Confidential, "the document counts for the class");
 }

@@ -7,7 +7,7 @@ use crate::ziggy::{Input, IntentModel, Value, classify};
 #[test]
 fn a_classification_reads_as_sentences_without_values() {
     let text = "Remember that my e-mail is ada@example.com";
-    let input = Input { text, caller_class: PrivacyClass::Internal, embedding: None };
+    let input = Input { said: text, text, caller_class: PrivacyClass::Internal, embedding: None };
     let words = classify(&input, &IntentModel::default()).words().join("\n");
     for said in
         ["understood as: remember", "Privacy class confidential.", "Found 1 x e-mail address", "\"remember that\""]
