@@ -13,6 +13,7 @@ mod agents;
 mod cpu;
 mod error;
 mod judge;
+mod limits;
 mod sections;
 mod tree;
 
@@ -56,6 +57,7 @@ macro_rules! sections {
                     let found = $impossible(&self.$name).into_iter();
                     all.extend(found.map(|(key, expected)| (format!("{}.{key}", stringify!($name)), expected)));
                 )?)*
+                all.extend(limits::impossible(self));
                 all
             }
         }
