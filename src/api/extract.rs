@@ -33,8 +33,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             let detail = format!("the body did not come within {} s (api.read_timeout_s)", config.read_timeout_s);
             Err(Problem::new(Code::BodyTimeout, detail))
         })?;
-        check_depth(&bytes, config.json_depth_max)?;
-        serde_json::from_slice(&bytes).map(Body).map_err(|error| misfit(&error))
+        read_json(&bytes, config.json_depth_max).map(Body)
     }
 }
 
@@ -57,6 +56,12 @@ async fn read(body: axum::body::Body, limit: usize) -> Result<Vec<u8>, Problem> 
 
 fn too_large(limit: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("the body has more than {limit} bytes (api.body_bytes_max)"))
+}
+
+/// A body of this type, nested no deeper than this.
+pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8], depth_max: usize) -> Result<T, Problem> {
+    check_depth(bytes, depth_max)?;
+    serde_json::from_slice(bytes).map_err(|error| misfit(&error))
 }
 
 /// Refuses what is nested deeper than anything that could be meant, before anything is made of it.

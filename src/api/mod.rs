@@ -24,6 +24,8 @@ mod error;
 mod extract;
 mod follow;
 mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod gate;
 mod guarded;
 mod listener;

@@ -12,6 +12,8 @@
 mod agents;
 mod cpu;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod judge;
 mod limits;
 mod sections;

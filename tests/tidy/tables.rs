@@ -16,7 +16,7 @@ pub(crate) const LAYERS: &[&[&str]] = &[
 ];
 
 /// The root sees everything and nothing sees it. A name counts with what follows it: `host` is also `host_tree.rs`.
-pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config"];
+pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config", "fuzz"];
 
 /// The actors, left to right. One may name those to its right; what else lies in `src/actors` is common ground, which
 /// names no actor.
@@ -64,7 +64,11 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("candle-transformers", &["inference"], "models are a backend of one port"),
     only("clap", &["main", "cli"], "arguments are read at the edge"),
     anywhere("dashmap", "maps shared across threads"),
-    only("fastrand", &["types", "supervision"], "chance is passed in as types::Random; backoff draws from a seed"),
+    only(
+        "fastrand",
+        &["types", "supervision", "fuzz"],
+        "chance is passed in as types::Random; backoff and fuzzing draw from a seed",
+    ),
     anywhere("futures", "vocabulary of async code"),
     only("getrandom", &["main", "host", "api", "secrets"], "seeds and tokens are made where the host is put together"),
     only("hyper", &["api"], "HTTP is spoken at the edge"),
