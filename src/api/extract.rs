@@ -61,7 +61,7 @@ fn too_large(limit: usize) -> Problem {
 /// A body of this type, nested no deeper than this.
 pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8], depth_max: usize) -> Result<T, Problem> {
     check_depth(bytes, depth_max)?;
-    serde_json::from_slice(bytes).map_err(|error| misfit(&error))
+    serde_json::from_slice(bytes).map_err(|error| misfit(bytes, &error))
 }
 
 /// Refuses what is nested deeper than anything that could be meant, before anything is made of it.
@@ -90,8 +90,10 @@ fn is_json(said: &str) -> bool {
 }
 
 /// Serde names the place and what it expected; what it found is repeated only if it is the name of a field.
-fn misfit(error: &serde_json::Error) -> Problem {
-    let code = if error.is_data() { Code::InvalidRequest } else { Code::MalformedJson };
+fn misfit(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    // What is wrong with a variant looks like wrong syntax to the parser.
+    let fits = error.is_data() || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    let code = if fits { Code::InvalidRequest } else { Code::MalformedJson };
     Problem::new(code, error.to_string())
 }
 

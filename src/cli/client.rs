@@ -162,6 +162,9 @@ impl Client {
 
     fn unreachable(&self, error: reqwest::Error) -> Error {
         let (url, reason) = (self.url.to_string(), why(&error));
+        if reason.contains("CertificateRequired") {
+            return Error::Usage(format!("{url} wants to see a certificate; name one with --cert and --key"));
+        }
         if error.is_connect() || error.is_timeout() { Error::NoHost { url, reason } } else { self.broken(reason) }
     }
 }

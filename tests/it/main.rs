@@ -10,3 +10,5 @@ mod privacy;
 mod program;
 mod run;
 mod support;
+mod tls;
+mod walk;
