@@ -92,7 +92,7 @@ fn is_json(said: &str) -> bool {
 /// Serde names the place and what it expected; what it found is repeated only if it is the name of a field.
 fn misfit(bytes: &[u8], error: &serde_json::Error) -> Problem {
     // What is wrong with a variant looks like wrong syntax to the parser.
-    let fits = error.is_data() || serde_json::from_slice::<serde::de::IgnoredAny>(bytes).is_ok();
+    let fits = error.is_data() || serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
     let code = if fits { Code::InvalidRequest } else { Code::MalformedJson };
     Problem::new(code, error.to_string())
 }

@@ -11,4 +11,5 @@ mod program;
 mod run;
 mod support;
 mod tls;
+mod tokens;
 mod walk;

@@ -30,7 +30,7 @@ const WIDTH_MOST: u32 = 65_536;
 /// Reads header and metadata.
 pub(super) fn read(file: &mut (impl Read + Seek)) -> Result<Content> {
     let begin = file.stream_position()?;
-    let aligned = Walk { file: &mut *file, wide: true }.is_aligned();
+    let aligned = Walk { file: &mut *file, wide: true }.finds_alignment();
     if !aligned? {
         bail!("its alignment is 0");
     }
@@ -49,7 +49,7 @@ struct Walk<R> {
 
 impl<R: Read + Seek> Walk<R> {
     /// Whether the alignment is one that can be divided by. What else is wrong is for candle to say.
-    fn is_aligned(mut self) -> Result<bool> {
+    fn finds_alignment(mut self) -> Result<bool> {
         let (magic, version) = (self.bytes::<4>()?, self.number()?);
         if &magic != MAGIC {
             bail!("it is no GGUF file");
@@ -147,7 +147,7 @@ fn check(content: &Content) -> Result<()> {
         bail!("{heads} heads, {shared} of them with keys, and a width of {width} do not fit together");
     }
     let turned = number("llama.rope.dimension_count").unwrap_or(2);
-    if turned < 2 || turned > WIDTH_MOST || turned % 2 != 0 {
+    if !(2..=WIDTH_MOST).contains(&turned) || turned % 2 != 0 {
         bail!("{turned} dimensions cannot be rotated");
     }
     for key in ["llama.block_count", "llama.expert_count", "llama.expert_used_count"] {
