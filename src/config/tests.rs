@@ -1,6 +1,6 @@
 //! Layers, places and explanations, on the real defaults and on a small configuration with every shape of key.
 
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 use std::collections::BTreeMap;
 
