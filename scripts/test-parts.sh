@@ -1,5 +1,6 @@
 #!/bin/sh
-# Fetches what the tests need beside the code: the default models, and a llama.cpp server in a Python environment.
+# Fetches what the tests need beside the code: the default models, and in a Python environment a llama.cpp server and
+# schemathesis, which walks over the contract of the HTTP interface.
 #
 # Everything goes to target/parts (or $SYZYGY_TEST_PARTS) and is kept there. What cannot be fetched leaves a file
 # NAME.unavailable with the reason; tests that need it then say so and pass. Running this again tries again.
@@ -8,6 +9,7 @@ set -eu
 cd "$(dirname "$0")/.."
 parts=${SYZYGY_TEST_PARTS:-$PWD/target/parts}
 xllamacpp=2026.10.11549
+schemathesis=4.32.5
 mkdir -p "$parts"
 
 venv=$parts/venv
@@ -24,6 +26,19 @@ if [ -e "$venv/.complete" ]; then
 else
     tail -n 1 "$parts/venv.log" >"$parts/llama-server.unavailable"
     echo "no llama.cpp server: $(cat "$parts/llama-server.unavailable")" >&2
+fi
+
+if [ "$(cat "$venv/.schemathesis" 2>/dev/null)" != "$schemathesis" ]; then
+    if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
+        "schemathesis==$schemathesis" >"$parts/schemathesis.log" 2>&1; then
+        echo "$schemathesis" >"$venv/.schemathesis"
+    fi
+fi
+if [ -e "$venv/.schemathesis" ]; then
+    rm -f "$parts/schemathesis.unavailable"
+else
+    tail -n 1 "$parts/schemathesis.log" >"$parts/schemathesis.unavailable"
+    echo "no schemathesis: $(cat "$parts/schemathesis.unavailable")" >&2
 fi
 
 # The library's own code fetches the models, so that this is tested as well.

@@ -22,6 +22,9 @@ pub mod cli;
 pub mod config;
 pub mod host;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
+
 /// Everything an agent's author needs, in one `use`.
 pub mod prelude {
     pub use std::time::Duration;

@@ -10,6 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::follow::Work;
 use super::meter::Meter;
+use super::peers::Peers;
 use super::tokens::{Token, Tokens};
 use super::{Config, Error, Parts, Scope};
 use crate::types::Timestamp;
@@ -21,6 +22,8 @@ pub(super) struct App {
     pub(super) meter: Meter,
     /// Places for requests; a permit is held until the last byte of the answer.
     pub(super) places: Arc<Semaphore>,
+    /// Who is at the other end of connections.
+    pub(super) peers: Arc<Peers>,
     /// Where it is bound, kept across lives so that a restart comes back to the same port.
     pub(super) bound: watch::Sender<Option<SocketAddr>>,
     /// Cancelled while the listener of this life is stopping.
@@ -38,10 +41,12 @@ impl App {
     pub(super) fn new(parts: Parts, bound: watch::Sender<Option<SocketAddr>>) -> App {
         let places = Arc::new(Semaphore::new(parts.config.requests_max.min(Semaphore::MAX_PERMITS)));
         let meter = Meter::new(Arc::clone(&parts.metrics));
+        let peers = Arc::new(Peers::new(&parts.config));
         App {
             parts,
             meter,
             places,
+            peers,
             bound,
             stopping: ArcSwap::from_pointee(CancellationToken::new()),
             cutting: ArcSwap::from_pointee(CancellationToken::new()),
@@ -82,7 +87,7 @@ impl App {
     pub(super) fn revoke_token(&self, name: &str) -> Result<Option<Token>, Error> {
         let _one_at_a_time = self.changing.lock();
         let mut tokens = Tokens::clone(&self.tokens.load());
-        let revoked = tokens.revoke(&self.parts.data_dir, name)?;
+        let revoked = tokens.revoke(&self.parts.data_dir, name, self.parts.world.clock.wall())?;
         self.tokens.store(Arc::new(tokens));
         Ok(revoked)
     }

@@ -1,5 +1,6 @@
 //! Who asks: the token of a request, and what it may be used for.
 
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Request, State};
@@ -10,9 +11,10 @@ use axum::middleware::Next;
 use axum::response::Response;
 
 use super::app::App;
+use super::connection::Peer;
 use super::gate::Trace;
 use super::problem::{Code, Problem};
-use super::tokens::Scope;
+use super::tokens::{Found, Scope, Token, Tokens};
 use crate::types::{Budget, Cx, Money, Principal};
 
 /// Paths that answer anybody: whether a host lives is no secret, and what asks has no token.
@@ -52,18 +54,12 @@ pub(super) async fn authenticate(
     if OPEN.contains(&request.uri().path()) {
         return Ok(next.run(request).await);
     }
-    let tokens = app.tokens();
-    let token = bearer(request.headers()).and_then(|said| tokens.find(said));
-    let Some(token) = token else {
-        let none = request.headers().get(AUTHORIZATION).is_none();
-        let detail = if none { MISSING } else { "this host has given out no such token" };
-        return Err(Problem::new(Code::Unauthenticated, detail));
-    };
-    let world = &app.parts.world;
-    if let Some(expired) = token.expires.filter(|expires| *expires <= world.clock.wall()) {
-        let detail = format!("it expired at {}; an admin can make another", expired.rfc3339());
-        return Err(Problem::new(Code::TokenExpired, detail));
+    if request.headers().get(AUTHORIZATION).is_none() {
+        return Err(Problem::new(Code::Unauthenticated, MISSING));
     }
+    let tokens = app.tokens();
+    let token = known(&app, &request, &tokens)?;
+    let world = &app.parts.world;
     let words: Vec<&str> = token.scopes.iter().map(|scope| scope.word()).collect();
     let config = app.config();
     let budget = Budget { money: Money(config.request_cost_max), tokens: config.request_tokens_max };
@@ -73,6 +69,47 @@ pub(super) async fn authenticate(
     let scopes = token.scopes.clone();
     request.extensions_mut().insert(Caller { cx, scopes });
     Ok(next.run(request).await)
+}
+
+/// The token of a request, if it is good. A peer that guesses is told to wait, whatever it says.
+fn known<'a>(app: &App, request: &Request, tokens: &'a Tokens) -> Result<&'a Token, Problem> {
+    let clock = &app.parts.world.clock;
+    // Requests that came over no connection are those of tests.
+    let peer = request.extensions().get::<Peer>().map_or(IpAddr::V4(Ipv4Addr::LOCALHOST), |peer| peer.0);
+    let found = bearer(request.headers()).and_then(|said| tokens.find(said));
+    let right = match found {
+        Some(Found::Given(token)) => Some(&token.hash),
+        _ => None,
+    };
+    let now = clock.now();
+    if let Some(wait) = app.peers.barred(peer, right, now) {
+        let most = app.config().token_failures_max;
+        let detail =
+            format!("{most} wrong tokens came from this address (api.token_failures_max); none is looked at now");
+        return Err(Problem::new(Code::TokenGuesses, detail).after(wait));
+    }
+    match found {
+        Some(Found::Given(token)) => match token.expires.filter(|expires| *expires <= clock.wall()) {
+            Some(expired) => {
+                let detail = format!("it expired at {}; an admin can make another", expired.rfc3339());
+                Err(Problem::new(Code::TokenExpired, detail))
+            }
+            None => {
+                app.peers.holds(peer, &token.hash, now);
+                Ok(token)
+            }
+        },
+        Some(Found::Revoked(token)) => {
+            let detail = format!("it was taken back at {}; an admin can make another", token.at.rfc3339());
+            Err(Problem::new(Code::TokenRevoked, detail))
+        }
+        None => {
+            if app.peers.failed(peer, now) {
+                tracing::warn!(%peer, "too many wrong tokens: this address is told to wait");
+            }
+            Err(Problem::new(Code::Unauthenticated, "this host has given out no such token"))
+        }
+    }
 }
 
 /// API1, second half: the scope of the route.

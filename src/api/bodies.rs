@@ -22,6 +22,7 @@ with_task_fields! {
         pub budget: Option<Budget>,
         /// Seconds it may take; the host's own limit holds if it is lower.
         #[serde(default)]
+        #[schema(minimum = 1)]
         pub timeout_s: Option<u64>,
         /// Answer with a run id at once; the work goes on without the caller.
         #[serde(default)]
@@ -52,6 +53,7 @@ pub struct ChunkRequest {
     pub text: String,
     /// Tokens of a chunk at the most; the host's own number if none is named.
     #[serde(default)]
+    #[schema(minimum = 16)]
     pub max_tokens: Option<u32>,
     /// Tokens that a chunk repeats of the text before it; the host's own number if none is named.
     #[serde(default)]
@@ -86,6 +88,7 @@ pub struct FeedbackRequest {
     pub quality: f64,
     /// In words, for whoever reads the record.
     #[serde(default)]
+    #[schema(max_length = 4096)]
     pub comment: Option<String>,
 }
 
@@ -136,6 +139,7 @@ pub struct SetWeight {
     /// The candidate.
     pub candidate: String,
     /// Percent; 0 withdraws it, none goes back to its own.
+    #[schema(maximum = 1000)]
     pub percent: Option<u32>,
 }
 
@@ -201,7 +205,8 @@ pub struct NewOverride {
     pub capability: Option<String>,
     /// Why; shown wherever the override decides something.
     pub reason: String,
-    /// Seconds after which it no longer counts.
+    /// Seconds after which it no longer counts; thirty days at the most.
+    #[schema(minimum = 1, maximum = 2592000)]
     pub expires_in_s: u64,
 }
 
@@ -253,8 +258,10 @@ pub struct Liveness {
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
     /// Who it is for; the principal in records.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.@-]+$")]
     pub name: String,
     /// What it may be used for.
+    #[schema(min_items = 1)]
     pub scopes: Vec<Scope>,
     /// Seconds after which it is no longer good; never if none is named.
     #[serde(default)]

@@ -10,10 +10,20 @@ use crate::types::Class;
 pub enum Error {
     /// The address can be reached from other machines, and nobody allowed that.
     #[error(
-        "could not listen on {0}: other machines could reach it, and the interface speaks plain HTTP; listen on \
-         127.0.0.1, or set api.allow_remote = true if something in front of it encrypts"
+        "could not listen on {0}: other machines could reach it and read what is said; listen on 127.0.0.1, name a \
+         certificate in api.tls, or set api.allow_plain = true if something in front of it encrypts"
     )]
-    Remote(SocketAddr),
+    Exposed(SocketAddr),
+    /// A certificate or key cannot be used.
+    #[error("could not use {path} ({key}): {reason}")]
+    Tls {
+        /// Which file.
+        path: PathBuf,
+        /// The key that names it.
+        key: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// The address cannot be bound.
     #[error("could not listen on {address}: {cause}")]
     Bind {
@@ -61,7 +71,7 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::Remote(_) => Class::Invalid,
+            Error::Exposed(_) | Error::Tls { .. } => Class::Invalid,
             Error::Bind { .. } | Error::File { .. } | Error::Random(_) => Class::Unavailable,
             Error::Open { .. } => Class::Denied,
             Error::Malformed { .. } => Class::Corrupt,

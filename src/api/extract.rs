@@ -33,7 +33,7 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             let detail = format!("the body did not come within {} s (api.read_timeout_s)", config.read_timeout_s);
             Err(Problem::new(Code::BodyTimeout, detail))
         })?;
-        serde_json::from_slice(&bytes).map(Body).map_err(|error| misfit(&error))
+        read_json(&bytes, config.json_depth_max).map(Body)
     }
 }
 
@@ -58,14 +58,42 @@ fn too_large(limit: usize) -> Problem {
     Problem::new(Code::TooLarge, format!("the body has more than {limit} bytes (api.body_bytes_max)"))
 }
 
+/// A body of this type, nested no deeper than this.
+pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8], depth_max: usize) -> Result<T, Problem> {
+    check_depth(bytes, depth_max)?;
+    serde_json::from_slice(bytes).map_err(|error| misfit(bytes, &error))
+}
+
+/// Refuses what is nested deeper than anything that could be meant, before anything is made of it.
+fn check_depth(bytes: &[u8], most: usize) -> Result<(), Problem> {
+    let (mut depth, mut text, mut escaped) = (0usize, false, false);
+    for byte in bytes {
+        match byte {
+            _ if escaped => escaped = false,
+            b'\\' if text => escaped = true,
+            b'"' => text = !text,
+            b'{' | b'[' if !text => depth += 1,
+            b'}' | b']' if !text => depth = depth.saturating_sub(1),
+            _ => {}
+        }
+        if depth > most {
+            let detail = format!("the JSON has more than {most} levels (api.json_depth_max)");
+            return Err(Problem::new(Code::TooLarge, detail));
+        }
+    }
+    Ok(())
+}
+
 fn is_json(said: &str) -> bool {
     let essence = said.split(';').next().unwrap_or_default().trim();
     essence.eq_ignore_ascii_case("application/json")
 }
 
 /// Serde names the place and what it expected; what it found is repeated only if it is the name of a field.
-fn misfit(error: &serde_json::Error) -> Problem {
-    let code = if error.is_data() { Code::InvalidRequest } else { Code::MalformedJson };
+fn misfit(bytes: &[u8], error: &serde_json::Error) -> Problem {
+    // What is wrong with a variant looks like wrong syntax to the parser.
+    let fits = error.is_data() || serde_json::from_slice::<serde_json::Value>(bytes).is_ok();
+    let code = if fits { Code::InvalidRequest } else { Code::MalformedJson };
     Problem::new(code, error.to_string())
 }
 
@@ -95,6 +123,7 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
 
     #[expect(clippy::disallowed_types, reason = "this is where it is wrapped")]
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Query<T>, Problem> {
+        check_query(parts.uri.query().unwrap_or_default())?;
         let read = axum::extract::Query::<T>::from_request_parts(parts, state).await;
         read.map(|query| Query(query.0)).map_err(|error| match error {
             QueryRejection::FailedToDeserializeQueryString(error) => {
@@ -103,6 +132,19 @@ impl<T: DeserializeOwned, S: Send + Sync> FromRequestParts<S> for Query<T> {
             other => Problem::new(Code::InvalidRequest, other.to_string()),
         })
     }
+}
+
+/// Refuses what would be read as something else: percent signs that begin no byte, and bytes that are no text.
+fn check_query(query: &str) -> Result<(), Problem> {
+    let mut bytes = query.bytes();
+    let mut text = Vec::with_capacity(query.len());
+    let wrong = || Problem::new(Code::InvalidRequest, "the query is not percent-encoded UTF-8");
+    while let Some(byte) = bytes.next() {
+        let mut digit = || bytes.next().and_then(|digit| char::from(digit).to_digit(16)).ok_or_else(wrong);
+        let byte = if byte == b'%' { digit()? * 16 + digit()? } else { u32::from(byte) };
+        text.push(u8::try_from(byte).map_err(|_| wrong())?);
+    }
+    if std::str::from_utf8(&text).is_ok() { Ok(()) } else { Err(wrong()) }
 }
 
 /// What form of answer the client wants.

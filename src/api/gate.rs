@@ -7,7 +7,7 @@ use std::task::{Context, Poll};
 
 use axum::body::{Body, Bytes, HttpBody};
 use axum::extract::{MatchedPath, Request, State};
-use axum::http::header::HOST;
+use axum::http::header::{CONTENT_ENCODING, HOST, ORIGIN};
 use axum::http::{Extensions, HeaderMap, HeaderValue};
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
@@ -77,24 +77,50 @@ fn traceparent(headers: &HeaderMap) -> Option<TraceId> {
     u128::from_str_radix(trace, 16).ok().filter(|id| *id != 0).map(TraceId)
 }
 
-/// Refuses requests that were sent to another name. A page in a browser can make its own name mean 127.0.0.1, but not
-/// change the name the browser sends (DNS rebinding).
+/// Refuses requests that were sent to another name, or by a page of another place. A page in a browser can make its own
+/// name mean 127.0.0.1 (DNS rebinding), or send a request to ours, but it cannot change what the browser says of that.
 pub(super) async fn host(State(app): State<Arc<App>>, request: Request, next: Next) -> Result<Response, Problem> {
-    let said = request.headers().get(HOST).map(|value| value.to_str().unwrap_or_default());
-    match said {
-        Some(name) if app.loopback() && !is_local(name) => {
-            Err(Problem::new(Code::WrongHost, "this interface answers to localhost and loopback addresses only"))
-        }
-        _ => Ok(next.run(request).await),
+    let text = |value: Option<&HeaderValue>| value.map(|value| value.to_str().unwrap_or_default().to_owned());
+    let said = text(request.headers().get(HOST)).unwrap_or_default();
+    let config = app.config();
+    if (app.loopback() || !config.allowed_hosts.is_empty()) && !is_ours(&app, &said) {
+        let detail = "this interface answers to its address, `localhost`, and the names in api.allowed_hosts only";
+        return Err(Problem::new(Code::WrongHost, detail));
     }
+    if let Some(origin) = text(request.headers().get(ORIGIN)) {
+        let scheme = if config.tls.is_on() { "https" } else { "http" };
+        let own = origin.eq_ignore_ascii_case(&format!("{scheme}://{said}"));
+        if !own && !config.allowed_origins.iter().any(|allowed| allowed.eq_ignore_ascii_case(&origin)) {
+            let detail = "only pages of this interface and of the places in api.allowed_origins may send requests";
+            return Err(Problem::new(Code::WrongOrigin, detail));
+        }
+    }
+    Ok(next.run(request).await)
 }
 
-fn is_local(host: &str) -> bool {
+/// Whether this name, with a port or without, is one of the interface.
+fn is_ours(app: &App, host: &str) -> bool {
     let name = match host.strip_prefix('[') {
         Some(rest) => rest.split(']').next().unwrap_or_default(),
         None => host.split(':').next().unwrap_or_default(),
     };
-    name.eq_ignore_ascii_case("localhost") || name.parse::<IpAddr>().is_ok_and(|address| address.is_loopback())
+    let address = name.parse::<IpAddr>().ok();
+    let local = name.eq_ignore_ascii_case("localhost") || address.is_some_and(|address| address.is_loopback());
+    let bound = app.bound.borrow().map(|bound| bound.ip());
+    let allowed = |known: &String| known.eq_ignore_ascii_case(name) || known.eq_ignore_ascii_case(host);
+    (local && app.loopback())
+        || (address.is_some() && address == bound)
+        || app.config().allowed_hosts.iter().any(allowed)
+}
+
+/// Refuses bodies that would have to be unpacked first: a few kilobytes can become gigabytes.
+pub(super) async fn plain(request: Request, next: Next) -> Result<Response, Problem> {
+    let codings = request.headers().get_all(CONTENT_ENCODING).iter();
+    let packed = codings.filter(|coding| !coding.as_bytes().eq_ignore_ascii_case(b"identity")).count();
+    if packed > 0 {
+        return Err(Problem::new(Code::WrongEncoding, "the body is compressed; send it as it is"));
+    }
+    Ok(next.run(request).await)
 }
 
 /// Takes a place for the request, or says that there is none. Health is answered all the same: a full host lives.

@@ -5,19 +5,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use axum::Router;
-use hyper::server::conn::http1;
-use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::service::TowerToHyperService;
 use serde::Serialize;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
 use super::app::App;
-use super::{Error, HOST_FILE, Running, meter, routes};
+use super::connection::Server;
+use super::{Error, HOST_FILE, Running, meter, routes, tls};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
 use crate::types::Cx;
 
@@ -61,9 +57,6 @@ const ACCEPT_REST: Duration = Duration::from_millis(50);
 /// Time to tell whoever still waits that nobody will answer: half of what a stop has beyond the time to finish.
 const LAST_WORDS: Duration = Duration::from_millis(500);
 
-/// The largest head of a request: what hyper takes by default, four times what browsers send.
-const HEAD_BYTES_MAX: usize = 64 * 1024;
-
 impl Shell {
     pub(super) fn new(app: Arc<App>) -> Shell {
         Shell { app, stopping: CancellationToken::new(), cutting: CancellationToken::new(), drained: None }
@@ -71,8 +64,8 @@ impl Shell {
 
     async fn bind(&self) -> Result<(TcpListener, SocketAddr), Error> {
         let config = self.app.config();
-        if !config.allow_remote && !config.listen.ip().is_loopback() {
-            return Err(Error::Remote(config.listen));
+        if config.is_exposed() {
+            return Err(Error::Exposed(config.listen));
         }
         let wanted = self.app.bound.borrow().unwrap_or(config.listen);
         let refused = |cause| Error::Bind { address: wanted, cause };
@@ -87,7 +80,10 @@ impl Shell {
 
     /// Tells the command line where the host is. Written beside and moved in place, so that nobody reads half of it.
     fn announce(&self, address: SocketAddr) -> Result<(), Error> {
-        let running = Running { url: format!("http://{address}"), pid: std::process::id() };
+        let tls = &self.app.config().tls;
+        let scheme = if tls.is_on() { "https" } else { "http" };
+        let ca = tls.is_on().then(|| std::path::absolute(&tls.certificate).unwrap_or(tls.certificate.clone()));
+        let running = Running { url: format!("{scheme}://{address}"), pid: std::process::id(), ca };
         let (path, next) = (self.host_file(), self.app.parts.data_dir.join(".host.json.new"));
         let text = serde_json::json!(running).to_string();
         std::fs::write(&next, text).map_err(Error::file(&next))?;
@@ -100,6 +96,7 @@ impl Actor for Shell {
 
     async fn start(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
         self.app.load_tokens()?;
+        let tls = tls::acceptor(&self.app.config().tls)?;
         let (listener, address) = self.bind().await?;
         self.app.bound.send_replace(Some(address));
         self.app.stopping.store(Arc::new(self.stopping.clone()));
@@ -108,7 +105,8 @@ impl Actor for Shell {
         let (done, drained) = oneshot::channel();
         self.drained = Some(drained);
         let router = routes::router(&self.app);
-        let serving = serve(listener, router, Arc::clone(&self.app), self.stopping.clone(), done);
+        let server = Server { router, app: Arc::clone(&self.app), tls, stopping: self.stopping.clone() };
+        let serving = serve(listener, Arc::new(server), done);
         let cx = Cx::housekeeping(context.now(), FOR_EVER);
         context.job(&cx, serving, Message::ServingEnded);
         context.job(&cx, meter::follow(Arc::clone(&self.app)), |_| Message::CountingEnded);
@@ -130,7 +128,7 @@ impl Actor for Shell {
         }
     }
 
-    /// API5.
+    /// API6.
     async fn stop(&mut self, _context: &mut Context<Message>) {
         self.stopping.cancel();
         let grace = Duration::from_secs(self.app.config().drain_s);
@@ -148,29 +146,28 @@ impl Actor for Shell {
 }
 
 /// Accepts connections until told to stop, and ends with the last of them. Dropping it drops them all.
-async fn serve(
-    listener: TcpListener,
-    router: Router,
-    app: Arc<App>,
-    stopping: CancellationToken,
-    done: oneshot::Sender<()>,
-) {
-    let places = Arc::new(Semaphore::new(app.config().connections_max.min(Semaphore::MAX_PERMITS)));
+async fn serve(listener: TcpListener, server: Arc<Server>, done: oneshot::Sender<()>) {
+    let places = Arc::new(Semaphore::new(server.app.config().connections_max.min(Semaphore::MAX_PERMITS)));
     let mut connections = JoinSet::new();
     loop {
         // A connection beyond the limit waits in the system's backlog until another one ends.
         let accepted = tokio::select! {
             biased;
-            () = stopping.cancelled() => break,
+            () = server.stopping.cancelled() => break,
             accepted = accept(&listener, &places) => accepted,
         };
         while connections.try_join_next().is_some() {}
         match accepted {
-            Ok((stream, place)) => {
-                let (router, app, stopping) = (router.clone(), Arc::clone(&app), stopping.clone());
+            Ok((stream, peer, place)) => {
+                let now = server.app.parts.world.clock.now();
+                let Some(own) = server.app.peers.connect(peer.ip(), now) else {
+                    tracing::debug!(%peer, "a connection too many is closed (api.connections_per_peer_max)");
+                    continue;
+                };
+                let server = Arc::clone(&server);
                 connections.spawn(async move {
-                    connection(stream, router, &app, stopping).await;
-                    drop(place);
+                    server.connection(stream, peer.ip()).await;
+                    drop((place, own));
                 });
             }
             Err(error) => {
@@ -189,68 +186,9 @@ async fn serve(
 async fn accept(
     listener: &TcpListener,
     places: &Arc<Semaphore>,
-) -> std::io::Result<(TcpStream, Option<tokio::sync::OwnedSemaphorePermit>)> {
+) -> std::io::Result<(TcpStream, SocketAddr, Option<tokio::sync::OwnedSemaphorePermit>)> {
     // The semaphore is never closed, so there is always a permit in the end.
     let place = Arc::clone(places).acquire_owned().await.ok();
-    let (stream, _) = listener.accept().await?;
-    Ok((stream, place))
-}
-
-async fn connection(mut stream: TcpStream, router: Router, app: &App, stopping: CancellationToken) {
-    // Nagle's algorithm would hold a short answer back for the peer's delayed acknowledgement, 40 ms.
-    let _ = stream.set_nodelay(true);
-    serve_one(&mut stream, router, app, &stopping).await;
-    tokio::select! {
-        biased;
-        () = stopping.cancelled() => {}
-        () = linger(&mut stream, app.config().read_timeout()) => {}
-    }
-}
-
-async fn serve_one(stream: &mut TcpStream, router: Router, app: &App, stopping: &CancellationToken) {
-    let config = app.config();
-    let connection = http1::Builder::new()
-        .timer(TokioTimer::new())
-        .header_read_timeout(config.read_timeout())
-        .max_headers(config.headers_max)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
-    tokio::pin!(connection);
-    let ended = tokio::select! {
-        biased;
-        ended = connection.as_mut() => ended,
-        () = stopping.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = ended {
-        // Clients leave all the time; that is no news.
-        tracing::debug!(%error, "a connection ended early");
-    }
-}
-
-/// What is read of a refused request after its answer, in bytes: as much as the command line sends at the most.
-const LINGER_BYTES_MAX: usize = 64 << 20;
-
-/// Silence that ends the reading: whoever still sends pauses no longer than this on this machine or a near one.
-const LINGER_SILENCE: Duration = Duration::from_secs(2);
-
-/// Bytes thrown away at a time.
-const WASTE_BYTES: usize = 64 << 10;
-
-/// Reads what a client still sends after its answer, and throws it away. A connection that is closed over unread bytes
-/// is reset, and a reset takes the answer with it that says what was wrong with the request.
-async fn linger(stream: &mut TcpStream, within: Duration) {
-    let _ = stream.shutdown().await;
-    let reading = async {
-        let (mut waste, mut seen) = (vec![0; WASTE_BYTES], 0);
-        while seen < LINGER_BYTES_MAX {
-            match tokio::time::timeout(LINGER_SILENCE, stream.read(&mut waste)).await {
-                Ok(Ok(count)) if count > 0 => seen += count,
-                _ => break,
-            }
-        }
-    };
-    let _ = tokio::time::timeout(within, reading).await;
+    let (stream, peer) = listener.accept().await?;
+    Ok((stream, peer, place))
 }

@@ -9,7 +9,8 @@
 //! - API2: everything a client sends has a limit: bytes, headers, time, connections, requests.
 //! - API3: whatever goes wrong is a problem with a code of `docs/errors.md`; what only the operator may know is logged.
 //! - API4: a client that leaves takes its run with it, unless it asked to be detached.
-//! - API5: a stop lets requests in flight finish for `drain_s`, and takes no new ones; whoever still waits then is told
+//! - API5: what has no reading as HTTP, or more than one, is never handed to a handler, and ends its connection.
+//! - API6: a stop lets requests in flight finish for `drain_s`, and takes no new ones; whoever still waits then is told
 //!   so, and their runs are left to go on.
 
 mod app;
@@ -17,19 +18,26 @@ mod audit;
 mod auth;
 mod bodies;
 mod config;
+mod connection;
 mod control;
 mod error;
 mod extract;
 mod follow;
+mod framing;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod gate;
+mod guarded;
 mod listener;
 mod meter;
 mod observe;
 mod openapi;
+mod peers;
 mod problem;
 mod routes;
 mod runs;
 mod tables;
+mod tls;
 mod token_routes;
 mod tokens;
 mod why;
@@ -58,10 +66,10 @@ pub use bodies::{
     NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs, SetCap, SetWeight,
     TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights,
 };
-pub use config::Config;
+pub use config::{Config, Tls};
 pub use error::Error;
 pub use problem::{Code, MEDIA_TYPE, Problem};
-pub use tokens::{OPERATOR_FILE, Scope, TOKENS_FILE, Token, Tokens};
+pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
 pub use why::{Step, Why, why};
 
 /// Where a running host says how it is reached, in the data directory.
@@ -74,6 +82,9 @@ pub struct Running {
     pub url: String,
     /// Its process.
     pub pid: u32,
+    /// A file with the certificate it shows, if it speaks TLS: whoever may read this may trust that.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca: Option<PathBuf>,
 }
 
 /// What the interface stands on. The composition root fills it in.

@@ -3,7 +3,7 @@
 //! `docs/errors.md` has a paragraph for every code; a test compares the two.
 
 use axum::Json;
-use axum::http::header::{CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -27,18 +27,32 @@ pub enum Code {
     InvalidRequest,
     /// The body is not said to be JSON.
     WrongMediaType,
+    /// The body is compressed.
+    WrongEncoding,
+    /// The bytes of the request have no reading, or more than one.
+    MalformedRequest,
+    /// There are too many headers, or they are too long.
+    HeadTooLarge,
+    /// The headers came too slowly.
+    HeadTimeout,
     /// The body or the task is larger than allowed.
     TooLarge,
     /// The body came too slowly.
     BodyTimeout,
     /// No token, or one that nobody was given.
     Unauthenticated,
-    /// The token was good once.
+    /// The token was good until its time was up.
     TokenExpired,
+    /// The token was good until somebody took it back.
+    TokenRevoked,
+    /// Too many wrong tokens came from there.
+    TokenGuesses,
     /// The token may not do this.
     InsufficientScope,
     /// The request is for another host.
     WrongHost,
+    /// A page of another place sent the request.
+    WrongOrigin,
     /// The host serves as many requests as it may.
     Overloaded,
     /// No such run.
@@ -73,18 +87,25 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tables and the tests that walk them.
-    pub const ALL: [Code; 26] = [
+    pub const ALL: [Code; 33] = [
         Code::UnknownPath,
         Code::MethodNotAllowed,
         Code::MalformedJson,
         Code::InvalidRequest,
         Code::WrongMediaType,
+        Code::WrongEncoding,
+        Code::MalformedRequest,
+        Code::HeadTooLarge,
+        Code::HeadTimeout,
         Code::TooLarge,
         Code::BodyTimeout,
         Code::Unauthenticated,
         Code::TokenExpired,
+        Code::TokenRevoked,
+        Code::TokenGuesses,
         Code::InsufficientScope,
         Code::WrongHost,
+        Code::WrongOrigin,
         Code::Overloaded,
         Code::UnknownRun,
         Code::UnknownCandidate,
@@ -115,12 +136,17 @@ impl Code {
             | Code::MalformedJson
             | Code::InvalidRequest
             | Code::WrongMediaType
+            | Code::WrongEncoding
+            | Code::MalformedRequest
+            | Code::HeadTooLarge
             | Code::TooLarge => Class::Invalid,
-            Code::Unauthenticated | Code::TokenExpired => Class::Unauthenticated,
-            Code::InsufficientScope | Code::WrongHost | Code::PrivacyForbids | Code::Denied => Class::Denied,
+            Code::Unauthenticated | Code::TokenExpired | Code::TokenRevoked => Class::Unauthenticated,
+            Code::InsufficientScope | Code::WrongHost | Code::WrongOrigin | Code::PrivacyForbids | Code::Denied => {
+                Class::Denied
+            }
             Code::Conflict => Class::Conflict,
-            Code::Exhausted => Class::Exhausted,
-            Code::BodyTimeout | Code::Timeout => Class::Timeout,
+            Code::TokenGuesses | Code::Exhausted => Class::Exhausted,
+            Code::HeadTimeout | Code::BodyTimeout | Code::Timeout => Class::Timeout,
             Code::Cancelled => Class::Cancelled,
             Code::Overloaded | Code::Unavailable => Class::Unavailable,
             Code::Corrupt => Class::Corrupt,
@@ -132,10 +158,11 @@ impl Code {
     pub fn status(self) -> u16 {
         match self {
             Code::MethodNotAllowed => 405,
-            Code::MalformedJson => 400,
-            Code::WrongMediaType => 415,
+            Code::MalformedJson | Code::MalformedRequest => 400,
+            Code::WrongMediaType | Code::WrongEncoding => 415,
             Code::TooLarge => 413,
-            Code::BodyTimeout => 408,
+            Code::HeadTooLarge => 431,
+            Code::HeadTimeout | Code::BodyTimeout => 408,
             Code::WrongHost => 421,
             other => other.class().http_status(),
         }
@@ -149,12 +176,19 @@ impl Code {
             Code::MalformedJson => "malformed_json",
             Code::InvalidRequest => "invalid_request",
             Code::WrongMediaType => "wrong_media_type",
+            Code::WrongEncoding => "wrong_encoding",
+            Code::MalformedRequest => "malformed_request",
+            Code::HeadTooLarge => "head_too_large",
+            Code::HeadTimeout => "head_timeout",
             Code::TooLarge => "too_large",
             Code::BodyTimeout => "body_timeout",
             Code::Unauthenticated => "unauthenticated",
             Code::TokenExpired => "token_expired",
+            Code::TokenRevoked => "token_revoked",
+            Code::TokenGuesses => "token_guesses",
             Code::InsufficientScope => "insufficient_scope",
             Code::WrongHost => "wrong_host",
+            Code::WrongOrigin => "wrong_origin",
             Code::Overloaded => "overloaded",
             Code::UnknownRun => "unknown_run",
             Code::UnknownCandidate => "unknown_candidate",
@@ -181,12 +215,19 @@ impl Code {
             Code::MalformedJson => "the body is not JSON",
             Code::InvalidRequest => "the request does not fit",
             Code::WrongMediaType => "the body must be JSON",
+            Code::WrongEncoding => "the body must not be compressed",
+            Code::MalformedRequest => "the request is no proper HTTP",
+            Code::HeadTooLarge => "the headers are too large",
+            Code::HeadTimeout => "the headers came too slowly",
             Code::TooLarge => "the request is too large",
             Code::BodyTimeout => "the body came too slowly",
             Code::Unauthenticated => "a valid token is needed",
             Code::TokenExpired => "the token has expired",
+            Code::TokenRevoked => "the token was taken back",
+            Code::TokenGuesses => "too many wrong tokens came from there",
             Code::InsufficientScope => "the token may not do this",
             Code::WrongHost => "the request is for another host",
+            Code::WrongOrigin => "a page of another place sent the request",
             Code::Overloaded => "too many requests at a time",
             Code::UnknownRun => "there is no such run",
             Code::UnknownCandidate => "there is no such candidate",
@@ -240,6 +281,9 @@ pub struct Problem {
     /// The run it happened in, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub run_id: Option<RunId>,
+    /// Seconds after which it is worth trying again, if they are known. It goes into `Retry-After`.
+    #[serde(skip)]
+    pub retry_after_s: Option<u64>,
 }
 
 /// What any endpoint may answer instead, for the contract.
@@ -255,7 +299,7 @@ pub(super) enum Problems {
 }
 
 /// Seconds a client is asked to wait before it tries again: longer than a restart takes, short for a person.
-const RETRY_AFTER_S: u32 = 1;
+const RETRY_AFTER_S: u64 = 1;
 
 /// What is said of a failure whose cause is for the log only.
 const HIDDEN: &str = "the cause is in the host's log, under the trace id of this request";
@@ -270,6 +314,7 @@ impl Problem {
             detail: detail.into(),
             code,
             run_id: None,
+            retry_after_s: None,
         }
     }
 
@@ -277,6 +322,24 @@ impl Problem {
     pub fn in_run(mut self, run: Option<RunId>) -> Problem {
         self.run_id = self.run_id.or(run);
         self
+    }
+
+    /// The same problem, with the time after which it is over.
+    pub(super) fn after(mut self, wait: std::time::Duration) -> Problem {
+        self.retry_after_s = Some(wait.as_secs() + 1);
+        self
+    }
+
+    /// The whole answer as bytes, for a connection on which no request was understood. It says that it is the last.
+    pub(super) fn bytes(&self) -> Vec<u8> {
+        let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let body = serde_json::json!(self).to_string();
+        let head = format!(
+            "HTTP/1.1 {status}\r\ncontent-type: {MEDIA_TYPE}\r\ncontent-length: {}\r\nconnection: close\r\n\
+             cache-control: no-store\r\n\r\n",
+            body.len()
+        );
+        (head + &body).into_bytes()
     }
 
     /// An error of the layers below. What went wrong inside is logged and not shown.
@@ -299,11 +362,16 @@ impl IntoResponse for Problem {
     fn into_response(self) -> Response {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry = self.code.class().retryable() && matches!(self.status, 429 | 503);
+        let after = self.retry_after_s.unwrap_or(RETRY_AFTER_S);
+        let plain = self.code == Code::WrongEncoding;
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
         if retry {
-            headers.insert(RETRY_AFTER, HeaderValue::from(RETRY_AFTER_S));
+            headers.insert(RETRY_AFTER, HeaderValue::from(after));
+        }
+        if plain {
+            headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert("www-authenticate", HeaderValue::from_static("Bearer"));

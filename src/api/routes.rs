@@ -91,6 +91,7 @@ pub(super) fn gated(app: &Arc<App>, more: Router<Arc<App>>) -> Router {
         .fallback(unknown_path)
         .method_not_allowed_fallback(wrong_method)
         .layer(CatchPanicLayer::custom(gate::panicked))
+        .layer(from_fn(gate::plain))
         .layer(from_fn_with_state(Arc::clone(app), gate::place))
         .layer(from_fn_with_state(Arc::clone(app), auth::authenticate))
         .layer(from_fn_with_state(Arc::clone(app), gate::host))

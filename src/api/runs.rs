@@ -45,6 +45,7 @@ const EVENTS_MOST: usize = 10_000;
 pub(super) struct ListQuery {
     /// At most so many, up to 500; 20 if none is named.
     #[serde(default)]
+    #[param(minimum = 1, maximum = 500)]
     limit: Option<usize>,
     /// Only runs older than this one.
     #[serde(default)]
@@ -172,6 +173,7 @@ pub(super) async fn cancel(
 pub(super) struct EventsQuery {
     /// At most so many, up to 10000; all of those if none is named.
     #[serde(default)]
+    #[param(minimum = 1, maximum = 10000)]
     limit: Option<usize>,
 }
 

@@ -79,12 +79,36 @@ pub struct Token {
     pub expires: Option<Timestamp>,
 }
 
+/// A token that opens nothing any more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Revoked {
+    /// Who it was given to.
+    pub name: String,
+    /// BLAKE3 of the token.
+    pub hash: Hash,
+    /// When it was taken back.
+    pub at: Timestamp,
+}
+
+/// A token that this host gave out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Found<'a> {
+    /// It counts, unless its time is up.
+    Given(&'a Token),
+    /// It was taken back.
+    Revoked(&'a Revoked),
+}
+
 /// All tokens of a host.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Tokens {
     /// The tokens, in the order they were made.
     pub tokens: Vec<Token>,
+    /// Those that were taken back, so that whoever still has one is told; the latest of them.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub revoked: Vec<Revoked>,
 }
 
 impl Tokens {
@@ -154,18 +178,21 @@ impl Tokens {
         }
     }
 
-    /// Forgets a token, which opens nothing from then on. Returns what was known of it.
+    /// Takes a token back, which opens nothing from then on. Returns what was known of it.
     ///
     /// # Errors
-    /// The file cannot be written; then nothing is forgotten.
-    pub fn revoke(&mut self, data: &Path, name: &str) -> Result<Option<Token>, Error> {
+    /// The file cannot be written; then nothing is taken back.
+    pub fn revoke(&mut self, data: &Path, name: &str, at: Timestamp) -> Result<Option<Token>, Error> {
         let Some(place) = self.tokens.iter().position(|known| known.name == name) else { return Ok(None) };
-        let revoked = self.tokens.remove(place);
-        if let Err(error) = self.save(data) {
-            self.tokens.insert(place, revoked);
-            return Err(error);
+        let mut next = self.clone();
+        let token = next.tokens.remove(place);
+        if next.revoked.len() >= TOKENS_MOST {
+            next.revoked.remove(0);
         }
-        Ok(Some(revoked))
+        next.revoked.push(Revoked { name: token.name.clone(), hash: token.hash, at });
+        next.save(data)?;
+        *self = next;
+        Ok(Some(token))
     }
 
     /// Writes the hashes, in one move.
@@ -180,15 +207,21 @@ impl Tokens {
     }
 
     /// The token this is, if it is one (TK2): every known hash is compared, whether or not one was found before.
-    pub fn find(&self, token: &str) -> Option<&Token> {
+    pub fn find(&self, token: &str) -> Option<Found<'_>> {
         let hash = Hash::of(token.as_bytes());
         let (mut found, mut place) = (Choice::from(0), 0u64);
-        for (index, known) in self.tokens.iter().enumerate() {
-            let same = known.hash.0.ct_eq(&hash.0);
+        let given = self.tokens.iter().map(|known| &known.hash);
+        for (index, known) in given.chain(self.revoked.iter().map(|known| &known.hash)).enumerate() {
+            let same = known.0.ct_eq(&hash.0);
             place = u64::conditional_select(&place, &(index as u64), same);
             found |= same;
         }
-        if bool::from(found) { self.tokens.get(usize::try_from(place).ok()?) } else { None }
+        if !bool::from(found) {
+            return None;
+        }
+        let place = usize::try_from(place).ok()?;
+        let revoked = place.checked_sub(self.tokens.len()).and_then(|place| self.revoked.get(place));
+        revoked.map(Found::Revoked).or_else(|| self.tokens.get(place).map(Found::Given))
     }
 }
 

@@ -29,7 +29,6 @@ pub struct Step {
     /// What it means, most important first.
     pub words: Vec<String>,
     /// The event's own facts.
-    #[schema(value_type = Object)]
     pub data: serde_json::Value,
 }
 

@@ -110,6 +110,16 @@ pub(super) struct Connection {
     /// The token; else SYZYGY_TOKEN, else the operator's in the data directory.
     #[arg(long, global = true, value_name = "TOKEN", hide_env_values = true)]
     pub(super) token: Option<String>,
+    /// Certificates to trust for https, in PEM form; else SYZYGY_CA, else those of this machine. A host of this
+    /// machine that was found by its data directory is trusted by the certificate it was started with.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) ca: Option<PathBuf>,
+    /// The certificate to show to a host that wants one; else SYZYGY_CERT.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) cert: Option<PathBuf>,
+    /// Its private key; else SYZYGY_KEY.
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(super) key: Option<PathBuf>,
     #[command(flatten)]
     pub(super) local: Local,
 }

@@ -1,6 +1,6 @@
 //! The HTTP client of a running host, and how it is found.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use reqwest::{Method, Response, Url};
@@ -53,10 +53,9 @@ impl Client {
         };
         let said = with.url.clone().or_else(|| variable("SYZYGY_URL"));
         let token = with.token.clone().or_else(|| variable("SYZYGY_TOKEN"));
-        let (text, found) = match said {
-            Some(said) => (said, false),
-            None => (running(&launcher.data_dir(&with.local)?)?, true),
-        };
+        let own = said.is_none().then(|| running(&launcher.data_dir(&with.local)?)).transpose()?;
+        let found = own.is_some();
+        let (text, shown) = own.map(|own| (own.url, own.ca)).or(said.map(|said| (said, None))).unwrap_or_default();
         let url = Url::parse(&text).map_err(|error| Error::Usage(format!("{text:?} is no URL: {error}")))?;
         if !matches!(url.scheme(), "http" | "https") || url.host_str().is_none() {
             return Err(Error::Usage(format!("{text:?} is no URL of a host (expected http://... or https://...)")));
@@ -69,7 +68,13 @@ impl Client {
             }
             None => None,
         };
-        Ok(Client { http: http(&url)?, url, token, found })
+        let file = |said: &Option<PathBuf>, name: &str| said.clone().or_else(|| variable(name).map(PathBuf::from));
+        let papers = Papers {
+            ca: file(&with.ca, "SYZYGY_CA").or(shown),
+            certificate: file(&with.cert, "SYZYGY_CERT"),
+            key: file(&with.key, "SYZYGY_KEY"),
+        };
+        Ok(Client { http: http(&url, &papers)?, url, token, found })
     }
 
     /// Whether the data directory names a host that is not there any more: it crashed, or was killed.
@@ -157,11 +162,23 @@ impl Client {
 
     fn unreachable(&self, error: reqwest::Error) -> Error {
         let (url, reason) = (self.url.to_string(), why(&error));
+        if reason.contains("CertificateRequired") {
+            return Error::Usage(format!("{url} wants to see a certificate; name one with --cert and --key"));
+        }
         if error.is_connect() || error.is_timeout() { Error::NoHost { url, reason } } else { self.broken(reason) }
     }
 }
 
-fn http(url: &Url) -> Result<reqwest::Client, Error> {
+/// Files in PEM form for a host that speaks TLS.
+struct Papers {
+    /// Authorities, or the host's own certificate, to trust instead of what this machine trusts.
+    ca: Option<PathBuf>,
+    /// What this client shows of itself.
+    certificate: Option<PathBuf>,
+    key: Option<PathBuf>,
+}
+
+fn http(url: &Url, papers: &Papers) -> Result<reqwest::Client, Error> {
     // Fails when another part of the program installed one first, which is as good.
     let _ = rustls::crypto::ring::default_provider().install_default();
     let builder = reqwest::Client::builder()
@@ -171,8 +188,29 @@ fn http(url: &Url) -> Result<reqwest::Client, Error> {
         // A token goes where the user said, not where an answer or a variable points.
         .redirect(reqwest::redirect::Policy::none())
         .no_proxy();
-    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder };
-    builder.build().map_err(|error| Error::Other(anyhow::Error::new(error).context("could not make an HTTP client")))
+    let builder = if url.scheme() == "http" { builder.tls_certs_only([]) } else { with_papers(builder, papers)? };
+    builder.build().map_err(|error| Error::Usage(format!("the certificates cannot be used: {}", why(&error))))
+}
+
+fn with_papers(mut builder: reqwest::ClientBuilder, papers: &Papers) -> Result<reqwest::ClientBuilder, Error> {
+    let read = |path: &Path| std::fs::read(path).map_err(|cause| Error::File { path: path.to_owned(), cause });
+    let wrong = |path: &Path, what: &str| Error::Usage(format!("{} holds no {what} in PEM form", path.display()));
+    if let Some(path) = &papers.ca {
+        let known = reqwest::Certificate::from_pem_bundle(&read(path)?).map_err(|_| wrong(path, "certificate"))?;
+        if known.is_empty() {
+            return Err(wrong(path, "certificate"));
+        }
+        builder = builder.tls_certs_only(known);
+    }
+    match (&papers.certificate, &papers.key) {
+        (Some(certificate), Some(key)) => {
+            let both = [read(certificate)?, b"\n".to_vec(), read(key)?].concat();
+            let identity = reqwest::Identity::from_pem(&both).map_err(|_| wrong(certificate, "certificate and key"))?;
+            Ok(builder.identity(identity))
+        }
+        (None, None) => Ok(builder),
+        _ => Err(Error::Usage("--cert and --key go together".to_owned())),
+    }
 }
 
 /// The innermost cause: "connection refused" says more than "error sending request".
@@ -184,7 +222,7 @@ pub(super) fn why(error: &reqwest::Error) -> String {
     cause.to_string()
 }
 
-fn running(data: &Path) -> Result<String, Error> {
+fn running(data: &Path) -> Result<api::Running, Error> {
     let path = data.join(HOST_FILE);
     let text = match std::fs::read_to_string(&path) {
         Ok(text) => text,
@@ -199,7 +237,7 @@ fn running(data: &Path) -> Result<String, Error> {
     if cfg!(target_os = "linux") && !Path::new("/proc").join(running.pid.to_string()).exists() {
         return Err(Error::NotRunning { data_dir: data.to_owned() });
     }
-    Ok(running.url)
+    Ok(running)
 }
 
 /// The token the first start left, if there is one that this user may read.

@@ -15,6 +15,8 @@ mod audit;
 mod client;
 mod console;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod local;
 mod models;
 mod paint;

@@ -58,7 +58,7 @@ fn all(read: impl Iterator<Item = Result<Profile, Vec<Problem>>>) -> Result<Vec<
 
 /// An agent's file is judged by laying it over one that is right: what is refused then is wrong. Since it stands for
 /// itself, what it lacks is wrong too.
-fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
+pub(super) fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
     let (explained, example) = BUNDLED[0];
     let example = Node::parse(example, &|_| Source::Default)?;
     let source = |line: usize| Source::File { path: file.to_owned(), line };

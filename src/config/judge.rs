@@ -78,6 +78,12 @@ fn explain(tree: &Node, over: &Override, with: &Node, refusal: Refusal) -> Vec<P
 fn value(with: &Node, over: &Override, key: String, expected: String) -> Problem {
     let path: Vec<String> = key.split('.').map(str::to_owned).collect();
     let node = with.get(&path).unwrap_or(&over.node);
+    if node.source() == &Source::Default && path != over.path {
+        // Two keys do not fit each other, and the one that was said is the one to look at.
+        let (source, found) = (over.node.source().clone(), shown(&over.node.value()));
+        let expected = format!("a value with which {key} can stay as it is ({expected})");
+        return Problem { source, key: over.path.join("."), found, expected, meant: None };
+    }
     Problem { source: node.source().clone(), key, found: shown(&node.value()), expected, meant: None }
 }
 

@@ -12,7 +12,10 @@
 mod agents;
 mod cpu;
 mod error;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod fuzz;
 mod judge;
+mod limits;
 mod sections;
 mod tree;
 
@@ -56,6 +59,7 @@ macro_rules! sections {
                     let found = $impossible(&self.$name).into_iter();
                     all.extend(found.map(|(key, expected)| (format!("{}.{key}", stringify!($name)), expected)));
                 )?)*
+                all.extend(limits::impossible(self));
                 all
             }
         }

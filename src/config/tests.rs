@@ -79,7 +79,7 @@ fn everything_that_is_wrong_is_said_at_once_with_its_place() {
     let said: Vec<String> = problems.iter().map(|problem| problem.to_string().replace(&file, "mine.toml")).collect();
     let expected = [
         "SYZYGY_API_LISTEN: api.listen: found `SYZYGY_API_LISTEN`, expected two underscores between section and key; did you mean `SYZYGY_API__LISTEN`?",
-        "mine.toml:3: api.body_byte_max: found a key that does not exist, expected one of `allow_remote`, `body_bytes_max`, `connections_max`, `drain_s`, `headers_max`, `keep_alive_s`, `listen`, `read_timeout_s`, `request_cost_max`, `request_timeout_s`, `request_tokens_max`, `requests_max`; did you mean `api.body_bytes_max`?",
+        "mine.toml:3: api.body_byte_max: found a key that does not exist, expected one of `allow_plain`, `allowed_hosts`, `allowed_origins`, `body_bytes_max`, `connections_max`, `connections_per_peer_max`, `drain_s`, `head_bytes_max`, `head_timeout_s`, `headers_max`, `idle_timeout_s`, `json_depth_max`, `keep_alive_s`, `listen`, `read_timeout_s`, `request_cost_max`, `request_timeout_s`, `request_tokens_max`, `requests_max`, `tls`, `token_failures_max`, `token_failures_window_s`; did you mean `api.body_bytes_max`?",
         "mine.toml:2: api.listen: found \"nowhere\", expected a value that fits (invalid socket address syntax), such as \"127.0.0.1:7171\"",
         "mine.toml:5: api.request_timeout_s: found 0, expected at least 1",
         "mine.toml:4: api.requests_max: found -1, expected a whole number from 0 up, such as 1024",
@@ -305,4 +305,78 @@ fn every_problem_of_every_agent_is_told_at_once_with_its_file_and_line() {
     for (place, more) in expected {
         assert!(told.iter().any(|one| one.contains(&place) && one.contains(more)), "{place} is not in {told:#?}");
     }
+}
+
+#[test]
+fn values_that_cannot_work_are_found_in_every_section_at_once() {
+    let text = "[store]\nevent_bytes_max = 0\n[runtime]\nwaiting = 0\n[executor]\nconcurrency = 0\n[router]\nwaiting = 0\n\
+                [crown]\nwatch_every_s = 0\n[io]\npool = 0\n[memory]\nsame_above = 1.5\n[models]\npip = []\n\
+                [inference.embedded]\nqueue = 0\n[inference.runtimes.lab]\nkind = \"openai\"\nmodel = \"m\"\n\
+                base_url = \"lab\"\ntier = \"local\"\ntools = false\ncontext_tokens = 1\nmax_tokens = 1\n\
+                price = { input = 0, output = 0 }\n[ziggy.chunk]\nmax_tokens = 1\n[ziggy.live]\nreuse = 9000\n\
+                [api]\ndrain_s = 25\ntls = { certificate = \"c.pem\" }\nallowed_origins = [\"console\"]\n";
+    let (_folder, inputs) = with_file(text);
+    let Err(Error::Problems(problems)) = load(&inputs) else { unreachable!() };
+    let file = inputs.file.unwrap().display().to_string();
+    let said: Vec<String> = problems.iter().map(|problem| problem.to_string().replace(&file, "mine.toml")).collect();
+    let expected = [
+        "mine.toml:2: store.event_bytes_max: found 0, expected at least 1",
+        "mine.toml:4: runtime.waiting: found 0, expected at least 1",
+        "mine.toml:6: executor.concurrency: found 0, expected at least 1",
+        "mine.toml:8: router.waiting: found 0, expected at least 1",
+        "mine.toml:10: crown.watch_every_s: found 0, expected at least 1",
+        "mine.toml:12: io.pool: found 0, expected at least 1",
+        "mine.toml:14: memory.same_above: found 1.5, expected a number from 0 to 1",
+        "mine.toml:16: models.pip: found [], expected at least one command, each with its program first",
+        "mine.toml:18: inference.embedded.queue: found 0, expected at least 1",
+        "mine.toml:22: inference.runtimes.lab.base_url: found \"lab\", expected a URL such as `http://127.0.0.1:8080/v1`",
+        "mine.toml:29: ziggy.chunk.max_tokens: found 1, expected at least 16",
+        "mine.toml:31: ziggy.live.reuse: found 9000, expected less than ziggy.live.suppress, which is 2500",
+        "mine.toml:33: api.drain_s: found 25, expected less than host.stop_timeout_s, which is 25",
+        "mine.toml:34: api.tls.certificate: found \"c.pem\", expected a value with which api.tls.key can stay as it is (a file in PEM form, since the other half is named)",
+        "mine.toml:35: api.allowed_origins: found [\"console\"], expected scheme and name without a path, such as `https://syzygy.example`",
+    ];
+    for line in expected {
+        assert!(said.iter().any(|text| text == line), "{line}\nis not among\n{said:#?}");
+    }
+}
+
+#[test]
+fn a_zero_where_nothing_could_work_is_never_taken() {
+    let may_be_zero = [
+        "api.listen",
+        "api.drain_s",
+        "api.request_cost_max",
+        "store.group_commit_ms",
+        "telemetry.otlp_queue_spans",
+        "inference.embedded.repeat_window",
+        "inference.embedded.unload_after_s",
+        "inference.runtimes.local.price.input",
+        "inference.runtimes.local.price.output",
+        "runtime.repair_again_s",
+        "ziggy.chunk.overlap_tokens",
+        "ziggy.score.equal_within",
+        "ziggy.score.weights.latency",
+        "ziggy.score.weights.cost",
+        "ziggy.score.weights.truthfulness",
+        "ziggy.score.weights.reliability",
+        "ziggy.live.failure_penalty",
+        "ziggy.score.anchors.cost_good",
+        "ziggy.score.anchors.latency_good_ms",
+        "ziggy.live.reuse",
+        "ziggy.score.anchors.typical_input_tokens",
+        "ziggy.score.anchors.typical_output_tokens",
+        "memory.same_above",
+        "memory.relevant_from",
+    ];
+    let inputs = Inputs { environment: pairs(&[("HOME", "/h")]), ..Inputs::default() };
+    let numbers = load(&inputs).unwrap().explain().into_iter().filter(|one| one.value.parse::<f64>().is_ok());
+    let mut seen = 0;
+    for key in numbers.map(|setting| setting.key).filter(|key| !may_be_zero.contains(&key.as_str())) {
+        let zero = Inputs { flags: vec![flag("--zero", &key, "0")], ..inputs.clone() };
+        let said = load(&zero).map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains(&format!("--zero: {key}: found 0")), "{key}: {said}");
+        seen += 1;
+    }
+    assert!(seen > 40, "{seen}");
 }

@@ -48,6 +48,7 @@ impl Program {
     async fn serve(&self, loaded: Loaded) -> Result<(), super::Error> {
         let config = loaded.config;
         let (data, stop) = (config.host.data_dir.clone(), Duration::from_secs(config.host.stop_timeout_s));
+        let scheme = if config.api.tls.is_on() { "https" } else { "http" };
         let began = self.world.clock.now();
         let host = Host::builder()
             .config(config)
@@ -57,7 +58,7 @@ impl Program {
             .start()
             .await?;
         let took = self.world.clock.now() - began;
-        let address = host.address().map(|address| format!("http://{address}")).unwrap_or_default();
+        let address = host.address().map(|address| format!("{scheme}://{address}")).unwrap_or_default();
         tracing::info!(address, ready_ms = took.as_millis(), "ready");
         let died = tokio::select! {
             () = told_to_stop() => None,

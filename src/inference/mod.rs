@@ -24,6 +24,11 @@ mod secret;
 #[cfg(test)]
 mod tests;
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub use embedded::fuzz::gguf as fuzz_gguf;
+#[cfg(any(test, feature = "fuzzing"))]
+pub use openai::fuzz::stream as fuzz_stream;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;

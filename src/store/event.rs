@@ -42,7 +42,7 @@ pub struct Event {
     /// Which part of the host said so.
     pub source: String,
     /// The facts.
-    #[schema(value_type = Object)]
+    #[schema(value_type = serde_json::Value)]
     pub body: Body,
     /// Hash of the event before, or zeros.
     pub previous: Hash,

@@ -286,7 +286,6 @@ pub struct Node {
     /// The longest single message, in microseconds.
     pub longest_handler_micros: u64,
     /// What it publishes of itself.
-    #[schema(value_type = Object)]
     pub view: serde_json::Value,
     /// Those it supervises, in starting order.
     #[schema(no_recursion)]

@@ -15,3 +15,6 @@ mod program;
 mod run;
 mod stuck;
 mod support;
+mod tls;
+mod tokens;
+mod walk;

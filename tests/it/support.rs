@@ -63,23 +63,23 @@ pub(crate) async fn eventually<T>(what: &str, mut look: impl AsyncFnMut() -> Opt
     tokio::time::timeout(MINUTE, found).await.unwrap_or_else(|_| panic!("not within a minute: {what}"))
 }
 
-/// Where the real models of the tests are, if they could be fetched here: `scripts/test-parts.sh` puts them there. Says
-/// so if they are known to be out of reach, and fails if nobody tried.
-pub(crate) fn real_models() -> Option<PathBuf> {
+/// What `scripts/test-parts.sh` fetched, if it could be fetched here: this path among the parts. Says so if it is known to
+/// be out of reach, and fails if nobody tried.
+pub(crate) fn part(name: &str, path: &str) -> Option<PathBuf> {
     #[expect(clippy::disallowed_methods, reason = "a test reads its own environment")]
     let named = std::env::var("SYZYGY_TEST_PARTS");
     let parts = named.map_or_else(|_| Path::new(env!("CARGO_MANIFEST_DIR")).join("target/parts"), PathBuf::from);
-    if parts.join("models/smollm2-135m-instruct/model.gguf").exists() {
-        return Some(parts.join("models"));
+    if parts.join(path).exists() {
+        return Some(parts.join(path));
     }
-    match std::fs::read_to_string(parts.join("models.unavailable")) {
+    match std::fs::read_to_string(parts.join(format!("{name}.unavailable"))) {
         Ok(reason) => {
             use std::io::Write;
             // Straight to the descriptor: the harness hides what a passing test prints.
-            let _ = writeln!(std::io::stderr(), "SKIPPED: the models could not be fetched here: {}", reason.trim());
+            let _ = writeln!(std::io::stderr(), "SKIPPED: no {name} could be fetched here: {}", reason.trim());
             None
         }
-        Err(_) => panic!("the models of the tests are not in {}: run scripts/test-parts.sh", parts.display()),
+        Err(_) => panic!("{path} is not in {}: run scripts/test-parts.sh", parts.display()),
     }
 }
 
@@ -151,4 +151,10 @@ impl Runtime for Metered {
         let usage = Usage { input_tokens: 1, output_tokens: self.most };
         Ok(Completion { text, tool_calls: Vec::new(), finish: Finish::Stop, usage })
     }
+}
+
+/// Where the real models of the tests are.
+pub(crate) fn real_models() -> Option<PathBuf> {
+    let model = part("models", "models/smollm2-135m-instruct/model.gguf")?;
+    model.ancestors().nth(2).map(Path::to_owned)
 }

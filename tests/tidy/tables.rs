@@ -16,7 +16,7 @@ pub(crate) const LAYERS: &[&[&str]] = &[
 ];
 
 /// The root sees everything and nothing sees it. A name counts with what follows it: `host` is also `host_tree.rs`.
-pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config"];
+pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config", "fuzz"];
 
 /// The actors, left to right. One may name those to its right; what else lies in `src/actors` is common ground, which
 /// names no actor.
@@ -64,7 +64,11 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("candle-transformers", &["inference"], "models are a backend of one port"),
     only("clap", &["main", "cli"], "arguments are read at the edge"),
     anywhere("dashmap", "maps shared across threads"),
-    only("fastrand", &["types", "supervision"], "chance is passed in as types::Random; backoff draws from a seed"),
+    only(
+        "fastrand",
+        &["types", "supervision", "fuzz"],
+        "chance is passed in as types::Random; backoff and fuzzing draw from a seed",
+    ),
     anywhere("futures", "vocabulary of async code"),
     only("getrandom", &["main", "host", "api", "secrets"], "seeds and tokens are made where the host is put together"),
     only("hyper", &["api"], "HTTP is spoken at the edge"),
@@ -83,7 +87,11 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("regex", &["types"], "patterns of sensitive data stand in one place; decisions are not made by regex"),
     only("reqwest", &["inference", "telemetry", "field", "cli"], "who speaks HTTP to others"),
     only("rustix", &["inference", "sandbox", "store"], "signals and locks of the operating system, behind a port"),
-    only("rustls", &["inference", "telemetry", "field", "cli", "main", "host"], "goes with reqwest"),
+    only(
+        "rustls",
+        &["inference", "telemetry", "field", "api", "cli", "main", "host"],
+        "goes with reqwest and tokio-rustls",
+    ),
     only("safetensors", &["inference"], "the static embedding table"),
     anywhere("serde", "data"),
     anywhere("serde_json", "data"),
@@ -93,6 +101,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     anywhere("thiserror", "every folder has an Error"),
     only("tokenizers", &["inference"], "tokens belong to models"),
     anywhere("tokio", "the async runtime"),
+    only("tokio-rustls", &["api"], "HTTP is spoken at the edge"),
     anywhere("tokio-util", "cancellation tokens"),
     only("toml", &["config", "host", "tds", "inference", "ziggy", "actors"], "who reads the files in config/"),
     only("tower-http", &["api", "adapters"], "HTTP is spoken at the edge"),

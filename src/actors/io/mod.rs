@@ -63,6 +63,9 @@ pub struct Document {
     pub text: String,
 }
 
+/// The same as [`crate::ziggy::Value`]. The contract takes a type of that name for any JSON.
+pub type Worth = crate::ziggy::Value;
+
 /// Declares a struct with the fields of a task, and maybe more. What crosses an edge is a task and how it is to be done,
 /// in one JSON object whose unknown fields are refused by name and place; serde's `flatten` can do neither.
 macro_rules! with_task_fields {
@@ -72,6 +75,7 @@ macro_rules! with_task_fields {
         #[serde(deny_unknown_fields)]
         pub struct $name {
             /// The request itself.
+            #[schema(min_length = 1)]
             pub prompt: String,
             /// Texts it is about.
             #[serde(default)]
@@ -90,7 +94,7 @@ macro_rules! with_task_fields {
             pub max_tokens: Option<u32>,
             /// How much it matters that it is served now.
             #[serde(default)]
-            pub value: $crate::ziggy::Value,
+            pub value: $crate::actors::io::Worth,
             $($more)*
         }
     };

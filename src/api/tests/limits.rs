@@ -182,10 +182,10 @@ async fn an_address_that_others_reach_takes_permission() {
     let open = with(|config| config.listen = "0.0.0.0:0".parse().unwrap());
     let refused = TestHost::start_in(tempfile::tempdir().unwrap(), open).await;
     let error = refused.map(|_| ()).unwrap_err().to_string();
-    assert!(error.contains("api.allow_remote = true"), "{error}");
+    assert!(error.contains("api.allow_plain = true"), "{error}");
     let allowed = with(|config| {
         config.listen = "0.0.0.0:0".parse().unwrap();
-        config.allow_remote = true;
+        config.allow_plain = true;
     });
     TestHost::start(allowed).await.stop().await;
 }

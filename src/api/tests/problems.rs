@@ -143,7 +143,8 @@ async fn a_handler_that_panics_is_a_problem_and_harms_nobody_else() {
     let service = hyper_util::service::TowerToHyperService::new(router);
     let token = std::fs::read_to_string(data.path().join(crate::api::OPERATOR_FILE)).unwrap();
     for (path, status) in [("/panics", 500), ("/tree", 200)] {
-        let request = Request::get(path).header("authorization", format!("Bearer {}", token.trim()));
+        let request = Request::get(path).header("host", "localhost");
+        let request = request.header("authorization", format!("Bearer {}", token.trim()));
         let response = service.call(request.body(Body::empty()).unwrap()).await.unwrap();
         assert_eq!(response.status().as_u16(), status);
         let body = to_bytes(response.into_body(), 100_000).await.unwrap();

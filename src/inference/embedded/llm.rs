@@ -1,7 +1,7 @@
 //! One model in memory: writes the prompt, reads it in pieces, and picks token after token.
 
 use std::fs::File;
-use std::io::BufReader;
+use std::io::{BufReader, Read, Seek};
 use std::path::Path;
 use std::sync::atomic::Ordering;
 
@@ -14,7 +14,7 @@ use tokenizers::Tokenizer;
 
 use super::template::Template;
 use super::worker::{Job, Worker};
-use super::{vocabulary, weights};
+use super::{header, vocabulary, weights};
 use crate::inference::{Completion, Error, Finish, Message};
 
 /// The longest context the model code can rotate positions for.
@@ -42,8 +42,12 @@ pub(super) struct Llm {
 impl Llm {
     /// Reads a GGUF file of the llama architecture.
     pub(super) fn load(name: &str, path: &Path) -> candle_core::Result<Llm> {
-        let mut file = BufReader::new(File::open(path)?);
-        let mut content = Content::read(&mut file)?;
+        Llm::read(name, &mut BufReader::new(File::open(path)?))
+    }
+
+    /// The same from anything that can be read.
+    pub(super) fn read(name: &str, file: &mut (impl Read + Seek)) -> candle_core::Result<Llm> {
+        let mut content = header::read(file)?;
         let architecture = text(&content, "general.architecture").unwrap_or_default();
         if architecture != "llama" {
             candle_core::bail!("its architecture is {architecture:?}, and only \"llama\" is served in process");
@@ -69,7 +73,7 @@ impl Llm {
         Ok(Llm {
             name: name.to_owned(),
             first: number(&content, "tokenizer.ggml.bos_token_id").filter(|_| wants_first),
-            weights: weights::read(content, &mut file)?,
+            weights: weights::read(content, file)?,
             tokenizer,
             template,
             specials,

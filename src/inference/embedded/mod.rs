@@ -3,6 +3,9 @@
 //! What it owns: one thread per runtime, and on it the model, loaded by the first call and dropped when idle.
 //! What it never does: run two generations at once. They would share the same cores and both be slower.
 
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
+mod header;
 mod llm;
 mod template;
 mod vocabulary;

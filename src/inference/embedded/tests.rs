@@ -39,3 +39,42 @@ fn templates_work_as_in_python() {
     let error = prompt(Some(template), &[Message::new(Role::Tool, " a ")], &[]).unwrap_err();
     assert!(error.contains("no user"), "{error}");
 }
+
+/// The smallest model there is: eight tokens, one layer. It stands in the corpus of the fuzz target.
+const TINY: &[u8] = include_bytes!("../../../fuzz/corpus/gguf/tiny.gguf");
+
+/// The model with the number behind this key replaced.
+fn with_number(key: &str, number: u32) -> Vec<u8> {
+    let place = TINY.windows(key.len()).position(|window| window == key.as_bytes()).unwrap() + key.len() + 4;
+    let mut bytes = TINY.to_vec();
+    bytes[place..place + 4].copy_from_slice(&number.to_le_bytes());
+    bytes
+}
+
+fn refusal(bytes: &[u8]) -> String {
+    match super::llm::Llm::read("tiny", &mut std::io::Cursor::new(bytes)) {
+        Ok(_) => String::new(),
+        Err(error) => error.to_string(),
+    }
+}
+
+#[test]
+fn a_file_whose_numbers_would_make_its_reader_panic_or_fill_the_memory_is_refused() {
+    assert_eq!(refusal(TINY), "", "the model itself is good");
+    for (key, number, why) in [
+        ("general.alignment", 0, "alignment is 0"),
+        ("llama.attention.head_count", 0, "do not fit together"),
+        ("llama.attention.head_count_kv", 0, "do not fit together"),
+        ("llama.attention.head_count_kv", 3, "do not fit together"),
+        ("llama.embedding_length", u32::MAX - 1, "do not fit together"),
+        ("llama.block_count", u32::MAX, "but there are 11 tensors"),
+        ("llama.rope.dimension_count", 0, "cannot be rotated"),
+        ("llama.rope.dimension_count", u32::MAX, "cannot be rotated"),
+    ] {
+        let said = refusal(&with_number(key, number));
+        assert!(said.contains(why), "{key} = {number}: {said:?}");
+    }
+    for length in 0..TINY.len() - 32 {
+        assert_ne!(refusal(&TINY[..length]), "", "cut off after {length} bytes");
+    }
+}

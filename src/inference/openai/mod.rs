@@ -5,6 +5,8 @@
 //! comes back: every wait ends with the call's deadline and every size has a limit.
 
 mod answer;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) mod fuzz;
 mod refusal;
 mod sse;
 mod wire;

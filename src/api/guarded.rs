@@ -1,0 +1,137 @@
+//! A connection between the network and the HTTP library: heads are judged, timed, and refused in words.
+//!
+//! The library would read more than is safe (a bare line feed, a length said twice) and answer what it refuses without
+//! a body. Behind this it sees only what [`Framing`] lets through, and of a refused connection only its end.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::time::Sleep;
+
+use super::framing::{Framing, Limits, Refusal};
+
+/// A stream of bytes behind [`Framing`].
+pub(super) struct Guarded<S> {
+    inner: S,
+    framing: Framing,
+    /// What was let through and not read yet.
+    ready: Vec<u8>,
+    /// How far it was read.
+    at: usize,
+    /// Seconds a head may take, and the alarm for the one that has begun.
+    head_timeout_s: u64,
+    alarm: Option<Pin<Box<Sleep>>>,
+    /// What the client is told before the end, and how much of it was sent.
+    refusal: Option<(Vec<u8>, usize)>,
+}
+
+impl<S> Guarded<S> {
+    pub(super) fn new(inner: S, limits: Limits, head_timeout_s: u64) -> Guarded<S> {
+        let framing = Framing::new(limits);
+        Guarded { inner, framing, ready: Vec::new(), at: 0, head_timeout_s, alarm: None, refusal: None }
+    }
+
+    /// The stream itself, for what is read to nobody.
+    pub(super) fn into_inner(self) -> S {
+        self.inner
+    }
+
+    fn refuse(&mut self, refusal: Refusal) {
+        let problem = refusal.problem();
+        tracing::debug!(detail = problem.detail, "a connection is refused");
+        let words = if matches!(refusal, Refusal::BadChunk(_)) { Vec::new() } else { problem.bytes() };
+        self.refusal = Some((words, 0));
+        self.alarm = None;
+    }
+
+    /// Gives out what is ready.
+    fn hand_out(&mut self, buffer: &mut ReadBuf<'_>) {
+        let count = buffer.remaining().min(self.ready.len() - self.at);
+        buffer.put_slice(&self.ready[self.at..self.at + count]);
+        self.at += count;
+        if self.at == self.ready.len() {
+            self.ready.clear();
+            self.at = 0;
+        }
+    }
+
+    /// Whether the head that has begun is late; wakes the task when it is.
+    fn late(&mut self, context: &mut Context<'_>) -> bool {
+        if !self.framing.in_head() {
+            self.alarm = None;
+            return false;
+        }
+        let within = Duration::from_secs(self.head_timeout_s);
+        let alarm = self.alarm.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
+        alarm.as_mut().poll(context).is_ready()
+    }
+}
+
+impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
+    fn poll_read(self: Pin<&mut Self>, context: &mut Context<'_>, buffer: &mut ReadBuf<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        loop {
+            if this.at < this.ready.len() {
+                this.hand_out(buffer);
+                return Poll::Ready(Ok(()));
+            }
+            if this.refusal.is_some() || buffer.remaining() == 0 {
+                return Poll::Ready(Ok(()));
+            }
+            let before = buffer.filled().len();
+            match Pin::new(&mut this.inner).poll_read(context, buffer) {
+                Poll::Ready(Ok(())) if buffer.filled().len() == before => return Poll::Ready(Ok(())),
+                Poll::Ready(Ok(())) => {
+                    let taken = this.framing.take(&buffer.filled()[before..], &mut this.ready);
+                    buffer.set_filled(before);
+                    if let Err(refusal) = taken {
+                        this.refuse(refusal);
+                    }
+                }
+                Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
+                Poll::Pending if this.late(context) => this.refuse(Refusal::HeadTimeout(this.head_timeout_s)),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    }
+}
+
+impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
+    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write(context, bytes)
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+        slices: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.inner.is_write_vectored()
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        Pin::new(&mut self.inner).poll_flush(context)
+    }
+
+    /// Says why, if there is a why, and closes.
+    fn poll_shutdown(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        while let Some((bytes, sent)) = &mut this.refusal
+            && *sent < bytes.len()
+        {
+            let count = ready!(Pin::new(&mut this.inner).poll_write(context, &bytes[*sent..]))?;
+            if count == 0 {
+                break;
+            }
+            *sent += count;
+        }
+        Pin::new(&mut this.inner).poll_shutdown(context)
+    }
+}

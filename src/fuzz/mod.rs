@@ -1,0 +1,67 @@
+//! What is fuzzed: everything that reads bytes somebody else wrote. One function a target, for `cargo fuzz` (see
+//! `fuzz/`) and for the short run that every `make test` does on the same functions.
+//!
+//! A target takes any bytes, and neither panics nor takes more time or memory than their number explains.
+
+#[cfg(test)]
+mod mutate;
+#[cfg(test)]
+mod tests;
+
+use crate::actors::agent::MemoryProjection;
+use crate::actors::crown::GovernanceProjection;
+use crate::actors::io::{RunStatus, RunsProjection};
+use crate::store::{Event, Projection};
+use crate::types::RunId;
+use crate::{api, cli, config, inference, rat};
+
+/// What fuzzes: its name, which is that of its corpus too, and what it does.
+pub type Target = (&'static str, fn(&[u8]));
+
+/// Every target.
+pub const TARGETS: [Target; 6] = [
+    ("config", configuration),
+    ("bodies", api::fuzz::bodies),
+    ("connection", api::fuzz::connection),
+    ("journal", journal),
+    ("gguf", inference::fuzz_gguf),
+    ("sse", streams),
+];
+
+/// The target of this name; one that does nothing if there is none, which a test rules out.
+pub fn target(name: &str) -> fn(&[u8]) {
+    TARGETS.iter().find(|(known, _)| *known == name).map_or(|_| (), |(_, target)| *target)
+}
+
+/// A configuration file, an agent's file, a variable of the environment.
+pub fn configuration(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        config::fuzz::file(text);
+    }
+}
+
+/// A journal as a file of lines: the check of its chain, and every fold over its events.
+pub fn journal(bytes: &[u8]) {
+    let _ = rat::check_export(bytes);
+    let text = String::from_utf8_lossy(bytes);
+    let events: Vec<Event> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    let projections: [&dyn Projection; 3] = [&RunsProjection, &GovernanceProjection, &MemoryProjection];
+    for projection in projections {
+        let mut rows = std::collections::BTreeMap::new();
+        for event in &events {
+            for key in projection.keys(event) {
+                let row = projection.fold(&key, rows.remove(&key), event);
+                rows.extend(row.map(|row| (key, row)));
+            }
+        }
+    }
+    if let Some(run) = events.iter().find_map(|event| event.run).or("0".repeat(32).parse::<RunId>().ok()) {
+        api::why(run, RunStatus::Completed, &events);
+    }
+}
+
+/// A stream of events, as an endpoint sends it and as a host does.
+pub fn streams(bytes: &[u8]) {
+    inference::fuzz_stream(bytes);
+    cli::fuzz::stream(bytes);
+}
