@@ -28,6 +28,9 @@ const INTENTS_WITHIN: Duration = Duration::from_secs(30);
 const RESTARTS: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(60);
 
+/// Where old events go, in the data directory.
+const ARCHIVES: &str = "archive";
+
 /// The root gives up early: a journal that failed three times in a minute will not heal by trying.
 const ROOT_RESTARTS: u32 = 3;
 
@@ -85,8 +88,11 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     });
     let (served, api_child) = serving.unzip();
 
+    let keeps = config.store.retention;
+    let archives = data.filter(|_| keeps.days > 0 || keeps.events_most > 0);
+    let archives = archives.map(|data| keeper::Archives { retention: keeps, folder: data.join(ARCHIVES) });
     let rows = Rows {
-        store: keeper::launch(Arc::clone(&journal), &world),
+        store: keeper::launch(Arc::clone(&journal), archives, &world),
         governor,
         runtimes: runtimes_tree,
         executor: executor_child,

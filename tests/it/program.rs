@@ -16,7 +16,7 @@ use tokio::task::JoinSet;
 use crate::support::{MINUTE, eventually};
 
 /// A data directory whose host answers with a fixed text.
-fn home() -> TempDir {
+pub(crate) fn home() -> TempDir {
     let data = tempfile::tempdir().unwrap();
     configure(
         data.path(),
@@ -25,12 +25,12 @@ fn home() -> TempDir {
     data
 }
 
-fn configure(data: &Path, text: &str) {
+pub(crate) fn configure(data: &Path, text: &str) {
     std::fs::write(data.join("syzygy.toml"), text).unwrap();
 }
 
 /// The program with these arguments and nothing of this process's environment but the search path.
-fn command(data: &Path, arguments: &[&str]) -> Command {
+pub(crate) fn command(data: &Path, arguments: &[&str]) -> Command {
     let mut command = Command::new(env!("CARGO_BIN_EXE_syzygy"));
     let (verb, rest) = arguments.split_first().unwrap();
     command.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", data).arg(verb).args(rest);
@@ -43,35 +43,35 @@ async fn done(command: &mut Command) -> Output {
 }
 
 /// What the program prints, and its exit code.
-async fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
+pub(crate) async fn run(data: &Path, arguments: &[&str]) -> (i32, String, String) {
     let Output { status, stdout, stderr } = done(&mut command(data, arguments)).await;
     let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
     (status.code().unwrap(), text(stdout), text(stderr))
 }
 
-async fn good(data: &Path, arguments: &[&str]) -> String {
+pub(crate) async fn good(data: &Path, arguments: &[&str]) -> String {
     let (code, out, error) = run(data, arguments).await;
     assert_eq!(code, 0, "{arguments:?}: {error}");
     out
 }
 
-async fn json(data: &Path, arguments: &[&str]) -> Value {
+pub(crate) async fn json(data: &Path, arguments: &[&str]) -> Value {
     serde_json::from_str(&good(data, &[arguments, &["-o", "json"]].concat()).await).unwrap()
 }
 
-fn code(class: Class) -> i32 {
+pub(crate) fn code(class: Class) -> i32 {
     i32::from(class.exit_code())
 }
 
 /// A host that runs as a process of its own.
-struct Running {
+pub(crate) struct Running {
     process: Child,
     data: PathBuf,
 }
 
 impl Running {
     /// Starts one and waits until it says where it is.
-    async fn start(data: &Path) -> Running {
+    pub(crate) async fn start(data: &Path) -> Running {
         let mut up = command(data, &["up", "--listen", "127.0.0.1:0"]);
         let log = std::fs::File::create(data.join("up.log")).unwrap();
         let mut process = up.stdout(Stdio::null()).stderr(log).spawn().unwrap();
@@ -92,7 +92,7 @@ impl Running {
     }
 
     /// Asks it to end, and waits.
-    async fn stop(mut self) {
+    pub(crate) async fn stop(mut self) {
         self.signal(rustix::process::Signal::TERM);
         let status = tokio::time::timeout(MINUTE, self.process.wait()).await.unwrap().unwrap();
         assert_eq!(status.code(), Some(0), "{}", std::fs::read_to_string(self.data.join("up.log")).unwrap());
@@ -100,7 +100,7 @@ impl Running {
     }
 
     /// Ends it as a power cut does.
-    async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.process.start_kill().unwrap();
         tokio::time::timeout(MINUTE, self.process.wait()).await.unwrap().unwrap();
     }
@@ -247,7 +247,7 @@ async fn a_second_host_on_the_same_data_is_refused_and_the_first_is_unharmed() {
 
 /// An endpoint that is healthy and answers no question: it hands over the connection of the first. With the
 /// configuration that names it.
-async fn silent_endpoint() -> (JoinSet<TcpStream>, String) {
+pub(crate) async fn silent_endpoint() -> (JoinSet<TcpStream>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let text = format!(
@@ -260,7 +260,7 @@ async fn silent_endpoint() -> (JoinSet<TcpStream>, String) {
 }
 
 /// The question, once the host has asked it.
-async fn question(endpoint: &mut JoinSet<TcpStream>) -> TcpStream {
+pub(crate) async fn question(endpoint: &mut JoinSet<TcpStream>) -> TcpStream {
     tokio::time::timeout(MINUTE, endpoint.join_next()).await.unwrap().unwrap().unwrap()
 }
 
