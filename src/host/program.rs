@@ -74,7 +74,7 @@ impl Program {
             .start();
         let host = tokio::select! {
             host = starting => host?,
-            () = told.to_stop() => {
+            () = told.heard() => {
                 tracing::info!("told to stop before it was up");
                 return Ok(());
             }
@@ -83,7 +83,7 @@ impl Program {
         let address = host.address().map(|address| format!("http://{address}")).unwrap_or_default();
         tracing::info!(address, ready_ms = took.as_millis(), "ready");
         let died = tokio::select! {
-            () = told.to_stop() => None,
+            () = told.heard() => None,
             () = host.ended() => Some("the supervision tree has ended; the log says which actor failed".to_owned()),
         };
         match died {
@@ -126,7 +126,7 @@ impl Told {
     }
 
     /// Returns on SIGTERM or SIGINT.
-    async fn to_stop(&mut self) {
+    async fn heard(&mut self) {
         match &mut self.0 {
             Some((terminate, interrupt)) => {
                 tokio::select! {
