@@ -5,6 +5,7 @@
 #   make check   the quick part of it, for while you work
 #   make bench   the figures of docs/benchmarks.md
 #   make soak    what takes long: 10,000 random schedules of the supervisor, ten minutes of overload, 100,000 agents
+#   make kills   the thousand kills of it alone (ROUNDS=1000, SEED=...), half an hour
 
 # The model library chooses its SIMD kernels when it is compiled, not when it runs: the default model writes 31 tokens a
 # second with portable flags and 69 with AVX2 on the same two cores. So the flags follow the processor that builds, and
@@ -22,7 +23,7 @@ endif
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: run test check bench soak parts lint doc
+.PHONY: run test check bench soak kills parts lint doc
 
 run:
 	$(CARGO) build $(LOCKED) --release
@@ -38,9 +39,14 @@ check: lint
 bench:
 	$(CARGO) bench $(LOCKED)
 
-soak:
+soak: kills
 	SYZYGY_CASES=10000 $(CARGO) test $(LOCKED) --lib supervision::
 	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
+
+# The debug program, so that its own checks are on while it is killed.
+kills:
+	SYZYGY_CRASH_ROUNDS=$(or $(ROUNDS),1000) SYZYGY_CRASH_SEED=$(or $(SEED),20261122) \
+		$(CARGO) test $(LOCKED) --test it -- durability::crash --nocapture
 
 # The models and the server that the tests speak to; what cannot be fetched is named.
 parts:

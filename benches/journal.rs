@@ -72,6 +72,7 @@ fn config() -> Config {
     serde_json::from_value(json!({
         "group_commit_ms": 2, "group_commit_events": 128, "queue_events": 4096, "read_connections": 2,
         "payload_bytes_max": 16_777_216, "event_bytes_max": 65_536, "subscribe_events": 1024,
+        "retention": { "days": 0, "events_most": 0, "segment_events": 10, "look_every_s": 1 },
     }))
     .unwrap()
 }

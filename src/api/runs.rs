@@ -21,9 +21,9 @@ use super::extract::{Path, Query, Wants};
 use super::follow::{cut, event};
 use super::problem::{Code, Problem, Problems};
 use super::tokens::Scope;
-use super::why::{Why, why};
+use super::why::{Step, Why, why};
 use crate::actors::io::{RunRow, RunStatus, RunsProjection, record};
-use crate::store::{Event, RowQuery};
+use crate::store::{COMPACTED, Event, RowQuery};
 use crate::types::RunId;
 
 /// Runs of a list if its caller names no number: a screenful.
@@ -195,11 +195,14 @@ pub(super) async fn events(
         return Err(Problem::new(Code::InvalidRequest, format!("limit is from 1 to {EVENTS_MOST}")));
     }
     let news = app.parts.journal.subscribe();
+    let status = row(&app, run).await?.status;
     let mut events = read_events(&app, run).await?;
     if wants.stream {
         let every = Duration::from_secs(app.config().keep_alive_s);
+        // A run that has ended and left nothing is in an archive: nothing more comes of it.
+        let ended = status != RunStatus::Running && events.is_empty();
         let cutting = app.cutting.load_full();
-        let live = Live { app, cutting, run, news, waiting: events.into(), shown: 0, ended: false };
+        let live = Live { app, cutting, run, news, waiting: events.into(), shown: 0, ended };
         return Ok(Sse::new(stream_of(live)).keep_alive(KeepAlive::new().interval(every).text("")).into_response());
     }
     let more = events.len() > limit;
@@ -287,5 +290,16 @@ pub(super) async fn explain(State(app): State<Arc<App>>, Path(id): Path<String>)
     let run = run_id(&id)?;
     let row = row(&app, run).await?;
     let events = app.parts.journal.read_run(run, EVENTS_MOST).await?;
-    Ok(Json(why(run, row.status, &events)))
+    let mut told = why(run, row.status, &events);
+    if events.first().is_none_or(|first| first.kind != record::kind::ACCEPTED) {
+        told.steps.insert(0, archived(&row));
+    }
+    Ok(Json(told))
+}
+
+/// What stands in for the events of a run that have left the journal.
+fn archived(row: &RunRow) -> Step {
+    let words = "What the run left before this is in an archive, in the data directory of the host.";
+    let (seq, at, kind) = (0, row.accepted_at, COMPACTED.to_owned());
+    Step { seq, at, kind, words: vec![words.to_owned()], data: serde_json::Value::Null }
 }

@@ -51,11 +51,15 @@ pub(super) enum Verb {
     Runs(Runs),
     /// Tell why a run went as it did: candidates, constraints, scores, the winner.
     Why(Why),
-    /// Check or export the journal.
+    /// Check, export or repair the journal.
     Audit {
         #[command(subcommand)]
         verb: AuditVerb,
     },
+    /// Copy the journal and what goes with it into one file, also while a host runs.
+    Backup(Backup),
+    /// Make a data directory of a backup. Overwrites nothing.
+    Restore(Restore),
     /// List, fetch or remove model files. Needs no running host.
     Models {
         #[command(subcommand)]
@@ -241,15 +245,38 @@ pub(super) struct Why {
 pub(super) enum AuditVerb {
     /// Read the whole chain and say whether it is what was written. Works without a host too.
     Verify(Verify),
-    /// Write the journal as lines of JSON that prove themselves. Works without a host too.
+    /// Write the journal as lines of JSON that prove themselves. Works without a host and on a damaged journal too.
     Export(Export),
+    /// Make the rows (runs, governance, memories) anew from the events, while no host runs.
+    Rebuild(Local),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Backup {
+    /// The file to make.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) local: Local,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Restore {
+    /// The backup.
+    #[arg(value_name = "FILE")]
+    pub(super) file: PathBuf,
+    #[command(flatten)]
+    pub(super) local: Local,
 }
 
 #[derive(Debug, Args)]
 pub(super) struct Verify {
-    /// Check this exported file instead of the journal.
-    #[arg(long, value_name = "FILE")]
-    pub(super) file: Option<PathBuf>,
+    /// Check this exported file or archive instead of the journal; several must go on from each other.
+    #[arg(long = "file", value_name = "FILE", num_args = 1..)]
+    pub(super) files: Vec<PathBuf>,
+    /// After the files, check the journal too, which must go on from the last of them.
+    #[arg(long, requires = "files")]
+    pub(super) journal: bool,
     #[command(flatten)]
     pub(super) connection: Connection,
 }

@@ -1,16 +1,17 @@
-//! `syzygy audit`: through a running host, or on the journal itself when none runs.
+//! `syzygy audit`: through a running host, or on the journal's file when none runs.
 
-use std::sync::Arc;
+use std::path::Path;
 
 use futures::TryStreamExt;
 
-use super::arguments::{Connection, Export, Verify};
+use super::arguments::{Connection, Export, Local, Verify};
 use super::client::{Client, why};
 use super::console::Console;
 use super::error::Error;
 use super::{Environment, Launcher};
 use crate::rat;
 use crate::store::Verification;
+use crate::types::Class;
 
 /// Says whether the chain is whole. The exit code is that of damaged data if it is not.
 pub(super) async fn verify(
@@ -19,15 +20,23 @@ pub(super) async fn verify(
     console: &mut Console,
     launcher: &dyn Launcher,
 ) -> Result<u8, Error> {
-    let found = match &asked.file {
-        Some(path) => {
-            let file = std::fs::File::open(path).map_err(|cause| Error::File { path: path.clone(), cause })?;
-            rat::check_export(std::io::BufReader::new(file)).map_err(anyhow::Error::new)?
-        }
-        None => chain(asked, environment, launcher).await?,
-    };
+    let mut parts = Vec::new();
+    for path in &asked.files {
+        parts.push(exported(path)?);
+    }
+    parts.sort_by_key(|part| part.archived);
+    if asked.files.is_empty() || asked.journal {
+        parts.push(chain(asked, environment, launcher).await?);
+    }
+    let joined = parts.into_iter().fold(None, |before, found| Some(rat::join(before, found)));
+    let found = joined.ok_or_else(|| Error::Usage("there is nothing to check".to_owned()))?;
     shown(&found, console)?;
     Ok(rat::broken(&found).map_or(0, |error| error.class().exit_code()))
+}
+
+fn exported(path: &Path) -> Result<Verification, Error> {
+    let file = std::fs::File::open(path).map_err(|cause| Error::File { path: path.to_owned(), cause })?;
+    Ok(rat::check_export(std::io::BufReader::new(file)).map_err(anyhow::Error::new)?)
 }
 
 /// What reading the journal finds, by whoever holds it.
@@ -35,9 +44,7 @@ async fn chain(asked: &Verify, environment: &Environment, launcher: &dyn Launche
     if let Some(client) = host(&asked.connection, environment, launcher).await? {
         return client.get("/audit/verify").await;
     }
-    let journal = launcher.journal(&asked.connection.local).await?;
-    let found = journal.verify().await;
-    close(&*journal).await;
+    let found = launcher.on_disk(&asked.connection.local)?.verify().await;
     found.map_err(|error| Error::Other(anyhow::Error::new(error)))
 }
 
@@ -45,36 +52,44 @@ fn shown(found: &Verification, console: &mut Console) -> Result<(), Error> {
     if console.json { console.out_json(found) } else { console.out(&format!("{}\n", rat::report(found))) }
 }
 
-/// Writes the journal to stdout, one event a line.
+/// Writes the journal to stdout, one event a line. From a damaged one comes what is whole; the exit code then is that of
+/// damaged data, and stderr says what follows.
 pub(super) async fn export(
     asked: &Export,
     environment: &Environment,
     console: &mut Console,
     launcher: &dyn Launcher,
-) -> Result<(), Error> {
+) -> Result<u8, Error> {
     if let Some(client) = host(&asked.connection, environment, launcher).await? {
         let mut response = client.download(&format!("/audit/export?from={}", asked.from)).await?;
         while let Some(bytes) = response.chunk().await.map_err(|error| client.broken(why(&error)))? {
             console.out_bytes(&bytes)?;
         }
-        return Ok(());
+        return Ok(0);
     }
-    let journal = launcher.journal(&asked.connection.local).await?;
-    let lines = rat::export(Arc::clone(&journal), asked.from);
+    let failed = |error: rat::Error| Error::Other(anyhow::Error::new(error));
+    let on_disk = launcher.on_disk(&asked.connection.local)?;
+    let reader = on_disk.read().await.map_err(|error| failed(rat::Error::Journal(error)))?;
+    let (lines, damage) = rat::salvage(reader, asked.from).await.map_err(failed)?;
     let mut lines = std::pin::pin!(lines);
-    let mut result = Ok(());
-    loop {
-        match lines.try_next().await {
-            Ok(Some(line)) => console.out(&line)?,
-            Ok(None) => break,
-            Err(error) => {
-                result = Err(Error::Other(anyhow::Error::new(error)));
-                break;
-            }
-        }
+    while let Some(line) = lines.try_next().await.map_err(failed)? {
+        console.out(&line)?;
     }
-    close(&*journal).await;
-    result
+    let Some(damage) = damage else { return Ok(0) };
+    console.finish()?;
+    console.remark(&format!("syzygy: {}", rat::damaged(&damage)));
+    Ok(Class::Corrupt.exit_code())
+}
+
+/// Makes the rows anew and says how it came out.
+pub(super) async fn rebuild(local: &Local, console: &mut Console, launcher: &dyn Launcher) -> Result<(), Error> {
+    console.passing("folding every event once more");
+    let found = launcher.on_disk(local)?.rebuild().await.map_err(|error| Error::Other(anyhow::Error::new(error)))?;
+    shown(&found, console)?;
+    match rat::broken(&found) {
+        Some(error) => Err(Error::Other(anyhow::Error::new(error))),
+        None => Ok(()),
+    }
 }
 
 /// The host to ask; none if nobody named one and none runs on the data directory.
@@ -88,9 +103,4 @@ async fn host(
         Err(Error::NotRunning { .. }) => Ok(None),
         Err(error) => Err(error),
     }
-}
-
-async fn close(journal: &dyn crate::store::Journal) {
-    // It was only read; what cannot be closed loses nothing.
-    let _ = journal.close().await;
 }

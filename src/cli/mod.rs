@@ -12,6 +12,7 @@
 mod arguments;
 mod ask;
 mod audit;
+mod backup;
 mod client;
 mod console;
 mod error;
@@ -39,7 +40,7 @@ use clap::Parser;
 use clap::error::ErrorKind;
 use serde::Serialize;
 
-use crate::store::Journal;
+use crate::store::{Belonging, OnDisk};
 use crate::types::{Class, World};
 
 pub use arguments::{Arguments, Local, Up};
@@ -101,8 +102,10 @@ pub trait Launcher: Send + Sync {
     async fn doctor(&self, local: &Local) -> Vec<Check>;
     /// The models of the data directory.
     fn models(&self, local: &Local) -> Result<Arc<crate::inference::models::Store>, Error>;
-    /// The journal of the data directory, while no host runs on it.
-    async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, Error>;
+    /// The journal's file of the data directory.
+    fn on_disk(&self, local: &Local) -> Result<OnDisk, Error>;
+    /// The files that belong with the journal in a backup.
+    fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, Error>;
     /// Returns when the person at the terminal wants to stop.
     async fn interrupted(&self);
     /// Time and chance.
@@ -174,8 +177,11 @@ async fn perform(
             return audit::verify(&asked, environment, console, launcher).await;
         }
         Verb::Audit { verb: AuditVerb::Export(asked) } => {
-            audit::export(&asked, environment, console, launcher).await?;
+            return audit::export(&asked, environment, console, launcher).await;
         }
+        Verb::Audit { verb: AuditVerb::Rebuild(local) } => audit::rebuild(&local, console, launcher).await?,
+        Verb::Backup(asked) => backup::backup(&asked, console, launcher).await?,
+        Verb::Restore(asked) => backup::restore(&asked, console, launcher).await?,
         Verb::Models { verb, local } => models::models(verb, &local, console, launcher).await?,
         Verb::Tokens { verb, connection } => tokens::tokens(&connect(&connection)?, verb, console).await?,
         Verb::Config { verb: ConfigVerb::Check(options) } => local::config_check(&options, console, launcher)?,

@@ -354,6 +354,7 @@ fn a_zero_where_nothing_could_work_is_never_taken() {
         "inference.runtimes.local.price.input",
         "inference.runtimes.local.price.output",
         "runtime.repair_again_s",
+        "supervision.handle_limit_ms",
         "ziggy.chunk.overlap_tokens",
         "ziggy.score.equal_within",
         "ziggy.score.weights.latency",

@@ -13,7 +13,7 @@ use crate::actors::{crown, executor, io, keeper, router, runtime};
 use crate::api;
 use crate::config::Config;
 use crate::inference::{Capabilities, Embedder};
-use crate::store::{Durability, Journal, NewEvent};
+use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
 use crate::types::{Cx, Price, TrustTier, World};
@@ -27,6 +27,9 @@ const INTENTS_WITHIN: Duration = Duration::from_secs(30);
 /// to half a minute between restarts, so one that never comes up stays below it and keeps being tried.
 const RESTARTS: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(60);
+
+/// Where old events go, in the data directory.
+const ARCHIVES: &str = "archive";
 
 /// The root gives up early: a journal that failed three times in a minute will not heal by trying.
 const ROOT_RESTARTS: u32 = 3;
@@ -86,7 +89,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (served, api_child) = serving.unzip();
 
     let rows = Rows {
-        store: keeper::launch(Arc::clone(&journal), &world),
+        store: keeper::launch(Arc::clone(&journal), archives(data.as_deref(), config.store.retention), &world),
         governor,
         runtimes: runtimes_tree,
         executor: executor_child,
@@ -100,6 +103,12 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;
     Ok(Host { root, registry, world, journal, io, router, crown, served, lacking, config })
+}
+
+/// Where old events go, if any are to leave the journal.
+fn archives(data: Option<&Path>, retention: Retention) -> Option<keeper::Archives> {
+    let leave = retention.days > 0 || retention.events_most > 0;
+    data.filter(|_| leave).map(|data| keeper::Archives { retention, folder: data.join(ARCHIVES) })
 }
 
 /// The rows of the whole tree.

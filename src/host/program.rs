@@ -1,20 +1,21 @@
 //! The program around a host: what `syzygy up`, `config check`, `doctor` and the offline verbs need from the root.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::backends::{journal, journal_path, model_store, projections};
+use super::backends::{journal_path, model_store, projections};
 use super::{Environment, Host, real_world};
 use crate::actors::agent::Profile;
 use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
 use crate::config::{self, Config, Flag, Inputs, Loaded};
 use crate::inference::RuntimeConfig;
 use crate::inference::models::{Listing, State, Store};
-use crate::store::Journal;
+use crate::store::{Belonging, OnDisk};
 use crate::types::{Class, World};
 use crate::{supervision, telemetry};
 
@@ -23,6 +24,13 @@ pub struct Program {
     environment: Vec<(String, String)>,
     world: World,
 }
+
+/// What a backup keeps beside the journal: without these a host would start as another one. The operator's token is
+/// left out, since it is a key to this host; the hashes of all tokens are not. Archives never change, so they are copied once, as files.
+const BELONGING: [&str; 3] = ["syzygy.toml", "models.toml", crate::api::TOKENS_FILE];
+
+/// Folders of which the same is true, and how the names of their files end.
+const BELONGING_IN: [(&str, &str); 1] = [("agents", "toml")];
 
 /// Spans that wait for export may take this long once the host has stopped.
 const FLUSH_WITHIN: Duration = Duration::from_secs(3);
@@ -45,23 +53,38 @@ impl Program {
         config::load(&Inputs { file: local.config.clone(), environment, flags })
     }
 
+    /// The data directory. It can be found without a usable configuration file, which may be what is damaged.
+    fn place(&self, local: &Local) -> Result<PathBuf, cli::Error> {
+        match &local.data_dir {
+            Some(data) => Ok(data.clone()),
+            None => Ok(self.load(local, None).map_err(configured)?.config.host.data_dir),
+        }
+    }
+
     async fn serve(&self, loaded: Loaded) -> Result<(), super::Error> {
         let config = loaded.config;
         let (data, stop) = (config.host.data_dir.clone(), Duration::from_secs(config.host.stop_timeout_s));
         let scheme = if config.api.tls.is_on() { "https" } else { "http" };
         let began = self.world.clock.now();
-        let host = Host::builder()
+        let mut told = Told::listen();
+        let starting = Host::builder()
             .config(config)
             .data_dir(data)
             .environment(self.environment.iter().cloned().collect::<Environment>())
             .serve()
-            .start()
-            .await?;
+            .start();
+        let host = tokio::select! {
+            host = starting => host?,
+            () = told.heard() => {
+                tracing::info!("told to stop before it was up");
+                return Ok(());
+            }
+        };
         let took = self.world.clock.now() - began;
         let address = host.address().map(|address| format!("{scheme}://{address}")).unwrap_or_default();
         tracing::info!(address, ready_ms = took.as_millis(), "ready");
         let died = tokio::select! {
-            () = told_to_stop() => None,
+            () = told.heard() => None,
             () = host.ended() => Some("the supervision tree has ended; the log says which actor failed".to_owned()),
         };
         match died {
@@ -93,18 +116,27 @@ fn flag(name: &str, key: &str, value: &str) -> Flag {
     Flag { name: name.to_owned(), key: key.to_owned(), value: value.to_owned() }
 }
 
-/// Returns on SIGTERM or SIGINT. Without signal handling only a kill ends the host, which loses nothing that was
-/// acknowledged.
-async fn told_to_stop() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match (signal(SignalKind::terminate()), signal(SignalKind::interrupt())) {
-        (Ok(mut terminate), Ok(mut interrupt)) => {
-            tokio::select! {
-                _ = terminate.recv() => {}
-                _ = interrupt.recv() => {}
+/// What tells a host to stop. It is listened to before anybody can know of the host, so that no stop is a kill.
+struct Told(Option<(Signal, Signal)>);
+
+impl Told {
+    /// Without signal handling only a kill ends the host, which loses nothing that was acknowledged.
+    fn listen() -> Told {
+        let listened = signal(SignalKind::terminate()).and_then(|one| Ok((one, signal(SignalKind::interrupt())?)));
+        Told(listened.ok())
+    }
+
+    /// Returns on SIGTERM or SIGINT.
+    async fn heard(&mut self) {
+        match &mut self.0 {
+            Some((terminate, interrupt)) => {
+                tokio::select! {
+                    _ = terminate.recv() => {}
+                    _ = interrupt.recv() => {}
+                }
             }
+            None => std::future::pending().await,
         }
-        _ => std::future::pending().await,
     }
 }
 
@@ -147,7 +179,7 @@ impl Launcher for Program {
         ];
         checks.extend(agent_checks(&data, &loaded.config));
         let found = match model_store(&data, &loaded.config) {
-            Ok(store) => store.list(),
+            Ok(store) => store.examine(),
             Err(error) => {
                 checks.push(check("models", Verdict::Bad, error.to_string()));
                 Vec::new()
@@ -165,15 +197,39 @@ impl Launcher for Program {
         Ok(Arc::new(model_store(&loaded.config.host.data_dir, &loaded.config).map_err(rooted)?))
     }
 
-    async fn journal(&self, local: &Local) -> Result<Arc<dyn Journal>, cli::Error> {
-        let loaded = self.load(local, None).map_err(configured)?;
-        let data = loaded.config.host.data_dir.clone();
-        let path = journal_path(&data);
-        if !path.exists() {
-            let reason = std::io::Error::new(std::io::ErrorKind::NotFound, "there is no journal in it yet");
-            return Err(rooted(super::Error::DataDir { path: data.display().to_string(), source: reason }));
+    fn on_disk(&self, local: &Local) -> Result<OnDisk, cli::Error> {
+        Ok(OnDisk::at(&journal_path(&self.place(local)?), projections()))
+    }
+
+    fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, cli::Error> {
+        let data = self.place(local)?;
+        let unread = |path: &Path, error: std::io::Error| {
+            rooted(super::Error::File { file: path.display().to_string(), reason: error.to_string() })
+        };
+        let mut names: Vec<PathBuf> = BELONGING.iter().map(PathBuf::from).collect();
+        for (folder, end) in BELONGING_IN {
+            let entries = match std::fs::read_dir(data.join(folder)) {
+                Ok(entries) => entries,
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => continue,
+                Err(error) => return Err(unread(&data.join(folder), error)),
+            };
+            for entry in entries {
+                let name = entry.map_err(|error| unread(&data.join(folder), error))?.file_name();
+                if Path::new(&name).extension().is_some_and(|found| found == end) {
+                    names.push(Path::new(folder).join(name));
+                }
+            }
         }
-        journal(Some(&data), &loaded.config.store, &self.world).await.map_err(rooted)
+        names.sort();
+        let mut found = Vec::new();
+        for name in names {
+            match std::fs::read(data.join(&name)) {
+                Ok(bytes) => found.push(Belonging { name: name.display().to_string(), bytes }),
+                Err(error) if error.kind() == std::io::ErrorKind::NotFound => {}
+                Err(error) => return Err(unread(&data.join(&name), error)),
+            }
+        }
+        Ok(found)
     }
 
     async fn interrupted(&self) {
@@ -191,7 +247,7 @@ fn check(name: &str, verdict: Verdict, detail: String) -> Check {
     Check { name: name.to_owned(), verdict, detail }
 }
 
-fn writable(data: &std::path::Path) -> Check {
+fn writable(data: &Path) -> Check {
     let probe = data.join(".doctor");
     let tried = std::fs::create_dir_all(data)
         .and_then(|()| std::fs::write(&probe, b"probe"))

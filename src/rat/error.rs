@@ -9,6 +9,9 @@ pub enum Error {
     /// The journal could not be read.
     #[error("could not export the journal: {0}")]
     Journal(#[source] store::Error),
+    /// The archive could not be written, or not be read back.
+    #[error("could not archive old events, so they stay in the journal: {0}")]
+    Archive(#[source] std::io::Error),
     /// The file could not be read.
     #[error("could not read the exported journal: {0}")]
     Read(#[source] std::io::Error),
@@ -22,7 +25,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Journal(error) => error.class(),
-            Error::Read(_) => Class::Unavailable,
+            Error::Read(_) | Error::Archive(_) => Class::Unavailable,
             Error::NoExport(_) => Class::Invalid,
         }
     }

@@ -11,7 +11,7 @@ use futures::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
-use crate::store::{BadEvent, Event, Journal, Verification};
+use crate::store::{BadEvent, Damage, Event, Journal, Reader, Sound, Verification};
 use crate::types::Hash;
 
 /// What the first line says the file is.
@@ -39,21 +39,75 @@ pub struct Header {
     pub head: Hash,
 }
 
-/// The events from `from` on that are on disk when the export begins, as lines with their line breaks.
+/// The events from `from` on that are on disk when the export begins, as lines with their line breaks. What is in an
+/// archive is left out.
 pub fn export(journal: Arc<dyn Journal>, from: u64) -> impl Stream<Item = Result<String, Error>> + Send {
     let to = journal.view().last_seq;
-    let begin = Export { journal, lines: VecDeque::new(), next: from.clamp(1, to + 1), to, begun: false };
+    portion(journal, from, to)
+}
+
+/// The events from `from` to `to`, likewise.
+pub(super) fn portion(
+    journal: Arc<dyn Journal>,
+    from: u64,
+    to: u64,
+) -> impl Stream<Item = Result<String, Error>> + Send {
+    let next = from.clamp(1, to + 1).max(journal.view().archived + 1);
+    lines(Export { source: Source::Journal(journal), lines: VecDeque::new(), next, to, header: None, begun: false })
+}
+
+/// The same from a journal's file, whatever state it is in: every event from `from` on up to the first that is damaged.
+/// What comes then is beside the stream. The file of such an export checks out by itself.
+///
+/// # Errors
+/// Nothing at all can be read.
+pub async fn salvage(
+    reader: Reader,
+    from: u64,
+) -> Result<(impl Stream<Item = Result<String, Error>> + Send, Option<Damage>), Error> {
+    let Sound { from, to, previous, head, damage } = reader.sound(from).await.map_err(Error::Journal)?;
+    let header = Some(Header { format: FORMAT.to_owned(), from, to, previous, head });
+    let source = Source::File { reader: Box::new(reader), head: previous };
+    Ok((lines(Export { source, lines: VecDeque::new(), next: from, to, header, begun: false }), damage))
+}
+
+fn lines(begin: Export) -> impl Stream<Item = Result<String, Error>> + Send {
     stream::try_unfold(begin, async |mut export: Export| {
         let line = export.line().await.map_err(Error::Journal)?;
         Ok(line.map(|line| (line, export)))
     })
 }
 
+/// Where the events come from.
+enum Source {
+    Journal(Arc<dyn Journal>),
+    File {
+        reader: Box<Reader>,
+        /// Hash of the last event that was read.
+        head: Hash,
+    },
+}
+
+impl Source {
+    async fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Event>, crate::store::Error> {
+        match self {
+            Source::Journal(journal) => journal.read(from, limit).await,
+            Source::File { reader, head } => {
+                let events = reader.after(from - 1, *head, limit).await?;
+                *head = events.last().map_or(*head, |event| event.hash);
+                Ok(events)
+            }
+        }
+    }
+}
+
 struct Export {
-    journal: Arc<dyn Journal>,
+    source: Source,
     lines: VecDeque<String>,
     next: u64,
     to: u64,
+    /// The first line, if it is known already.
+    header: Option<Header>,
     begun: bool,
 }
 
@@ -64,16 +118,20 @@ impl Export {
             return self.header().await.map(|header| Some(line(&header)));
         }
         if self.lines.is_empty() && self.next <= self.to {
-            let events = self.journal.read(self.next, PAGE).await?;
+            let left = usize::try_from(self.to - self.next + 1).unwrap_or(PAGE);
+            let events = self.source.read(self.next, left.min(PAGE)).await?;
             self.next = events.last().map_or(self.to, |event| event.seq) + 1;
             self.lines.extend(events.iter().filter(|event| event.seq <= self.to).map(line));
         }
         Ok(self.lines.pop_front())
     }
 
-    async fn header(&self) -> Result<Header, crate::store::Error> {
-        let first = self.journal.read(self.next, 1).await?.pop();
-        let last = self.journal.read(self.to.max(1), 1).await?.pop();
+    async fn header(&mut self) -> Result<Header, crate::store::Error> {
+        if let Some(header) = &self.header {
+            return Ok(header.clone());
+        }
+        let first = self.source.read(self.next, 1).await?.pop();
+        let last = self.source.read(self.to.max(1), 1).await?.pop();
         let head = last.map_or(Hash::ZERO, |event| event.hash);
         let previous = if self.next > self.to { head } else { first.map_or(Hash::ZERO, |event| event.previous) };
         Ok(Header { format: FORMAT.to_owned(), from: self.next, to: self.to, previous, head })
@@ -98,7 +156,8 @@ pub fn check_export(reader: impl BufRead) -> Result<Verification, Error> {
     if header.format != FORMAT {
         return Err(Error::NoExport(format!("its format is {:?}, this program reads {FORMAT:?}", header.format)));
     }
-    let mut found = Verification { verified: 0, head: header.previous, first_bad: None };
+    let (archived, anchor) = (header.from.saturating_sub(1), header.previous);
+    let mut found = Verification { verified: 0, head: anchor, archived, anchor, first_bad: None };
     let mut next = header.from;
     while let Some(line) = lines.next()? {
         match check(&line, next, found.head, &header) {

@@ -8,7 +8,7 @@ use futures::TryStreamExt;
 use serde_json::json;
 
 use super::*;
-use crate::store::{Body, Config, Disk, Durability, Event, Journal, Memory, NewEvent, Verification};
+use crate::store::{Body, Config, Disk, Durability, Event, Journal, Memory, NewEvent, Retention, Verification};
 use crate::types::{Clock, Hash, RunId, Seeded, Timestamp, World};
 
 struct Still;
@@ -29,6 +29,7 @@ async fn journal(events: usize) -> Arc<dyn Journal> {
     let config: Config = serde_json::from_value(json!({
         "group_commit_ms": 2, "group_commit_events": 128, "queue_events": 1024, "read_connections": 1,
         "payload_bytes_max": 1000, "event_bytes_max": 1000, "subscribe_events": 16,
+        "retention": { "days": 0, "events_most": 0, "segment_events": 10, "look_every_s": 1 },
     }))
     .unwrap();
     let run = Some(RunId::new(&world));
@@ -77,7 +78,10 @@ async fn part_of_a_chain_checks_out_by_itself() {
 #[tokio::test]
 async fn an_empty_journal_exports_as_empty() {
     let text = text(&journal(0).await, 1).await;
-    assert_eq!(check(&text), Verification { verified: 0, head: Hash::ZERO, first_bad: None });
+    assert_eq!(
+        check(&text),
+        Verification { verified: 0, head: Hash::ZERO, archived: 0, anchor: Hash::ZERO, first_bad: None }
+    );
 }
 
 #[tokio::test]
@@ -134,4 +138,33 @@ async fn the_report_says_what_was_found() {
     let expected = "The chain is broken at event 4: it is missing.\nBefore it 3 events are good, the last with hash ";
     assert!(report(&cut).starts_with(expected), "{}", report(&cut));
     assert_eq!(broken(&cut).unwrap().to_string(), "could not trust the journal: event 4: it is missing");
+}
+
+#[tokio::test]
+async fn whole_segments_that_are_old_or_too_many_go_into_archives_that_join() {
+    let (journal, folder) = (journal(30).await, tempfile::tempdir().unwrap());
+    let later = Timestamp(1_750_000_000_000_000 + 3 * 86_400_000_000);
+    let due = async |days: u32, most: u64| {
+        let said = json!({ "days": days, "events_most": most, "segment_events": 10, "look_every_s": 1 });
+        let retention: Retention = serde_json::from_value(said).unwrap();
+        due(&*journal, &retention, later).await.unwrap()
+    };
+    for (days, most, expected) in
+        [(0, 0, None), (2, 0, Some(10)), (3, 0, None), (0, 20, Some(10)), (0, 21, None), (9, 20, Some(10))]
+    {
+        assert_eq!(due(days, most).await, expected, "{days} days, {most} events");
+    }
+    let archived = archive(journal.clone(), 10, folder.path()).await.unwrap();
+    assert_eq!((archived.from, archived.to, journal.view().archived), (1, 10, 10));
+    assert_eq!((due(2, 0).await, due(0, 20).await), (Some(20), None), "eleven events would stay");
+    let next = archive(journal.clone(), 20, folder.path()).await.unwrap();
+    let part = |path: &std::path::Path| check(&std::fs::read_to_string(path).unwrap());
+    let rest = journal.verify().await.unwrap();
+    assert!(report(&rest).contains(" after event 20, "), "{}", report(&rest));
+    let all = join(Some(join(Some(part(&archived.path)), part(&next.path))), rest.clone());
+    assert_eq!((all.archived, all.verified, all.head, all.first_bad), (0, 32, rest.head, None));
+    let gap = join(Some(part(&archived.path)), rest.clone());
+    assert_eq!(gap.first_bad.unwrap().seq, 10);
+    let other = Verification { head: Hash::ZERO, ..part(&next.path) };
+    assert_eq!(join(Some(other), rest).first_bad.unwrap().seq, 20);
 }

@@ -5,6 +5,20 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
+/// What stays in the journal, and for how long. What is older moves into archive files, a segment at a time.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Retention {
+    /// Days an event stays at least; 0 keeps it for ever.
+    pub days: u32,
+    /// Events that stay at the most; 0 is no limit.
+    pub events_most: u64,
+    /// Events of one archive.
+    pub segment_events: NonZeroU32,
+    /// Seconds between two looks at what is due.
+    pub look_every_s: NonZeroU32,
+}
+
 /// Limits of the journal. The defaults and their reasons stand in `config/default.toml`.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -24,6 +38,14 @@ pub struct Config {
     pub event_bytes_max: usize,
     /// News a subscriber may lag behind before it is told that it missed some.
     pub subscribe_events: NonZeroU32,
+    /// What stays in the journal, and for how long.
+    pub retention: Retention,
+    /// For tests of what a crash leaves: the process kills itself right before the commit that holds this event.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crash_before_event: Option<u64>,
+    /// The same right after that commit, before anybody hears of it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub crash_after_event: Option<u64>,
 }
 
 impl Config {

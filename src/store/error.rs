@@ -6,7 +6,10 @@ use crate::types::Class;
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// The file is held by another process.
-    #[error("could not open the journal at {path}: another host is using this data directory")]
+    #[error(
+        "could not open the journal at {path}: another host is using this data directory; stop it first, or name \
+         another directory"
+    )]
     InUse {
         /// Where it lies.
         path: String,
@@ -21,7 +24,7 @@ pub enum Error {
     },
     /// The file was written by a newer version of the program.
     #[error(
-        "could not open the journal at {path}: it has schema version {found}, this program knows {known}; use a newer syzygy"
+        "could not open the journal at {path}: it has schema version {found}, this program knows {known}; use a newer syzygy, or restore a backup of this version into another directory"
     )]
     Newer {
         /// Where it lies.
@@ -30,6 +33,12 @@ pub enum Error {
         found: i64,
         /// Newest version this program reads.
         known: i64,
+    },
+    /// There is a file where one is to be made.
+    #[error("could not write {path}: it exists, and nothing is overwritten; name another place, or move it away")]
+    Exists {
+        /// Where.
+        path: String,
     },
     /// What is on disk is not what was written.
     #[error("could not trust the journal: {0}")]
@@ -62,7 +71,7 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::InUse { .. } => Class::Conflict,
+            Error::InUse { .. } | Error::Exists { .. } => Class::Conflict,
             Error::Open { .. } | Error::Write(_) | Error::Read(_) | Error::Closed => Class::Unavailable,
             Error::Newer { .. } | Error::TooLarge { .. } => Class::Invalid,
             Error::Corrupt(_) => Class::Corrupt,

@@ -12,12 +12,13 @@ use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::broadcast;
 
+use super::compact::hash_row;
 use super::fold::{Known, Touches, beyond};
 use super::{
-    BadEvent, Config, Durability, Error, Event, Journal, NewEvent, Projection, RowQuery, Verification, View,
-    limit_events, limit_payload,
+    BadEvent, COMPACTED, Compacted, Config, Durability, Error, Event, Journal, NewEvent, Projection, RowQuery,
+    Verification, View, limit_events, limit_payload,
 };
-use crate::types::{Hash, RunId, World};
+use crate::types::{Hash, RunId, Timestamp, World};
 
 /// What a journal in memory writes on. Clones are the same disk.
 #[derive(Clone, Default)]
@@ -26,6 +27,11 @@ pub struct Disk(Arc<Mutex<Stored>>);
 #[derive(Default)]
 struct Stored {
     held: bool,
+    /// The last event that is in an archive, with its hash.
+    anchor: (u64, Hash),
+    /// The rows that the archived events had made.
+    base: HashMap<String, BTreeMap<String, Value>>,
+    /// Those after the anchor.
     events: Vec<Arc<Event>>,
     payloads: BTreeMap<Hash, Vec<u8>>,
     rows: HashMap<String, BTreeMap<String, Value>>,
@@ -65,13 +71,13 @@ impl Memory {
             return Err(Error::InUse { path: "memory".to_owned() });
         }
         stored.held = true;
-        let last_seq = stored.events.len() as u64;
+        let (last_seq, archived) = (stored.last(), stored.anchor.0);
         for index in 0..projections.len() {
             stored.catch_up(&projections, index);
         }
         Ok(Arc::new(Memory {
             disk: disk.clone(),
-            state: Mutex::new(State { view: View { last_seq, ..View::default() }, ..State::default() }),
+            state: Mutex::new(State { view: View { last_seq, archived, ..View::default() }, ..State::default() }),
             news: broadcast::Sender::new(config.news()),
             config: config.clone(),
             world,
@@ -96,6 +102,21 @@ impl Memory {
         let written = write(&mut stored, &mut state.view);
         state.view.commits += 1;
         Ok(written)
+    }
+
+    /// Appends and folds, and returns the number of the first.
+    fn write(&self, stored: &mut Stored, view: &mut View, at: Timestamp, new: Vec<NewEvent>) -> u64 {
+        let events = stored.append(at, new);
+        stored.fold(&self.projections, 0..self.projections.len(), &events);
+        view.last_seq = stored.last();
+        view.written += events.len() as u64;
+        for projection in &self.projections {
+            stored.cursors.insert(projection.name().to_owned(), (projection.version(), view.last_seq));
+        }
+        let first = events.first().map_or(0, |event| event.seq);
+        // Sent under the lock, so that the news is in order; nobody may be listening.
+        events.into_iter().for_each(|event| drop(self.news.send(event)));
+        first
     }
 
     /// Reads, unless the journal was closed.
@@ -123,15 +144,57 @@ impl State {
 }
 
 impl Stored {
+    fn last(&self) -> u64 {
+        self.anchor.0 + self.events.len() as u64
+    }
+
+    fn head(&self) -> Hash {
+        self.events.last().map_or(self.anchor.1, |event| event.hash)
+    }
+
+    /// The place of the event after this one.
+    fn place(&self, seq: u64) -> usize {
+        usize::try_from(seq.saturating_sub(self.anchor.0)).unwrap_or(usize::MAX).min(self.events.len())
+    }
+
+    fn append(&mut self, at: Timestamp, new: Vec<NewEvent>) -> Vec<Arc<Event>> {
+        let (first, mut head) = (self.last() + 1, self.head());
+        let chain = (first..).zip(new).map(|(seq, new)| {
+            let event = Arc::new(Event::next(seq, at, head, new));
+            head = event.hash;
+            event
+        });
+        let events: Vec<Arc<Event>> = chain.collect();
+        self.events.extend(events.iter().cloned());
+        events
+    }
+
+    /// What would go, with the rows as the events up to it made them.
+    fn prepare(&self, projections: &[Arc<dyn Projection>], through: u64, archive: &str) -> Option<(Compacted, Stored)> {
+        let going = self.place(through);
+        let hash = self.events.get(going.checked_sub(1)?).filter(|event| event.seq == through)?.hash;
+        let (anchor, base) = (self.anchor, self.base.clone());
+        let events = self.events[..going].to_vec();
+        let mut then = Stored { anchor, base, events, ..Stored::default() };
+        for index in 0..projections.len() {
+            then.catch_up(projections, index);
+        }
+        let what = Compacted { through, hash, base: rows_hash(&then.rows), archive: archive.to_owned() };
+        Some((what, then))
+    }
+
     fn catch_up(&mut self, projections: &[Arc<dyn Projection>], index: usize) {
         let projection = &projections[index];
-        let last = self.events.len() as u64;
+        let last = self.last();
         let stored = self.cursors.get(projection.name()).filter(|(version, _)| *version == projection.version());
         let from = stored.map_or(0, |(_, seq)| *seq);
-        if from == 0 {
+        if from <= self.anchor.0 {
             self.rows.remove(projection.name());
+            if let Some(base) = self.base.get(projection.name()) {
+                self.rows.insert(projection.name().to_owned(), base.clone());
+            }
         }
-        let events = self.events.split_at(usize::try_from(from).unwrap_or(usize::MAX)).1.to_vec();
+        let events = self.events.split_at(self.place(from)).1.to_vec();
         self.fold(projections, std::iter::once(index), &events);
         self.cursors.insert(projection.name().to_owned(), (projection.version(), last));
     }
@@ -160,14 +223,15 @@ impl Stored {
 impl Stored {
     /// Folds everything once more and compares: a row that is not what the events make is placed at the last of them.
     fn refold(&self, projections: &[Arc<dyn Projection>]) -> Option<BadEvent> {
-        let mut again = Stored { events: self.events.clone(), ..Stored::default() };
+        let (anchor, base, events) = (self.anchor, self.base.clone(), self.events.clone());
+        let mut again = Stored { anchor, base, events, ..Stored::default() };
         for (index, projection) in projections.iter().enumerate() {
             again.catch_up(projections, index);
             let name = projection.name();
             let rows = |stored: &Stored| stored.rows.get(name).cloned().unwrap_or_default();
             if rows(self) != rows(&again) {
                 let reason = format!("the rows of projection {name} are not what the events make");
-                return Some(BadEvent { seq: self.events.len() as u64, reason });
+                return Some(BadEvent { seq: self.last(), reason });
             }
         }
         None
@@ -193,26 +257,7 @@ impl Journal for Memory {
         if durability == Durability::Behind {
             self.state.lock().usable()?;
         }
-        let appended = self.commit(|stored, view| {
-            let first = stored.events.len() as u64 + 1;
-            let mut head = stored.events.last().map_or(Hash::ZERO, |event| event.hash);
-            let chain = (first..).zip(new).map(|(seq, new)| {
-                let event = Arc::new(Event::next(seq, at, head, new));
-                head = event.hash;
-                event
-            });
-            let events: Vec<Arc<Event>> = chain.collect();
-            stored.events.extend(events.iter().cloned());
-            stored.fold(&self.projections, 0..self.projections.len(), &events);
-            view.last_seq = stored.events.len() as u64;
-            view.written += events.len() as u64;
-            for projection in &self.projections {
-                stored.cursors.insert(projection.name().to_owned(), (projection.version(), view.last_seq));
-            }
-            // Sent under the lock, so that the news is in order; nobody may be listening.
-            events.into_iter().for_each(|event| drop(self.news.send(event)));
-            first
-        });
+        let appended = self.commit(|stored, view| self.write(stored, view, at, new));
         match durability {
             Durability::Durable => appended,
             // As with the real one, a write-behind append is taken before it is written: when that fails, the view
@@ -222,8 +267,10 @@ impl Journal for Memory {
     }
 
     async fn read(&self, from: u64, limit: usize) -> Result<Vec<Event>, Error> {
-        let skip = usize::try_from(from.saturating_sub(1)).unwrap_or(usize::MAX);
-        self.look(|stored| stored.events.iter().skip(skip).take(limit).map(|event| Event::clone(event)).collect())
+        self.look(|stored| {
+            let from = stored.events.iter().skip(stored.place(from.saturating_sub(1)));
+            from.take(limit).map(|event| Event::clone(event)).collect()
+        })
     }
 
     async fn read_run(&self, run: RunId, limit: usize) -> Result<Vec<Event>, Error> {
@@ -284,18 +331,32 @@ impl Journal for Memory {
 
     async fn verify(&self) -> Result<Verification, Error> {
         self.look(|stored| {
-            let mut found = Verification { verified: 0, head: Hash::ZERO, first_bad: None };
+            let (archived, anchor) = stored.anchor;
+            let mut found = Verification { verified: 0, head: anchor, archived, anchor, first_bad: None };
             for event in &stored.events {
-                let follows = event.seq == found.verified + 1 && event.previous == found.head;
+                let next = archived + found.verified + 1;
+                let follows = event.seq == next && event.previous == found.head;
                 if !follows || event.hash != event.computed_hash() {
                     let reason = "it is not the event that was appended".to_owned();
-                    found.first_bad = Some(BadEvent { seq: found.verified + 1, reason });
+                    found.first_bad = Some(BadEvent { seq: next, reason });
                     return found;
                 }
-                (found.verified, found.head) = (event.seq, event.hash);
+                (found.verified, found.head) = (found.verified + 1, event.hash);
             }
             found.first_bad = stored.refold(&self.projections);
             found
+        })
+    }
+
+    async fn compact(&self, through: u64, archive: &str) -> Result<u64, Error> {
+        let at = self.world.clock.wall();
+        self.commit(|stored, view| {
+            let Some((what, then)) = stored.prepare(&self.projections, through, archive) else { return 0 };
+            let said = self.write(stored, view, at, vec![NewEvent::new(COMPACTED, None, "store", &what)]);
+            stored.events.drain(..stored.place(through));
+            (stored.anchor, stored.base) = ((what.through, what.hash), then.rows);
+            view.archived = through;
+            said
         })
     }
 
@@ -311,6 +372,15 @@ impl Journal for Memory {
         }
         state.view.failed.clone().map_or(Ok(()), |reason| Err(Error::Write(reason)))
     }
+}
+
+/// One hash over all rows, in the order of their projections and keys.
+fn rows_hash(rows: &HashMap<String, BTreeMap<String, Value>>) -> Hash {
+    let mut hasher = blake3::Hasher::new();
+    for (projection, rows) in rows.iter().collect::<BTreeMap<_, _>>() {
+        rows.iter().for_each(|(key, value)| hash_row(&mut hasher, projection, key, &value.to_string()));
+    }
+    Hash(*hasher.finalize().as_bytes())
 }
 
 /// Whether a range holds no key at all; a map would panic on one whose ends are the wrong way round.

@@ -2,7 +2,7 @@
 //!
 //! What it is for: everything that must survive is an event here before it happens or is acknowledged.
 //! What it owns: the order of events, their chain, the payloads they name, and the projections' rows and cursors.
-//! What it never does: change or delete an event, or acknowledge one that is not on disk.
+//! What it never does: change an event, let one go that is in no archive, or acknowledge one that is not on disk.
 //!
 //! Invariants:
 //! - J1: sequence numbers start at 1 and have no gaps.
@@ -10,7 +10,9 @@
 //! - J3: a durable append returns only after the commit that holds it was synced.
 //! - J4: a projection's rows and its cursor change in the transaction that holds the event.
 //! - J5: a payload is stored once, under the hash of its bytes.
+//! - J6: what is let go is named by an event that stays, with its hash and that of the rows it had made.
 
+mod compact;
 mod config;
 mod error;
 mod event;
@@ -29,11 +31,12 @@ use tokio::sync::broadcast;
 
 use crate::types::{Hash, RunId};
 
-pub use config::Config;
+pub use compact::{COMPACTED, Compacted};
+pub use config::{Config, Retention};
 pub use error::Error;
 pub use event::{Body, Event, NewEvent};
 pub use memory::{Disk, Memory};
-pub use sqlite::Sqlite;
+pub use sqlite::{Belonging, OnDisk, Reader, Sqlite};
 
 /// Where an append stands when it returns.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -63,6 +66,12 @@ pub struct Verification {
     pub verified: u64,
     /// Hash of the last good event.
     pub head: Hash,
+    /// Events up to this number are in archives and not here; 0 if all are here.
+    #[serde(default)]
+    pub archived: u64,
+    /// Hash of the last event that is in an archive: what the last archive ends with. Zeros if there is none.
+    #[serde(default)]
+    pub anchor: Hash,
     /// The first event that is not what was written, or whose payload or row is not, and why; `None` if all is whole.
     pub first_bad: Option<BadEvent>,
 }
@@ -76,11 +85,60 @@ pub struct BadEvent {
     pub reason: String,
 }
 
+/// The events from some number on that follow from each other without a fault.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Sound {
+    /// Number of the first.
+    pub from: u64,
+    /// Number of the last; one less than `from` if there is none.
+    pub to: u64,
+    /// Hash of the event before the first.
+    pub previous: Hash,
+    /// Hash of the last.
+    pub head: Hash,
+    /// What comes after them, if it is not the end of the chain.
+    pub damage: Option<Damage>,
+}
+
+impl Sound {
+    fn none(from: u64, previous: Hash) -> Sound {
+        Sound { from, to: from - 1, previous, head: previous, damage: None }
+    }
+}
+
+/// Where reading stopped before the end of the chain.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Damage {
+    /// The first event that is not what was written, and why.
+    pub bad: BadEvent,
+    /// The next event that can be read and proved, if one was found near.
+    pub next: Option<u64>,
+    /// Number of the last event that was committed, if that can be read.
+    pub last: Option<u64>,
+}
+
+/// A journal that was copied as a whole.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Kept {
+    /// Events in it.
+    pub events: u64,
+    /// Hash of the last.
+    pub head: Hash,
+    /// Size of the file, in bytes.
+    pub bytes: u64,
+    /// Names of the files that were kept with it.
+    pub files: Vec<String>,
+}
+
 /// What the journal shows of itself.
 #[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct View {
     /// Sequence number of the last event on disk.
     pub last_seq: u64,
+    /// Sequence number of the last event that is in an archive and not here; 0 if all are here.
+    #[serde(skip_serializing_if = "is_zero")]
+    pub archived: u64,
     /// Events waiting in the writer's queue.
     pub queued: u64,
     /// Commits since the start.
@@ -91,6 +149,11 @@ pub struct View {
     pub commit_micros: u64,
     /// Why the writer stopped, if it did: nothing is accepted any more.
     pub failed: Option<String>,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
+fn is_zero(number: &u64) -> bool {
+    *number == 0
 }
 
 /// One append-only log with payloads and projections. Every backend passes the suite in `tests.rs`.
@@ -123,6 +186,10 @@ pub trait Journal: Send + Sync + 'static {
     /// Reads the whole chain up to the last commit and checks J1, J2, J4 and J5; for J4 every projection is folded once
     /// more and compared with its rows.
     async fn verify(&self) -> Result<Verification, Error>;
+    /// Lets the events up to `through` go, which are in an archive of this name: an event says so ([`COMPACTED`]), and
+    /// from then on the chain begins after them. Rows stay as they are. Returns the number of that event; 0 if there is
+    /// nothing to let go, because they have gone already or are not there yet.
+    async fn compact(&self, through: u64, archive: &str) -> Result<u64, Error>;
     /// What it shows of itself, without asking anybody.
     fn view(&self) -> View;
     /// Writes what is queued, syncs, and closes. Closing twice is closing once.

@@ -4,6 +4,7 @@
 mod cancellation;
 mod cycles;
 mod documents;
+mod durability;
 mod governance;
 mod greeter;
 mod hosts;

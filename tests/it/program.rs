@@ -105,7 +105,7 @@ impl Running {
     }
 
     /// Ends it as a power cut does.
-    async fn kill(mut self) {
+    pub(crate) async fn kill(mut self) {
         self.process.start_kill().unwrap();
         tokio::time::timeout(MINUTE, self.process.wait()).await.unwrap().unwrap();
     }
@@ -252,7 +252,7 @@ async fn a_second_host_on_the_same_data_is_refused_and_the_first_is_unharmed() {
 
 /// An endpoint that is healthy and answers no question: it hands over the connection of the first. With the
 /// configuration that names it.
-async fn silent_endpoint() -> (JoinSet<TcpStream>, String) {
+pub(crate) async fn silent_endpoint() -> (JoinSet<TcpStream>, String) {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     let text = format!(
@@ -265,7 +265,7 @@ async fn silent_endpoint() -> (JoinSet<TcpStream>, String) {
 }
 
 /// The question, once the host has asked it.
-async fn question(endpoint: &mut JoinSet<TcpStream>) -> TcpStream {
+pub(crate) async fn question(endpoint: &mut JoinSet<TcpStream>) -> TcpStream {
     tokio::time::timeout(MINUTE, endpoint.join_next()).await.unwrap().unwrap().unwrap()
 }
 

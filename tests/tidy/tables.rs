@@ -98,6 +98,10 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("sha2", &["inference"], "publishers pin model files by it; our own hashes are types::Hash"),
     only("sqlx", &["store"], "SQL is the store's"),
     only("subtle", &["api"], "tokens are compared where they are checked"),
+    anywhere(
+        "tempfile",
+        "tests have directories of their own; the store reads what it cannot read in place from a copy",
+    ),
     anywhere("thiserror", "every folder has an Error"),
     only("tokenizers", &["inference"], "tokens belong to models"),
     anywhere("tokio", "the async runtime"),

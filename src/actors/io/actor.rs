@@ -72,7 +72,7 @@ impl Shell {
                 let (pipeline, source) = (Arc::clone(&self.pipeline), context.path().to_owned());
                 let (cx, written) = (Cx::housekeeping(context.now(), ENDING_GRACE), result.clone());
                 if self.state.ending(run).claim() {
-                    context.jot(&cx, async move { pipeline.record_ending(run, &source, &written).await });
+                    context.jot(&cx, async move { drop(pipeline.record_ending(run, &source, &written).await) });
                 }
                 result
             }

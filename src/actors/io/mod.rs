@@ -51,6 +51,8 @@ pub struct Config {
     pub run_within_s: u64,
     /// Tokens of an answer (of each chunk) if the caller names no number.
     pub answer_tokens: u32,
+    /// Whether an answer is on disk before its caller has it.
+    pub durable_answers: bool,
 }
 
 /// A text that goes with a task.

@@ -113,11 +113,20 @@ impl Pipeline {
         Ok(())
     }
 
-    pub(super) async fn record_ending(&self, run: RunId, source: &str, result: &Result<Answer, Error>) {
+    /// Writes down how a run ended; on disk when this returns, if the config says so.
+    pub(super) async fn record_ending(
+        &self,
+        run: RunId,
+        source: &str,
+        result: &Result<Answer, Error>,
+    ) -> Result<(), Error> {
         let record = self.recorder(run, source);
-        if let Err(error) = record.write(vec![record.ending(result)]).await {
+        let durability = if self.config.durable_answers { Durability::Durable } else { Durability::Behind };
+        let appended = self.parts.journal.append(vec![record.ending(result)], durability).await;
+        appended.map(drop).map_err(|error| {
             tracing::error!(%run, %error, "the end of a run could not be recorded");
-        }
+            Error::Journal(error)
+        })
     }
 
     /// Writes down that the host stops under these runs.
@@ -141,12 +150,14 @@ impl Pipeline {
         ending: Ending,
     ) -> Result<Answer, Error> {
         let (run, cx, began) = (arrival.run, arrival.cx.clone(), self.world.clock.now());
-        let _ = arrival.news.try_send(Progress::Accepted { run_id: run });
         if !recorded {
-            // Before anything can end the run, so that no run ends that never began.
-            let record = self.recorder(run, &source);
-            record.write(vec![record.accepted(&cx, &arrival.task).await?]).await?;
+            // Before anything can end the run, so that no run ends that never began. Somebody who reads the news is
+            // told the id next (IO2), so then it must be on disk.
+            let told = if arrival.news.is_closed() { Durability::Behind } else { Durability::Durable };
+            let event = self.recorder(run, &source).accepted(&cx, &arrival.task).await?;
+            self.parts.journal.append(vec![event], told).await?;
         }
+        let _ = arrival.news.try_send(Progress::Accepted { run_id: run });
         let span = telemetry::span_for(&cx, "run");
         let result = tokio::select! {
             biased;
@@ -160,7 +171,8 @@ impl Pipeline {
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
         };
         if ending.claim() {
-            self.record_ending(run, &source, &result).await;
+            // An answer that is nowhere on the record is not given.
+            self.record_ending(run, &source, &result).await?;
         }
         result
     }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::actor::Shell;
+use super::actor::{Archives, Shell};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Mailbox, Overflow, Shutdown};
 use crate::types::World;
@@ -11,8 +11,10 @@ use crate::types::World;
 /// Time to write what is queued and to close; a disk that needs longer has other trouble.
 const CLOSE_WITHIN: Duration = Duration::from_secs(15);
 
-/// The keeper as a row of the tree.
-pub fn launch(journal: Arc<dyn Journal>, world: &World) -> Child {
+/// The keeper as a row of the tree. Nothing leaves the journal without `archives`.
+pub fn launch(journal: Arc<dyn Journal>, archives: Option<Archives>, world: &World) -> Child {
     let address = Address::new(Mailbox::new(1, Overflow::Refuse), world);
-    Child::actor("store", &address, move || Shell::new(Arc::clone(&journal))).shutdown(Shutdown::After(CLOSE_WITHIN))
+    let own = world.clone();
+    Child::actor("store", &address, move || Shell::new(Arc::clone(&journal), archives.clone(), own.clone()))
+        .shutdown(Shutdown::After(CLOSE_WITHIN))
 }

@@ -2,8 +2,8 @@
 //!
 //! What it is for: making the store a part of the tree. A host that can no longer write down what it does must not go
 //! on: the keeper's failure cannot be healed by a restart, so it is escalated until the host stops.
-//! What it owns: nothing but the duty to close the journal, last of all.
-//! What it never does: read or write an event.
+//! What it owns: the duty to close the journal, last of all, and to move old events into archives if it is told to.
+//! What it never does: append an event of its own, or let one go that is not in an archive that was proved.
 //!
 //! Invariants:
 //! - K1: the journal is closed after every actor that was started after the keeper has stopped.
@@ -16,4 +16,5 @@ mod state;
 #[cfg(test)]
 mod tests;
 
+pub use actor::Archives;
 pub use handle::launch;

@@ -34,6 +34,7 @@ pub(crate) fn store() -> store::Config {
     read(json!({
         "group_commit_ms": 1, "group_commit_events": 128, "queue_events": 256, "read_connections": 2,
         "payload_bytes_max": 1_000_000, "event_bytes_max": 1_000_000, "subscribe_events": 1_024,
+        "retention": { "days": 0, "events_most": 0, "segment_events": 10, "look_every_s": 1 },
     }))
 }
 

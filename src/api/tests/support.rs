@@ -290,7 +290,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     };
     let io_config = read(json!({
         "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "prompt_bytes_max": 4_000,
-        "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64,
+        "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64, "durable_answers": true,
     }));
     let (io, io_child) = io::Handle::launch(io_parts, io_config, &world);
     rows.extend([router_child, io_child]);

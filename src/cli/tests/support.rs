@@ -11,7 +11,7 @@ use tokio_util::sync::CancellationToken;
 use crate::api::tests::support::world;
 use crate::cli::{Check, Error, Launcher, Local, Setting, Stdio, Up, Verdict, execute};
 use crate::inference::models::{Catalog, Store};
-use crate::store::{Disk, Journal, Memory};
+use crate::store::{Belonging, Durability, Journal, NewEvent, OnDisk, Sqlite};
 use crate::types::{Class, World};
 
 /// A stream that keeps what is written.
@@ -48,6 +48,17 @@ impl TestLauncher {
         let (data, interrupt) = (data.to_owned(), CancellationToken::new());
         TestLauncher { data, interrupt, started: Mutex::new(None), broken: false }
     }
+}
+
+/// Leaves a journal of this many events in a data directory.
+pub(super) async fn journal(data: &Path, events: usize) {
+    let config = crate::actors::tests::configs::store();
+    let journal = Sqlite::open(&data.join("journal.db"), &config, world(), Vec::new()).await.unwrap();
+    for number in 0..events {
+        let event = NewEvent::new("thing.happened", None, "test", &number);
+        journal.append(vec![event], Durability::Durable).await.unwrap();
+    }
+    journal.close().await.unwrap();
 }
 
 #[async_trait]
@@ -92,12 +103,12 @@ impl Launcher for TestLauncher {
         )))
     }
 
-    async fn journal(&self, _local: &Local) -> Result<Arc<dyn Journal>, crate::cli::Error> {
-        let config = crate::actors::tests::configs::store();
-        let journal = Memory::open(&Disk::default(), &config, world(), Vec::new()).map_err(anyhow::Error::new)?;
-        let event = crate::store::NewEvent::new("thing.happened", None, "test", &1);
-        journal.append(vec![event], crate::store::Durability::Durable).await.map_err(anyhow::Error::new)?;
-        Ok(journal)
+    fn on_disk(&self, local: &Local) -> Result<OnDisk, crate::cli::Error> {
+        Ok(OnDisk::at(&self.data_dir(local)?.join("journal.db"), Vec::new()))
+    }
+
+    fn belongings(&self, _local: &Local) -> Result<Vec<Belonging>, crate::cli::Error> {
+        Ok(vec![Belonging { name: "agents/own.toml".to_owned(), bytes: b"name = \"own\"".to_vec() }])
     }
 
     async fn interrupted(&self) {

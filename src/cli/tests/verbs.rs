@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::support::journal;
 use super::support::{Done, Setup, TestLauncher};
 use crate::api::Scope;
 use crate::api::tests::support::{TestHost, Wanted, data_with};
@@ -213,6 +214,7 @@ async fn audits_work_with_a_host_without_one_and_on_a_file() {
     assert!(changed.code == 65 && changed.out.contains("The chain is broken at event"), "{changed:?}");
     let data = host.stop().await;
     let launcher = TestLauncher::new(data.path());
+    journal(data.path(), 1).await;
     let offline = Setup::default().run(&launcher, &["audit", "verify"]).await;
     assert!(offline.out.starts_with("The chain is whole: 1 event"), "{offline:?}");
     // A host that was killed leaves its address behind.

@@ -96,6 +96,15 @@ impl Store {
     /// Every model of the catalogue, and whether it is whole. Hashes what it has not seen before, which takes a while:
     /// call it off the async threads.
     pub fn list(&self) -> Vec<Listing> {
+        self.listing(|model, folder| check::model(model, folder, |_| ()))
+    }
+
+    /// The same, and everything is hashed, whatever was found before.
+    pub fn examine(&self) -> Vec<Listing> {
+        self.listing(|model, folder| check::thoroughly(model, folder, |_| ()))
+    }
+
+    fn listing(&self, check: impl Fn(&Model, &Path) -> Result<(), Error>) -> Vec<Listing> {
         let models = self.catalog.models.iter();
         models
             .map(|model| Listing {
@@ -104,7 +113,7 @@ impl Store {
                 about: model.about.clone(),
                 license: model.license.clone(),
                 size: model.size(),
-                state: state(check::model(model, &self.folder(model), |_| ())),
+                state: state(check(model, &self.folder(model))),
             })
             .collect()
     }

@@ -4,7 +4,7 @@ use std::fs::{File, OpenOptions, TryLockError};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use sqlx::migrate::{Migration, MigrationType, Migrator};
+use sqlx::migrate::{MigrateError, Migration, MigrationType, Migrator};
 use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePoolOptions, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 
@@ -28,15 +28,19 @@ const LOG_BYTES: &str = "67108864";
 const READ_WAIT: Duration = Duration::from_secs(60);
 
 /// The schema, step by step. A step that was released is never edited.
-const MIGRATIONS: [(i64, &str, &str); 1] = [(1, "journal", include_str!("migrations/0001_journal.sql"))];
+const MIGRATIONS: [(i64, &str, &str); 2] = [
+    (1, "journal", include_str!("migrations/0001_journal.sql")),
+    (2, "anchor", include_str!("migrations/0002_anchor.sql")),
+];
 
 /// The newest schema this program knows.
 const KNOWN: i64 = MIGRATIONS[MIGRATIONS.len() - 1].0;
 
 /// The lock of a data directory. It ends with the last clone, and with the process.
 pub(super) fn lock(path: &Path) -> Result<File, Error> {
-    let beside = lock_path(path);
-    let file = private().open(&beside).map_err(|error| open_error(path, format!("{}: {error}", beside.display())))?;
+    let beside = beside(path, ".lock");
+    let failed = |error: std::io::Error| open_error(path, format!("{}: {}", beside.display(), refused(&error)));
+    let file = private().open(&beside).map_err(failed)?;
     match file.try_lock() {
         Ok(()) => Ok(file),
         Err(TryLockError::WouldBlock) => Err(Error::InUse { path: path.display().to_string() }),
@@ -44,14 +48,15 @@ pub(super) fn lock(path: &Path) -> Result<File, Error> {
     }
 }
 
-fn lock_path(path: &Path) -> PathBuf {
+/// The file of this path with more at the end of its name.
+pub(super) fn beside(path: &Path, end: &str) -> PathBuf {
     let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".lock");
+    name.push(end);
     path.with_file_name(name)
 }
 
 /// Options for files that only their owner may read. SQLite gives the files beside the journal the same mode.
-fn private() -> OpenOptions {
+pub(super) fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).truncate(false);
     #[cfg(unix)]
@@ -71,7 +76,7 @@ pub(super) fn options(path: &Path) -> SqliteConnectOptions {
         .pragma("checkpoint_fullfsync", "ON")
 }
 
-fn plain(path: &Path) -> SqliteConnectOptions {
+pub(super) fn plain(path: &Path) -> SqliteConnectOptions {
     SqliteConnectOptions::new().filename(path).foreign_keys(true).busy_timeout(BUSY).disable_statement_logging()
 }
 
@@ -95,11 +100,19 @@ pub(super) fn readers(path: &Path, config: &Config) -> SqlitePool {
 /// it was.
 pub(super) async fn open(path: &Path, options: SqliteConnectOptions) -> Result<SqliteConnection, Error> {
     inspect(path).await?;
-    private().open(path).map_err(|error| open_error(path, error.to_string()))?;
+    private().open(path).map_err(|error| open_error(path, refused(&error)))?;
     let mut connection = options.connect().await.map_err(|error| opening(path, &error))?;
     // The direct form, because the other one cannot be proved to be Send by whoever awaits it.
-    migrator().run_direct(None, &mut connection, false).await.map_err(|error| open_error(path, error.to_string()))?;
+    migrator().run_direct(None, &mut connection, false).await.map_err(|error| migrating(path, error))?;
     Ok(connection)
+}
+
+/// What a step of the schema that failed means: mostly that the disk did.
+fn migrating(path: &Path, error: MigrateError) -> Error {
+    match error {
+        MigrateError::Execute(error) | MigrateError::ExecuteMigration(error, _) => opening(path, &error),
+        other => open_error(path, other.to_string()),
+    }
 }
 
 fn migrator() -> Migrator {
@@ -116,13 +129,20 @@ pub(super) async fn inspect(path: &Path) -> Result<(), Error> {
     }
     let failed = |error: sqlx::Error| opening(path, &error);
     let mut connection = read_only(path).connect().await.map_err(failed)?;
+    recognise(&mut connection, path).await?;
+    connection.close().await.map_err(failed)
+}
+
+/// Refuses what is no journal, or a newer one.
+pub(super) async fn recognise(connection: &mut SqliteConnection, path: &Path) -> Result<(), Error> {
+    let failed = |error: sqlx::Error| opening(path, &error);
     let application: i32 =
-        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut connection).await.map_err(failed)?;
+        sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
     let (own, others): (i64, i64) = sqlx::query_as(
         "SELECT count(*) FILTER (WHERE name = '_sqlx_migrations'), count(*) FILTER (WHERE name <> '_sqlx_migrations') \
          FROM sqlite_schema WHERE type = 'table'",
     )
-    .fetch_one(&mut connection)
+    .fetch_one(&mut *connection)
     .await
     .map_err(failed)?;
     if application != APPLICATION_ID && others > 0 {
@@ -130,25 +150,35 @@ pub(super) async fn inspect(path: &Path) -> Result<(), Error> {
     }
     if own > 0 {
         let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
-            .fetch_one(&mut connection)
+            .fetch_one(connection)
             .await
             .map_err(failed)?;
         if let Some(found) = found.filter(|found| *found > KNOWN) {
             return Err(Error::Newer { path: path.display().to_string(), found, known: KNOWN });
         }
     }
-    connection.close().await.map_err(failed)
+    Ok(())
 }
 
-fn open_error(path: &Path, reason: String) -> Error {
+/// What the operating system says, and what would help.
+fn refused(error: &std::io::Error) -> String {
+    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
+    match error.kind() {
+        PermissionDenied | ReadOnlyFilesystem => format!("{error}; {WRITABLE}"),
+        StorageFull => format!("{error}; make room on the disk and start again: nothing that was acknowledged is lost"),
+        _ => error.to_string(),
+    }
+}
+
+pub(super) fn open_error(path: &Path, reason: String) -> Error {
     Error::Open { path: path.display().to_string(), reason }
 }
 
 /// What a failure to open means.
 pub(super) fn opening(path: &Path, error: &sqlx::Error) -> Error {
     match is_damage(error) {
-        true => Error::Corrupt(format!("{}: {}", path.display(), words(error))),
-        false => open_error(path, words(error)),
+        true => Error::Corrupt(format!("{}: {}", path.display(), advised(error))),
+        false => open_error(path, advised(error)),
     }
 }
 
@@ -156,8 +186,8 @@ pub(super) fn opening(path: &Path, error: &sqlx::Error) -> Error {
 pub(super) fn reading(error: &sqlx::Error) -> Error {
     match error {
         sqlx::Error::PoolClosed => Error::Closed,
-        _ if is_damage(error) => Error::Corrupt(words(error)),
-        _ => Error::Read(words(error)),
+        _ if is_damage(error) => Error::Corrupt(advised(error)),
+        _ => Error::Read(advised(error)),
     }
 }
 
@@ -166,12 +196,44 @@ pub(super) fn words(error: &sqlx::Error) -> String {
     error.as_database_error().map_or_else(|| error.to_string(), ToString::to_string)
 }
 
-/// Whether SQLite found its own structures damaged.
+/// What SQLite says, and what would help.
+pub(super) fn advised(error: &sqlx::Error) -> String {
+    let advice = match code(error) {
+        Some(BUSY_CODE | LOCKED) => "another program holds the file: end it, perhaps a database shell, and try again",
+        Some(PERMISSION | READ_ONLY | CANNOT_OPEN) => WRITABLE,
+        Some(FULL) => "make room on the disk and start again: nothing that was acknowledged is lost",
+        Some(INPUT_OUTPUT) => "the disk is full or failing: make room or look at the system's log, and start again",
+        Some(CORRUPT | NO_DATABASE) => SAVE,
+        _ => return words(error),
+    };
+    format!("{}; {advice}", words(error))
+}
+
+/// What helps when the operating system does not let the journal be written.
+const WRITABLE: &str = "let this user write to the file and its directory; `syzygy audit export` reads it as it is";
+
+/// What is left to do with a damaged journal.
+pub(super) const SAVE: &str =
+    "`syzygy audit export` saves what can still be read, `syzygy restore` makes a data directory of a backup";
+
+/// SQLite's result codes, each the low byte of every extended code of its kind.
+const PERMISSION: i32 = 3;
+const BUSY_CODE: i32 = 5;
+const LOCKED: i32 = 6;
+const READ_ONLY: i32 = 8;
+const INPUT_OUTPUT: i32 = 10;
+const CORRUPT: i32 = 11;
+const FULL: i32 = 13;
+const CANNOT_OPEN: i32 = 14;
+const NO_DATABASE: i32 = 26;
+
+fn code(error: &sqlx::Error) -> Option<i32> {
+    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
+    Some(code & 0xff)
+}
+
+/// Whether SQLite found its own structures damaged, or a value is none that was ever written.
 pub(super) fn is_damage(error: &sqlx::Error) -> bool {
-    /// `SQLITE_CORRUPT`, the low byte of every extended code of its kind.
-    const CORRUPT: i32 = 11;
-    /// `SQLITE_NOTADB`: the header is not one.
-    const NO_DATABASE: i32 = 26;
-    let code = error.as_database_error().and_then(|error| error.code()?.parse::<i32>().ok());
-    code.is_some_and(|code| matches!(code & 0xff, CORRUPT | NO_DATABASE))
+    matches!(error, sqlx::Error::ColumnDecode { .. } | sqlx::Error::Decode(_))
+        || matches!(code(error), Some(CORRUPT | NO_DATABASE))
 }

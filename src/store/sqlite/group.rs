@@ -212,10 +212,15 @@ fn list(keys: &[&str]) -> String {
     serde_json::Value::from(keys).to_string()
 }
 
-/// Starts a projection over: no rows, and a cursor before the first event.
+/// Starts a projection over: the rows of the archived events, and a cursor before the first one that is here.
 pub(super) async fn restart(connection: &mut SqliteConnection, projection: &dyn Projection) -> Result<(), sqlx::Error> {
     sqlx::query("DELETE FROM rows WHERE projection = ?").bind(projection.name()).execute(&mut *connection).await?;
-    place(connection, projection, 0).await
+    sqlx::query("INSERT INTO rows SELECT projection, key, value FROM base WHERE projection = ?")
+        .bind(projection.name())
+        .execute(&mut *connection)
+        .await?;
+    let anchor: i64 = sqlx::query_scalar("SELECT seq FROM anchor").fetch_one(&mut *connection).await?;
+    place(connection, projection, read::number(anchor)).await
 }
 
 /// Puts a projection's cursor behind this event.
@@ -235,5 +240,5 @@ pub(super) async fn place(
 
 /// What the writer cannot go on from, in the journal's words.
 pub(super) fn writing(error: &sqlx::Error) -> Error {
-    Error::Write(super::connect::words(error))
+    Error::Write(super::connect::advised(error))
 }

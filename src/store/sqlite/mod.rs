@@ -5,9 +5,12 @@
 //! What it never does: answer a durable append before SQLite's sync, or go on after a write has failed.
 
 mod cache;
+mod compact;
 mod connect;
 mod group;
+mod on_disk;
 mod read;
+mod reader;
 mod rebuild;
 mod refold;
 mod verify;
@@ -23,7 +26,6 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::Value;
-use sqlx::ConnectOptions;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
 use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
 use tokio_util::sync::CancellationToken;
@@ -36,6 +38,8 @@ use crate::types::{Hash, RunId, World};
 use cache::Cache;
 use connect::reading;
 use group::Statements;
+pub use on_disk::{Belonging, OnDisk};
+pub use reader::Reader;
 use writer::{Command, Shared, Work, Writer};
 
 /// The journal in one SQLite file, written by one task.
@@ -79,12 +83,13 @@ impl Sqlite {
         let mut connection = connect::open(path, options).await?;
         let tail = read::tail(&mut connection).await?;
         if let Some((seq, reason)) = tail.fault() {
-            return Err(Error::Corrupt(format!("event {seq}: {reason}")));
+            return Err(Error::Corrupt(format!("event {seq}: {reason}; {}", connect::SAVE)));
         }
+        let archived = read::anchor(&mut connection).await?.seq;
         rebuild::rebuild(&mut connection, &projections, tail.seq).await?;
         let capacity = config.queue_events.get() as usize;
         let shared = Arc::new(Shared {
-            view: Mutex::new(View { last_seq: tail.seq, ..View::default() }),
+            view: Mutex::new(View { last_seq: tail.seq, archived, ..View::default() }),
             room: Arc::new(Semaphore::new(capacity)),
             news: broadcast::Sender::new(config.news()),
             closing: CancellationToken::new(),
@@ -124,13 +129,7 @@ impl Sqlite {
     /// # Errors
     /// As [`Sqlite::open`], but a broken chain is an answer here and no error.
     pub async fn verify_file(path: &Path, projections: &[Arc<dyn Projection>]) -> Result<Verification, Error> {
-        if !path.exists() {
-            return Err(Error::Open { path: path.display().to_string(), reason: "there is no such file".to_owned() });
-        }
-        connect::inspect(path).await?;
-        let mut connection =
-            connect::read_only(path).connect().await.map_err(|error| connect::opening(path, &error))?;
-        verify::verify(&mut connection, projections).await
+        OnDisk::at(path, projections.to_vec()).verify().await
     }
 
     /// Queues work that takes this much room, all of it or nothing.
@@ -139,7 +138,7 @@ impl Sqlite {
         let permit = self.shared.room.clone().acquire_many_owned(room).await.map_err(|_| self.shared.why())?;
         let events = match &work {
             Work::Events(_, events) => events.len() as u64,
-            Work::Payload(..) | Work::Flush => 0,
+            Work::Payload(..) | Work::Compact { .. } | Work::Flush => 0,
         };
         self.shared.view.lock().queued += events;
         // Every command has at least one permit and the channel holds as many commands as there are permits, so it is
@@ -234,6 +233,11 @@ impl Journal for Sqlite {
             return Err(Error::Closed);
         }
         Sqlite::verify_file(&self.path, &self.projections).await
+    }
+
+    async fn compact(&self, through: u64, archive: &str) -> Result<u64, Error> {
+        let (at, archive) = (self.world.clock.wall(), archive.to_owned());
+        self.written(Work::Compact { at, through, archive }, 1).await
     }
 
     fn view(&self) -> View {

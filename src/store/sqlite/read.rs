@@ -2,18 +2,20 @@
 
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{QueryBuilder, Row};
+use sqlx::{Executor, QueryBuilder, Row};
 
 use super::super::{Body, Error, Event, RowQuery, fold};
 use super::connect::reading;
 use crate::types::{Hash, RunId, Timestamp};
 
 const FROM: &str = "SELECT seq, at, kind, run, source, body, hash, \
-    (SELECT hash FROM events AS before WHERE before.seq = events.seq - 1) \
+    coalesce((SELECT hash FROM events AS before WHERE before.seq = events.seq - 1), \
+        (SELECT hash FROM anchor WHERE anchor.seq = events.seq - 1)) \
     FROM events WHERE seq >= ?1 ORDER BY seq LIMIT ?2";
 
 const OF_RUN: &str = "SELECT seq, at, kind, run, source, body, hash, \
-    (SELECT hash FROM events AS before WHERE before.seq = events.seq - 1) \
+    coalesce((SELECT hash FROM events AS before WHERE before.seq = events.seq - 1), \
+        (SELECT hash FROM anchor WHERE anchor.seq = events.seq - 1)) \
     FROM events WHERE run = ?1 ORDER BY seq LIMIT ?2";
 
 /// A number of rows as SQLite counts them.
@@ -102,6 +104,48 @@ impl Tail {
         (self.last_hash != self.hash)
             .then(|| (self.seq, format!("it has hash {}, the last commit had {}", self.last_hash, self.hash)))
     }
+}
+
+/// The last event that was moved into an archive; zeros if none was.
+pub(super) struct Anchor {
+    pub(super) seq: u64,
+    pub(super) hash: Hash,
+}
+
+/// Reads where the chain begins.
+pub(super) async fn anchor(connection: &mut SqliteConnection) -> Result<Anchor, Error> {
+    let row: Option<(i64, Vec<u8>)> = sqlx::query_as("SELECT seq, hash FROM anchor")
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| reading(&error))?;
+    let (seq, bytes) =
+        row.ok_or_else(|| Error::Corrupt("the row that says where the chain begins is missing".to_owned()))?;
+    let hash = hash(&bytes).map_err(|reason| Error::Corrupt(format!("the beginning of the chain: {reason}")))?;
+    Ok(Anchor { seq: number(seq), hash })
+}
+
+/// Makes a connection that only reads see a journal without an anchor, which an older program wrote, as one whose anchor
+/// is at its beginning: temporary tables of those names are looked at first.
+pub(super) async fn older(connection: &mut SqliteConnection) -> Result<(), sqlx::Error> {
+    let anchors: i64 = sqlx::query_scalar("SELECT count(*) FROM sqlite_schema WHERE name = 'anchor'")
+        .fetch_one(&mut *connection)
+        .await?;
+    if anchors == 0 {
+        let tables = "CREATE TEMP TABLE anchor AS SELECT 0 AS seq, zeroblob(32) AS hash; \
+            CREATE TEMP TABLE base (projection TEXT, key TEXT, value TEXT)";
+        connection.execute(tables).await?;
+    }
+    Ok(())
+}
+
+/// The hash of one event, as it is stored.
+pub(super) async fn hash_of(connection: &mut SqliteConnection, seq: u64) -> Result<Option<Hash>, Error> {
+    let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT hash FROM events WHERE seq = ?1")
+        .bind(stored(seq))
+        .fetch_optional(connection)
+        .await
+        .map_err(|error| reading(&error))?;
+    bytes.map(|bytes| hash(&bytes).map_err(|reason| Error::Corrupt(format!("event {seq}: {reason}")))).transpose()
 }
 
 /// Reads where the chain ends, in one snapshot.

@@ -35,16 +35,18 @@ pub(super) async fn rebuild(
     Ok(())
 }
 
-/// Where to go on from: the stored cursor if it is of this version and within the journal, else the beginning.
+/// Where to go on from: the stored cursor if it is of this version and within the journal, else the anchor, with the
+/// rows that the archived events had made.
 async fn start(connection: &mut SqliteConnection, projection: &dyn Projection, last: u64) -> Result<u64, Error> {
     let stored: Option<(i64, i64)> = sqlx::query_as("SELECT version, seq FROM cursors WHERE projection = ?")
         .bind(projection.name())
         .fetch_optional(&mut *connection)
         .await
         .map_err(|error| reading(&error))?;
+    let anchor = read::anchor(connection).await?.seq;
     if let Some((version, seq)) = stored
         && version == i64::from(projection.version())
-        && read::number(seq) <= last
+        && (anchor..=last).contains(&read::number(seq))
     {
         return Ok(read::number(seq));
     }
@@ -54,7 +56,7 @@ async fn start(connection: &mut SqliteConnection, projection: &dyn Projection, l
         transaction.commit().await
     };
     started.await.map_err(|error| writing(&error))?;
-    Ok(0)
+    Ok(anchor)
 }
 
 async fn batch(

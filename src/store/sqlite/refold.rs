@@ -19,7 +19,8 @@ use super::{group, read};
 const BATCH: usize = 1_000;
 
 const TABLES: &str = "CREATE TEMP TABLE rows (projection TEXT NOT NULL, key TEXT NOT NULL, value TEXT NOT NULL, \
-    PRIMARY KEY (projection, key)) STRICT, WITHOUT ROWID";
+    PRIMARY KEY (projection, key)) STRICT, WITHOUT ROWID; \
+    INSERT INTO temp.rows SELECT projection, key, value FROM base";
 
 /// Rows whose text is stored, made, or both, but not the same. The order makes the answer repeatable.
 const DIFFERENT: &str = "SELECT coalesce(stored.projection, made.projection), coalesce(stored.key, made.key), \
@@ -28,6 +29,9 @@ const DIFFERENT: &str = "SELECT coalesce(stored.projection, made.projection), co
     FULL OUTER JOIN temp.rows AS made ON made.projection = stored.projection AND made.key = stored.key \
     WHERE stored.value IS NOT made.value \
     ORDER BY 1, 2 LIMIT 1000";
+
+/// What helps when the events are whole and the rows are not.
+const REBUILD: &str = "`syzygy audit rebuild` makes the rows anew while no host runs";
 
 /// The first row that is not what events 1 to `last` make, placed at the last event that touches it. The caller holds
 /// a read transaction, so that rows and events are of one moment, and lets go of the connection afterwards.
@@ -44,21 +48,29 @@ pub(super) async fn check(
             Some((_, seq)) if seq == last => current.push(Arc::clone(projection)),
             stands => {
                 let at = stands.map_or_else(|| "missing".to_owned(), |(_, seq)| format!("at event {seq}"));
-                let reason = format!("the cursor of projection {} is {at}, not at event {last}", projection.name());
+                let reason =
+                    format!("the cursor of projection {} is {at}, not at event {last}; {REBUILD}", projection.name());
                 return Ok(Some(BadEvent { seq: last, reason }));
             }
         }
     }
-    connection.execute(TABLES).await.map_err(|error| reading(&error))?;
-    fold(connection, &current, last).await?;
+    begin(connection).await?;
+    let anchor = read::anchor(connection).await?.seq;
+    fold(connection, &current, anchor, last).await?;
     match different(connection, &current).await? {
         None => Ok(None),
         Some((projection, key)) => {
             let seq = last_touch(connection, &current, &projection, &key, last).await?;
-            let reason = format!("row {key:?} of projection {projection} is not what the events up to it make");
+            let reason =
+                format!("row {key:?} of projection {projection} is not what the events up to it make; {REBUILD}");
             Ok(Some(BadEvent { seq, reason }))
         }
     }
+}
+
+/// Makes the temporary rows, as they were at the anchor.
+pub(super) async fn begin(connection: &mut SqliteConnection) -> Result<(), Error> {
+    connection.execute(TABLES).await.map(drop).map_err(|error| reading(&error))
 }
 
 async fn cursor(connection: &mut SqliteConnection, projection: &dyn Projection) -> Result<Option<(i64, u64)>, Error> {
@@ -70,8 +82,13 @@ async fn cursor(connection: &mut SqliteConnection, projection: &dyn Projection) 
     Ok(stored.map(|(version, seq)| (version, read::number(seq))))
 }
 
-async fn fold(connection: &mut SqliteConnection, projections: &[Arc<dyn Projection>], last: u64) -> Result<(), Error> {
-    let mut seq = 0;
+/// Folds the events after `seq` up to `last` into the temporary rows.
+pub(super) async fn fold(
+    connection: &mut SqliteConnection,
+    projections: &[Arc<dyn Projection>],
+    mut seq: u64,
+    last: u64,
+) -> Result<(), Error> {
     while let Some(events) = batch(connection, seq, last).await? {
         let touches = Touches::of(projections.iter().enumerate(), &events);
         let mut rows = Known::new();

@@ -6,14 +6,14 @@ use std::sync::Arc;
 use sqlx::Executor;
 use sqlx::sqlite::{SqliteConnection, SqliteRow};
 
-use super::super::{BadEvent, Error, Event, Projection, Verification};
+use super::super::{BadEvent, COMPACTED, Compacted, Error, Event, Projection, Verification};
 use super::connect::{is_damage, reading, words};
-use super::read::{self, Tail};
-use super::refold;
+use super::read::{self, Anchor, Tail};
+use super::{compact, refold};
 use crate::types::Hash;
 
 /// Events read at once: at most a few MiB of the largest, and enough that the query costs little beside the hashing.
-const PAGE: usize = 256;
+pub(super) const PAGE: usize = 256;
 
 /// Damaged payloads remembered. One is enough to condemn a journal; more only help to name the first event.
 const FAULTS: usize = 1_000;
@@ -30,12 +30,13 @@ pub(super) async fn verify(
     if chain.first_bad.is_some() {
         return Ok(chain);
     }
-    let bad = match refold::check(connection, projections, chain.verified).await {
-        Err(Error::Corrupt(reason)) => Some(BadEvent { seq: chain.verified, reason: format!("projections: {reason}") }),
+    let last = chain.archived + chain.verified;
+    let bad = match refold::check(connection, projections, last).await {
+        Err(Error::Corrupt(reason)) => Some(BadEvent { seq: last, reason: format!("projections: {reason}") }),
         found => found?,
     };
     let first_bad = match bad {
-        None => structures(connection).await?.map(|reason| BadEvent { seq: chain.verified, reason }),
+        None => structures(connection).await?.map(|reason| BadEvent { seq: last, reason }),
         bad => bad,
     };
     Ok(Verification { first_bad, ..chain })
@@ -54,48 +55,125 @@ async fn structures(connection: &mut SqliteConnection) -> Result<Option<String>,
 }
 
 /// Checks the chain and the payloads.
-async fn chain(connection: &mut SqliteConnection) -> Result<Verification, Error> {
-    let tail = match read::tail(connection).await {
-        Err(Error::Corrupt(reason)) => return Ok(broken(0, Hash::ZERO, 1, reason)),
-        tail => tail?,
+pub(super) async fn chain(connection: &mut SqliteConnection) -> Result<Verification, Error> {
+    let (anchor, tail) = match (read::anchor(connection).await, read::tail(connection).await) {
+        (Err(Error::Corrupt(reason)), _) | (_, Err(Error::Corrupt(reason))) => {
+            return Ok(Walked::default().broken(1, reason));
+        }
+        (anchor, tail) => (anchor?, tail?),
     };
+    let mut walked = Walked::from(anchor);
     let payloads = match Payloads::check(connection).await {
-        Err(Error::Corrupt(reason)) => return Ok(broken(0, Hash::ZERO, 1, format!("payloads: {reason}"))),
+        Err(Error::Corrupt(reason)) => return Ok(walked.broken(walked.seq + 1, format!("payloads: {reason}"))),
         payloads => payloads?,
     };
-    let (mut verified, mut head) = (0, Hash::ZERO);
-    while verified < tail.seq {
-        let page = match page(connection, verified + 1, tail.seq).await {
+    let mut limit = PAGE;
+    while walked.seq < tail.seq {
+        let page = match page(connection, walked.seq + 1, tail.seq, limit).await {
             Ok(page) => page,
-            Err(error) if is_damage(&error) => return Ok(broken(verified, head, verified + 1, words(&error))),
+            // The damage may lie events further on: those before it are still to be counted.
+            Err(error) if is_damage(&error) && limit > 1 => {
+                limit = 1;
+                continue;
+            }
+            Err(error) if is_damage(&error) => return Ok(walked.broken(walked.seq + 1, words(&error))),
             Err(error) => return Err(reading(&error)),
         };
         if page.is_empty() {
             break;
         }
         for row in &page {
-            match check(row, verified + 1, head, &payloads) {
-                Ok(event) => (verified, head) = (event.seq, event.hash),
-                Err(reason) => return Ok(broken(verified, head, verified + 1, reason)),
+            if let Err(reason) = walked.step(row, &payloads) {
+                return Ok(walked.broken(walked.seq + 1, reason));
             }
         }
     }
-    Ok(finish(verified, head, &tail, payloads))
+    if let Some((seq, reason)) = walked.unanchored(connection).await? {
+        return Ok(walked.broken(seq, reason));
+    }
+    Ok(finish(&walked, &tail, payloads))
 }
 
-async fn page(connection: &mut SqliteConnection, from: u64, to: u64) -> Result<Vec<SqliteRow>, sqlx::Error> {
+/// How far the chain was walked.
+#[derive(Default)]
+struct Walked {
+    /// The last event that is in an archive, with its hash.
+    archived: u64,
+    anchor: Hash,
+    /// The last good event, with its hash.
+    seq: u64,
+    head: Hash,
+    /// What an event of the chain says of the anchor, if one did.
+    compacted: Option<Compacted>,
+}
+
+impl Walked {
+    fn from(anchor: Anchor) -> Walked {
+        let Anchor { seq, hash } = anchor;
+        Walked { archived: seq, anchor: hash, seq, head: hash, compacted: None }
+    }
+
+    /// Takes the next event, if it is the one that was written.
+    fn step(&mut self, row: &SqliteRow, payloads: &Payloads) -> Result<(), String> {
+        let event = follows(row, self.seq + 1, self.head)?;
+        if let Some(reason) = payloads.named_by(&event) {
+            return Err(reason);
+        }
+        let compacted = (event.kind == COMPACTED).then(|| event.body.parse::<Compacted>()).flatten();
+        self.compacted = compacted
+            .filter(|said| said.through == self.archived && said.hash == self.anchor)
+            .or(self.compacted.take());
+        (self.seq, self.head) = (event.seq, event.hash);
+        Ok(())
+    }
+
+    /// What is wrong with the anchor: the chain must say itself that what was before it is archived, and what the
+    /// projections were then.
+    async fn unanchored(&self, connection: &mut SqliteConnection) -> Result<Option<(u64, String)>, Error> {
+        if self.archived == 0 {
+            return Ok(None);
+        }
+        let Some(said) = &self.compacted else {
+            let reason = format!("it and all before it are gone, and no {COMPACTED} event says so");
+            return Ok(Some((self.archived, reason)));
+        };
+        let base = match compact::base_hash(connection).await {
+            Err(Error::Corrupt(reason)) => return Ok(Some((self.archived, format!("the rows of then: {reason}")))),
+            base => base?,
+        };
+        let reason = "the rows that the archived events up to it had made are not what was stored";
+        Ok((base != said.base).then(|| (self.archived, reason.to_owned())))
+    }
+
+    fn broken(&self, seq: u64, reason: String) -> Verification {
+        Verification { first_bad: Some(BadEvent { seq, reason }), ..self.whole() }
+    }
+
+    fn whole(&self) -> Verification {
+        let Walked { archived, anchor, seq, head, .. } = *self;
+        Verification { verified: seq - archived, head, archived, anchor, first_bad: None }
+    }
+}
+
+/// Up to `limit` rows of the events from `from` to `to`.
+pub(super) async fn page(
+    connection: &mut SqliteConnection,
+    from: u64,
+    to: u64,
+    limit: usize,
+) -> Result<Vec<SqliteRow>, sqlx::Error> {
     sqlx::query(
         "SELECT seq, at, kind, run, source, body, hash FROM events WHERE seq BETWEEN ?1 AND ?2 ORDER BY seq LIMIT ?3",
     )
     .bind(read::stored(from))
     .bind(read::stored(to))
-    .bind(read::count(PAGE))
+    .bind(read::count(limit))
     .fetch_all(connection)
     .await
 }
 
 /// The event in this row, if it is the one that was written as number `seq` after `previous`.
-fn check(row: &SqliteRow, seq: u64, previous: Hash, payloads: &Payloads) -> Result<Event, String> {
+pub(super) fn follows(row: &SqliteRow, seq: u64, previous: Hash) -> Result<Event, String> {
     let mut event = read::decode(row)?;
     if event.seq != seq {
         return Err(format!("it is missing: event {} follows event {}", event.seq, seq - 1));
@@ -105,29 +183,21 @@ fn check(row: &SqliteRow, seq: u64, previous: Hash, payloads: &Payloads) -> Resu
     if computed != event.hash {
         return Err(format!("its stored hash is {}, what it says has {computed}", event.hash));
     }
-    payloads.named_by(&event).map_or(Ok(event), Err)
+    Ok(event)
 }
 
-fn finish(verified: u64, head: Hash, tail: &Tail, payloads: Payloads) -> Verification {
+fn finish(walked: &Walked, tail: &Tail, payloads: Payloads) -> Verification {
     if let Some((seq, reason)) = tail.fault() {
-        return broken(verified, head, seq, reason);
+        return walked.broken(seq, reason);
     }
-    if head != tail.hash {
-        return broken(
-            verified,
-            head,
-            verified.max(1),
-            format!("it has hash {head}, the last commit had {}", tail.hash),
-        );
+    if walked.head != tail.hash {
+        let reason = format!("it has hash {}, the last commit had {}", walked.head, tail.hash);
+        return walked.broken(walked.seq.max(1), reason);
     }
     match payloads.first() {
-        Some((after, reason)) => broken(verified, head, after, reason),
-        None => Verification { verified, head, first_bad: None },
+        Some((after, reason)) => walked.broken(after, reason),
+        None => walked.whole(),
     }
-}
-
-fn broken(verified: u64, head: Hash, seq: u64, reason: String) -> Verification {
-    Verification { verified, head, first_bad: Some(BadEvent { seq, reason }) }
 }
 
 /// What is wrong with the payloads.

@@ -12,9 +12,10 @@ use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 
-use super::super::{Config, Error, Event, NewEvent, Projection, View};
+use super::super::{COMPACTED, Config, Error, Event, NewEvent, Projection, View};
 use super::cache::Cache;
-use super::connect::words;
+use super::compact;
+use super::connect::{advised, words};
 use super::group::{self, Statements};
 use crate::types::{Hash, Timestamp, World};
 
@@ -33,15 +34,26 @@ pub(super) enum Work {
     Events(Timestamp, Vec<NewEvent>),
     /// A payload and its address.
     Payload(Hash, Vec<u8>),
+    /// Lets events go that are in an archive; said at this time.
+    Compact { at: Timestamp, through: u64, archive: String },
     /// Nothing: only an answer once everything before is written.
     Flush,
+}
+
+/// Who says that events have gone.
+const SOURCE: &str = "store";
+
+impl Command {
+    fn compacts(&self) -> bool {
+        matches!(self.work, Work::Compact { .. })
+    }
 }
 
 impl Work {
     fn events(&self) -> usize {
         match self {
             Work::Events(_, events) => events.len(),
-            Work::Payload(..) => 1,
+            Work::Payload(..) | Work::Compact { .. } => 1,
             Work::Flush => 0,
         }
     }
@@ -112,8 +124,14 @@ impl Writer {
     pub(super) async fn run(mut self) {
         let mut ending = Ending { shared: self.shared.clone(), drained: false };
         while let Some(group) = self.gather().await {
+            let (compactions, group) = group.into_iter().partition(Command::compacts);
             if let Err(error) = self.write(group).await {
-                return self.shared.fail(&words(&error));
+                return self.shared.fail(&advised(&error));
+            }
+            for command in compactions {
+                if let Err(reason) = self.compact(command).await {
+                    return self.shared.fail(&reason);
+                }
             }
         }
         ending.drained = true;
@@ -178,7 +196,7 @@ impl Writer {
                     payloads.push((hash, seq, bytes));
                     0
                 }
-                Work::Flush => 0,
+                Work::Compact { .. } | Work::Flush => 0,
             };
             replies.extend(reply.map(|reply| (reply, first)));
             rooms.push(_room);
@@ -201,6 +219,28 @@ impl Writer {
         Ok(())
     }
 
+    /// Lets archived events go: says so in the chain, then moves the anchor.
+    async fn compact(&mut self, command: Command) -> Result<(), String> {
+        let Command { work, reply, _room } = command;
+        let Work::Compact { at, through, archive } = work else { return Ok(()) };
+        let prepared = compact::prepare(&mut self.connection, &self.projections, through, &archive).await;
+        let mut seq = 0;
+        if let Some(what) = prepared.map_err(|error| error.to_string())? {
+            let event = NewEvent::new(COMPACTED, None, SOURCE, &what);
+            let said = Command { work: Work::Events(at, vec![event]), reply: None, _room };
+            self.shared.view.lock().queued += 1;
+            self.write(vec![said]).await.map_err(|error| advised(&error))?;
+            seq = self.seq;
+            compact::carry_out(&mut self.connection, &what).await.map_err(|error| advised(&error))?;
+            self.shared.view.lock().archived = what.through;
+        }
+        // Nobody may be waiting for the answer; what has gone is gone.
+        if let Some(reply) = reply {
+            let _ = reply.send(seq);
+        }
+        Ok(())
+    }
+
     /// The whole group in one transaction. Rows are read before it begins: nobody else writes.
     async fn transact(
         &mut self,
@@ -209,7 +249,9 @@ impl Writer {
     ) -> Result<(), sqlx::Error> {
         let Writer { connection, projections, cache, statements, .. } = self;
         let rows = group::fold(connection, cache, projections, events).await?;
+        crash(self.config.crash_before_event, events);
         statements.commit(connection, payloads, events, projections, &rows).await?;
+        crash(self.config.crash_after_event, events);
         cache.keep(rows);
         Ok(())
     }
@@ -232,5 +274,13 @@ impl Writer {
         if let Err(error) = self.connection.close().await {
             tracing::warn!(reason = words(&error), "the journal's file could not be closed cleanly");
         }
+    }
+}
+
+/// Ends the process as a power cut would, if a test wants that at one of these events: no hook runs, nobody is told.
+#[expect(clippy::disallowed_methods, reason = "this is to be no orderly end")]
+fn crash(at: Option<u64>, events: &[Arc<Event>]) {
+    if events.iter().any(|event| Some(event.seq) == at) {
+        std::process::abort();
     }
 }

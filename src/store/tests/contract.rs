@@ -49,6 +49,8 @@ contract!(
     a_closed_journal_takes_and_tells_nothing,
     a_second_opening_is_refused_and_the_first_unharmed,
     after_a_failed_write_nothing_is_taken_and_nothing_acknowledged_is_lost,
+    what_is_archived_goes_and_the_rest_stays_provable,
+    a_projection_that_changes_after_an_archive_goes_on_from_its_rows,
 );
 
 async fn numbers_start_at_one_and_have_no_gaps(place: Place) {
@@ -75,7 +77,10 @@ async fn every_hash_follows_from_the_one_before(place: Place) {
         assert_eq!(event.hash, event.computed_hash());
         head = event.hash;
     }
-    assert_eq!(journal.verify().await.unwrap(), Verification { verified: 10, head, first_bad: None });
+    assert_eq!(
+        journal.verify().await.unwrap(),
+        Verification { verified: 10, head, archived: 0, anchor: crate::types::Hash::ZERO, first_bad: None }
+    );
 }
 
 async fn events_come_back_as_they_were_said(place: Place) {
@@ -340,4 +345,51 @@ async fn after_a_failed_write_nothing_is_taken_and_nothing_acknowledged_is_lost(
     let journal = place.open().await;
     assert_eq!(journal.append(many(1), Durable).await.unwrap(), 4);
     assert_eq!(journal.verify().await.unwrap().verified, 4);
+}
+
+async fn what_is_archived_goes_and_the_rest_stays_provable(place: Place) {
+    let journal = place.open().await;
+    journal.append(many(10), Durable).await.unwrap();
+    let sixth = journal.read(6, 1).await.unwrap().remove(0);
+    assert_eq!(journal.compact(6, "one").await.unwrap(), 11);
+    let kept = everything(&*journal).await;
+    assert_eq!(kept.iter().map(|event| event.seq).collect::<Vec<_>>(), [7, 8, 9, 10, 11]);
+    assert_eq!(kept[0].previous, sixth.hash);
+    let said: Compacted = kept[4].body.parse().unwrap();
+    assert_eq!(
+        (kept[4].kind.as_str(), said.through, said.hash, said.archive.as_str()),
+        (COMPACTED, 6, sixth.hash, "one")
+    );
+    assert_eq!(journal.row("counts", "kind.0").await.unwrap(), Some(json!({ "count": 1, "last": 1 })));
+    let found = journal.verify().await.unwrap();
+    assert_eq!((found.archived, found.anchor, found.verified, found.first_bad), (6, sixth.hash, 5, None));
+    for nothing in [6, 3, 0, 12, u64::MAX] {
+        assert_eq!(journal.compact(nothing, "no").await.unwrap(), 0, "{nothing}");
+    }
+    assert_eq!(journal.append(vec![said_of(&sixth), said_of(&sixth)], Durable).await.unwrap(), 12);
+    assert_eq!(journal.row("counts", &sixth.kind).await.unwrap(), Some(json!({ "count": 3, "last": 13 })));
+    assert_eq!(journal.compact(12, "two").await.unwrap(), 14);
+    journal.close().await.unwrap();
+    let journal = place.open().await;
+    assert_eq!((journal.view().last_seq, journal.view().archived), (14, 12));
+    let found = journal.verify().await.unwrap();
+    assert_eq!((found.archived, found.verified, found.first_bad), (12, 2, None));
+    assert_eq!(journal.append(many(1), Durable).await.unwrap(), 15);
+    assert_eq!(journal.verify().await.unwrap().first_bad, None);
+}
+
+/// Another event of the same kind.
+fn said_of(event: &Event) -> NewEvent {
+    said(&event.kind)
+}
+
+async fn a_projection_that_changes_after_an_archive_goes_on_from_its_rows(place: Place) {
+    let journal = place.open().await;
+    journal.append(vec![said("a"), said("a"), said("b"), said("a")], Durable).await.unwrap();
+    journal.compact(3, "one").await.unwrap();
+    journal.close().await.unwrap();
+    let journal = place.try_open(counts(10)).await.unwrap();
+    assert_eq!(journal.row("counts", "a").await.unwrap(), Some(json!({ "count": 12, "last": 4 })));
+    assert_eq!(journal.row("counts", "b").await.unwrap(), Some(json!({ "count": 1, "last": 3 })));
+    assert_eq!(journal.verify().await.unwrap().first_bad, None);
 }

@@ -41,6 +41,7 @@ pub(super) fn config() -> Config {
         "payload_bytes_max": 100_000,
         "event_bytes_max": 10_000,
         "subscribe_events": 4,
+        "retention": { "days": 0, "events_most": 0, "segment_events": 10, "look_every_s": 1 },
     }))
     .unwrap()
 }

@@ -42,7 +42,8 @@ impl Plain {
                     continue;
                 }
                 Reading::As(other) => plain.text.push(other),
-                Reading::Nothing => {}
+                // Twice, so that a part that ends here ends before what draws nothing.
+                Reading::Nothing => plain.shifts.push((plain.text.len(), place)),
             }
             plain.shifts.push((plain.text.len(), place + character.len_utf8()));
         }

@@ -76,7 +76,7 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
     };
     let config = read(json!({
         "pool": 2, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 100_000, "prompt_bytes_max": 4_000,
-        "chunks_most": 8, "run_within_s": 60, "answer_tokens": 64,
+        "chunks_most": 8, "run_within_s": 60, "answer_tokens": 64, "durable_answers": true,
     }));
     let (io, io_child) = Handle::launch(parts, config, &world);
     children.extend([router_child, io_child]);
