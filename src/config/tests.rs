@@ -355,6 +355,8 @@ fn a_zero_where_nothing_could_work_is_never_taken() {
         "inference.runtimes.local.price.output",
         "runtime.repair_again_s",
         "supervision.handle_limit_ms",
+        "store.retention.days",
+        "store.retention.events_most",
         "ziggy.chunk.overlap_tokens",
         "ziggy.score.equal_within",
         "ziggy.score.weights.latency",
