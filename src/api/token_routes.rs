@@ -47,6 +47,12 @@ pub(super) async fn make(
     if scopes.is_empty() {
         return Err(Problem::new(Code::InvalidRequest, "a token without scopes opens nothing"));
     }
+    if expires_in_s == Some(0) {
+        return Err(Problem::new(
+            Code::InvalidRequest,
+            "expires_in_s is at least 1: a token that is over opens nothing",
+        ));
+    }
     let expires = expires_in_s.map(|seconds| later(app.parts.world.clock.wall(), seconds));
     let token = app.make_token(&name, &scopes, expires).map_err(|error| Problem::of(error.class(), &error))?;
     let by = &caller.cx.principal().name;

@@ -18,7 +18,7 @@ use super::problem::{Code, Problem, Problems};
 use super::runs::finished_row;
 use crate::actors::io::{Answer, RunStatus, Task, record};
 use crate::store::{Durability, NewEvent};
-use crate::types::Cx;
+use crate::types::{Cx, aside};
 use crate::ziggy::chunk::Policy;
 use crate::ziggy::route::Feedback;
 use crate::ziggy::{Assembled, Classification, Millionths, assemble, chunk, estimate_tokens};
@@ -43,7 +43,7 @@ pub(super) async fn cut(
     State(app): State<Arc<App>>,
     Body(request): Body<ChunkRequest>,
 ) -> Result<Json<ChunkAnswer>, Problem> {
-    let own = app.parts.chunk;
+    let (own, request_bytes) = (app.parts.chunk, request.text.len());
     let policy = Policy {
         max_tokens: request.max_tokens.unwrap_or(own.max_tokens),
         overlap_tokens: request.overlap_tokens.unwrap_or(own.overlap_tokens),
@@ -52,7 +52,9 @@ pub(super) async fn cut(
         let detail = format!("max_tokens is at least {}, not {}", Policy::LEAST_TOKENS, policy.max_tokens);
         return Err(Problem::new(Code::InvalidRequest, detail));
     }
-    Ok(Json(ChunkAnswer { tokens: estimate_tokens(&request.text), chunks: chunk(&request.text, &policy) }))
+    let text = request.text;
+    let cut = move || ChunkAnswer { tokens: estimate_tokens(&text), chunks: chunk(&text, &policy) };
+    Ok(Json(aside(request_bytes, cut).await))
 }
 
 /// Makes one answer of the answers to chunks.

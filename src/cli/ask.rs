@@ -152,6 +152,8 @@ impl Told<'_> {
                 self.console.passing(&format!("{}, {}{cut}", intent.word(), privacy.word()));
             }
             Progress::Hop { chunk, candidate } => self.console.passing(&format!("{}{candidate} works", of(chunk))),
+            // In JSON the answer or the error says it, and stderr has nothing else.
+            Progress::Fallback { .. } if self.console.json => {}
             Progress::Fallback { chunk, candidate, reason, next } => {
                 let columns = self.console.columns();
                 let next = next.map_or("nobody is left to try".to_owned(), |next| format!("trying {next}"));

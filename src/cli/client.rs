@@ -61,6 +61,10 @@ impl Client {
             return Err(Error::Usage(format!("{text:?} is no URL of a host (expected http://... or https://...)")));
         }
         let token = match token {
+            // What goes into a header is one line of visible characters.
+            Some(token) if !token.bytes().all(|byte| byte.is_ascii_graphic()) => {
+                return Err(Error::Usage("a token is one word of visible characters; this one is not".to_owned()));
+            }
             Some(token) => Some(token),
             // The operator's token is for the host of its own data directory and is not sent to another machine.
             None if found || with.local.data_dir.is_some() || is_local(&url) => {

@@ -2,6 +2,7 @@
 //!
 //! Nothing here does I/O, and nothing here knows another module of the crate.
 
+mod aside;
 mod class;
 mod clock;
 mod cx;
@@ -14,6 +15,7 @@ mod tool;
 #[cfg(test)]
 mod tests;
 
+pub use aside::aside;
 pub use class::Class;
 pub use clock::{Clock, Random, Seeded, Timestamp, World};
 pub use cx::{Budget, Cx, Principal};

@@ -22,6 +22,7 @@ struct Seen {
     left_behind: u64,
     stuck: u64,
     ended: bool,
+    down: bool,
 }
 
 /// The greatest weight: ten times the candidate's own score. More would make every other term meaningless.
@@ -82,13 +83,20 @@ impl State {
     fn look(&mut self, nodes: &[Node], now: Timestamp, news: &mut Vec<Alert>) {
         for node in nodes {
             let ended = node.status == Status::Ended;
-            let seen = Seen { restarts: node.restarts, left_behind: node.left_behind, stuck: node.stuck, ended };
-            let first = Seen { restarts: 0, left_behind: 0, stuck: 0, ended: false };
+            // What an actor shows as its health: runtimes do.
+            let health = node.view.get("health").filter(|health| health["status"] == "down");
+            let (restarts, left_behind, stuck, down) = (node.restarts, node.left_behind, node.stuck, health.is_some());
+            let seen = Seen { restarts, left_behind, stuck, ended, down };
+            let first = Seen { restarts: 0, left_behind: 0, stuck: 0, ended: false, down: false };
             let before = self.seen.insert(node.path.clone(), seen).unwrap_or(first);
             let cause = node.last_failure.as_deref().unwrap_or("it ended");
             if seen.stuck > before.stuck {
                 let message = node.last_stuck.clone().unwrap_or_default();
                 news.push(self.raise(Severity::Critical, "actor_stuck", &node.path, message, now));
+            }
+            if let Some(health) = health.filter(|_| !before.down) {
+                let reason = health["reason"].as_str().unwrap_or("it does not say why").to_owned();
+                news.push(self.raise(Severity::Critical, "runtime_down", &node.path, reason, now));
             }
             if seen.restarts > before.restarts {
                 let message = format!("restarted {} times: {cause}", seen.restarts - before.restarts);

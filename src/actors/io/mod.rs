@@ -108,6 +108,14 @@ with_task_fields! {
     pub struct Task {}
 }
 
+impl Task {
+    /// Its prompt and everything that goes with it, in bytes.
+    pub fn bytes(&self) -> usize {
+        let documents = self.documents.iter().map(|document| document.text.len() + document.name.len());
+        self.prompt.len() + documents.sum::<usize>()
+    }
+}
+
 /// What a run brought.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Answer {

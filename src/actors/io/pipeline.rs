@@ -17,7 +17,7 @@ use crate::inference::{Delta, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
 use crate::telemetry;
-use crate::types::{Class, Cx, Money, RunId, World};
+use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
 use crate::ziggy::explain::{self, Explain};
 use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback};
@@ -69,8 +69,7 @@ impl Pipeline {
 
     /// Refuses what makes no sense, before anything is spent on it.
     pub(super) fn check(&self, task: &Task) -> Result<(), Error> {
-        let documents: usize = task.documents.iter().map(|document| document.text.len() + document.name.len()).sum();
-        let bytes = task.prompt.len() + documents;
+        let bytes = task.bytes();
         let most = self.config.task_bytes_max;
         if bytes > most {
             let said = format!("it has {bytes} bytes, at most {most} are taken (io.task_bytes_max)");
@@ -203,10 +202,14 @@ impl Pipeline {
             }
         };
         let comparable = self.parts.intents.embedder() == Some(self.parts.embedder.name());
-        let embedding = vector.as_deref().filter(|_| comparable);
-        let text = whole(task);
-        let input = Input { said: &task.prompt, text: &text, caller_class: task.privacy, embedding };
-        Ok(classify(&input, &self.parts.intents))
+        let vector = vector.filter(|_| comparable);
+        let (text, said, caller_class) = (whole(task), task.prompt.clone(), task.privacy);
+        let intents = Arc::clone(&self.parts.intents);
+        let judge = move || {
+            let input = Input { said: &said, text: &text, caller_class, embedding: vector.as_deref() };
+            classify(&input, &intents)
+        };
+        Ok(aside(task.bytes(), judge).await)
     }
 
     /// Cuts only what does not fit: the prompt goes with every chunk of the documents.

@@ -160,3 +160,21 @@ fn alerts_are_kept_newest_first_and_seen_by_the_first_who_says_so() {
     assert_eq!(state.alerts()[1].acknowledged_by.as_deref(), Some("ada"));
     assert_eq!(state.view(), View { alerts_open: 2, ..View::default() });
 }
+
+#[test]
+fn a_runtime_that_goes_down_is_told_each_time_it_does() {
+    let mut state = state();
+    let mut told_of = |health: serde_json::Value| {
+        let mut runtime = node("host/local", 0, Status::Up, None, Vec::new());
+        runtime.view = serde_json::json!({ "health": health });
+        state.watch(&[runtime], BEGIN).into_iter().map(|one| (one.severity, one.kind, one.message)).collect::<Vec<_>>()
+    };
+    let (ready, down) =
+        (serde_json::json!({ "status": "ready" }), serde_json::json!({ "status": "down", "reason": "no file" }));
+    let alert = vec![(Severity::Critical, "runtime_down".to_owned(), "no file".to_owned())];
+    assert_eq!(told_of(ready.clone()), []);
+    assert_eq!(told_of(down.clone()), alert);
+    assert_eq!(told_of(down.clone()), [], "once");
+    assert_eq!(told_of(ready), []);
+    assert_eq!(told_of(down), alert, "and again when it is news again");
+}
