@@ -7,6 +7,7 @@ mod clock;
 mod cx;
 mod ids;
 mod money;
+pub(crate) mod planted;
 mod privacy;
 pub mod sensitive;
 mod tool;
@@ -15,7 +16,7 @@ mod tool;
 mod tests;
 
 pub use class::Class;
-pub use clock::{Clock, Random, Seeded, Timestamp, World};
+pub use clock::{Clock, Hindrance, Random, Seeded, Timestamp, World};
 pub use cx::{Budget, Cx, Principal};
 pub use ids::{Hash, RunId, TraceId};
 pub use money::{Money, Price};
