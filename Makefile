@@ -4,8 +4,10 @@
 #   make test    everything that must hold: formatting, lints, all tests with real models, documentation
 #   make check   the quick part of it, for while you work
 #   make bench   the figures of docs/benchmarks.md
-#   make soak    what takes long: 10,000 random schedules of the supervisor, ten minutes of overload, 100,000 agents
+#   make soak    what takes long: 10,000 random schedules of the supervisor, ten minutes of overload, 100,000 agents,
+#                the kills, and the seeds
 #   make kills   the thousand kills of it alone (ROUNDS=1000, SEED=...), half an hour
+#   make seeds   the thousand seeds of it alone (SEEDS=1000): the whole host in simulated time (docs/testing.md)
 
 # The model library chooses its SIMD kernels when it is compiled, not when it runs: the default model writes 31 tokens a
 # second with portable flags and 69 with AVX2 on the same two cores. So the flags follow the processor that builds, and
@@ -23,7 +25,7 @@ endif
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: run test check bench soak kills parts lint doc
+.PHONY: run test check bench soak seeds kills parts lint doc
 
 run:
 	$(CARGO) build $(LOCKED) --release
@@ -39,9 +41,13 @@ check: lint
 bench:
 	$(CARGO) bench $(LOCKED)
 
-soak: kills
+soak: kills seeds
 	SYZYGY_CASES=10000 $(CARGO) test $(LOCKED) --lib supervision::
 	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
+
+# Optimised, since a thousand hosts are simulated.
+seeds:
+	SYZYGY_SEEDS=$(or $(SEEDS),1000) $(CARGO) test $(LOCKED) --release --test it simulation::
 
 # The debug program, so that its own checks are on while it is killed.
 kills:

@@ -21,6 +21,7 @@ pub mod cli;
 
 pub mod config;
 pub mod host;
+pub mod testing;
 
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;

@@ -6,6 +6,8 @@
 
 use std::collections::VecDeque;
 
+use crate::types::planted::{Bug, planted};
+
 /// So many places, and a bounded line before them. `W` is what waits.
 #[derive(Debug)]
 pub(super) struct Line<W> {
@@ -47,7 +49,7 @@ impl<W> Line<W> {
 
     /// Frees a place and gives it to the next in line, if there is one.
     pub(super) fn leave(&mut self) -> Option<W> {
-        let next = self.waiting.pop_front();
+        let next = if planted(Bug::LineStuck) { None } else { self.waiting.pop_front() };
         if next.is_none() {
             self.inside = self.inside.saturating_sub(1);
         }

@@ -41,7 +41,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     if let Some(data) = &data {
         make_private(data)?;
     }
-    let journal = backends::journal(data.as_deref(), &config.store, &world).await?;
+    let journal = open_journal(&mut builder, &config, &world).await?;
     let interrupted = io::record::interrupt_unfinished(&journal, "host").await?;
     let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
@@ -109,6 +109,14 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
 fn archives(data: Option<&Path>, retention: Retention) -> Option<keeper::Archives> {
     let leave = retention.days > 0 || retention.events_most > 0;
     data.filter(|_| leave).map(|data| keeper::Archives { retention, folder: data.join(ARCHIVES) })
+}
+
+/// The journal as the builder wants it opened, or the one of its data directory.
+async fn open_journal(builder: &mut Builder, config: &Config, world: &World) -> Result<Arc<dyn Journal>, Error> {
+    match builder.journal.take() {
+        Some(open) => Ok(open(&config.store, world, backends::projections())?),
+        None => backends::journal(builder.data.as_deref(), &config.store, world).await,
+    }
 }
 
 /// The rows of the whole tree.

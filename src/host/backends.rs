@@ -65,7 +65,9 @@ pub fn model_store(data: &Path, config: &Config) -> Result<Store, Error> {
     let wrong = |file: &str, reason: String| Error::File { file: file.to_owned(), reason };
     let mut catalog = Catalog::read(MODELS).map_err(|error| wrong("config/models.toml", error.to_string()))?;
     let own = data.join("models.toml");
-    if let Some(text) = user_file(&own)? {
+    // A host without a data directory reads nobody's files, least of all those of the directory it happens to run in.
+    let text = if data.as_os_str().is_empty() { None } else { user_file(&own)? };
+    if let Some(text) = text {
         let added = Catalog::read(&text).map_err(|error| wrong(&own.display().to_string(), error.to_string()))?;
         catalog = catalog.merged(added);
     }
@@ -148,6 +150,9 @@ async fn load_embedder(
 ) -> Result<Arc<dyn Embedder>, Unusable> {
     let (store, clock) = (Arc::clone(models), Arc::clone(&world.clock));
     let lacking = |error: inference::Error| Unusable::Lacking(error.to_string());
+    if choice == EmbedderChoice::Lexical {
+        return Ok(Arc::new(Lexical));
+    }
     // Checking hashes and reading megabytes blocks, so it gets a thread that may.
     let work = tokio::task::spawn_blocking(move || -> Result<Arc<dyn Embedder>, Unusable> {
         let locate = |id: &'static str| {

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
+use std::sync::Arc;
 
 use super::{Error, Host, real_world};
 use crate::actors::agent::Definition;
@@ -9,6 +10,7 @@ use crate::actors::executor::Tool;
 use crate::actors::runtime::Launch;
 use crate::config::{self, Config, Flag, Inputs};
 use crate::inference::Runtime;
+use crate::store::{self, Journal, Projection};
 use crate::types::World;
 
 /// The environment as it was when the program started. Secrets are looked up here by name.
@@ -40,7 +42,12 @@ pub struct Builder {
     pub(super) tools: Vec<Tool>,
     pub(super) runtimes: Vec<Launch>,
     pub(super) serve: bool,
+    pub(super) journal: Option<OpenJournal>,
 }
+
+/// Opens the journal of a host that is not to choose one by its data directory, with these projections.
+pub(crate) type OpenJournal =
+    Box<dyn FnOnce(&store::Config, &World, Vec<Arc<dyn Projection>>) -> Result<Arc<dyn Journal>, store::Error> + Send>;
 
 impl Builder {
     pub(super) fn new() -> Builder {
@@ -54,6 +61,7 @@ impl Builder {
             tools: Vec::new(),
             runtimes: Vec::new(),
             serve: false,
+            journal: None,
         }
     }
 
@@ -101,7 +109,27 @@ impl Builder {
 
     /// Adds a runtime. One of the same name as a runtime of the config takes its place.
     pub fn runtime(mut self, runtime: impl Runtime) -> Builder {
-        self.runtimes.push(Launch { runtime: std::sync::Arc::new(runtime), child: None });
+        self.runtimes.push(Launch { runtime: Arc::new(runtime), child: None });
+        self
+    }
+
+    /// Keeps the journal in memory on this disk, which outlives the host: another host on it finds what was written.
+    pub fn disk(self, disk: &store::Disk) -> Builder {
+        let disk = disk.clone();
+        self.journal(Box::new(move |config, world, projections| {
+            Ok(store::Memory::open(&disk, config, world.clone(), projections)?)
+        }))
+    }
+
+    /// Opens the journal this way.
+    pub(crate) fn journal(mut self, open: OpenJournal) -> Builder {
+        self.journal = Some(open);
+        self
+    }
+
+    /// Adds a runtime that is shared with others, such as the next life of this host.
+    pub(crate) fn shared_runtime(mut self, runtime: Arc<dyn Runtime>) -> Builder {
+        self.runtimes.push(Launch { runtime, child: None });
         self
     }
 

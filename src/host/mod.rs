@@ -112,12 +112,25 @@ impl Host {
 
     /// Stops every actor, the last started first, and closes the journal. What is not down by the deadline is killed.
     pub async fn shutdown(self, within: Duration) -> Result<(), Failure> {
+        self.stop(within).await
+    }
+
+    /// What [`Host::shutdown`] does, for who shares the host with others.
+    pub(crate) async fn stop(&self, within: Duration) -> Result<(), Failure> {
         let event = NewEvent::new("host.stopped", None, "host", &serde_json::json!({}));
         if let Err(error) = self.journal.append(vec![event], Durability::Behind).await {
             tracing::error!(%error, "the end of the host could not be recorded");
         }
         let cx = Cx::housekeeping(self.world.clock.now(), within);
         self.root.shutdown(&cx).await
+    }
+
+    /// Kills every actor and returns when none is left: no hook runs, nothing is written.
+    pub(crate) async fn kill(&self) {
+        let at_once = Cx::housekeeping(self.world.clock.now(), Duration::ZERO);
+        // The failure says that it was not in time, which is what was wanted.
+        let _ = self.root.shutdown(&at_once).await;
+        self.ended().await;
     }
 
     /// Returns when the tree has ended by itself, which a healthy one never does.

@@ -29,6 +29,8 @@ pub use embedded::fuzz::gguf as fuzz_gguf;
 #[cfg(any(test, feature = "fuzzing"))]
 pub use openai::fuzz::stream as fuzz_stream;
 
+use std::ops::AddAssign;
+
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
@@ -124,6 +126,14 @@ pub struct Usage {
     pub input_tokens: u64,
     /// Generated tokens.
     pub output_tokens: u64,
+}
+
+impl AddAssign for Usage {
+    /// A runtime may claim anything, so a sum stops at the largest number instead of wrapping.
+    fn add_assign(&mut self, more: Usage) {
+        self.input_tokens = self.input_tokens.saturating_add(more.input_tokens);
+        self.output_tokens = self.output_tokens.saturating_add(more.output_tokens);
+    }
 }
 
 /// Why a generation ended.

@@ -212,7 +212,7 @@ pub struct RowQuery<'a> {
 }
 
 /// Refuses events that are larger than a journal takes.
-fn limit_events(events: &[NewEvent], config: &Config) -> Result<(), Error> {
+pub(crate) fn limit_events(events: &[NewEvent], config: &Config) -> Result<(), Error> {
     let limit = config.event_bytes_max;
     let size = |event: &NewEvent| event.kind.len() + event.source.len() + event.body.text().len();
     match events.iter().map(size).find(|bytes| *bytes > limit) {

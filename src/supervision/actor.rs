@@ -10,7 +10,7 @@ use ractor::{ActorCell, ActorProcessingErr, ActorRef, ActorRuntime};
 use super::address::Address;
 use super::asker;
 use super::context::{Context, panic_text};
-use super::life::{Birth, Tombstone};
+use super::life::{Birth, Tombstone, endure};
 use super::mailbox::{Door, Envelope, Next, Queue, Tenant, Wake};
 use super::registry::Status;
 use super::spec::Exit;
@@ -120,6 +120,9 @@ impl<A: Actor> Life<A> {
                 }
             };
             queue.stats.begin(now, &envelope.cx);
+            if let Some(hindrance) = queue.clock.hinder() {
+                endure(hindrance).await?;
+            }
             self.actor.handle(envelope, &mut self.context).await?;
             let done = queue.clock.now();
             queue.stats.finish(now, done);

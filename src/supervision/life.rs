@@ -6,14 +6,16 @@
 
 use std::sync::Arc;
 
+use futures::future::{BoxFuture, FutureExt};
 use ractor::ActorRef;
 use tokio::sync::watch;
 
+use super::actor::Fault;
 use super::plan::{Input, Key, Life};
 use super::registry::{Entry, Registry};
 use super::spec::Exit;
 use super::supervisor::Message;
-use crate::types::World;
+use crate::types::{Hindrance, World};
 
 /// What every actor of a host gets from it.
 pub(super) struct Kernel {
@@ -80,4 +82,17 @@ impl Drop for Tombstone {
             Mourner::Root(state) => _ = state.send_replace(RootState::Ended(exit)),
         }
     }
+}
+
+/// Puts up with what a simulation puts in the way. Boxed, so that actors are not larger for what no real host does.
+pub(super) fn endure(hindrance: Hindrance) -> BoxFuture<'static, Result<(), Fault>> {
+    async move {
+        match hindrance {
+            Hindrance::Yield => tokio::task::yield_now().await,
+            Hindrance::Wait(time) => tokio::time::sleep(time).await,
+            Hindrance::Crash => return Err("the simulation made it fail".into()),
+        }
+        Ok(())
+    }
+    .boxed()
 }

@@ -288,6 +288,7 @@ impl<M: Send + 'static> Queue<M> {
                 Err((failure, envelope)) => return Err(Undelivered::unsent(failure, envelope.message)),
             };
             let waited = tokio::select! {
+                biased;
                 () = room => Ok(()),
                 () = door => Ok(()),
                 () = cx.cancelled() => Err(Failure::Cancelled),

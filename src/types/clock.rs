@@ -1,6 +1,7 @@
 //! Time and chance as things that are passed in, so that a test can hold them in its hand.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -39,6 +40,22 @@ pub trait Clock: Send + Sync + 'static {
     fn now(&self) -> Instant;
     /// Wall time, for records.
     fn wall(&self) -> Timestamp;
+    /// What is put in the way of an actor that is about to handle a message. Nothing, by any clock but that of a
+    /// simulation, which draws from its seed who comes to their turn late, or never.
+    fn hinder(&self) -> Option<Hindrance> {
+        None
+    }
+}
+
+/// What a simulation puts in the way of an actor before it handles a message.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Hindrance {
+    /// Everybody else who can go on goes first.
+    Yield,
+    /// It takes so long, on tokio's clock.
+    Wait(Duration),
+    /// The actor fails, and the message is lost with it. A supervisor is not hindered so.
+    Crash,
 }
 
 /// Where chance comes from: jitter, ids, sampling. Never used for secrets.

@@ -8,6 +8,7 @@ mod clock;
 mod cx;
 mod ids;
 mod money;
+pub(crate) mod planted;
 mod privacy;
 pub mod sensitive;
 mod tool;
@@ -17,7 +18,7 @@ mod tests;
 
 pub use aside::aside;
 pub use class::Class;
-pub use clock::{Clock, Random, Seeded, Timestamp, World};
+pub use clock::{Clock, Hindrance, Random, Seeded, Timestamp, World};
 pub use cx::{Budget, Cx, Principal};
 pub use ids::{Hash, RunId, TraceId};
 pub use money::{Money, Price};

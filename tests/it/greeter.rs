@@ -7,7 +7,7 @@ use syzygy::prelude::*;
 
 #[path = "../../examples/greeter.rs"]
 #[expect(dead_code, unreachable_pub, reason = "an example is a program of its own")]
-mod example;
+pub(crate) mod example;
 
 #[tokio::test]
 async fn the_greeter_counts_its_guests() {

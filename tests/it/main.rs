@@ -14,6 +14,7 @@ mod overload;
 mod privacy;
 mod program;
 mod run;
+mod simulation;
 mod stuck;
 mod support;
 mod tls;

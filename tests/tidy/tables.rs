@@ -16,7 +16,7 @@ pub(crate) const LAYERS: &[&[&str]] = &[
 ];
 
 /// The root sees everything and nothing sees it. A name counts with what follows it: `host` is also `host_tree.rs`.
-pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config", "fuzz"];
+pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config", "fuzz", "testing"];
 
 /// The actors, left to right. One may name those to its right; what else lies in `src/actors` is common ground, which
 /// names no actor.

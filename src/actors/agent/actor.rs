@@ -1,6 +1,6 @@
 //! The shell around an agent's turns: asks models and tools in jobs, and answers.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use parking_lot::Mutex;
@@ -24,7 +24,8 @@ pub(super) struct Shell {
     brain: Brain,
     parts: Parts,
     line: Line<Box<Work>>,
-    active: HashMap<Ticket, Active>,
+    /// In order: when the actor fails, those who wait hear of it in the order they came.
+    active: BTreeMap<Ticket, Active>,
     tickets: Ticket,
     recollection: Option<Recollection>,
     view: View,
@@ -41,7 +42,7 @@ impl Shell {
     pub(super) fn new(profile: Arc<Profile>, brain: Brain, parts: Parts) -> Shell {
         let line = Line::new(profile.concurrency, profile.waiting);
         let view = View { description: profile.description.clone(), ..View::default() };
-        Shell { profile, brain, parts, line, active: HashMap::new(), tickets: 0, recollection: None, view }
+        Shell { profile, brain, parts, line, active: BTreeMap::new(), tickets: 0, recollection: None, view }
     }
 
     fn arrive(&mut self, work: Box<Work>, context: &mut Context<Message>) {

@@ -224,8 +224,7 @@ impl Kit {
         };
         let completion = runtime.generate(cx, request, assignment.news.clone()).await?;
         let mut spent = self.spent.lock();
-        spent.0.input_tokens += completion.usage.input_tokens;
-        spent.0.output_tokens += completion.usage.output_tokens;
+        spent.0 += completion.usage;
         spent.1 += 1;
         Ok(completion.text)
     }

@@ -54,7 +54,7 @@ impl Turns {
 
     fn ask(&mut self) -> Result<Step, Error> {
         let Usage { input_tokens, output_tokens } = self.outcome.usage;
-        let spent = input_tokens + output_tokens;
+        let spent = input_tokens.saturating_add(output_tokens);
         if self.outcome.turns >= self.limits.turns {
             return Err(Error::Turns { limit: self.limits.turns });
         }
@@ -74,8 +74,7 @@ impl Turns {
 
     /// The model answered: with a text, or with calls.
     pub(super) fn answered(&mut self, completion: Completion) -> Result<Step, Error> {
-        self.outcome.usage.input_tokens += completion.usage.input_tokens;
-        self.outcome.usage.output_tokens += completion.usage.output_tokens;
+        self.outcome.usage += completion.usage;
         if completion.tool_calls.is_empty() {
             self.outcome.text = completion.text;
             return Ok(Step::Finish);

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::mpsc;
 
-use super::actor::Shell;
+use super::actor::{Open, Shell};
 use super::message::{Arrival, Message};
 use super::pipeline::Pipeline;
 use super::{Answer, Config, Progress, Task};
@@ -125,9 +125,10 @@ impl Handle {
         let mut pool = Vec::new();
         for number in 1..=config.pool.max(1) {
             let address = Address::new(Mailbox::new(config.runs_most.max(1), Overflow::Refuse), world);
-            let shared = Arc::clone(&pipeline);
-            let child = Child::actor(format!("io-{number}"), &address, move || Shell::new(Arc::clone(&shared)))
-                .shutdown(Shutdown::After(Duration::from_secs(5)));
+            let (shared, open) = (Arc::clone(&pipeline), Open::default());
+            let make = move || Shell::new(Arc::clone(&shared), open.clone());
+            let child =
+                Child::actor(format!("io-{number}"), &address, make).shutdown(Shutdown::After(Duration::from_secs(5)));
             tree = tree.child(child);
             pool.push(address);
         }

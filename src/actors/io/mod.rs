@@ -6,7 +6,7 @@
 //!
 //! Invariants:
 //! - IO1: every accepted run ends in exactly one of `run.completed`, `run.failed`, `run.cancelled`, or, if the host
-//!   died under it, `run.interrupted`.
+//!   or the io actor died under it, `run.interrupted`.
 //! - IO2: a run whose id was handed out before its answer is in the journal, durably, before that.
 //! - IO3: nothing of a task reaches a candidate whose trust tier its privacy class forbids.
 //! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.

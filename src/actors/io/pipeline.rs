@@ -17,6 +17,7 @@ use crate::inference::{Delta, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
 use crate::telemetry;
+use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
 use crate::ziggy::explain::{self, Explain};
@@ -25,7 +26,7 @@ use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, decid
 
 /// Everything a run needs, shared by all of them.
 pub(super) struct Pipeline {
-    parts: Parts,
+    pub(super) parts: Parts,
     config: Config,
     world: World,
 }
@@ -108,7 +109,9 @@ impl Pipeline {
     /// IO2: the task is on disk when this returns.
     pub(super) async fn store_accepted(&self, arrival: &Arrival, source: &str) -> Result<(), Error> {
         let event = self.recorder(arrival.run, source).accepted(&arrival.cx, &arrival.task).await?;
-        self.parts.journal.append(vec![event], Durability::Durable).await?;
+        let early = planted(Bug::AcknowledgedTooSoon);
+        let durability = if early { Durability::Behind } else { Durability::Durable };
+        self.parts.journal.append(vec![event], durability).await?;
         Ok(())
     }
 
@@ -170,6 +173,9 @@ impl Pipeline {
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
         };
         if ending.claim() {
+            if planted(Bug::EndsTwice) {
+                self.record_ending(run, &source, &result).await?;
+            }
             // An answer that is nowhere on the record is not given.
             self.record_ending(run, &source, &result).await?;
         }
@@ -365,7 +371,7 @@ impl Pipeline {
                     ok: true,
                     first_token_us: first,
                     per_token_us: after_first.filter(|_| out > 1).map(|rest| rest / (out - 1)),
-                    tokens: outcome.usage.input_tokens + out,
+                    tokens: outcome.usage.input_tokens.saturating_add(out),
                     quality: None,
                 }
             }
@@ -388,8 +394,7 @@ impl Pipeline {
         let (mut recalled, mut learned) = (Vec::new(), Vec::new());
         for one in &served {
             cost += one.cost;
-            usage.input_tokens += one.outcome.usage.input_tokens;
-            usage.output_tokens += one.outcome.usage.output_tokens;
+            usage += one.outcome.usage;
             if !served_by.contains(&one.candidate) {
                 served_by.push(one.candidate.clone());
             }

@@ -9,6 +9,7 @@ use super::projection::{RunRow, RunStatus, RunsProjection};
 use super::{Answer, Document, Task};
 use crate::actors::agent::Outcome;
 use crate::store::{self, Durability, Journal, NewEvent, RowQuery};
+use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Hash, Money, RunId};
 use crate::ziggy::Admission;
 use crate::ziggy::route::Decision;
@@ -182,6 +183,24 @@ pub(super) fn interrupted(run: RunId, source: &str, reason: &str) -> NewEvent {
     NewEvent::new(kind::INTERRUPTED, Some(run), source, &body)
 }
 
+/// Writes down that these runs ended with the io actor they belonged to. Which of them had begun and not ended is read
+/// from the record, since the dead actor's own work may have been broken off anywhere.
+pub(super) async fn bury(journal: &Arc<dyn Journal>, runs: Vec<RunId>, source: &str) -> Result<(), store::Error> {
+    journal.flush().await?;
+    let mut events = Vec::new();
+    for run in runs {
+        let row = journal.row(RunsProjection::NAME, &run.to_string()).await?;
+        let status = row.and_then(|row| serde_json::from_value::<RunRow>(row).ok()).map(|row| row.status);
+        if status == Some(RunStatus::Running) {
+            events.push(interrupted(run, source, "the io actor that worked on it failed"));
+        }
+    }
+    if !events.is_empty() {
+        journal.append(events, Durability::Durable).await?;
+    }
+    Ok(())
+}
+
 /// Runs marked at a time when a host starts.
 const MARK_AT_ONCE: usize = 256;
 
@@ -189,6 +208,9 @@ const MARK_AT_ONCE: usize = 256;
 /// called once, before anything new is accepted.
 pub async fn interrupt_unfinished(journal: &Arc<dyn Journal>, source: &str) -> Result<usize, store::Error> {
     let mut marked = 0;
+    if planted(Bug::UnfinishedUnmarked) {
+        return Ok(marked);
+    }
     let mut after: Option<String> = None;
     loop {
         let query = RowQuery {

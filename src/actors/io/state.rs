@@ -1,6 +1,6 @@
 //! What an io actor knows: the runs under way and who waits for each. Pure.
 
-use std::collections::HashMap;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -10,7 +10,8 @@ use crate::types::{Cx, RunId};
 /// `W` is who waits: a reply port in the shell, a number in tests.
 pub(super) struct State<W> {
     runs_most: usize,
-    runs: HashMap<RunId, Run<W>>,
+    /// In order, so that what is written about all of them does not depend on chance.
+    runs: BTreeMap<RunId, Run<W>>,
     view: View,
 }
 
@@ -33,7 +34,7 @@ impl Ending {
 
 impl<W> State<W> {
     pub(super) fn new(runs_most: usize) -> State<W> {
-        State { runs_most, runs: HashMap::new(), view: View::default() }
+        State { runs_most, runs: BTreeMap::new(), view: View::default() }
     }
 
     pub(super) fn view(&self) -> View {

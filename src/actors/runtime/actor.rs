@@ -139,7 +139,7 @@ impl Shell {
                     Err(error) => error.to_string(),
                 }
             };
-            let last = tokio::select! { last = lives => Some(last), _ = told => None };
+            let last = tokio::select! { biased; last = lives => Some(last), _ = told => None };
             if last.is_none() {
                 let _ = process.stop(grace).await;
             }

@@ -44,8 +44,9 @@ impl<W> State<W> {
         match outcome {
             Outcome::Served(usage) => {
                 self.view.served += 1;
-                self.view.input_tokens += usage.input_tokens;
-                self.view.output_tokens += usage.output_tokens;
+                // A runtime may claim anything.
+                self.view.input_tokens = self.view.input_tokens.saturating_add(usage.input_tokens);
+                self.view.output_tokens = self.view.output_tokens.saturating_add(usage.output_tokens);
                 self.view.health = Health::Ready;
             }
             Outcome::Failed => self.view.failed += 1,

@@ -1,0 +1,82 @@
+//! What goes wrong in a simulation, and how often, as data.
+
+use serde::{Deserialize, Serialize};
+
+/// How often each thing goes wrong. Probabilities are parts per million of the occasions: 10_000 is one in a hundred.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Faults {
+    /// An actor lets everybody else go first before it handles a message.
+    pub yields: u32,
+    /// An actor is late for a message.
+    pub waits: u32,
+    /// By so many milliseconds at the most.
+    pub wait_ms: u64,
+    /// An actor fails instead of handling a message, and the message is lost with it.
+    pub actor_fails: u32,
+    /// A runtime fails before its first word.
+    pub runtime_fails: u32,
+    /// A runtime says nothing until its caller gives up.
+    pub runtime_hangs: u32,
+    /// A runtime breaks off in the middle of its answer.
+    pub runtime_cuts: u32,
+    /// A runtime is slow to begin.
+    pub runtime_slow: u32,
+    /// By so many milliseconds at the most.
+    pub runtime_slow_ms: u64,
+    /// A runtime answers, and reports a usage that makes no sense.
+    pub runtime_lies: u32,
+    /// A commit takes so many milliseconds at the most.
+    pub commit_ms: u64,
+    /// A commit is slow.
+    pub commit_slow: u32,
+    /// By so many milliseconds at the most.
+    pub commit_slow_ms: u64,
+    /// A commit fails, and with it the journal: the host stops and is started again.
+    pub commit_fails: u32,
+    /// [`Simulation::soak`](super::Simulation::soak) kills the whole host after so many milliseconds on the average; 0
+    /// never does.
+    pub host_dies_ms: u64,
+}
+
+impl Faults {
+    /// Nothing goes wrong. Only who comes first, and when, differs from seed to seed.
+    pub const fn none() -> Faults {
+        Faults {
+            yields: 200_000,
+            waits: 50_000,
+            wait_ms: 3,
+            actor_fails: 0,
+            runtime_fails: 0,
+            runtime_hangs: 0,
+            runtime_cuts: 0,
+            runtime_slow: 0,
+            runtime_slow_ms: 0,
+            runtime_lies: 0,
+            commit_ms: 4,
+            commit_slow: 0,
+            commit_slow_ms: 0,
+            commit_fails: 0,
+            host_dies_ms: 0,
+        }
+    }
+
+    /// Everything goes wrong now and then: often enough that a soak of a few hundred messages sees most of it, rarely
+    /// enough that most tasks still have an answer.
+    pub const fn rough() -> Faults {
+        Faults {
+            actor_fails: 4_000,
+            runtime_fails: 50_000,
+            runtime_hangs: 20_000,
+            runtime_cuts: 40_000,
+            runtime_slow: 100_000,
+            runtime_slow_ms: 8_000,
+            runtime_lies: 30_000,
+            commit_slow: 20_000,
+            commit_slow_ms: 700,
+            commit_fails: 2_000,
+            host_dies_ms: 20_000,
+            ..Faults::none()
+        }
+    }
+}

@@ -1,0 +1,195 @@
+//! What must hold after every simulation, whatever went wrong in it.
+//!
+//! Each check is one promise of `docs/semantics.md` or an invariant of a part, held against three witnesses: the
+//! journal on the disk, what callers heard, and what runtimes were shown.
+
+use std::collections::BTreeMap;
+
+use super::runtime::Seen;
+use super::workload::{Heard, What};
+use crate::actors::io::record::{Accepted, kind};
+use crate::actors::io::{Answer, RunStatus};
+use crate::host::Host;
+use crate::store::Event;
+use crate::supervision::{Node, Status};
+use crate::types::{Class, Money, RunId, Timestamp};
+
+/// A promise that was broken.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Violation {
+    /// Which promise, in words.
+    pub promise: &'static str,
+    /// What was seen instead.
+    pub seen: String,
+}
+
+impl Violation {
+    pub(super) fn new(promise: &'static str, seen: impl Into<String>) -> Violation {
+        Violation { promise, seen: seen.into() }
+    }
+}
+
+/// A caller that hears of a timeout so long after its run was completed on the record was not answered in time. Two
+/// seconds are far more than an io actor takes to turn to the report of its own job, and than a slow commit takes.
+const REPLY_WITHIN_US: i64 = 2_000_000;
+
+/// One run as the journal tells it.
+#[derive(Default)]
+struct Told {
+    accepted: u32,
+    marker: String,
+    endings: Vec<(RunStatus, Timestamp, Option<Answer>)>,
+    other_before: bool,
+}
+
+/// What the journal says of every run, held against itself and against what callers heard.
+/// `durable` is whether an answer is on disk before it is given, in any life; otherwise only the last one's must be.
+pub(super) fn of_record(events: &[Event], heard: &[Heard], last_life: u32, durable: bool) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    let runs = told(events);
+    for (run, told) in &runs {
+        if told.accepted != 1 || told.other_before {
+            broken
+                .push(Violation::new("a run begins once, before all else of it", format!("{run}: {}", told.accepted)));
+        }
+        if told.endings.len() != 1 {
+            let kinds: Vec<RunStatus> = told.endings.iter().map(|(status, ..)| *status).collect();
+            broken.push(Violation::new("every accepted run ends exactly once", format!("{run} ended in {kinds:?}")));
+        }
+    }
+    let by_marker: BTreeMap<&str, (&RunId, &Told)> =
+        runs.iter().map(|(run, told)| (told.marker.as_str(), (run, told))).collect();
+    for heard in heard {
+        let known = by_marker.get(heard.marker.as_str()).map(|(_, told)| *told);
+        broken.extend(of_caller(heard, known, durable || heard.life == last_life));
+    }
+    broken
+}
+
+fn told(events: &[Event]) -> BTreeMap<RunId, Told> {
+    let mut runs: BTreeMap<RunId, Told> = BTreeMap::new();
+    for event in events {
+        let Some(run) = event.run else { continue };
+        let told = runs.entry(run).or_default();
+        let status = match event.kind.as_str() {
+            kind::ACCEPTED => {
+                told.accepted += 1;
+                told.marker =
+                    event.body.parse::<Accepted>().map(|body| marker_of(&body.task.prompt)).unwrap_or_default();
+                continue;
+            }
+            kind::COMPLETED => RunStatus::Completed,
+            kind::RUN_FAILED => RunStatus::Failed,
+            kind::CANCELLED => RunStatus::Cancelled,
+            kind::INTERRUPTED => RunStatus::Interrupted,
+            _ => {
+                told.other_before |= told.accepted == 0;
+                continue;
+            }
+        };
+        let answer = if status == RunStatus::Completed { event.body.parse::<Answer>() } else { None };
+        told.endings.push((status, event.at, answer));
+    }
+    runs
+}
+
+/// What one caller heard, against the record.
+fn of_caller(heard: &Heard, told: Option<&Told>, sure: bool) -> Option<Violation> {
+    let ending = told.and_then(|told| told.endings.first());
+    if heard.acknowledged && told.is_none_or(|told| told.accepted == 0) {
+        let promise = "a run whose id was handed out is on disk";
+        return Some(Violation::new(promise, format!("{} is not on the record", heard.marker)));
+    }
+    match (&heard.what, ending) {
+        (What::Answered(answer), ending) => of_answer(heard, answer, ending, sure),
+        (What::Failed(Class::Timeout, _), Some((RunStatus::Completed, at, _)))
+            if heard.at.0 - at.0 > REPLY_WITHIN_US =>
+        {
+            let seen = format!("{} was completed at {} and not heard until {}", heard.marker, at.0, heard.at.0);
+            Some(Violation::new("whoever waits hears of the end", seen))
+        }
+        (What::Failed(class @ (Class::Denied | Class::Exhausted | Class::Invalid), reason), Some((status, ..)))
+            if *status == RunStatus::Completed =>
+        {
+            let seen = format!("{} heard {class:?} ({reason}), the record says completed", heard.marker);
+            Some(Violation::new("what is heard is what is on record", seen))
+        }
+        _ if heard.at > heard.deadline => {
+            let late = heard.at.0 - heard.deadline.0;
+            let seen = format!("{} heard {late} us after its deadline", heard.marker);
+            Some(Violation::new("every wait ends with the deadline of its context", seen))
+        }
+        _ => None,
+    }
+}
+
+fn of_answer(
+    heard: &Heard,
+    answer: &Answer,
+    ending: Option<&(RunStatus, Timestamp, Option<Answer>)>,
+    sure: bool,
+) -> Option<Violation> {
+    if answer.cost < Money::ZERO || (heard.honest && answer.cost > heard.budget) {
+        let seen = format!("{} cost {} of {}", heard.marker, answer.cost, heard.budget);
+        return Some(Violation::new("no run costs less than nothing or more than its budget", seen));
+    }
+    match ending {
+        Some((RunStatus::Completed, _, Some(told))) if told.answer == answer.answer && told.cost == answer.cost => None,
+        // An answer that is written behind may be lost in a crash some milliseconds later.
+        None | Some((RunStatus::Interrupted, ..)) if !sure => None,
+        other => {
+            let status = other.map(|(status, ..)| *status);
+            let seen = format!("{} was answered, the record says {status:?}", heard.marker);
+            Some(Violation::new("what is heard is what is on record", seen))
+        }
+    }
+}
+
+/// A task is told by the first words of its prompt.
+pub(super) fn marker_of(prompt: &str) -> String {
+    prompt.split(':').next().unwrap_or_default().to_owned()
+}
+
+/// Nothing of a task was shown to a place that its class forbids.
+pub(super) fn of_privacy(seen: &[Seen], heard: &[Heard]) -> Vec<Violation> {
+    let mut broken = Vec::new();
+    let tasks: BTreeMap<&str, &Heard> = heard.iter().map(|heard| (heard.marker.as_str(), heard)).collect();
+    for Seen { runtime, tier, text } in seen {
+        for (marker, heard) in &tasks {
+            if !heard.privacy.may_go_to(*tier) && text.contains(&format!("{marker}:")) {
+                let seen = format!("{marker} is {}, {runtime} is {}", heard.privacy.word(), tier.word());
+                broken.push(Violation::new("nobody is shown what it may not see", seen));
+            }
+        }
+    }
+    broken
+}
+
+/// What is not at rest in a host that nobody asks anything of. Empty once all is well.
+pub(super) fn unrest(host: &Host) -> Vec<Violation> {
+    let mut found = Vec::new();
+    let tree = host.tree();
+    let mut nodes: Vec<(&Node, bool)> = tree.iter().map(|node| (node, false)).collect();
+    while let Some((node, above)) = nodes.pop() {
+        nodes.extend(node.children.iter().map(|child| (child, above || node.restarts > 0)));
+        if node.status != Status::Up {
+            found.push(Violation::new("the tree is healthy at the end", format!("{} is {:?}", node.path, node.status)));
+        }
+        // Under a supervisor that was itself restarted, the count begins anew.
+        if !node.supervisor && !above && node.restarts == 0 && node.last_failure.is_some() {
+            found.push(Violation::new("every restart is counted", format!("{} failed, and counts none", node.path)));
+        }
+        let busy =
+            ["working", "waiting", "running"].into_iter().filter_map(|key| node.view.get(key)?.as_u64()).sum::<u64>();
+        if busy > 0 {
+            found.push(Violation::new("what was taken is given back", format!("{} is still at {busy}", node.path)));
+        }
+    }
+    for id in host.router().rib().candidates.keys() {
+        let out = host.crown().in_flight(id);
+        if out > 0 {
+            found.push(Violation::new("every permit comes back", format!("{id} has {out} in flight")));
+        }
+    }
+    found
+}

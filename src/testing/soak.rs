@@ -1,0 +1,141 @@
+//! The whole host under load, in the weather of its seed, and all its promises held against what came of it.
+
+use std::pin::pin;
+use std::time::Duration;
+
+use futures::future::{Either, join_all, select};
+
+use super::promises::{self, Violation};
+use super::workload::{Caller, Heard, What, agents_of, staged};
+use super::{Error, Simulated, Simulation};
+use crate::store::Event;
+
+/// How much is asked of a host.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Soak {
+    /// Callers at a time.
+    pub callers: u32,
+    /// Tasks each of them has, one after the other.
+    pub tasks_each: u32,
+}
+
+/// What came of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Report {
+    /// The seed, which plays the same again.
+    pub seed: u64,
+    /// The journal, as `syzygy audit export` writes it.
+    pub journal: Vec<u8>,
+    /// Tasks that were answered.
+    pub answered: u32,
+    /// Tasks that ended otherwise: refused, failed, left by their caller, or lost in a crash.
+    pub unanswered: u32,
+    /// Starts of the host.
+    pub lives: u32,
+    /// Promises that were broken; empty if all is well.
+    pub violations: Vec<Violation>,
+}
+
+/// Simulated time a host has to come to rest when nobody asks anything of it any more: the longest wait between two
+/// restarts is half a minute, and runs end within [`RUN_WITHIN_S`].
+const REST_WITHIN_S: u32 = 400;
+
+/// Seconds a run may take in a soak, instead of the hour of the defaults: a runtime that hangs holds it up that long.
+const RUN_WITHIN_S: u64 = 90;
+
+/// Events read back at a time.
+const PAGE: usize = 4_096;
+
+impl Simulation {
+    /// Puts the host under load, with all that its faults let go wrong, then lets it come to rest and holds what
+    /// happened against what is promised. A simulation without a runtime gets two scripted ones, near and far.
+    ///
+    /// # Errors
+    /// Those of [`Simulation::run`]. A promise that is broken is no error but a [`Violation`] in the report.
+    pub fn soak(self, soak: Soak) -> Result<Report, Error> {
+        let seed = self.seed;
+        let dies_ms = self.faults.host_dies_ms;
+        let simulation = staged(self).configured(|config| config.io.run_within_s = RUN_WITHIN_S);
+        let durable = simulation.config.io.durable_answers;
+        simulation.run(async move |simulated| {
+            let agents = agents_of(&simulated.life().await.host);
+            let callers: Vec<Caller> = (0..soak.callers).map(|number| Caller::new(number, seed)).collect();
+            let asked = join_all(callers.iter().map(async |caller| {
+                let mut heard = Vec::new();
+                for turn in 0..soak.tasks_each {
+                    heard.push(caller.turn(&simulated, turn, &agents).await);
+                }
+                heard
+            }));
+            let heard = match select(pin!(asked), pin!(strike(&simulated, dies_ms))).await {
+                Either::Left((heard, _)) => heard,
+                // Nothing strikes in these faults.
+                Either::Right(((), asked)) => asked.await,
+            };
+            let heard: Vec<Heard> = heard.into_iter().flatten().collect();
+            simulated.calm();
+            let mut violations = rest(&simulated).await;
+            // Before the restart, which ends for the record what is still open.
+            let events = read_all(&simulated).await?;
+            let last_life = simulated.lives();
+            violations.extend(promises::of_record(&events, &heard, last_life, durable));
+            violations.extend(promises::of_privacy(&simulated.sight().lock(), &heard));
+            simulated.restart().await?;
+            violations.extend(verified(&simulated).await?);
+            let journal = simulated.export().await?;
+            let answered = heard.iter().filter(|heard| matches!(heard.what, What::Answered(_))).count();
+            let answered = u32::try_from(answered).unwrap_or(u32::MAX);
+            let unanswered = soak.callers * soak.tasks_each - answered;
+            Ok(Report { seed, journal, answered, unanswered, lives: last_life, violations })
+        })
+    }
+}
+
+/// Kills the host now and then, for ever.
+async fn strike(simulated: &Simulated, dies_ms: u64) {
+    if dies_ms == 0 {
+        return;
+    }
+    loop {
+        let wait = simulated.weather().within_ms(dies_ms.saturating_mul(2));
+        tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
+        simulated.crash().await;
+    }
+}
+
+/// Waits until the host is at rest. What is not by then is broken.
+async fn rest(simulated: &Simulated) -> Vec<Violation> {
+    let mut unrest = Vec::new();
+    for _ in 0..REST_WITHIN_S {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        unrest = promises::unrest(&simulated.life().await.host);
+        if unrest.is_empty() {
+            break;
+        }
+    }
+    unrest
+}
+
+/// Every event on the disk.
+async fn read_all(simulated: &Simulated) -> Result<Vec<Event>, Error> {
+    let life = simulated.life().await;
+    let journal = life.host.journal();
+    journal.flush().await?;
+    let mut events: Vec<Event> = Vec::new();
+    loop {
+        let page = journal.read(events.len() as u64 + 1, PAGE).await?;
+        if page.is_empty() {
+            return Ok(events);
+        }
+        events.extend(page);
+    }
+}
+
+/// What is wrong with the chain, or with a projection of it.
+async fn verified(simulated: &Simulated) -> Result<Option<Violation>, Error> {
+    let life = simulated.life().await;
+    life.host.journal().flush().await?;
+    let found = life.host.journal().verify().await?;
+    let promise = "the chain verifies, and its projections are what it makes";
+    Ok(found.first_bad.map(|bad| Violation::new(promise, format!("{}: {}", bad.seq, bad.reason))))
+}

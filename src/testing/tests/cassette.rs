@@ -1,0 +1,109 @@
+//! Cassettes: what was recorded is replayed, and a miss says where it differs.
+
+use tokio::sync::mpsc;
+
+use crate::inference::{Completion, Delta, Error, Message, Request, Role, Runtime, Scripted, Step};
+use crate::testing::{Cassette, Simulation};
+use crate::types::{Cx, ToolCall};
+
+fn request(prompt: &str) -> Request {
+    let messages = vec![Message::new(Role::System, "Be brief."), Message::new(Role::User, prompt)];
+    Request { messages, tools: Vec::new(), max_tokens: 64, temperature: 0.0, seed: 1 }
+}
+
+async fn ask(cx: &Cx, runtime: &dyn Runtime, request: Request) -> (Result<Completion, Error>, Vec<Delta>) {
+    let (sender, mut receiver) = mpsc::channel(16);
+    let result = runtime.generate(cx, request, sender).await;
+    let mut news = Vec::new();
+    while let Some(delta) = receiver.recv().await {
+        news.push(delta);
+    }
+    (result, news)
+}
+
+/// Runs something in virtual time, with a context.
+fn simulated(work: impl AsyncFnOnce(Cx, crate::types::World)) {
+    let simulation = Simulation::new(1).unwrap().without_bundled_agents();
+    let scenario = async |host: crate::testing::Simulated| {
+        let world = host.world().clone();
+        host.with(async |_, cx| work(cx, world).await).await
+    };
+    simulation.run(scenario).unwrap();
+}
+
+#[test]
+fn what_was_recorded_is_replayed_at_its_pace_and_with_its_failures() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("greeting.jsonl");
+    simulated(async |cx, world| {
+        let pause = Step::Wait(std::time::Duration::from_millis(300));
+        let fails = Step::Fail(Error::Unavailable { runtime: "model".to_owned(), reason: "it is gone".to_owned() });
+        let lines = [vec![Step::text("Good "), pause, Step::text("day.")], vec![Step::text("Again?")], vec![fails]];
+        let recorder = Cassette::record(&path, Scripted::list("model", lines), &world).unwrap();
+        let mut recorded = Vec::new();
+        for prompt in ["Hello.", "Hello.", "Bye."] {
+            recorded.push(ask(&cx, &recorder, request(prompt)).await);
+        }
+        let player = Cassette::replay(&path).unwrap();
+        assert_eq!(player.capabilities(), recorder.capabilities());
+        let began = world.clock.now();
+        for (prompt, (result, news)) in ["Hello.", "Hello."].into_iter().zip(&recorded) {
+            let (replayed, heard) = ask(&cx, &player, request(prompt)).await;
+            assert_eq!(replayed.unwrap(), *result.as_ref().unwrap());
+            assert_eq!(heard, *news);
+        }
+        assert_eq!((world.clock.now() - began).as_millis(), 300);
+        // Asked a third time, the last answer comes again.
+        assert_eq!(ask(&cx, &player, request("Hello.")).await.0.unwrap().text, "Again?");
+        let failed = ask(&cx, &player, request("Bye.")).await.0.unwrap_err().to_string();
+        assert!(failed.contains("it is gone"), "{failed}");
+    });
+}
+
+#[test]
+fn a_miss_shows_the_nearest_recording_and_the_first_difference() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("misses.jsonl");
+    simulated(async |cx, world| {
+        let recorder = Cassette::record(&path, Scripted::saying("model", "Yes."), &world).unwrap();
+        for prompt in ["What is the capital of France?", "How far is the moon?"] {
+            ask(&cx, &recorder, request(prompt)).await.0.unwrap();
+        }
+        let player = Cassette::replay(&path).unwrap();
+        let missed = ask(&cx, &player, request("How far is the sun?")).await.0.unwrap_err().to_string();
+        insta::assert_snapshot!(missed.replace(&path.display().to_string(), "misses.jsonl"));
+    });
+}
+
+#[test]
+fn the_id_of_a_tool_call_is_not_part_of_a_request() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("tools.jsonl");
+    let after_tool = |id: &str| {
+        let mut request = request("What time is it?");
+        let call = ToolCall { id: id.to_owned(), name: "time".to_owned(), arguments: serde_json::json!({}) };
+        request.messages.push(Message { tool_calls: vec![call], ..Message::new(Role::Assistant, "") });
+        request.messages.push(Message { tool_call_id: Some(id.to_owned()), ..Message::new(Role::Tool, "noon") });
+        request
+    };
+    simulated(async |cx, world| {
+        let recorder = Cassette::record(&path, Scripted::saying("model", "Noon."), &world).unwrap();
+        ask(&cx, &recorder, after_tool("call_83af")).await.0.unwrap();
+        let player = Cassette::replay(&path).unwrap();
+        assert_eq!(ask(&cx, &player, after_tool("call_0c1d")).await.0.unwrap().text, "Noon.");
+    });
+}
+
+#[test]
+fn a_cassette_that_was_changed_by_hand_is_refused_with_its_line() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("changed.jsonl");
+    simulated(async |cx, world| {
+        let recorder = Cassette::record(&path, Scripted::saying("model", "Yes."), &world).unwrap();
+        ask(&cx, &recorder, request("Is it so?")).await.0.unwrap();
+    });
+    let changed = std::fs::read_to_string(&path).unwrap().replace("Is it so?", "Is it not so?");
+    std::fs::write(&path, changed).unwrap();
+    let error = Cassette::replay(&path).err().unwrap().to_string();
+    assert!(error.contains("line 2") && error.contains("changed by hand"), "{error}");
+}

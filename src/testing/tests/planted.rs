@@ -1,0 +1,73 @@
+//! Bugs planted in the host, and what finds them: a simulation whose promises cannot fail proves nothing.
+
+use crate::testing::{Faults, Simulation, Soak};
+use crate::types::planted::{Bug, with};
+
+/// Seeds that are tried for each bug before it counts as not found.
+const SEEDS: u64 = 200;
+
+/// Rough weather on a slow disk, which widens the moment between an acknowledgement and its commit.
+const FAULTS: Faults = Faults { commit_ms: 40, ..Faults::rough() };
+
+const SOAK: Soak = Soak { callers: 5, tasks_each: 5 };
+
+/// The first seed that finds a planted bug, and the promise it breaks.
+fn found(bug: Bug) -> Option<(u64, &'static str)> {
+    with(bug, || {
+        (0..SEEDS).find_map(|seed| {
+            let simulation = Simulation::new(seed).unwrap().faults(FAULTS);
+            let report = simulation.soak(SOAK).unwrap();
+            report.violations.first().map(|violation| (seed, violation.promise))
+        })
+    })
+}
+
+fn breaks(bug: Bug, promises: &[&str]) {
+    let (seed, promise) = found(bug).unwrap_or((SEEDS, "nothing"));
+    assert!(promises.contains(&promise), "{bug:?}: seed {seed} found {promise:?}");
+}
+
+#[test]
+fn a_permit_that_leaks_is_found() {
+    breaks(Bug::PermitLeaks, &["every permit comes back"]);
+}
+
+#[test]
+fn a_reply_that_is_lost_is_found() {
+    breaks(Bug::ReplyIsLost, &["whoever waits hears of the end"]);
+}
+
+#[test]
+fn a_run_that_ends_twice_is_found() {
+    breaks(Bug::EndsTwice, &["every accepted run ends exactly once"]);
+}
+
+#[test]
+fn an_acknowledgement_before_the_disk_is_found() {
+    breaks(Bug::AcknowledgedTooSoon, &["a run whose id was handed out is on disk"]);
+}
+
+#[test]
+fn a_router_that_ignores_the_tier_is_found() {
+    breaks(Bug::TierIgnored, &["nobody is shown what it may not see"]);
+}
+
+#[test]
+fn a_restart_that_is_not_counted_is_found() {
+    breaks(Bug::RestartUncounted, &["every restart is counted"]);
+}
+
+#[test]
+fn a_run_that_nobody_marks_after_a_crash_is_found() {
+    breaks(Bug::UnfinishedUnmarked, &["every accepted run ends exactly once"]);
+}
+
+#[test]
+fn a_run_that_went_down_with_its_io_actor_is_found() {
+    breaks(Bug::LeftBehind, &["every accepted run ends exactly once"]);
+}
+
+#[test]
+fn a_line_that_is_stuck_is_found() {
+    breaks(Bug::LineStuck, &["what was taken is given back", "every permit comes back"]);
+}

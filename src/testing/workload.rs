@@ -1,0 +1,208 @@
+//! What a soak asks of a host: tasks of every kind, from callers who wait, give up, or come back later.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use super::simulated::Life;
+use super::{Error, Simulated, Simulation};
+use crate::actors::agent::{Assignment, Definition, Kit, Work};
+use crate::actors::io::{self, Answer, Document, Task};
+use crate::host::Host;
+use crate::inference::{Request, Role, Scripted, Step};
+use crate::supervision::Fault;
+use crate::types::{Budget, Class, Cx, Money, Price, PrivacyClass, Random, RunId, Seeded, Timestamp, TrustTier};
+
+/// What one caller heard of one task.
+pub(super) struct Heard {
+    /// The first words of its prompt, which no other has.
+    pub(super) marker: String,
+    pub(super) privacy: PrivacyClass,
+    pub(super) budget: Money,
+    /// No runtime lies about what it took, so that costs can be held against budgets.
+    pub(super) honest: bool,
+    /// The id of its run was handed out.
+    pub(super) acknowledged: bool,
+    pub(super) what: What,
+    pub(super) at: Timestamp,
+    pub(super) deadline: Timestamp,
+    /// Which life of the host it spoke to.
+    pub(super) life: u32,
+}
+
+pub(super) enum What {
+    Answered(Box<Answer>),
+    Failed(Class, String),
+    /// The host crashed before an answer came.
+    Crashed,
+    /// The caller did not wait for the answer.
+    Left,
+}
+
+/// One caller. Draws from the seed what it asks, and how long it waits.
+pub(super) struct Caller {
+    pub(super) number: u32,
+    dice: Seeded,
+}
+
+/// Prompts of several kinds, so that classification, memory and tools come to their turn.
+const PROMPTS: [&str; 6] = [
+    "Say hello.",
+    "Summarise what is attached.",
+    "Remember that my favourite colour is green.",
+    "What is my favourite colour?",
+    "Count the words of this sentence, please.",
+    "Translate to French: good morning.",
+];
+
+/// What a caller waits for an answer, in seconds: impatient, usual, patient.
+const PATIENCE_S: [u64; 3] = [2, 20, 60];
+
+/// What an answer may cost: nothing, a little, plenty; in micro-dollars.
+const BUDGETS: [i64; 3] = [0, 400, 1_000_000];
+
+impl Caller {
+    pub(super) fn new(number: u32, seed: u64) -> Caller {
+        // Callers of one seed differ, and so do the callers of two seeds.
+        let dice = Seeded::new(seed.wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ u64::from(number));
+        Caller { number, dice }
+    }
+
+    fn up_to(&self, most: u64) -> u64 {
+        self.dice.next() % (most + 1)
+    }
+
+    fn one_of<T: Copy>(&self, all: &[T]) -> T {
+        all[usize::try_from(self.up_to(all.len() as u64 - 1)).unwrap_or(0)]
+    }
+
+    /// Lets a while pass, and asks for something.
+    pub(super) async fn turn(&self, simulated: &Simulated, turn: u32, agents: &[String]) -> Heard {
+        tokio::time::sleep(Duration::from_millis(self.up_to(1_500))).await;
+        let marker = format!("Ticket {}-{turn}", self.number);
+        let task = self.task(&marker, agents);
+        let (privacy, patience) = (task.privacy, Duration::from_secs(self.one_of(&PATIENCE_S)));
+        let budget = Budget { money: Money(self.one_of(&BUDGETS)), tokens: 1_000_000 };
+        let life = simulated.life().await;
+        let clock = &simulated.world().clock;
+        let cx = life.host.context(&format!("caller-{}", self.number), patience).with_budget(budget);
+        let deadline = Timestamp(clock.wall().0 + i64::try_from(patience.as_micros()).unwrap_or(0));
+        let mut acknowledged = false;
+        let what = match self.up_to(9) {
+            0..6 => heard(life.during(life.host.ask(&cx, task)).await),
+            6 => {
+                let patience = Duration::from_millis(self.up_to(400));
+                match tokio::time::timeout(patience, life.during(life.host.ask(&cx, task))).await {
+                    Ok(done) => heard(done),
+                    Err(_) => What::Left,
+                }
+            }
+            _ => detached(&life, &cx, task, &mut acknowledged).await,
+        };
+        let honest = simulated.plan().faults.runtime_lies == 0;
+        let (money, at) = (budget.money, clock.wall());
+        Heard { marker, privacy, budget: money, honest, acknowledged, what, at, deadline, life: life.number }
+    }
+
+    fn task(&self, marker: &str, agents: &[String]) -> Task {
+        let classes = [
+            PrivacyClass::Public,
+            PrivacyClass::Public,
+            PrivacyClass::Internal,
+            PrivacyClass::Confidential,
+            PrivacyClass::Restricted,
+        ];
+        let mut task = Task {
+            prompt: format!("{marker}: {}", self.one_of(&PROMPTS)),
+            privacy: self.one_of(&classes),
+            ..Task::default()
+        };
+        match self.up_to(9) {
+            0..3 if !agents.is_empty() => {
+                let place = self.up_to(agents.len() as u64 - 1);
+                task.agent = agents.get(usize::try_from(place).unwrap_or(0)).cloned();
+            }
+            3 => {
+                let text = "A paragraph of some length, about nothing in particular.\n\n".repeat(200);
+                task.documents.push(Document { name: "notes.txt".to_owned(), text });
+            }
+            4 => task.session = Some(format!("session {}", self.number)),
+            5 => task.max_tokens = Some(0),
+            _ => {}
+        }
+        task
+    }
+}
+
+/// Takes the id of a run first, and comes back for the answer.
+async fn detached(life: &Life, cx: &Cx, task: Task, acknowledged: &mut bool) -> What {
+    let io = life.host.io();
+    let run: RunId = match life.during(io.accept(cx, task)).await {
+        Ok(Ok(run)) => run,
+        Ok(Err(error)) => return What::Failed(error.class(), error.to_string()),
+        Err(_) => return What::Crashed,
+    };
+    *acknowledged = true;
+    match life.during(io.wait(cx, run)).await {
+        // It ended before anybody waited; the record has the answer.
+        Ok(Err(io::Error::NotRunning(_))) => What::Left,
+        done => heard(done),
+    }
+}
+
+fn heard(done: Result<Result<Answer, io::Error>, Error>) -> What {
+    match done {
+        Ok(Ok(answer)) => What::Answered(Box::new(answer)),
+        Ok(Err(error)) => What::Failed(error.class(), error.to_string()),
+        Err(_) => What::Crashed,
+    }
+}
+
+/// Everybody a task can be asked of by name, in the host as it runs.
+pub(super) fn agents_of(host: &Host) -> Vec<String> {
+    let mut agents: Vec<String> =
+        host.router().rib().candidates.values().map(|candidate| candidate.agent.clone()).collect();
+    agents.dedup();
+    agents
+}
+
+/// A simulation that names no runtime gets two, one on this machine and one far away that costs money, and an agent in
+/// code on the far one that takes one task at a time.
+pub(super) fn staged(simulation: Simulation) -> Simulation {
+    if !simulation.runtimes.is_empty() {
+        return simulation;
+    }
+    let far = Scripted::new("field", script).in_tier(TrustTier::External).at_price(Price { input: 2, output: 900_000 });
+    simulation.runtime(Scripted::new("local", script)).runtime(far).agent(|_| {
+        let mut courier =
+            Definition::code("courier", "Asks far away.", &["general", "translate"], Courier).runtime("field");
+        (courier.profile.concurrency, courier.profile.waiting) = (1, 4);
+        courier
+    })
+}
+
+struct Courier;
+
+#[async_trait]
+impl Work for Courier {
+    async fn work(&self, cx: &Cx, task: Assignment, kit: Kit) -> Result<String, Fault> {
+        kit.ask(cx, "Answer in one sentence.", &task.prompt, &task).await
+    }
+}
+
+/// What a scripted model answers: now and then with a tool first, always in pieces that take their time.
+fn script(request: &Request) -> Vec<Step> {
+    let last = request.messages.last();
+    let letters = last.map_or(0, |message| message.content.len() as u64);
+    let asked = last.is_some_and(|message| message.role == Role::User);
+    let wait = Step::Wait(Duration::from_millis(letters % 180));
+    if asked && letters.is_multiple_of(3) && !request.tools.is_empty() {
+        return vec![wait, Step::call("1", "time", serde_json::json!({}))];
+    }
+    vec![
+        wait,
+        Step::text("Well, "),
+        Step::Wait(Duration::from_millis(letters % 40)),
+        Step::text(format!("{letters} letters.")),
+    ]
+}

@@ -1,0 +1,53 @@
+//! Bugs on purpose, for the tests that must find them.
+//!
+//! Code that a bug is planted in asks here whether it is. Outside this crate's own unit tests the answer is a constant
+//! `false`, which the compiler removes together with the bug; there is nothing to switch on.
+
+/// A bug that can be planted. The tests in `src/testing/tests/planted.rs` say what each of them breaks and what finds it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Bug {
+    /// The place an admitted request has taken is never given back.
+    PermitLeaks,
+    /// The answer of a run is written down, but its caller never hears it.
+    ReplyIsLost,
+    /// A run that ended is written down twice.
+    EndsTwice,
+    /// The id of a detached run is handed out before the run is on disk.
+    AcknowledgedTooSoon,
+    /// The router does not compare privacy class and trust tier.
+    TierIgnored,
+    /// An actor is started again without being counted.
+    RestartUncounted,
+    /// Runs that a dead host left behind are not marked when the next one starts.
+    UnfinishedUnmarked,
+    /// Runs that a failed io actor left behind are not marked by its next life.
+    LeftBehind,
+    /// A line of waiting work does not move up when a place becomes free.
+    LineStuck,
+}
+
+#[cfg(test)]
+thread_local! {
+    static PLANTED: std::cell::Cell<Option<Bug>> = const { std::cell::Cell::new(None) };
+}
+
+/// Whether this bug is planted in the present thread.
+#[cfg(test)]
+pub(crate) fn planted(bug: Bug) -> bool {
+    PLANTED.get() == Some(bug)
+}
+
+/// Does something with a bug planted in the present thread, and in no other.
+#[cfg(test)]
+pub(crate) fn with<T>(bug: Bug, work: impl FnOnce() -> T) -> T {
+    PLANTED.set(Some(bug));
+    let done = work();
+    PLANTED.set(None);
+    done
+}
+
+/// Whether this bug is planted: never, in a program.
+#[cfg(not(test))]
+pub(crate) const fn planted(_bug: Bug) -> bool {
+    false
+}
