@@ -1,6 +1,7 @@
 //! Tokens from the command line: given out, used within their scope, run out, and taken back.
 
 use crate::program::{Running, good, home, run};
+use crate::support::eventually;
 
 #[tokio::test]
 async fn a_token_opens_what_it_was_made_for_until_its_end() {
@@ -17,7 +18,11 @@ async fn a_token_opens_what_it_was_made_for_until_its_end() {
     };
     refused(token, &["ask", "Hello"], "insufficient_scope").await;
     refused(token, &["tokens", "list"], "insufficient_scope").await;
-    let late = good(data, &["tokens", "make", "late", "--scope", "read", "--expires-in", "0"]).await;
+    let late = good(data, &["tokens", "make", "late", "--scope", "read", "--expires-in", "1"]).await;
+    eventually("its second is over", async || {
+        (run(data, &["tree", "--token", late.trim()]).await.0 == 77).then_some(())
+    })
+    .await;
     refused(late.trim(), &["tree"], "token_expired").await;
     good(data, &["tokens", "revoke", "reader"]).await;
     refused(token, &["tree"], "token_revoked").await;
