@@ -7,6 +7,9 @@ use super::Config;
 use crate::inference::RuntimeConfig;
 use crate::ziggy::chunk::Policy;
 
+/// Bytes that one byte of a text takes in JSON at the most: a control character becomes six.
+const BYTES_IN_JSON: usize = 6;
+
 /// Keys, dotted, with values that cannot work, and what would.
 #[derive(Default)]
 struct Found(Vec<(String, String)>);
@@ -76,12 +79,19 @@ fn runs(config: &Config, found: &mut Found) {
         ("chunks_most", io.chunks_most as u64),
         ("run_within_s", io.run_within_s),
         ("answer_tokens", u64::from(io.answer_tokens)),
+        ("answer_bytes_max", io.answer_bytes_max as u64),
     ];
     found.at_least_one("io", &rows);
     found.unless(
         io.prompt_bytes_max <= io.task_bytes_max,
         "io.prompt_bytes_max",
         format!("at most io.task_bytes_max, which is {}", io.task_bytes_max),
+    );
+    let fits = config.store.event_bytes_max / BYTES_IN_JSON;
+    found.unless(
+        io.answer_bytes_max <= fits,
+        "io.answer_bytes_max",
+        format!("at most a sixth of store.event_bytes_max, which is {fits}"),
     );
     found.unless(
         io.task_bytes_max <= config.store.payload_bytes_max,

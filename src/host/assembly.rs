@@ -221,6 +221,7 @@ fn launch_agents(
             embedder: Arc::clone(&common.embedder),
             journal: Arc::clone(&common.journal),
             memory: common.config.memory,
+            answer_bytes_max: common.config.io.answer_bytes_max,
         };
         let (handle, child) = agent::Handle::launch(definition, parts, common.world);
         tree = tree.child(child);

@@ -260,6 +260,11 @@ impl Shell {
     /// AG1: the only place where an assignment leaves, whatever became of it.
     fn finish(&mut self, ticket: Ticket, result: Result<Outcome, Error>, context: &mut Context<Message>) {
         let Some(active) = self.active.remove(&ticket) else { return };
+        let limit = self.parts.answer_bytes_max;
+        let result = result.and_then(|outcome| match outcome.text.len() {
+            bytes if bytes > limit => Err(Error::TooLong { bytes, limit }),
+            _ => Ok(outcome),
+        });
         match &result {
             Ok(_) => self.view.answered += 1,
             Err(_) => self.view.failed += 1,

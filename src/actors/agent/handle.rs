@@ -51,6 +51,14 @@ pub enum Error {
     /// What was to be remembered could not be written down.
     #[error("could not remember: {0}")]
     Memory(String),
+    /// The answer is longer than anybody is given.
+    #[error("could not use the answer of {bytes} bytes: at most {limit} are taken (io.answer_bytes_max)")]
+    TooLong {
+        /// Its length.
+        bytes: usize,
+        /// The limit.
+        limit: usize,
+    },
     /// The agent's own code failed.
     #[error("could not work: {0}")]
     Code(String),
@@ -74,6 +82,8 @@ impl Error {
             Error::Runtime(error) => error.class(),
             Error::NoRuntime { .. } | Error::Memory(_) => Class::Unavailable,
             Error::Turns { .. } | Error::Tokens { .. } | Error::Loop { .. } | Error::Full { .. } => Class::Exhausted,
+            // As a candidate that fails in another way: the next one may be brief.
+            Error::TooLong { .. } => Class::Unavailable,
             Error::Code(_) => Class::Internal,
             Error::Delivery(failure) => failure.class(),
         }
@@ -93,6 +103,8 @@ pub struct Parts {
     pub journal: Arc<dyn Journal>,
     /// Limits of a memory.
     pub memory: memory::Config,
+    /// Bytes of an answer at the most.
+    pub answer_bytes_max: usize,
 }
 
 /// Reaches one agent.

@@ -51,6 +51,9 @@ pub struct Config {
     pub run_within_s: u64,
     /// Tokens of an answer (of each chunk) if the caller names no number.
     pub answer_tokens: u32,
+    /// Bytes of an answer at the most, of each agent's and of the whole. It must fit an event of the journal, in which
+    /// a byte may take six.
+    pub answer_bytes_max: usize,
     /// Whether an answer is on disk before its caller has it.
     pub durable_answers: bool,
 }

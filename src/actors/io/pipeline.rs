@@ -194,7 +194,15 @@ impl Pipeline {
         let cx = cx.with_privacy(privacy);
         let run = Run { cx, task, class, record, news: news.clone() };
         let served = self.serve_all(&run, pieces).await?;
-        Ok(self.put_together(&run, served, began))
+        let answer = self.put_together(&run, served, began);
+        let (bytes, most) = (answer.answer.len(), self.config.answer_bytes_max);
+        if bytes > most {
+            let advice = "ask for less, or about less";
+            let reason =
+                format!("the answer has {bytes} bytes, at most {most} are taken (io.answer_bytes_max); {advice}");
+            return Err(Error::Refused { class: Class::Exhausted, reason });
+        }
+        Ok(answer)
     }
 
     /// What a task is. Its intent is judged by the prompt's vector, its class by everything that goes with it.

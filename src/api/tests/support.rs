@@ -290,7 +290,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     };
     let io_config = read(json!({
         "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "prompt_bytes_max": 4_000,
-        "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64, "durable_answers": true,
+        "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64, "answer_bytes_max": 100_000, "durable_answers": true,
     }));
     let (io, io_child) = io::Handle::launch(io_parts, io_config, &world);
     rows.extend([router_child, io_child]);
@@ -315,7 +315,8 @@ fn agents(
     for (profile, runtime) in profiles {
         let (executor, journal) = (executor.clone(), Arc::clone(journal));
         let (memory, embedder) = (configs::memory(), Arc::new(Lexical));
-        let parts = agent::Parts { runtime: Some(runtime), executor, embedder, journal, memory };
+        let parts =
+            agent::Parts { runtime: Some(runtime), executor, embedder, journal, memory, answer_bytes_max: 100_000 };
         let name = profile.name.clone();
         let (handle, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
         handles.insert(name, handle);

@@ -54,6 +54,7 @@ pub(super) async fn bench_on(disk: &Disk, world: World, definition: Definition, 
         embedder: Arc::new(Lexical),
         journal: journal.clone(),
         memory: configs::memory(),
+        answer_bytes_max: 100_000,
     };
     let (agent, child) = Handle::launch(definition, parts, &world);
     let (root, registry) = start(vec![driver_child, executor_child, child], &world).await;

@@ -76,7 +76,7 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
     };
     let config = read(json!({
         "pool": 2, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 100_000, "prompt_bytes_max": 4_000,
-        "chunks_most": 8, "run_within_s": 60, "answer_tokens": 64, "durable_answers": true,
+        "chunks_most": 8, "run_within_s": 60, "answer_tokens": 64, "answer_bytes_max": 100_000, "durable_answers": true,
     }));
     let (io, io_child) = Handle::launch(parts, config, &world);
     children.extend([router_child, io_child]);
@@ -115,6 +115,7 @@ fn agent(
         embedder: Arc::new(Lexical),
         journal: journal.clone(),
         memory: configs::memory(),
+        answer_bytes_max: 100_000,
     };
     let (agent, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
     let quality = 0.9 - 0.2 * f64::from(u32::try_from(place).unwrap());
