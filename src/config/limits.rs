@@ -35,6 +35,7 @@ pub(super) fn impossible(config: &Config) -> Vec<(String, String)> {
     runs(config, &mut found);
     runtimes(config, &mut found);
     scores(config, &mut found);
+    ceilings(config, &mut found);
     found.unless(
         config.api.drain_s < config.host.stop_timeout_s,
         "api.drain_s",
@@ -188,4 +189,37 @@ fn scores(config: &Config, found: &mut Found) {
 fn is_url(text: &str) -> bool {
     let rest = text.strip_prefix("http://").or_else(|| text.strip_prefix("https://"));
     rest.is_some_and(|rest| !rest.is_empty() && !rest.starts_with(['/', ':']) && !rest.contains(char::is_whitespace))
+}
+
+/// Ten years: longer than any process lives, and short enough to be added to any time.
+const LONGEST_S: u64 = 10 * 365 * 24 * 3600;
+
+/// A billion: more of anything than one machine holds.
+const MOST: u64 = 1_000_000_000;
+
+/// More connections than this read no faster; each has a thread and a cache.
+const READERS_MOST: u32 = 1_024;
+
+/// Every whole number has a ceiling, by what its key says it counts; a far greater one would overflow a time or take all
+/// memory at the start.
+fn ceilings(config: &Config, found: &mut Found) {
+    let readers = config.store.read_connections.get();
+    found.unless(readers <= READERS_MOST, "store.read_connections", format!("at most {READERS_MOST}"));
+    // What cannot be written as JSON has no numbers to look at.
+    let Ok(values) = serde_json::to_value(config) else { return };
+    let mut left = vec![(String::new(), &values)];
+    while let Some((key, value)) = left.pop() {
+        if let Some(table) = value.as_object() {
+            let under = |name: &String| if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
+            left.extend(table.iter().map(|(name, value)| (under(name), value)));
+        } else if let Some(number) = value.as_u64() {
+            let most = match key.rsplit('_').next() {
+                Some("s") => LONGEST_S,
+                Some("ms") => LONGEST_S * 1_000,
+                _ if key.contains("bytes") || key.contains(".price.") || key.contains(".anchors.") => continue,
+                _ => MOST,
+            };
+            found.unless(number <= most, key, format!("at most {most}"));
+        }
+    }
 }

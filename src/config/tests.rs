@@ -383,3 +383,18 @@ fn a_zero_where_nothing_could_work_is_never_taken() {
     }
     assert!(seen > 40, "{seen}");
 }
+
+#[test]
+fn no_time_and_no_count_is_too_large_to_work_with() {
+    let inputs = Inputs { environment: pairs(&[("HOME", "/h")]), ..Inputs::default() };
+    let settings = load(&inputs).unwrap().explain();
+    let numbers = settings.into_iter().filter(|one| one.value.parse::<u64>().is_ok() && !one.key.contains("bytes"));
+    let mut seen = 0;
+    for key in numbers.map(|setting| setting.key).filter(|key| !key.contains(".price.") && !key.contains(".anchors.")) {
+        let huge = Inputs { flags: vec![flag("--huge", &key, &i64::MAX.to_string())], ..inputs.clone() };
+        let said = load(&huge).map(|_| ()).unwrap_err().to_string();
+        assert!(said.contains(&format!("--huge: {key}: found {}", i64::MAX)), "{key}: {said}");
+        seen += 1;
+    }
+    assert!(seen > 40, "{seen}");
+}
