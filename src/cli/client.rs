@@ -35,6 +35,8 @@ const PROBLEM_BYTES_MAX: usize = 64 << 10;
 pub(super) struct Client {
     http: reqwest::Client,
     url: Url,
+    /// Whether it has a certificate of its own to show.
+    shows_certificate: bool,
     token: Option<String>,
     /// Whether only the data directory names this host, which it does after a crash too.
     found: bool,
@@ -78,7 +80,7 @@ impl Client {
             certificate: file(&with.cert, "SYZYGY_CERT"),
             key: file(&with.key, "SYZYGY_KEY"),
         };
-        Ok(Client { http: http(&url, &papers)?, url, token, found })
+        Ok(Client { http: http(&url, &papers)?, shows_certificate: papers.certificate.is_some(), url, token, found })
     }
 
     /// Whether the data directory names a host that is not there any more: it crashed, or was killed.
@@ -168,6 +170,13 @@ impl Client {
         let (url, reason) = (self.url.to_string(), why(&error));
         if reason.contains("CertificateRequired") {
             return Error::Usage(format!("{url} wants to see a certificate; name one with --cert and --key"));
+        }
+        // The refusal of who shows no certificate can come after the handshake, and the end of the connection before it.
+        let silent = ["connection was not ready", "connection closed", "Broken pipe", "reset by peer"];
+        let cut = !error.is_timeout() && silent.iter().any(|words| reason.contains(words));
+        if cut && self.url.scheme() == "https" && !self.shows_certificate {
+            let advice = "if it wants to see a certificate, name one with --cert and --key";
+            return Error::Usage(format!("{url} ended the connection without a word ({reason}); {advice}"));
         }
         if error.is_connect() || error.is_timeout() { Error::NoHost { url, reason } } else { self.broken(reason) }
     }

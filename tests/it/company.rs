@@ -55,9 +55,12 @@ impl Work for Bad {
     async fn work(&self, _cx: &Cx, _task: Assignment, _kit: Kit) -> Result<String, Fault> {
         match self {
             Bad::Panics => panic!("this agent is broken"),
-            Bad::Loops => loop {
-                tokio::time::sleep(Duration::from_millis(1)).await;
-            },
+            Bad::Loops => {
+                let mut clock = tokio::time::interval(Duration::from_millis(1));
+                loop {
+                    clock.tick().await;
+                }
+            }
             Bad::NeverAnswers => std::future::pending().await,
             // Zeroes that nobody wrote take no memory until somebody copies them, which nobody may.
             Bad::SaysTooMuch => Ok(String::from_utf8(vec![0; 1 << 30])?),

@@ -16,6 +16,7 @@ mod handle;
 mod message;
 mod pipeline;
 mod projection;
+mod prompt;
 pub mod record;
 mod state;
 

@@ -9,6 +9,7 @@ use tracing::Instrument;
 
 use super::handle::{Error, Parts};
 use super::message::Arrival;
+use super::prompt::{quoted, whole};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::state::Ending;
 use super::{Answer, Config, Progress, Task};
@@ -450,23 +451,6 @@ fn add_new(all: &mut Vec<String>, more: &[String]) {
             all.push(one.clone());
         }
     }
-}
-
-/// The prompt behind everything that goes with it: a small model follows what it read last, and goes on with a document
-/// that comes last.
-fn whole(task: &Task) -> String {
-    let mut text = String::new();
-    for document in &task.documents {
-        text.push_str(&quoted(&document.name, &document.text));
-        text.push_str("\n\n");
-    }
-    text.push_str(&task.prompt);
-    text
-}
-
-/// A document as a model is shown it: with its name, and with marks around it that tell it from what is asked.
-fn quoted(name: &str, text: &str) -> String {
-    format!("{name}:\n\"\"\"\n{text}\n\"\"\"")
 }
 
 /// Why nobody may serve, as an error with the class of what stood in the way of the nearest candidate.
