@@ -28,6 +28,10 @@ pub(super) async fn rebuild(
             let Some(end) = events.last().map(|event| event.seq) else {
                 return Err(Error::Corrupt(format!("event {} is missing", seq + 1)));
             };
+            // Rows are only ever made of what is proved.
+            if let Some(bad) = events.iter().find(|event| event.computed_hash() != event.hash) {
+                return Err(Error::Corrupt(format!("event {}: it is not what its hash was made of", bad.seq)));
+            }
             batch(connection, projections, index, &events).await.map_err(|error| writing(&error))?;
             seq = end;
         }

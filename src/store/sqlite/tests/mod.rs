@@ -155,6 +155,16 @@ async fn a_row_that_the_events_do_not_make_is_found_and_placed() {
 }
 
 #[tokio::test]
+async fn rows_are_not_made_anew_of_an_event_that_was_changed() {
+    let (place, journal) = with_ten_events().await;
+    journal.close().await.unwrap();
+    forge(&place, "UPDATE events SET body = replace(body, '4', '5') WHERE seq = 5").await;
+    place.sql("DELETE FROM rows; DELETE FROM cursors").await;
+    let Err(Error::Corrupt(reason)) = place.try_open(counts(1)).await else { panic!("it was opened") };
+    assert!(reason.starts_with("event 5: "), "{reason}");
+}
+
+#[tokio::test]
 async fn an_index_that_is_not_of_its_table_is_found() {
     let (place, journal) = with_ten_events().await;
     journal.close().await.unwrap();
