@@ -17,7 +17,8 @@ use tokio_util::sync::CancellationToken;
 use super::app::App;
 use super::gate::Ran;
 use super::problem::{Code, Problem};
-use crate::actors::io::{Answer, Error, Progress, Task};
+use crate::actors::io::{Answer, Error, Progress, RunsProjection, Task};
+use crate::supervision::Failure;
 use crate::types::{Cx, RunId};
 
 /// News that may wait for a slow client before the work waits with it.
@@ -25,6 +26,54 @@ const NEWS_WAITING: usize = 256;
 
 /// A run on its way to its answer. Dropping it stops the run.
 pub(super) type Work = BoxFuture<'static, Result<Answer, Error>>;
+
+/// The answer alone. Nobody is told the run's id before it has ended, so its beginning need not be on disk before that.
+pub(super) async fn answer(app: &Arc<App>, cx: Cx, task: Task) -> Result<Response, Problem> {
+    let (news, _) = mpsc::channel(1);
+    let (run, work) = app.parts.io.begin(&cx, task, news)?;
+    tracing::Span::current().record("run", tracing::field::display(run));
+    let (mut work, cutting): (Work, _) = (Box::pin(work), app.cutting.load_full());
+    let result = tokio::select! {
+        biased;
+        result = &mut work => Some(result),
+        () = cutting.cancelled() => None,
+    };
+    Ok(match result {
+        Some(Ok(answer)) => ran(Some(run), Json(answer).into_response()),
+        // What found no room never began.
+        Some(Err(error @ (Error::Busy { .. } | Error::Delivery(Failure::Busy)))) => return Err(error.into()),
+        Some(Err(error)) => {
+            let run = on_record(app, run).await;
+            ran(run, Problem::from(error).in_run(run).into_response())
+        }
+        None => {
+            app.left.lock().push(work);
+            let run = on_record(app, run).await;
+            ran(run, cut(app, run).into_response())
+        }
+    })
+}
+
+/// Time to find out whether the journal has a run. A disk that is slower than this is in trouble, and so is the answer.
+const LOOK_WITHIN: Duration = Duration::from_secs(5);
+
+/// The run, if its beginning is on disk by now.
+async fn on_record(app: &App, run: RunId) -> Option<RunId> {
+    let journal = &app.parts.journal;
+    let look = async {
+        journal.flush().await.ok()?;
+        journal.row(RunsProjection::NAME, &run.to_string()).await.ok()?
+    };
+    let row = tokio::time::timeout(LOOK_WITHIN, look).await.ok().flatten();
+    row.map(|_| run)
+}
+
+fn ran(run: Option<RunId>, mut response: Response) -> Response {
+    if let Some(run) = run {
+        response.extensions_mut().insert(Ran(run));
+    }
+    response
+}
 
 /// A run and whoever follows it. Dropping this is leaving, which stops the run (API4).
 pub(super) struct Following {
@@ -106,31 +155,6 @@ impl Following {
         }
     }
 
-    fn ran(&self, mut response: Response) -> Response {
-        if let Some(run) = self.run {
-            response.extensions_mut().insert(Ran(run));
-        }
-        response
-    }
-
-    /// The answer alone.
-    pub(super) async fn answer(mut self) -> Result<Response, Problem> {
-        let mut result = None;
-        while let Some(next) = self.next().await {
-            match next {
-                Next::News(_) => {}
-                Next::Ended(ended) => result = Some(ended),
-                Next::Cut => return Ok(self.ran(cut(&self.app, self.run).into_response())),
-            }
-        }
-        let run = self.run;
-        Ok(self.ran(match result {
-            Some(Ok(answer)) => Json(answer).into_response(),
-            Some(Err(error)) => Problem::from(error).in_run(run).into_response(),
-            None => Problem::from(Error::Broken("the run ended without a result".to_owned())).into_response(),
-        }))
-    }
-
     /// Everything as it happens. A run that is refused before anything happened is refused with its own status.
     pub(super) async fn stream(mut self) -> Result<Response, Problem> {
         match self.next().await {
@@ -142,11 +166,8 @@ impl Following {
         }
         let every = Duration::from_secs(self.app.config().keep_alive_s);
         let run = self.run;
-        let mut response = Sse::new(events(self)).keep_alive(KeepAlive::new().interval(every).text("")).into_response();
-        if let Some(run) = run {
-            response.extensions_mut().insert(Ran(run));
-        }
-        Ok(response)
+        let shown = Sse::new(events(self)).keep_alive(KeepAlive::new().interval(every).text(""));
+        Ok(ran(run, shown.into_response()))
     }
 }
 

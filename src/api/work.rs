@@ -90,8 +90,11 @@ pub(super) async fn route(
     if request.detach || wants.respond_async {
         return detach(&app, &cx, request.task(), wants.respond_async).await;
     }
-    let run = follow::Following::begin(&app, cx, request.task());
-    if wants.stream { run.stream().await } else { run.answer().await }
+    if wants.stream {
+        follow::Following::begin(&app, cx, request.task()).stream().await
+    } else {
+        follow::answer(&app, cx, request.task()).await
+    }
 }
 
 /// The caller's own limits, which can only be tighter than the host's.

@@ -38,6 +38,12 @@ impl Touches {
         self.entries.iter().map(|(_, key)| key).collect()
     }
 
+    /// Of those, the ones that an event of this group begins.
+    pub(super) fn begun(&self, projections: &[Arc<dyn Projection>], events: &[Arc<Event>]) -> BTreeSet<&RowKey> {
+        let begins = |(at, key): &&(usize, RowKey)| projections[key.0].begins(&events[*at]);
+        self.entries.iter().filter(begins).map(|(_, key)| key).collect()
+    }
+
     /// Folds the events into the rows. A row that is not known counts as one that does not exist.
     pub(super) fn apply(self, projections: &[Arc<dyn Projection>], events: &[Arc<Event>], rows: &mut Known) {
         for (at, key) in self.entries {

@@ -55,6 +55,11 @@ pub trait Projection: Send + Sync + 'static {
     fn version(&self) -> u32;
     /// The rows an event touches; none if it does not concern this projection.
     fn keys(&self, event: &Event) -> Vec<String>;
+    /// Whether the rows an event touches cannot be there before it. They are then not looked for, which spares a look
+    /// into the file for every new run.
+    fn begins(&self, _event: &Event) -> bool {
+        false
+    }
     /// The row after the event. `None` removes it.
     fn fold(&self, key: &str, row: Option<serde_json::Value>, event: &Event) -> Option<serde_json::Value>;
 }

@@ -1,6 +1,9 @@
 //! What a model is told about a tool, and what it asks of one.
 
-use serde::{Deserialize, Serialize};
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
 
 /// A tool as a model sees it: name, purpose, and the JSON Schema of its arguments.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -9,8 +12,17 @@ pub struct ToolSpec {
     pub name: String,
     /// One sentence for the model.
     pub description: String,
-    /// JSON Schema 2020-12 of the arguments object.
-    pub parameters: serde_json::Value,
+    /// JSON Schema 2020-12 of the arguments object. Shared, since every run offers the same tools anew.
+    #[serde(serialize_with = "by_value", deserialize_with = "shared")]
+    pub parameters: Arc<Value>,
+}
+
+fn by_value<S: Serializer>(value: &Arc<Value>, serializer: S) -> Result<S::Ok, S::Error> {
+    Value::serialize(value, serializer)
+}
+
+fn shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<Value>, D::Error> {
+    Value::deserialize(deserializer).map(Arc::new)
 }
 
 /// A model's wish to have a tool called.

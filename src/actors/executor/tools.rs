@@ -32,7 +32,8 @@ impl Tool {
             Ok(arguments) => Box::pin(function(cx, arguments)),
             Err(error) => Box::pin(std::future::ready(Err(format!("arguments do not fit: {error}")))),
         });
-        let spec = ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters };
+        let spec =
+            ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters: Arc::new(parameters) };
         Tool { spec, call }
     }
 

@@ -151,11 +151,26 @@ impl Handle {
 
     /// Does a task and returns its answer, showing progress on the way. Giving up on the answer stops the work (IO4).
     pub async fn route(&self, cx: &Cx, task: Task, news: mpsc::Sender<Progress>) -> Result<Answer, Error> {
+        self.begin(cx, task, news)?.1.await
+    }
+
+    /// The same, for who needs the run's id at once: the id, and the work, which begins when it is awaited. Somebody else
+    /// may be told the id when the news say so, or when the journal has been flushed after that.
+    pub fn begin(
+        &self,
+        cx: &Cx,
+        task: Task,
+        news: mpsc::Sender<Progress>,
+    ) -> Result<(RunId, impl Future<Output = Result<Answer, Error>> + Send + use<>), Error> {
         let cx = cx.child();
-        let _stop_with_caller = cx.cancel_token().clone().drop_guard();
+        let stop_with_caller = cx.cancel_token().clone().drop_guard();
         let arrival = self.arrival(&cx, task, news)?;
-        let (cx, home) = (arrival.cx.clone(), self.home(arrival.run));
-        home.call(&cx, |reply| Message::Route { arrival, reply }).await.map_err(Failure::from)?
+        let (run, cx, home) = (arrival.run, arrival.cx.clone(), self.home(arrival.run).clone());
+        let work = async move {
+            let _stop_with_caller = stop_with_caller;
+            home.call(&cx, |reply| Message::Route { arrival, reply }).await.map_err(Failure::from)?
+        };
+        Ok((run, work))
     }
 
     /// Takes a task in and returns its run once the journal has it; the work goes on without the caller (IO2).

@@ -81,6 +81,10 @@ impl Projection for RunsProjection {
         event.run.filter(|_| concerns).map(|run| run.to_string()).into_iter().collect()
     }
 
+    fn begins(&self, event: &Event) -> bool {
+        event.kind == kind::ACCEPTED
+    }
+
     fn fold(&self, _key: &str, row: Option<Value>, event: &Event) -> Option<Value> {
         let before = row.and_then(|row| serde_json::from_value::<RunRow>(row).ok());
         serde_json::to_value(folded(before, event)?).ok()

@@ -30,7 +30,7 @@ impl<'a> Ask<'a> {
             messages: request.messages.iter().map(message).collect(),
             tools: offered
                 .map(|tool| {
-                    let (name, about, shape) = (&tool.name, &tool.description, &tool.parameters);
+                    let (name, about, shape) = (&tool.name, &tool.description, &*tool.parameters);
                     json!({ "type": "function", "function": { "name": name, "description": about, "parameters": shape } })
                 })
                 .collect(),

@@ -81,7 +81,7 @@ async fn sends_what_the_protocol_wants() {
         tools: vec![ToolSpec {
             name: "time".to_owned(),
             description: "Tells the time.".to_owned(),
-            parameters: json!({ "type": "object" }),
+            parameters: json!({ "type": "object" }).into(),
         }],
         max_tokens: 100_000,
         temperature: 0.5,

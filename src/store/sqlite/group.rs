@@ -163,10 +163,11 @@ pub(super) async fn fold(
     events: &[Arc<Event>],
 ) -> Result<Known, sqlx::Error> {
     let touches = Touches::of(projections.iter().enumerate(), events);
-    let (mut rows, mut unknown) = (Known::new(), BTreeSet::new());
+    let (mut rows, mut unknown, begun) = (Known::new(), BTreeSet::new(), touches.begun(projections, events));
     for key in touches.keys() {
         match cache.take(key) {
             Some((key, value)) => drop(rows.insert(key, value)),
+            None if begun.contains(key) => {}
             None => drop(unknown.insert(key)),
         }
     }

@@ -9,6 +9,7 @@ mod compact;
 mod connect;
 mod group;
 mod on_disk;
+mod queue;
 mod read;
 mod reader;
 mod rebuild;
@@ -27,7 +28,7 @@ use async_trait::async_trait;
 use parking_lot::Mutex;
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnectOptions, SqlitePool};
-use tokio::sync::{Semaphore, broadcast, mpsc, oneshot};
+use tokio::sync::{Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::{
@@ -45,7 +46,7 @@ use writer::{Command, Shared, Work, Writer};
 /// The journal in one SQLite file, written by one task.
 pub struct Sqlite {
     shared: Arc<Shared>,
-    queue: mpsc::Sender<Command>,
+    queue: queue::Sender,
     readers: SqlitePool,
     config: Config,
     world: World,
@@ -95,7 +96,7 @@ impl Sqlite {
             closing: CancellationToken::new(),
             ended: CancellationToken::new(),
         });
-        let (queue, commands) = mpsc::channel(capacity);
+        let (queue, commands) = queue::queue(config.group_commit_events.get());
         let journal = Sqlite {
             shared: shared.clone(),
             queue,
@@ -141,12 +142,11 @@ impl Sqlite {
             Work::Payload(..) | Work::Compact { .. } | Work::Flush => 0,
         };
         self.shared.view.lock().queued += events;
-        // Every command has at least one permit and the channel holds as many commands as there are permits, so it is
-        // never full here; it can only be closed.
-        self.queue.try_send(Command { work, reply, _room: permit }).map_err(|_| {
-            self.shared.view.lock().queued -= events;
-            self.shared.why()
-        })
+        if self.queue.send(Command { work, reply, _room: permit }) {
+            return Ok(());
+        }
+        self.shared.view.lock().queued -= events;
+        Err(self.shared.why())
     }
 
     /// Queues work and waits for the commit that holds it.

@@ -8,8 +8,7 @@ use std::sync::Arc;
 use parking_lot::Mutex;
 use sqlx::sqlite::SqliteConnection;
 use sqlx::{Connection, Executor};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, mpsc, oneshot};
-use tokio::time::timeout_at;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, broadcast, oneshot};
 use tokio_util::sync::CancellationToken;
 
 use super::super::{COMPACTED, Config, Error, Event, NewEvent, Projection, View};
@@ -17,6 +16,7 @@ use super::cache::Cache;
 use super::compact;
 use super::connect::{advised, words};
 use super::group::{self, Statements};
+use super::queue::Receiver;
 use crate::types::{Hash, Timestamp, World};
 
 /// One thing to write, as it waits in the queue.
@@ -50,7 +50,8 @@ impl Command {
 }
 
 impl Work {
-    fn events(&self) -> usize {
+    /// Events it counts as in a group.
+    pub(super) fn events(&self) -> usize {
         match self {
             Work::Events(_, events) => events.len(),
             Work::Payload(..) | Work::Compact { .. } => 1,
@@ -106,7 +107,7 @@ impl Drop for Ending {
 /// The writer's own.
 pub(super) struct Writer {
     pub(super) connection: SqliteConnection,
-    pub(super) queue: mpsc::Receiver<Command>,
+    pub(super) queue: Receiver,
     pub(super) shared: Arc<Shared>,
     pub(super) config: Config,
     pub(super) world: World,
@@ -145,36 +146,23 @@ impl Writer {
     /// window whenever a caller did not come back. Write-behind events wait for company, since nobody waits for them,
     /// until the window is over or somebody durable comes along.
     async fn gather(&mut self) -> Option<Vec<Command>> {
-        let limit = self.config.group_commit_events.get();
-        let mut group = vec![self.next().await?];
-        let mut events = group[0].work.events();
-        let mut awaited = group[0].reply.is_some();
-        let until = self.world.clock.now() + self.config.window();
-        while events < limit {
-            let command = match self.queue.try_recv() {
-                Ok(command) => command,
-                Err(_) if awaited => break,
-                Err(_) => match timeout_at(until, self.next()).await {
-                    Ok(Some(command)) => command,
-                    Ok(None) | Err(_) => break,
-                },
-            };
-            events += command.work.events();
-            awaited |= command.reply.is_some();
-            group.push(command);
-        }
-        Some(group)
-    }
-
-    async fn next(&mut self) -> Option<Command> {
-        if !self.queue.is_closed() {
-            tokio::select! {
-                biased;
-                command = self.queue.recv() => return command,
-                () = self.shared.closing.cancelled() => self.queue.close(),
+        tokio::select! {
+            biased;
+            any = self.queue.any() => if !any { return None },
+            () = self.shared.closing.cancelled() => {
+                self.queue.close();
+                if !self.queue.any().await {
+                    return None;
+                }
             }
         }
-        self.queue.recv().await
+        let until = self.world.clock.now() + self.config.window();
+        tokio::select! {
+            biased;
+            () = self.queue.reason(until) => {}
+            () = self.shared.closing.cancelled() => {}
+        }
+        Some(self.queue.group())
     }
 
     async fn write(&mut self, group: Vec<Command>) -> Result<(), sqlx::Error> {
