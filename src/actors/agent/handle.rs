@@ -8,7 +8,7 @@ use super::definition::{Definition, Profile};
 use super::message::{Message, Work};
 use super::{Assignment, Outcome};
 use crate::actors::{executor, runtime};
-use crate::inference::Embedder;
+use crate::inference::{self, Embedder, Usage};
 use crate::memory;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Tree};
@@ -73,6 +73,14 @@ pub enum Error {
     /// The actor did not answer.
     #[error(transparent)]
     Delivery(#[from] Failure),
+    /// It failed after turns that took tokens.
+    #[error("{error}")]
+    Spent {
+        /// What those turns took.
+        usage: Usage,
+        /// Why it failed.
+        error: Box<Error>,
+    },
 }
 
 impl Error {
@@ -86,6 +94,35 @@ impl Error {
             Error::TooLong { .. } => Class::Unavailable,
             Error::Code(_) => Class::Internal,
             Error::Delivery(failure) => failure.class(),
+            Error::Spent { error, .. } => error.class(),
+        }
+    }
+
+    /// What was processed before it failed; none if nobody knows.
+    pub fn usage(&self) -> Option<Usage> {
+        match self {
+            Error::Spent { usage, error } => error.usage().map(|more| {
+                let mut all = *usage;
+                all += more;
+                all
+            }),
+            Error::Runtime(runtime::Error::Runtime(error)) => match error {
+                inference::Error::Internal(_) | inference::Error::Protocol { .. } => None,
+                // I3 of `inference`.
+                known => Some(known.usage()),
+            },
+            // What was refused at the door was not begun.
+            Error::Runtime(runtime::Error::Full { .. } | runtime::Error::Delivery(Failure::Busy))
+            | Error::Full { .. }
+            | Error::NoRuntime { .. }
+            | Error::Delivery(Failure::Busy) => Some(Usage::default()),
+            // What the turns took stands around it.
+            Error::Turns { .. } | Error::Tokens { .. } | Error::Loop { .. } => Some(Usage::default()),
+            Error::Runtime(runtime::Error::Delivery(_))
+            | Error::Memory(_)
+            | Error::TooLong { .. }
+            | Error::Code(_)
+            | Error::Delivery(_) => None,
         }
     }
 }
