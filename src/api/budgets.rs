@@ -14,8 +14,11 @@ use crate::telemetry::{self, Metrics};
 use crate::types::Timestamp;
 use crate::ziggy::budget::{Scope, Standing, Unit};
 
-/// Rows of one answer at the most; `scope` asks for fewer.
-const ROWS_MOST: usize = 1_000;
+/// Budgets of one answer at the most; `scope` asks for others.
+const BUDGETS_MOST: usize = 1_000;
+
+/// Budgets of each kind that metrics show: three units of five kinds stay within the series a metric may have.
+const METERED_MOST: usize = 60;
 
 /// Budgets, each with what is spent and left.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -24,7 +27,7 @@ pub struct Budgets {
     pub at: Timestamp,
     /// One row for each scope, window and unit, in that order.
     pub budgets: Vec<Standing>,
-    /// Rows there are beyond these.
+    /// Budgets there are beyond these.
     pub more: usize,
 }
 
@@ -43,20 +46,19 @@ pub(super) struct BudgetsQuery {
     responses((status = 200, body = Budgets), Problems))]
 pub(super) async fn budgets(State(app): State<Arc<App>>, Query(query): Query<BudgetsQuery>) -> Json<Budgets> {
     let prefix = query.scope.unwrap_or_default();
-    let mut budgets = app.parts.crown.treasury().standings();
-    budgets.retain(|standing| standing.scope.starts_with(&prefix));
-    let more = budgets.len().saturating_sub(ROWS_MOST);
-    budgets.truncate(ROWS_MOST);
+    let (budgets, more) = app.parts.crown.treasury().standings_of(&prefix, BUDGETS_MOST);
     Json(Budgets { at: app.parts.world.clock.wall(), budgets, more })
 }
 
-/// Shows every budget as gauges.
+/// What metrics show. Principals are left out, since there may be one for each person; `/budgets` has them.
+pub(super) fn metered(app: &App) -> Vec<Standing> {
+    let kinds = Scope::ALL.into_iter().filter(|kind| *kind != Scope::Principal);
+    kinds.flat_map(|kind| app.parts.crown.treasury().standings_of(&format!("{kind}:"), METERED_MOST).0).collect()
+}
+
+/// Shows budgets as gauges.
 pub(super) fn show(metrics: &Metrics, standings: &[Standing]) {
     for standing in standings {
-        // There may be one for each person; `/budgets` has them.
-        if standing.scope.starts_with(Scope::Principal.word()) {
-            continue;
-        }
         let value = |amount: u64| match standing.unit {
             Unit::Money => amount as f64 / 1e6,
             Unit::Tokens | Unit::Requests => amount as f64,

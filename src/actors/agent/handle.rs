@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::Shell;
-use super::definition::{Definition, Profile};
+use super::definition::{Brain, Definition, Profile};
 use super::message::{Message, Work};
 use super::{Assignment, Outcome};
 use crate::actors::{executor, runtime};
@@ -149,6 +149,8 @@ pub struct Parts {
 pub struct Handle {
     address: Address<Message>,
     profile: Arc<Profile>,
+    /// Whether it decides by itself how often it asks its model.
+    free: bool,
 }
 
 impl Handle {
@@ -156,6 +158,7 @@ impl Handle {
     pub fn launch(definition: Definition, parts: Parts, world: &World) -> (Handle, Child) {
         let Definition { profile, brain, children, strategy } = definition;
         let profile = Arc::new(profile);
+        let free = matches!(brain, Brain::Code(_)) && parts.runtime.is_some();
         let address =
             Address::new(Mailbox::new(profile.waiting + profile.concurrency.max(1) as usize, Overflow::Refuse), world);
         let (shared, id) = (Arc::clone(&profile), profile.name.clone());
@@ -170,12 +173,17 @@ impl Handle {
             let tree = Tree::new(id, strategy).intensity(AGENT_RESTARTS, AGENT_PERIOD);
             Child::tree(tree.children(children).child(child))
         };
-        (Handle { address, profile }, child)
+        (Handle { address, profile, free }, child)
     }
 
     /// Its profile.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// Whether it may ask its model more than once for an assignment, given whether that can be offered tools.
+    pub fn asks_again(&self, tools: bool) -> bool {
+        self.free || tools && !self.profile.tools.is_empty()
     }
 
     /// Does one assignment. Giving up on the answer stops the work.

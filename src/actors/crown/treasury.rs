@@ -168,7 +168,12 @@ impl Treasury {
 
     /// How every account stands.
     pub fn standings(&self) -> Vec<Standing> {
-        self.with(|books, now| books.ledger.standings(now)).unwrap_or_default()
+        self.standings_of("", usize::MAX).0
+    }
+
+    /// The same for the first so many accounts whose scope begins so, and how many others there are.
+    pub fn standings_of(&self, prefix: &str, most: usize) -> (Vec<Standing>, usize) {
+        self.with(|books, now| books.ledger.standings_of(prefix, most, now)).unwrap_or_default()
     }
 
     /// What operators should know that happened since the last time.

@@ -37,7 +37,7 @@ impl Pipeline {
     /// was reserved for one that has no place goes back.
     pub(super) fn attempt(&self, run: &Run<'_>, piece: &Piece, candidate: &Candidate, agent: &agent::Handle) -> Attempt {
         let crown = &self.parts.crown;
-        let hold = match self.reserve(run, piece, candidate, agent.profile()) {
+        let hold = match self.reserve(run, piece, candidate, agent) {
             Ok(hold) => hold,
             Err(shortage) => {
                 let governance = crown.governance().version;
@@ -59,7 +59,7 @@ impl Pipeline {
         run: &Run<'_>,
         piece: &Piece,
         candidate: &Candidate,
-        profile: &Profile,
+        agent: &agent::Handle,
     ) -> Result<Option<Hold>, crate::ziggy::budget::Refusal> {
         let treasury = self.parts.crown.treasury();
         if !treasury.limited() {
@@ -72,7 +72,7 @@ impl Pipeline {
             answer: run.task.max_tokens.unwrap_or(self.config.answer_tokens),
             context: candidate.context_tokens,
             allowed: run.cx.budget().tokens,
-            tools: provider.is_none_or(|provider| provider.tools),
+            again: agent.asks_again(provider.is_none_or(|provider| provider.tools)),
         };
         let destination = self.destination(run.task, &run.class).to_string();
         let principal = run.cx.principal();
@@ -84,7 +84,7 @@ impl Pipeline {
             provider: &candidate.runtime,
             model: provider.map_or("", |provider| &provider.model),
         };
-        treasury.reserve(run.record.run, &claim, worst.amounts(profile, price), price)
+        treasury.reserve(run.record.run, &claim, worst.amounts(agent.profile(), price), price)
     }
 
     /// Writes down that a candidate is to be asked, or not; on disk when this returns if money was reserved for it.
@@ -156,22 +156,23 @@ struct Worst {
     answer: u32,
     context: u32,
     allowed: u64,
-    tools: bool,
+    again: bool,
 }
 
 impl Worst {
     /// The most that a hop may take. An agent without tools asks its model once. One with tools asks again with what came
-    /// of them, so it takes as many tokens as its limits allow, which [`bounded`] holds it to.
+    /// of them, and code asks as it likes, so they take as many tokens as their limits allow, to which [`bounded`] holds
+    /// them.
     fn amounts(&self, profile: &Profile, price: Price) -> Amounts {
         let answer = u64::from(self.answer.min(profile.max_answer_tokens));
         let facts = u64::try_from(profile.recall_most).unwrap_or(u64::MAX).saturating_mul(FACT_TOKENS);
         let facts = if profile.remembers { facts } else { 0 };
         let prompt = self.prompt.saturating_add(FRAME_TOKENS + estimate_tokens(&profile.system)).saturating_add(facts);
         let once = prompt.saturating_add(answer);
-        if !self.tools || profile.tools.is_empty() || profile.max_turns < 2 {
+        if !self.again {
             return Amounts { money: price.cost(prompt, answer), tokens: once, requests: 1 };
         }
-        let turns = u64::from(profile.max_turns);
+        let turns = u64::from(profile.max_turns.max(1));
         let held = u64::from(self.context).saturating_mul(turns);
         let tokens = profile.max_tokens.min(self.allowed).min(held).max(once);
         // The dearest way to use them up.

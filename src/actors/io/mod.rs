@@ -9,9 +9,9 @@
 //!   or the io actor died under it, `run.interrupted`.
 //! - IO2: a run whose id was handed out before its answer is in the journal, durably, before that.
 //! - IO3: nothing of a task reaches a candidate whose trust tier its privacy class forbids.
+//! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.
 //! - IO5: where a budget is for a hop, its worst case is reserved and stands in `hop.admitted` before anybody is asked,
 //!   and what it took stands in the event that ends it.
-//! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.
 
 mod actor;
 pub mod budget;

@@ -412,19 +412,26 @@ impl Ledger {
         }
     }
 
-    /// How every account stands, by kind and name, then window and unit.
+    /// How every account stands, by scope, window and unit.
     pub fn standings(&mut self, now: Timestamp) -> Vec<Standing> {
-        let mut all = Vec::new();
-        for scope in Scope::ALL {
-            let mut names: Vec<&Known> = self.known[scope as usize].values().collect();
-            names.sort_by_key(|known| known.accounts.first().map(|place| &self.accounts[*place as usize].scope));
-            let places: Vec<u32> = names.iter().flat_map(|known| known.accounts.iter().copied()).collect();
-            for place in places {
-                all.extend(self.accounts[place as usize].standings(now, &self.burn));
-            }
+        self.standings_of("", usize::MAX, now).0
+    }
+
+    /// The same for the first so many accounts whose scope begins so, and how many others there are. Only those are sorted
+    /// and looked at, since whoever reserves waits meanwhile.
+    pub fn standings_of(&mut self, prefix: &str, most: usize, now: Timestamp) -> (Vec<Standing>, usize) {
+        let known = self.known.iter().flat_map(HashMap::values).flat_map(|known| known.accounts.iter().copied());
+        let mut places: Vec<u32> =
+            known.filter(|place| self.accounts[*place as usize].scope.starts_with(prefix)).collect();
+        let key = |place: &u32| (&self.accounts[*place as usize].scope, self.accounts[*place as usize].window);
+        let more = places.len().saturating_sub(most);
+        if more > 0 {
+            places.select_nth_unstable_by(most, |one, other| key(one).cmp(&key(other)));
+            places.truncate(most);
         }
-        all.sort_by(|one: &Standing, other| (&one.scope, one.window, one.unit).cmp(&(&other.scope, other.window, other.unit)));
-        all
+        places.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
+        let standings = places.iter().flat_map(|place| self.accounts[*place as usize].standings(now, &self.burn));
+        (standings.collect(), more)
     }
 
     /// What an operator should know that happened since the last time: each pace and the first refusal once a window.

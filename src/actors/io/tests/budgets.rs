@@ -94,9 +94,9 @@ async fn the_worst_case_is_reserved_on_the_record_and_what_was_taken_is_charged(
 
 #[tokio::test(start_paused = true)]
 async fn whoever_fits_the_budget_serves_and_when_nobody_does_the_refusal_says_which_and_until_when() {
-    let (dear, cheap) = (priced("dear", 10), priced("cheap", 1));
+    let (dear, cheap) = (priced("dear", 2), priced("cheap", 1));
     let bench = bench(&[dear.clone(), cheap.clone()]).await;
-    // Enough for the cheap one's worst case, twice, and not for the dear one's.
+    // Enough for the worst case of the cheap one, and not quite for that of the dear one.
     open(&bench, vec![money("tenant:*", Window::Day, 330)]).await;
     let answer = bench.ask("hello").await.unwrap();
     assert_eq!((answer.served_by, dear.count().begun), (vec!["cheap".to_owned()], 0));

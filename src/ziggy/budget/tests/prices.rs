@@ -67,11 +67,12 @@ fn prices_that_cannot_be_are_all_said_with_their_rows() {
     let found = PriceList::read(&rows.concat()).unwrap_err();
     let expected = [
         "row 1 (*/a): input of at least 0",
-        "row 2 (*/b): invalid type: floating point `nan`",
+        "row 2 (*/b): invalid type: floating point `NaN`",
         "row 3 (*/c): invalid type: floating point `1.5`",
         "row 4 (noslash): a match such as",
         "row 5 (*/d): a match such as",
         "row 7 (*/e): one price at a time; row 6 (*/e) is for the same models",
+        "row 10 (*/f*/g): a match such as",
         "row 11 (*/h): unknown field `sauce`",
         "row 12 (*/i): cached_input of at most input",
     ];
