@@ -10,12 +10,14 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::app::App;
+use super::budgets;
 use crate::actors::io::{Answer, record};
 use crate::actors::runtime;
 use crate::store::{self, Event};
 use crate::supervision::Node;
 use crate::telemetry::{self, CounterSpec, Metrics};
 use crate::types::{RunId, Timestamp};
+use crate::ziggy::budget::Standing;
 
 /// Counts for one host, across every life of the listener.
 pub(super) struct Meter {
@@ -116,12 +118,13 @@ impl Meter {
     }
 
     /// Everything as text, with what actors and the journal show now.
-    pub(super) fn page(&self, tree: &[Node], journal: &store::View) -> String {
+    pub(super) fn page(&self, tree: &[Node], journal: &store::View, budgets: &[Standing]) -> String {
         let mut state = self.state.lock();
         self.metrics.gauge(&telemetry::JOURNAL_QUEUED, &[]).set(journal.queued as f64);
         self.metrics.gauge(&telemetry::RUNS_ACTIVE, &[]).set(state.running.len() as f64);
         state.catch_up(&self.metrics, &telemetry::JOURNAL_EVENTS, &[], journal.written);
         self.actors(&mut state, tree);
+        budgets::show(&self.metrics, budgets);
         self.metrics.encode()
     }
 

@@ -17,6 +17,7 @@ mod app;
 mod audit;
 mod auth;
 mod bodies;
+mod budgets;
 mod config;
 mod connection;
 mod control;
@@ -66,6 +67,7 @@ pub use bodies::{
     NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs, SetCap, SetWeight,
     TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights,
 };
+pub use budgets::Budgets;
 pub use config::{Config, Tls};
 pub use error::Error;
 pub use problem::{Code, MEDIA_TYPE, Problem};

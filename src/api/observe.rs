@@ -10,6 +10,7 @@ use axum::response::{IntoResponse, Response};
 
 use super::app::App;
 use super::bodies::{Liveness, TreeAnswer};
+use super::budgets;
 use super::openapi;
 use super::problem::Problems;
 use crate::supervision::{Node, Status};
@@ -69,7 +70,7 @@ fn essential_up(tree: &[Node]) -> bool {
         content_type = "application/openmetrics-text"), Problems))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let tree = app.parts.registry.tree(app.parts.world.clock.now());
-    let page = app.meter.page(&tree, &app.parts.journal.view());
+    let page = app.meter.page(&tree, &app.parts.journal.view(), &budgets::metered(&app));
     ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], page).into_response()
 }
 

@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi as Contract, SecurityRequirement};
 
-use super::{audit, control, observe, problem, runs, tables, token_routes, work};
+use super::{audit, budgets, control, observe, problem, runs, tables, token_routes, work};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -28,6 +28,7 @@ use super::{audit, control, observe, problem, runs, tables, token_routes, work};
         control::set_override,
         control::alerts,
         control::acknowledge,
+        budgets::budgets,
         runs::list,
         runs::show,
         runs::cancel,

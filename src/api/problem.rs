@@ -71,6 +71,10 @@ pub enum Code {
     Denied,
     /// The state of the thing forbids it now.
     Conflict,
+    /// A budget has too little left until its window ends.
+    BudgetExhausted,
+    /// A budget has too little left, and waiting does not help.
+    BudgetSpent,
     /// A limit was reached.
     Exhausted,
     /// The deadline passed first.
@@ -87,7 +91,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tables and the tests that walk them.
-    pub const ALL: [Code; 33] = [
+    pub const ALL: [Code; 35] = [
         Code::UnknownPath,
         Code::MethodNotAllowed,
         Code::MalformedJson,
@@ -115,6 +119,8 @@ impl Code {
         Code::NotFound,
         Code::Denied,
         Code::Conflict,
+        Code::BudgetExhausted,
+        Code::BudgetSpent,
         Code::Exhausted,
         Code::Timeout,
         Code::Cancelled,
@@ -145,7 +151,7 @@ impl Code {
                 Class::Denied
             }
             Code::Conflict => Class::Conflict,
-            Code::TokenGuesses | Code::Exhausted => Class::Exhausted,
+            Code::TokenGuesses | Code::BudgetExhausted | Code::BudgetSpent | Code::Exhausted => Class::Exhausted,
             Code::HeadTimeout | Code::BodyTimeout | Code::Timeout => Class::Timeout,
             Code::Cancelled => Class::Cancelled,
             Code::Overloaded | Code::Unavailable => Class::Unavailable,
@@ -164,6 +170,7 @@ impl Code {
             Code::HeadTooLarge => 431,
             Code::HeadTimeout | Code::BodyTimeout => 408,
             Code::WrongHost => 421,
+            Code::BudgetSpent => 402,
             other => other.class().http_status(),
         }
     }
@@ -198,6 +205,8 @@ impl Code {
             Code::NotFound => "not_found",
             Code::Denied => "denied",
             Code::Conflict => "conflict",
+            Code::BudgetExhausted => "budget_exhausted",
+            Code::BudgetSpent => "budget_spent",
             Code::Exhausted => "exhausted",
             Code::Timeout => "timeout",
             Code::Cancelled => "cancelled",
@@ -237,6 +246,8 @@ impl Code {
             Code::NotFound => "it does not exist",
             Code::Denied => "it may not be done",
             Code::Conflict => "it is not possible in the present state",
+            Code::BudgetExhausted => "the budget of this time is used up",
+            Code::BudgetSpent => "the budget is used up",
             Code::Exhausted => "a limit was reached",
             Code::Timeout => "the deadline passed",
             Code::Cancelled => "the run was cancelled",
@@ -390,6 +401,10 @@ impl From<io::Error> for Problem {
             io::Error::Refused { class: Class::NotFound, .. } => Code::NoRoute,
             io::Error::Refused { class: Class::Denied, .. } => Code::PrivacyForbids,
             io::Error::NotRunning(_) => Code::UnknownRun,
+            io::Error::Budget { wait: Some(wait), .. } => {
+                return Problem::classed(Code::BudgetExhausted, &error).after(*wait);
+            }
+            io::Error::Budget { wait: None, .. } => Code::BudgetSpent,
             io::Error::Journal(error) => return error.clone().into(),
             other => Code::of(other.class()),
         };

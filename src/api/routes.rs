@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::app::App;
 use super::problem::{Code, Problem};
 use super::tokens::Scope;
-use super::{audit, auth, control, gate, observe, runs, tables, token_routes, work};
+use super::{audit, auth, budgets, control, gate, observe, runs, tables, token_routes, work};
 
 type Handler = MethodRouter<Arc<App>>;
 
@@ -54,6 +54,7 @@ pub(super) fn table() -> Vec<Route> {
         route("POST", "/overrides", Control, post(control::set_override)),
         route("GET", "/alerts", Read, get(control::alerts)),
         route("POST", "/alerts/{id}/acknowledge", Control, post(control::acknowledge)),
+        route("GET", "/budgets", Read, get(budgets::budgets)),
         route("GET", "/runs", Read, get(runs::list)),
         route("GET", "/runs/{id}", Read, get(runs::show)),
         route("POST", "/runs/{id}/cancel", Work, post(runs::cancel)),

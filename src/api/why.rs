@@ -12,6 +12,7 @@ use crate::actors::io::record::{Accepted, Admitted, Ended, Failed, Hop, Served, 
 use crate::actors::io::{Answer, RunStatus};
 use crate::store::Event;
 use crate::types::{Class, RunId, Timestamp, sensitive};
+use crate::ziggy::budget::Settlement;
 use crate::ziggy::explain::Explain;
 use crate::ziggy::{Admission, Chunk, Classification};
 
@@ -102,6 +103,7 @@ impl Told {
             kind::RUN_FAILED | kind::CANCELLED | kind::INTERRUPTED => {
                 event.body.parse().map(|ended: Ended| ended_words(&event.kind, &ended))
             }
+            kind::CHARGED => event.body.parse().map(|settlement: Settlement| settlement.words()),
             kind::FEEDBACK => event.body.parse().map(|given: FeedbackGiven| feedback(&given)),
             _ => None,
         }
@@ -136,11 +138,12 @@ impl Told {
     }
 
     fn admitted(&self, admitted: &Admitted, seq: u64) -> Vec<String> {
-        let Admitted { chunk, candidate, admission } = admitted;
+        let Admitted { chunk, candidate, admission, reserved } = admitted;
         let mut words = vec![format!("{}{candidate}: {}", self.of(*chunk), admission.words().join(" "))];
         if let Admission::Refused { .. } = admission {
             words.push(self.after(*chunk, candidate, seq));
         }
+        words.extend(reserved.iter().flat_map(Explain::words));
         words
     }
 
@@ -159,7 +162,7 @@ impl Told {
     }
 
     fn served(&self, served: &Served) -> Vec<String> {
-        let Served { chunk, candidate, cost, outcome } = served;
+        let Served { chunk, candidate, cost, outcome, spent } = served;
         let mut first = format!(
             "{}{candidate} answered in {} for {cost}: {} tokens read, {} written, {} {}.",
             self.of(*chunk),
@@ -178,16 +181,18 @@ impl Told {
         }
         words.extend(outcome.recalled.iter().map(|fact| format!("It recalled: {fact}")));
         words.extend(outcome.learned.iter().map(|fact| format!("It learned: {fact}")));
+        words.extend(spent.iter().flat_map(Explain::words));
         words
     }
 
     fn failed(&self, failed: &Failed, seq: u64) -> Vec<String> {
-        let Failed { chunk, candidate, class, reason } = failed;
+        let Failed { chunk, candidate, class, reason, spent } = failed;
         let mut words = vec![format!("{}{candidate} failed ({}): {reason}.", self.of(*chunk), class.word())];
         // Who stops a run wants nobody else to try.
         if *class != Class::Cancelled {
             words.push(self.after(*chunk, candidate, seq));
         }
+        words.extend(spent.iter().flat_map(Explain::words));
         words
     }
 }

@@ -49,6 +49,8 @@ pub(super) enum Verb {
     Tree(Tree),
     /// List runs, newest first.
     Runs(Runs),
+    /// Show what may be spent, what is spent, and how long it lasts.
+    Budgets(Budgets),
     /// Tell why a run went as it did: candidates, constraints, scores, the winner.
     Why(Why),
     /// Check, export or repair the journal.
@@ -230,6 +232,15 @@ impl From<Status> for RunStatus {
             Status::Interrupted => RunStatus::Interrupted,
         }
     }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Budgets {
+    /// Only scopes that begin so, such as `tenant:` or `tenant:acme`.
+    #[arg(value_name = "SCOPE")]
+    pub(super) scope: Option<String>,
+    #[command(flatten)]
+    pub(super) connection: Connection,
 }
 
 #[derive(Debug, Args)]

@@ -13,6 +13,7 @@ mod arguments;
 mod ask;
 mod audit;
 mod backup;
+mod budgets;
 mod client;
 mod console;
 mod error;
@@ -172,6 +173,7 @@ async fn perform(
         Verb::Ask(ask) => ask::ask(ask, environment, console, launcher).await?,
         Verb::Tree(tree) => tree::tree(&connect(&tree.connection)?, &tree, console, launcher).await?,
         Verb::Runs(list) => runs::runs(&connect(&list.connection)?, &list, console).await?,
+        Verb::Budgets(asked) => budgets::budgets(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Why(asked) => why::why(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Audit { verb: AuditVerb::Verify(asked) } => {
             return audit::verify(&asked, environment, console, launcher).await;

@@ -57,6 +57,7 @@ fn title(kind: &str) -> String {
         "hop.admitted" => "Admitted",
         "hop.served" => "Served",
         "hop.failed" => "Failed",
+        "budget.charged" => "Charged in full",
         "run.completed" => "Completed",
         "run.failed" => "Ended without an answer",
         "run.cancelled" => "Cancelled",

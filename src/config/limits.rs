@@ -139,7 +139,7 @@ fn runtimes(config: &Config, found: &mut Found) {
             RuntimeConfig::Scripted(_) => continue,
         };
         found.at_least_one(&section, &[("context_tokens", context.into()), ("max_tokens", answer.into())]);
-        let dear = price.input >= 0 && price.output >= 0;
+        let dear = price.is_none_or(|price| price.input >= 0 && price.output >= 0);
         found.unless(dear, format!("{section}.price"), "prices of at least 0");
     }
 }

@@ -95,6 +95,8 @@ sections! {
     ziggy: ziggy::Config,
     /// Limits of an agent's memory.
     memory: memory::Config,
+    /// What may be spent.
+    budgets: ziggy::budget::Config => ziggy::budget::Config::impossible,
 }
 
 /// A key that the command line sets.

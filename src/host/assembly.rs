@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::backends;
+use super::{backends, budgets};
 use super::builder::Builder;
 use super::{Error, Host};
 use crate::actors::agent::{self, Definition};
@@ -42,6 +42,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         make_private(data)?;
     }
     let journal = open_journal(&mut builder, &config, &world).await?;
+    // Before unfinished runs are marked: nothing of a run comes after its end.
+    let found = io::budget::find(&journal, &config.budgets, world.clock.wall(), "host").await?;
     let interrupted = io::record::interrupt_unfinished(&journal, "host").await?;
     let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
@@ -54,6 +56,9 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), config.crown, &world);
+    let charged = found.charged;
+    budgets::open(crown.treasury(), found, &runtimes, &config, data.as_deref())?;
+    let candidates = budgets::priced(candidates, crown.treasury());
     let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
     let configs = (config.router, config.ziggy.clone());
     let (router, router_child) =
@@ -99,7 +104,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         api: api_child,
     };
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
-    let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted });
+    let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted, "charged": charged });
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;
     Ok(Host { root, registry, world, journal, io, router, crown, served, lacking, config })

@@ -8,7 +8,7 @@ use super::Error;
 use super::builder::Environment;
 use crate::actors::agent::MemoryProjection;
 use crate::actors::crown::GovernanceProjection;
-use crate::actors::io::RunsProjection;
+use crate::actors::io::{BudgetsProjection, RunsProjection};
 use crate::actors::runtime::Launch;
 use crate::config::Config;
 use crate::inference::models::{self, Catalog, Quiet, Store};
@@ -31,7 +31,12 @@ const JOURNAL: &str = "journal.db";
 
 /// Everything that is made of the journal's events.
 pub(super) fn projections() -> Vec<Arc<dyn Projection>> {
-    vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)]
+    vec![
+        Arc::new(RunsProjection),
+        Arc::new(GovernanceProjection),
+        Arc::new(MemoryProjection),
+        Arc::new(BudgetsProjection),
+    ]
 }
 
 /// Opens the journal in this data directory, or one in memory if there is none.
@@ -52,7 +57,7 @@ pub fn journal_path(data: &Path) -> std::path::PathBuf {
 }
 
 /// Reads what a text file of the user says, if it is there.
-fn user_file(path: &Path) -> Result<Option<String>, Error> {
+pub(super) fn user_file(path: &Path) -> Result<Option<String>, Error> {
     match std::fs::read_to_string(path) {
         Ok(text) => Ok(Some(text)),
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

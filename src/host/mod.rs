@@ -6,6 +6,7 @@
 
 mod assembly;
 mod backends;
+mod budgets;
 mod builder;
 mod error;
 mod program;

@@ -56,8 +56,9 @@ pub struct EmbeddedRuntime {
     pub context_tokens: u32,
     /// Tokens of an answer at the most, whatever a request asks for.
     pub max_tokens: u32,
-    /// What the operator counts for its tokens; zero for a machine that is paid anyway.
-    pub price: Price,
+    /// What the operator counts for its tokens; zero for a machine that is paid anyway. Goes before the list of prices.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
 }
 
 /// An endpoint that speaks the chat completions protocol: vLLM, TGI, llama.cpp, Ollama, or hosted.
@@ -76,8 +77,9 @@ pub struct OpenaiRuntime {
     pub context_tokens: u32,
     /// Tokens of an answer at the most, whatever a request asks for.
     pub max_tokens: u32,
-    /// What its tokens cost.
-    pub price: Price,
+    /// What its tokens cost. Goes before the list of prices, which must know the model if this is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub price: Option<Price>,
     /// Environment variable that holds the API key; none if the endpoint wants none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub api_key_env: Option<String>,
@@ -110,6 +112,17 @@ pub struct EmbeddedConfig {
     pub repeat_window: usize,
     /// Seconds without a call after which the model leaves memory; 0 keeps it.
     pub unload_after_s: u64,
+}
+
+impl RuntimeConfig {
+    /// The price that its own configuration names.
+    pub fn price(&self) -> Option<Price> {
+        match self {
+            RuntimeConfig::Embedded(own) => own.price,
+            RuntimeConfig::Openai(own) => own.price,
+            RuntimeConfig::Scripted(_) => None,
+        }
+    }
 }
 
 impl EmbeddedConfig {

@@ -133,6 +133,25 @@ pub const JOURNAL_QUEUED: GaugeSpec = gauge("syzygy_journal_queued", &[], "Event
 pub const JOURNAL_COMMIT_SECONDS: HistogramSpec =
     histogram("syzygy_journal_commit_seconds", &[], Buckets::Short, "Time of one commit, sync included");
 
+/// What a budget may hold in its window, in dollars, tokens or requests; `unit` says in which.
+pub const BUDGET_LIMIT: GaugeSpec =
+    gauge("syzygy_budget_limit", &["scope", "window", "unit"], "What may be spent in a window, in dollars or as a count");
+/// What was charged to a budget in its window.
+pub const BUDGET_SPENT: GaugeSpec =
+    gauge("syzygy_budget_spent", &["scope", "window", "unit"], "What was spent in this window");
+/// What is reserved for requests that have not ended.
+pub const BUDGET_RESERVED: GaugeSpec =
+    gauge("syzygy_budget_reserved", &["scope", "window", "unit"], "What is reserved for requests under way");
+/// What was charged above what had been reserved.
+pub const BUDGET_OVER: GaugeSpec =
+    gauge("syzygy_budget_over", &["scope", "window", "unit"], "What was spent above its reservation in this window");
+/// Requests that a budget refused.
+pub const BUDGET_REFUSED: GaugeSpec =
+    gauge("syzygy_budget_refused", &["scope", "window", "unit"], "Requests refused for it in this window");
+/// How fast a budget burns: 1 lasts exactly for its window. `over` is the look back, as `/budgets` names it.
+pub const BUDGET_BURN: GaugeSpec =
+    gauge("syzygy_budget_burn_rate", &["scope", "window", "unit", "over"], "Pace of spending; 1 lasts for the window");
+
 pub(super) const COUNTERS: &[CounterSpec] = &[
     RUNS,
     HTTP_REQUESTS,
@@ -146,7 +165,19 @@ pub(super) const COUNTERS: &[CounterSpec] = &[
     JOURNAL_EVENTS,
 ];
 
-pub(super) const GAUGES: &[GaugeSpec] = &[RUNS_ACTIVE, COST_DOLLARS, MAILBOX_DEPTH, HANDLER_SECONDS, JOURNAL_QUEUED];
+pub(super) const GAUGES: &[GaugeSpec] = &[
+    RUNS_ACTIVE,
+    COST_DOLLARS,
+    MAILBOX_DEPTH,
+    HANDLER_SECONDS,
+    JOURNAL_QUEUED,
+    BUDGET_LIMIT,
+    BUDGET_SPENT,
+    BUDGET_RESERVED,
+    BUDGET_OVER,
+    BUDGET_REFUSED,
+    BUDGET_BURN,
+];
 
 pub(super) const HISTOGRAMS: &[HistogramSpec] =
     &[RUN_SECONDS, HTTP_REQUEST_SECONDS, RUNTIME_REQUEST_SECONDS, JOURNAL_COMMIT_SECONDS];

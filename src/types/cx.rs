@@ -24,6 +24,11 @@ impl Principal {
         Principal { name: "host".to_owned(), scopes: Vec::new() }
     }
 
+    /// Those it belongs to: what stands before the first slash of its name. Who names nobody stands for themselves.
+    pub fn tenant(&self) -> &str {
+        self.name.split_once('/').map_or(&self.name, |(tenant, _)| tenant)
+    }
+
     /// A principal of this name and these scopes.
     pub fn new(name: &str, scopes: &[&str]) -> Principal {
         Principal { name: name.to_owned(), scopes: scopes.iter().map(ToString::to_string).collect() }

@@ -13,6 +13,7 @@
 
 mod admit;
 mod assemble;
+pub mod budget;
 pub mod chunk;
 pub mod classify;
 pub mod explain;

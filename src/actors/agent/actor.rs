@@ -14,7 +14,7 @@ use super::recollection::{Learned, Recollection};
 use super::state::{Limits, Step, Turns};
 use super::{Outcome, View};
 use crate::actors::line::{Arrival, Line};
-use crate::inference::{Completion, Delta, Request};
+use crate::inference::{Completion, Delta, Request, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
 use crate::types::{ToolCall, TrustTier};
@@ -264,6 +264,11 @@ impl Shell {
         let result = result.and_then(|outcome| match outcome.text.len() {
             bytes if bytes > limit => Err(Error::TooLong { bytes, limit }),
             _ => Ok(outcome),
+        });
+        let usage = active.turns.outcome.usage;
+        let result = result.map_err(|error| match error {
+            error if usage == Usage::default() => error,
+            error => Error::Spent { usage, error: Box::new(error) },
         });
         match &result {
             Ok(_) => self.view.answered += 1,

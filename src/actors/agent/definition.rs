@@ -12,6 +12,7 @@ use crate::actors::{executor, runtime};
 use crate::inference::{Message, Request, Role, Usage};
 use crate::supervision::{Child, Fault, Strategy};
 use crate::types::Cx;
+use crate::ziggy::estimate_tokens;
 
 /// An agent as a file in `config/agents/` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -211,14 +212,25 @@ pub struct Kit {
 }
 
 impl Kit {
-    /// Asks the agent's model one thing, showing the answer as it grows, and returns its text.
+    /// Asks the agent's model one thing, showing the answer as it grows, and returns its text. Asks nothing that the
+    /// budget of tokens leaves no room to answer.
     pub async fn ask(&self, cx: &Cx, system: &str, prompt: &str, assignment: &Assignment) -> Result<String, Fault> {
         let Some(runtime) = &self.runtime else { return Err("the agent's runtime is not configured".into()) };
         let capabilities = runtime.capabilities();
+        let used = self.spent.lock().0;
+        let spent = used.input_tokens.saturating_add(used.output_tokens);
+        let asked = estimate_tokens(system) + estimate_tokens(prompt);
+        let left = cx.budget().tokens.saturating_sub(spent.saturating_add(asked));
+        if left == 0 {
+            return Err(format!("{spent} tokens are spent, and of {} no answer is left", cx.budget().tokens).into());
+        }
         let request = Request {
             messages: vec![Message::new(Role::System, system), Message::new(Role::User, prompt)],
             tools: Vec::new(),
-            max_tokens: assignment.max_tokens.unwrap_or(capabilities.context_tokens / 4),
+            max_tokens: assignment
+                .max_tokens
+                .unwrap_or(capabilities.context_tokens / 4)
+                .min(u32::try_from(left).unwrap_or(u32::MAX)),
             temperature: 0.0,
             seed: 0,
         };

@@ -4,11 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::Shell;
-use super::definition::{Definition, Profile};
+use super::definition::{Brain, Definition, Profile};
 use super::message::{Message, Work};
 use super::{Assignment, Outcome};
 use crate::actors::{executor, runtime};
-use crate::inference::Embedder;
+use crate::inference::{self, Embedder, Usage};
 use crate::memory;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Tree};
@@ -73,6 +73,14 @@ pub enum Error {
     /// The actor did not answer.
     #[error(transparent)]
     Delivery(#[from] Failure),
+    /// It failed after turns that took tokens.
+    #[error("{error}")]
+    Spent {
+        /// What those turns took.
+        usage: Usage,
+        /// Why it failed.
+        error: Box<Error>,
+    },
 }
 
 impl Error {
@@ -86,6 +94,35 @@ impl Error {
             Error::TooLong { .. } => Class::Unavailable,
             Error::Code(_) => Class::Internal,
             Error::Delivery(failure) => failure.class(),
+            Error::Spent { error, .. } => error.class(),
+        }
+    }
+
+    /// What was processed before it failed; none if nobody knows.
+    pub fn usage(&self) -> Option<Usage> {
+        match self {
+            Error::Spent { usage, error } => error.usage().map(|more| {
+                let mut all = *usage;
+                all += more;
+                all
+            }),
+            Error::Runtime(runtime::Error::Runtime(error)) => match error {
+                inference::Error::Internal(_) | inference::Error::Protocol { .. } => None,
+                // I3 of `inference`.
+                known => Some(known.usage()),
+            },
+            // What was refused at the door was not begun.
+            Error::Runtime(runtime::Error::Full { .. } | runtime::Error::Delivery(Failure::Busy))
+            | Error::Full { .. }
+            | Error::NoRuntime { .. }
+            | Error::Delivery(Failure::Busy) => Some(Usage::default()),
+            // What the turns took stands around it.
+            Error::Turns { .. } | Error::Tokens { .. } | Error::Loop { .. } => Some(Usage::default()),
+            Error::Runtime(runtime::Error::Delivery(_))
+            | Error::Memory(_)
+            | Error::TooLong { .. }
+            | Error::Code(_)
+            | Error::Delivery(_) => None,
         }
     }
 }
@@ -112,6 +149,8 @@ pub struct Parts {
 pub struct Handle {
     address: Address<Message>,
     profile: Arc<Profile>,
+    /// Whether it decides by itself how often it asks its model.
+    free: bool,
 }
 
 impl Handle {
@@ -119,6 +158,7 @@ impl Handle {
     pub fn launch(definition: Definition, parts: Parts, world: &World) -> (Handle, Child) {
         let Definition { profile, brain, children, strategy } = definition;
         let profile = Arc::new(profile);
+        let free = matches!(brain, Brain::Code(_)) && parts.runtime.is_some();
         let address =
             Address::new(Mailbox::new(profile.waiting + profile.concurrency.max(1) as usize, Overflow::Refuse), world);
         let (shared, id) = (Arc::clone(&profile), profile.name.clone());
@@ -133,12 +173,17 @@ impl Handle {
             let tree = Tree::new(id, strategy).intensity(AGENT_RESTARTS, AGENT_PERIOD);
             Child::tree(tree.children(children).child(child))
         };
-        (Handle { address, profile }, child)
+        (Handle { address, profile, free }, child)
     }
 
     /// Its profile.
     pub fn profile(&self) -> &Profile {
         &self.profile
+    }
+
+    /// Whether it may ask its model more than once for an assignment, given whether that can be offered tools.
+    pub fn asks_again(&self, tools: bool) -> bool {
+        self.free || tools && !self.profile.tools.is_empty()
     }
 
     /// Does one assignment. Giving up on the answer stops the work.

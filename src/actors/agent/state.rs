@@ -7,6 +7,7 @@ use super::handle::Error;
 use super::message::Results;
 use crate::inference::{Completion, Message, Request, Role, Usage};
 use crate::types::{Hash, ToolCall, ToolSpec};
+use crate::ziggy::estimate_tokens;
 
 /// The limits of one assignment.
 #[derive(Debug, Clone, PartialEq)]
@@ -58,11 +59,13 @@ impl Turns {
         if self.outcome.turns >= self.limits.turns {
             return Err(Error::Turns { limit: self.limits.turns });
         }
-        if spent >= self.limits.tokens {
+        // What is read counts as much as what is written, so a turn that could only be read is not begun.
+        let left = self.limits.tokens.saturating_sub(spent.saturating_add(self.asked()));
+        if left == 0 {
             return Err(Error::Tokens { spent, limit: self.limits.tokens });
         }
         self.outcome.turns += 1;
-        let left = u32::try_from(self.limits.tokens - spent).unwrap_or(u32::MAX);
+        let left = u32::try_from(left).unwrap_or(u32::MAX);
         Ok(Step::Ask(Request {
             messages: self.messages.clone(),
             tools: self.tools.clone(),
@@ -70,6 +73,15 @@ impl Turns {
             temperature: self.limits.temperature,
             seed: u64::from(self.outcome.turns),
         }))
+    }
+
+    /// Tokens of the next question, rather too many than too few.
+    fn asked(&self) -> u64 {
+        let calls = self.messages.iter().flat_map(|message| &message.tool_calls);
+        let called: u64 = calls.map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments.to_string())).sum();
+        let said: u64 = self.messages.iter().map(|message| estimate_tokens(&message.content)).sum();
+        let tools = serde_json::to_string(&self.tools).unwrap_or_default();
+        said + called + if self.tools.is_empty() { 0 } else { estimate_tokens(&tools) }
     }
 
     /// The model answered: with a text, or with calls.

@@ -89,7 +89,8 @@ impl Shell {
     fn watch(&mut self, context: &mut Context<Message>) {
         context.after(Duration::from_secs(self.config.watch_every_s.max(1)), Message::Watch);
         let tree = context.registry().tree(context.now());
-        let news = self.state.watch(&tree, context.world().clock.wall());
+        let mut news = self.state.watch(&tree, context.world().clock.wall());
+        news.extend(self.state.budgets(self.published.treasury.news(), context.world().clock.wall()));
         if news.is_empty() {
             return;
         }

@@ -9,6 +9,7 @@ use tokio::sync::watch;
 use super::actor::Shell;
 use super::message::Message;
 use super::permit::{Permit, Places};
+use super::treasury::Treasury;
 use super::{Alert, Change, Config};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
@@ -49,6 +50,7 @@ pub(super) struct Published {
     pub(super) governance: ArcSwap<Governance>,
     pub(super) version: watch::Sender<u64>,
     pub(super) places: Places,
+    pub(super) treasury: Arc<Treasury>,
 }
 
 /// Reaches CROWN.
@@ -70,6 +72,7 @@ impl Handle {
             governance: ArcSwap::from_pointee(Governance::default()),
             version: watch::Sender::new(0),
             places: Places::default(),
+            treasury: Arc::new(Treasury::new(Arc::clone(&world.clock))),
         });
         let address = Address::new(Mailbox::new(WAITING, Overflow::Refuse), world);
         let shared = Arc::clone(&published);
@@ -93,6 +96,11 @@ impl Handle {
     pub fn admit(&self, candidate: &str, cap: Option<u32>, value: Value) -> (Admission, Option<Permit>) {
         let governance = self.published.governance.load();
         self.published.places.take(&governance, candidate, cap, value, self.clock.wall())
+    }
+
+    /// Budgets and prices.
+    pub fn treasury(&self) -> &Arc<Treasury> {
+        &self.published.treasury
     }
 
     /// How many requests a candidate has in flight.

@@ -16,6 +16,7 @@ mod message;
 mod permit;
 mod projection;
 mod state;
+mod treasury;
 
 #[cfg(test)]
 mod tests;
@@ -28,6 +29,7 @@ use crate::ziggy::{Override, Shed};
 pub use handle::{Error, Handle};
 pub use permit::Permit;
 pub use projection::GovernanceProjection;
+pub use treasury::{Hold, Opening, Provider, Treasury};
 
 /// How CROWN watches the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -101,7 +103,8 @@ pub struct Alert {
     pub at: Timestamp,
     /// How bad.
     pub severity: Severity,
-    /// What kind: `actor_stuck`, `actor_restarted`, `actor_ended`, `actor_left_behind`, `journal_failed`.
+    /// What kind: `actor_stuck`, `actor_restarted`, `actor_ended`, `actor_left_behind`, `journal_failed`, `budget_burning`,
+    /// `budget_exhausted`.
     pub kind: String,
     /// Whom it is about: a path in the tree.
     pub subject: String,

@@ -5,6 +5,8 @@ use std::collections::{BTreeMap, VecDeque};
 use super::{Alert, Change, Config, Severity, View};
 use crate::supervision::{Node, Status};
 use crate::types::Timestamp;
+use crate::ziggy::budget;
+use crate::ziggy::explain::Explain;
 use crate::ziggy::{Action, Governance};
 
 pub(super) struct State {
@@ -112,6 +114,19 @@ impl State {
             }
             self.look(&node.children, now, news);
         }
+    }
+
+    /// Raises what happened to budgets.
+    pub(super) fn budgets(&mut self, news: Vec<budget::News>, now: Timestamp) -> Vec<Alert> {
+        let raised = news.into_iter().map(|one| {
+            let (severity, kind) = match (one.what, one.standing.pace) {
+                (budget::What::Exhausted, _) => (Severity::Critical, "budget_exhausted"),
+                (budget::What::Burning, budget::Pace::Fast) => (Severity::Critical, "budget_burning"),
+                (budget::What::Burning, _) => (Severity::Warning, "budget_burning"),
+            };
+            self.raise(severity, kind, &one.standing.scope, one.words().join(" "), now)
+        });
+        raised.collect()
     }
 
     fn raise(&mut self, severity: Severity, kind: &str, subject: &str, message: String, at: Timestamp) -> Alert {

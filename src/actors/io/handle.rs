@@ -15,7 +15,8 @@ use crate::inference::Embedder;
 use crate::store::{self, Journal};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
-use crate::ziggy::{Classification, IntentModel, route};
+use crate::ziggy::explain::Explain;
+use crate::ziggy::{Classification, IntentModel, budget, route};
 
 /// Why a run has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -39,6 +40,14 @@ pub enum Error {
         class: Class,
         /// In words: the constraint, and what would satisfy it.
         reason: String,
+    },
+    /// No candidate that may serve it has a budget with enough left for it; this is what stood in the way of the last.
+    #[error("could not reserve a budget: {}", refusal.words().join(" "))]
+    Budget {
+        /// Which budget, and how much it has.
+        refusal: Box<budget::Refusal>,
+        /// How long until its window ends, if it does.
+        wait: Option<Duration>,
     },
     /// Every candidate that may serve it failed; this is what the last one said.
     #[error("could not get an answer from {candidate}: {error}")]
@@ -71,7 +80,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Invalid(_) | Error::TooLarge(_) => Class::Invalid,
-            Error::Busy { .. } => Class::Exhausted,
+            Error::Busy { .. } | Error::Budget { .. } => Class::Exhausted,
             Error::Refused { class, .. } => *class,
             Error::Agent { error, .. } => error.class(),
             Error::Journal(error) => error.class(),

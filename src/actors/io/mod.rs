@@ -10,8 +10,11 @@
 //! - IO2: a run whose id was handed out before its answer is in the journal, durably, before that.
 //! - IO3: nothing of a task reaches a candidate whose trust tier its privacy class forbids.
 //! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.
+//! - IO5: where a budget is for a hop, its worst case is reserved and stands in `hop.admitted` before anybody is asked,
+//!   and what it took stands in the event that ends it.
 
 mod actor;
+pub mod budget;
 mod handle;
 mod message;
 mod pipeline;
@@ -30,6 +33,7 @@ use crate::types::{Money, PrivacyClass, RunId};
 use crate::ziggy::{Citation, Intent};
 
 pub use handle::{Error, Handle, Parts};
+pub use budget::BudgetsProjection;
 pub use projection::{RunRow, RunStatus, RunsProjection};
 
 /// Limits of runs.

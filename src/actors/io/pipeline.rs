@@ -7,6 +7,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::budget::{Attempt, bounded};
 use super::handle::{Error, Parts};
 use super::message::Arrival;
 use super::prompt::{quoted, whole};
@@ -14,6 +15,7 @@ use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::state::Ending;
 use super::{Answer, Config, Progress, Task};
 use crate::actors::agent::{self, Assignment, Outcome};
+use crate::actors::crown::Hold;
 use crate::inference::{Delta, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
@@ -21,22 +23,22 @@ use crate::telemetry;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
-use crate::ziggy::explain::{self, Explain};
+use crate::ziggy::explain;
 use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback};
 use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, decide, estimate_tokens};
 
 /// Everything a run needs, shared by all of them.
 pub(super) struct Pipeline {
     pub(super) parts: Parts,
-    config: Config,
+    pub(super) config: Config,
     world: World,
 }
 
 /// One chunk on its way: what is asked, and the part of which document it is asked about.
-struct Piece {
+pub(super) struct Piece {
     index: usize,
     prompt: String,
-    tokens: u64,
+    pub(super) tokens: u64,
 }
 
 /// What came of one chunk.
@@ -48,17 +50,17 @@ struct Done {
 }
 
 /// A run with what is known of it.
-struct Run<'a> {
-    cx: Cx,
-    task: &'a Task,
-    class: Classification,
-    record: Recorder,
+pub(super) struct Run<'a> {
+    pub(super) cx: Cx,
+    pub(super) task: &'a Task,
+    pub(super) class: Classification,
+    pub(super) record: Recorder,
     news: mpsc::Sender<Progress>,
 }
 
 /// Tokens that instructions and message framing add to a prompt, at the most. Measured: the chat template and system
 /// text of the agents that come with the host take 40 to 60.
-const FRAME_TOKENS: u64 = 96;
+pub(super) const FRAME_TOKENS: u64 = 96;
 
 impl Pipeline {
     pub(super) fn new(parts: Parts, config: Config, world: World) -> Pipeline {
@@ -125,7 +127,7 @@ impl Pipeline {
     ) -> Result<(), Error> {
         let record = self.recorder(run, source);
         let durability = if self.config.durable_answers { Durability::Durable } else { Durability::Behind };
-        let appended = self.parts.journal.append(vec![record.ending(result)], durability).await;
+        let appended = self.parts.journal.append(self.last_events(&record, result), durability).await;
         appended.map(drop).map_err(|error| {
             tracing::error!(%run, %error, "the end of a run could not be recorded");
             Error::Journal(error)
@@ -283,7 +285,7 @@ impl Pipeline {
 
     /// Where a task has to go. An agent that the caller asked for by name need not offer what the task was taken for:
     /// what a task is about is a guess, and the name is not. Every other constraint holds.
-    fn destination(&self, task: &Task, class: &Classification) -> route::Destination {
+    pub(super) fn destination(&self, task: &Task, class: &Classification) -> route::Destination {
         let mut destination = class.destination();
         let rib = self.parts.router.rib();
         let wanted =
@@ -330,34 +332,39 @@ impl Pipeline {
             return Err(Error::Refused { class: Class::NotFound, reason: format!("{id} has left the table") });
         };
         let chunk = piece.index;
-        let (admission, permit) = self.parts.crown.admit(id, candidate.cap, run.task.value);
-        let admitted = Admitted { chunk, candidate: id.to_owned(), admission };
-        run.record.write(vec![run.record.event(kind::ADMITTED, &admitted)]).await?;
-        let Some(_permit) = permit else {
-            return Err(Error::Refused { class: Class::Exhausted, reason: admitted.admission.words().join(" ") });
-        };
+        let Attempt { admission, permit, hold } = self.attempt(run, piece, candidate, agent);
+        let reserved = hold.as_ref().map(Hold::reservation);
+        let admitted = Admitted { chunk, candidate: id.to_owned(), admission, reserved };
+        self.write_admitted(run, &admitted).await?;
+        let Some(_permit) = permit else { return Err(self.not_admitted(admitted.admission)) };
         let _ = run.news.try_send(Progress::Hop { chunk, candidate: id.to_owned() });
         let span = telemetry::span_for(&run.cx, "hop");
-        let result = self.work(run, piece, agent).instrument(span).await;
+        let result = self.work(run, piece, agent, hold.as_ref()).instrument(span).await;
         self.learn(run, candidate, &result);
+        let (cost, spent) = self.settle(candidate, hold, &result);
         match result {
             Ok(outcome) => {
-                let cost = candidate.price.cost(outcome.usage.input_tokens, outcome.usage.output_tokens);
-                let served = Served { chunk, candidate: id.to_owned(), cost, outcome };
+                let served = Served { chunk, candidate: id.to_owned(), cost, outcome, spent };
                 run.record.write(vec![run.record.event(kind::SERVED, &served)]).await?;
                 let Served { candidate, cost, outcome, .. } = served;
                 Ok(Done { piece: chunk, candidate, cost, outcome })
             }
             Err(error) => {
                 let (class, reason) = (error.class(), error.to_string());
-                let failed = Failed { chunk, candidate: id.to_owned(), class, reason };
+                let failed = Failed { chunk, candidate: id.to_owned(), class, reason, spent };
                 run.record.write(vec![run.record.event(kind::FAILED, &failed)]).await?;
                 Err(Error::Agent { candidate: id.to_owned(), error: Box::new(error) })
             }
         }
     }
 
-    async fn work(&self, run: &Run<'_>, piece: &Piece, agent: &agent::Handle) -> Result<Outcome, agent::Error> {
+    async fn work(
+        &self,
+        run: &Run<'_>,
+        piece: &Piece,
+        agent: &agent::Handle,
+        hold: Option<&Hold>,
+    ) -> Result<Outcome, agent::Error> {
         let (news, deltas) = mpsc::channel(DELTAS_WAITING);
         let assignment = Assignment {
             prompt: piece.prompt.clone(),
@@ -365,7 +372,8 @@ impl Pipeline {
             max_tokens: Some(run.task.max_tokens.unwrap_or(self.config.answer_tokens)),
             news,
         };
-        let (outcome, ()) = tokio::join!(agent.work(&run.cx, assignment), show(deltas, run.news.clone(), piece.index));
+        let cx = bounded(&run.cx, hold);
+        let (outcome, ()) = tokio::join!(agent.work(&cx, assignment), show(deltas, run.news.clone(), piece.index));
         outcome
     }
 

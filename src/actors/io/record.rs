@@ -12,6 +12,7 @@ use crate::store::{self, Durability, Journal, NewEvent, RowQuery};
 use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Hash, Money, RunId};
 use crate::ziggy::Admission;
+use crate::ziggy::budget::{Reservation, Settlement};
 use crate::ziggy::route::Decision;
 
 /// The kinds of events a run leaves, in the order in which they can come.
@@ -30,6 +31,8 @@ pub mod kind {
     pub const SERVED: &str = "hop.served";
     /// A candidate failed: [`super::Failed`].
     pub const FAILED: &str = "hop.failed";
+    /// What was reserved was charged in full, since nobody knows what it took: a settlement.
+    pub const CHARGED: &str = "budget.charged";
     /// The answers were put together: the whole answer.
     pub const COMPLETED: &str = "run.completed";
     /// There is no answer: [`super::Ended`].
@@ -90,6 +93,9 @@ pub struct Admitted {
     pub candidate: String,
     /// Whether, and why not.
     pub admission: Admission,
+    /// What was reserved for it, if a budget is for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub reserved: Option<Reservation>,
 }
 
 /// Body of [`kind::SERVED`].
@@ -103,6 +109,9 @@ pub struct Served {
     pub cost: Money,
     /// What came of it.
     pub outcome: Outcome,
+    /// How its reservation ended, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Settlement>,
 }
 
 /// Body of [`kind::FAILED`].
@@ -116,6 +125,9 @@ pub struct Failed {
     pub class: Class,
     /// In words.
     pub reason: String,
+    /// How its reservation ended, if there was one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub spent: Option<Settlement>,
 }
 
 /// Body of the events that end a run without an answer.

@@ -8,13 +8,18 @@ use super::message::Message;
 use super::state::State;
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault};
-use crate::types::{Cx, Hash};
+use crate::types::{Cx, Hash, Timestamp};
 use crate::ziggy::route::Rib;
 
 pub(super) struct Shell {
     parts: Parts,
     state: State,
+    /// When the timer ends that waits for a new price, if one runs.
+    repricing: Option<Timestamp>,
 }
+
+/// A timer that waits for a price ends after a day at the latest, so that a clock which was set is seen.
+const PRICES_LOOKED_AT: Duration = Duration::from_secs(24 * 3600);
 
 /// A table that cannot be queued for the journal within this time is a fault worth a log line.
 const RECORD_WITHIN: Duration = Duration::from_secs(10);
@@ -24,18 +29,20 @@ impl Shell {
         // What was observed before a restart of this actor is still in the published RIB.
         let rib = Rib::clone(&parts.published.rib.load());
         let state = State::new(rib, &parts.ziggy);
-        Shell { parts, state }
+        Shell { parts, state, repricing: None }
     }
 
     fn build(&mut self, context: &mut Context<Message>) -> Hash {
         for runtime in &self.parts.runtimes {
             self.state.health(runtime.name(), &runtime.view().health);
+            self.state.price(runtime.name(), self.parts.crown.treasury().price(runtime.name()));
         }
         let (governance, now) = (self.parts.crown.governance(), context.world().clock.wall());
         let fib = self.state.build(&governance, now);
         if let Some(wait) = self.state.next_expiry(&governance, now) {
             context.after(wait, Message::Expired);
         }
+        self.wake_for_price(now, context);
         let version = fib.version;
         self.parts.published.rib.store(Arc::new(self.state.rib().clone()));
         let before = self.parts.published.fib.swap(Arc::new(fib.clone()));
@@ -51,6 +58,18 @@ impl Shell {
             });
         }
         version
+    }
+
+    /// Builds again when the next dated price comes in force, also if nothing is observed until then.
+    fn wake_for_price(&mut self, now: Timestamp, context: &mut Context<Message>) {
+        let Some(next) = self.parts.crown.treasury().next_price(now) else { return };
+        if self.repricing.is_some_and(|wakes| now < wakes) {
+            return;
+        }
+        let wait = Duration::from_micros(next.0.abs_diff(now.0)).min(PRICES_LOOKED_AT);
+        let micros = i64::try_from(wait.as_micros()).unwrap_or(i64::MAX);
+        self.repricing = Some(Timestamp(now.0.saturating_add(micros)));
+        context.after(wait, Message::Changed);
     }
 }
 

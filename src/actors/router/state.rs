@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::View;
 use crate::inference;
-use crate::types::Timestamp;
+use crate::types::{Price, Timestamp};
 use crate::ziggy::route::{Feedback, Fib, Health, LiveConfig, Rib, ScoreConfig, build};
 use crate::ziggy::{Config, Governance};
 
@@ -49,6 +49,13 @@ impl State {
             inference::Health::Down { reason } => Health::Unhealthy { reason: reason.clone() },
         };
         self.rib.runtime_health(runtime, &health);
+    }
+
+    /// Takes over what a runtime's tokens cost now, if anybody but itself says so.
+    pub(super) fn price(&mut self, runtime: &str, price: Option<Price>) {
+        let Some(price) = price else { return };
+        let candidates = self.rib.candidates.values_mut();
+        candidates.filter(|candidate| candidate.runtime == runtime).for_each(|candidate| candidate.price = price);
     }
 
     /// RO2: how long until the first override expires, if a timer must be started for it. Without one a candidate that

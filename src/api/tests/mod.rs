@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 mod auth;
+mod budgets;
 mod contract;
 mod control;
 mod explained;

@@ -13,7 +13,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
 use crate::actors::agent::{self, Assignment, Definition, Kit, MemoryProjection, Profile, Work};
-use crate::actors::crown::GovernanceProjection;
+use crate::actors::crown::{GovernanceProjection, Opening};
 use crate::actors::io::RunsProjection;
 use crate::actors::tests::{configs, read};
 use crate::actors::{crown, executor, io, router, runtime};
@@ -24,6 +24,7 @@ use crate::store::{Disk, Journal, Memory};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
 use crate::types::{Clock, Cx, Hash, Price, Seeded, Timestamp, TrustTier, World};
+use crate::ziggy::budget::{self, BurnConfig, Ledger, Limit, PriceList};
 use crate::ziggy::route::{Candidate, Capability};
 use crate::ziggy::{self, IntentModel, Millionths};
 
@@ -105,11 +106,13 @@ pub(crate) struct Wanted {
     pub(crate) near: Scripted,
     /// The interface's limits.
     pub(crate) config: Config,
+    /// What may be spent.
+    pub(crate) budgets: Vec<Limit>,
 }
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        Wanted { near: Scripted::saying("near", "Forty-two."), config: config() }
+        Wanted { near: Scripted::saying("near", "Forty-two."), config: config(), budgets: Vec::new() }
     }
 }
 
@@ -139,7 +142,7 @@ impl TestHost {
 
     /// A host on this data directory, or why it does not start.
     pub(crate) async fn start_in(data: TempDir, wanted: Wanted) -> Result<TestHost, crate::supervision::Error> {
-        let Wanted { near, config } = wanted;
+        let Wanted { near, config, budgets } = wanted;
         let world = world();
         let projections: Vec<Arc<dyn crate::store::Projection>> =
             vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)];
@@ -153,6 +156,13 @@ impl TestHost {
             data: data.path().to_owned(),
             config,
             registry: Arc::clone(&registry),
+        });
+        let budgets = budget::Config { limits: budgets, accounts_most: 100, burn: BurnConfig { fast: 14_400, slow: 6_000 } };
+        parts.crown.treasury().open(Opening {
+            ledger: Ledger::new(&budgets, Timestamp(BEGIN)),
+            since: Timestamp(BEGIN),
+            prices: PriceList::default(),
+            providers: BTreeMap::new(),
         });
         let (handle, child) = api::launch(parts);
         let tree = Tree::new("host", Strategy::OneForOne).children(tree).child(child);

@@ -114,7 +114,7 @@ impl Runtime for Embedded {
             tools: false,
             embed: false,
             context_tokens: runtime.context_tokens.min(llm::LONGEST_CONTEXT),
-            price: runtime.price,
+            price: runtime.price.unwrap_or_default(),
         }
     }
 

@@ -195,7 +195,7 @@ impl Runtime for Openai {
             tools: self.runtime.tools,
             embed: false,
             context_tokens: self.runtime.context_tokens,
-            price: self.runtime.price,
+            price: self.runtime.price.unwrap_or_default(),
         }
     }
 

@@ -11,7 +11,7 @@ pub(super) fn runtime() -> EmbeddedRuntime {
         model: "smollm2-135m-instruct".to_owned(),
         context_tokens: 1024,
         max_tokens: 256,
-        price: Price::default(),
+        price: Some(Price::default()),
     }
 }
 

@@ -98,7 +98,7 @@ fn openai_runtime(base_url: &str) -> OpenaiRuntime {
         tools: true,
         context_tokens: 2048,
         max_tokens: 512,
-        price: Price::default(),
+        price: Some(Price::default()),
         api_key_env: None,
         child: None,
     }

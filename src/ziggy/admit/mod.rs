@@ -174,6 +174,11 @@ pub enum Refusal {
         /// Why.
         reason: String,
     },
+    /// A budget has too little left for it.
+    Budget {
+        /// Which, and how much.
+        shortage: super::budget::Refusal,
+    },
 }
 
 /// Whether work may start.

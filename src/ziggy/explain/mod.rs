@@ -204,6 +204,7 @@ fn refusal(reason: &Refusal) -> String {
         Refusal::Quarantined { reason } => {
             format!("it is quarantined ({reason}); it serves again after probation or an operator's release.")
         }
+        Refusal::Budget { shortage } => shortage.words().join(" "),
         Refusal::Disabled { author, reason } => {
             format!("{author} switched it off ({reason}); it serves again when that override ends.")
         }

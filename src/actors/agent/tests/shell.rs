@@ -106,7 +106,10 @@ async fn a_model_that_goes_round_in_circles_is_stopped() {
     let long = Profile { max_turns: 50, ..profile("marvin") };
     let bench = bench(long, Watched::playing(Scripted::new("local", round))).await;
     let error = bench.ask("Do it.").await.unwrap_err();
-    assert!(matches!(error, Error::Loop { repeats: 3, .. }), "{error}");
+    // Three questions of "Be brief." and "Do it.", each with what was called before, are paid for all the same.
+    let Error::Spent { usage, error: cause } = &error else { panic!("{error}") };
+    assert!(matches!(**cause, Error::Loop { repeats: 3, .. }) && usage.input_tokens >= 12, "{error:?}");
+    assert_eq!(error.usage(), Some(*usage));
     assert_eq!(bench.runtime.count().begun, 3);
 }
 
@@ -118,17 +121,20 @@ async fn an_agent_whose_calls_never_end_is_stopped_by_its_turns() {
         vec![Step::call("c", "sum", json!({ "terms": [number] }))]
     };
     let bench = bench(profile("marvin"), Watched::playing(Scripted::new("local", on))).await;
-    assert!(matches!(bench.ask("Do it.").await, Err(Error::Turns { limit: 4 })));
+    let error = bench.ask("Do it.").await.unwrap_err();
+    assert!(matches!(&error, Error::Spent { error, .. } if matches!(**error, Error::Turns { limit: 4 })), "{error}");
 }
 
 #[tokio::test(start_paused = true)]
 async fn the_budget_of_the_caller_bounds_the_tokens() {
-    let bench = bench(profile("marvin"), Watched::new("local")).await;
+    let plain = Profile { tools: Vec::new(), ..profile("marvin") };
+    let bench = bench(plain, Watched::new("local")).await;
     let poor = bench.cx(9 * SECOND).with_budget(Budget { money: Money(0), tokens: 0 });
     assert!(matches!(bench.work(&poor, "at once").await, Err(Error::Tokens { limit: 0, .. })));
     let modest = bench.cx(9 * SECOND).with_budget(Budget { money: Money(0), tokens: 30 });
     bench.work(&modest, "at once").await.unwrap();
-    assert_eq!(bench.runtime.requests().last().unwrap().max_tokens, 30);
+    // "Be brief." and "at once" are six by the estimate.
+    assert_eq!(bench.runtime.requests().last().unwrap().max_tokens, 24);
 }
 
 fn zoi() -> Profile {

@@ -1,6 +1,7 @@
 //! Tests of CROWN: its pure state by tables, and its promises on a journal in memory.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod budgets;
 mod shell;
 mod state;
 

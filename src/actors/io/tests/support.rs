@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
-use crate::actors::io::{Answer, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
+use crate::actors::io::{Answer, BudgetsProjection, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
 use crate::actors::{crown, executor, router};
@@ -41,7 +41,12 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
     let journal = journal(
         disk,
         &world,
-        vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)],
+        vec![
+            Arc::new(RunsProjection),
+            Arc::new(GovernanceProjection),
+            Arc::new(MemoryProjection),
+            Arc::new(BudgetsProjection),
+        ],
     );
     let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);

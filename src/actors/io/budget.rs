@@ -1,0 +1,344 @@
+//! The budget of a hop: the worst case is reserved before anybody is asked, and what it took is charged after (IO5).
+//!
+//! Also the budgets as a projection of the journal, so that a host which died is followed by one that knows what was
+//! spent, and charges in full what was reserved when it died.
+
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::handle::Error;
+use super::pipeline::{FRAME_TOKENS, Piece, Pipeline, Run};
+use super::record::{Admitted, Recorder, kind};
+use super::Answer;
+use crate::actors::agent::{self, Outcome, Profile};
+use crate::actors::crown::{Hold, Permit};
+use crate::store::{self, Durability, Event, Journal, NewEvent, Projection, RowQuery};
+use crate::types::{Class, Cx, Money, Price, RunId, Timestamp};
+use crate::ziggy::budget::{Amounts, Charge, Claim, Config, Ledger, Reservation, Settlement, Window};
+use crate::ziggy::explain::Explain;
+use crate::ziggy::route::Candidate;
+use crate::ziggy::{Admission, Refusal, estimate_tokens};
+
+/// What came of asking for a place and a budget.
+pub(super) struct Attempt {
+    pub(super) admission: Admission,
+    pub(super) permit: Option<Permit>,
+    pub(super) hold: Option<Hold>,
+}
+
+/// Tokens of a fact that a remembering agent puts before a prompt, at the most: 2,000 bytes (`memory.max_text_bytes`) at
+/// two bytes a token, which is what the densest languages take.
+const FACT_TOKENS: u64 = 1_000;
+
+impl Pipeline {
+    /// Whether a candidate may be asked now: first whether every budget has enough left, then whether it has a place. What
+    /// was reserved for one that has no place goes back.
+    pub(super) fn attempt(&self, run: &Run<'_>, piece: &Piece, candidate: &Candidate, agent: &agent::Handle) -> Attempt {
+        let crown = &self.parts.crown;
+        let hold = match self.reserve(run, piece, candidate, agent) {
+            Ok(hold) => hold,
+            Err(shortage) => {
+                let governance = crown.governance().version;
+                let admission = Admission::Refused { governance, reason: Refusal::Budget { shortage } };
+                return Attempt { admission, permit: None, hold: None };
+            }
+        };
+        let (admission, permit) = crown.admit(&candidate.id, candidate.cap, run.task.value);
+        let hold = hold.filter(|_| permit.is_some()).map(|mut hold| {
+            // From here on the journal may say that it was asked.
+            hold.ask();
+            hold
+        });
+        Attempt { admission, permit, hold }
+    }
+
+    fn reserve(
+        &self,
+        run: &Run<'_>,
+        piece: &Piece,
+        candidate: &Candidate,
+        agent: &agent::Handle,
+    ) -> Result<Option<Hold>, crate::ziggy::budget::Refusal> {
+        let treasury = self.parts.crown.treasury();
+        if !treasury.limited() {
+            return Ok(None);
+        }
+        let provider = treasury.provider(&candidate.runtime);
+        let price = treasury.price(&candidate.runtime).unwrap_or(candidate.price);
+        let worst = Worst {
+            prompt: piece.tokens,
+            answer: run.task.max_tokens.unwrap_or(self.config.answer_tokens),
+            context: candidate.context_tokens,
+            allowed: run.cx.budget().tokens,
+            again: agent.asks_again(provider.is_none_or(|provider| provider.tools)),
+        };
+        let destination = self.destination(run.task, &run.class).to_string();
+        let principal = run.cx.principal();
+        let claim = Claim {
+            tenant: principal.tenant(),
+            principal: &principal.name,
+            agent: &candidate.agent,
+            destination: &destination,
+            provider: &candidate.runtime,
+            model: provider.map_or("", |provider| &provider.model),
+        };
+        treasury.reserve(run.record.run, &claim, worst.amounts(agent.profile(), price), price)
+    }
+
+    /// Writes down that a candidate is to be asked, or not; on disk when this returns if money was reserved for it.
+    pub(super) async fn write_admitted(&self, run: &Run<'_>, admitted: &Admitted) -> Result<(), Error> {
+        let money = admitted.reserved.as_ref().map_or(Money::ZERO, |reserved| reserved.amounts.money);
+        let durability = if money > Money::ZERO { Durability::Durable } else { Durability::Behind };
+        self.parts.journal.append(vec![run.record.event(kind::ADMITTED, admitted)], durability).await?;
+        Ok(())
+    }
+
+    /// Why a candidate was not asked, as an error.
+    pub(super) fn not_admitted(&self, admission: Admission) -> Error {
+        match admission {
+            Admission::Refused { reason: Refusal::Budget { shortage }, .. } => {
+                let wait = self.parts.crown.treasury().wait(&shortage);
+                Error::Budget { refusal: Box::new(shortage), wait }
+            }
+            other => Error::Refused { class: Class::Exhausted, reason: other.words().join(" ") },
+        }
+    }
+
+    /// What a hop cost, and how its reservation ended.
+    pub(super) fn settle(
+        &self,
+        candidate: &Candidate,
+        hold: Option<Hold>,
+        result: &Result<Outcome, agent::Error>,
+    ) -> (Money, Option<Settlement>) {
+        let listed = || self.parts.crown.treasury().price(&candidate.runtime).unwrap_or(candidate.price);
+        let price = hold.as_ref().map_or_else(listed, Hold::price);
+        let used = match result {
+            Ok(outcome) => Some(outcome.usage),
+            Err(error) => error.usage(),
+        };
+        let cost = used.map_or(Money::ZERO, |used| price.cost(used.input_tokens, used.output_tokens));
+        let Some(hold) = hold else { return (cost, None) };
+        let spent = match used {
+            Some(used) => {
+                let tokens = used.input_tokens.saturating_add(used.output_tokens);
+                hold.commit(Amounts { money: cost, tokens, requests: 1 })
+            }
+            None => hold.charge("it failed, and how much it had used by then is not known"),
+        };
+        (cost, spent)
+    }
+
+    /// The last event of a run, after what was charged for hops of which it did not wait for the end.
+    pub(super) fn last_events(&self, record: &Recorder, result: &Result<Answer, Error>) -> Vec<NewEvent> {
+        let dropped = self.parts.crown.treasury().dropped(record.run);
+        let charged = dropped.iter().map(|settlement| record.event(kind::CHARGED, settlement));
+        charged.chain([record.ending(result)]).collect()
+    }
+}
+
+/// The context of a hop, in which no more may be used than was reserved for it.
+pub(super) fn bounded(cx: &Cx, hold: Option<&Hold>) -> Cx {
+    match hold {
+        Some(hold) => {
+            let tokens = hold.amounts().tokens;
+            cx.with_budget(crate::types::Budget { tokens, ..cx.budget() })
+        }
+        None => cx.clone(),
+    }
+}
+
+/// What bounds the tokens of one hop.
+struct Worst {
+    prompt: u64,
+    answer: u32,
+    context: u32,
+    allowed: u64,
+    again: bool,
+}
+
+impl Worst {
+    /// The most that a hop may take. An agent without tools asks its model once. One with tools asks again with what came
+    /// of them, and code asks as it likes, so they take as many tokens as their limits allow, to which [`bounded`] holds
+    /// them.
+    fn amounts(&self, profile: &Profile, price: Price) -> Amounts {
+        let answer = u64::from(self.answer.min(profile.max_answer_tokens));
+        let facts = u64::try_from(profile.recall_most).unwrap_or(u64::MAX).saturating_mul(FACT_TOKENS);
+        let facts = if profile.remembers { facts } else { 0 };
+        let prompt = self.prompt.saturating_add(FRAME_TOKENS + estimate_tokens(&profile.system)).saturating_add(facts);
+        let once = prompt.saturating_add(answer);
+        if !self.again {
+            return Amounts { money: price.cost(prompt, answer), tokens: once, requests: 1 };
+        }
+        let turns = u64::from(profile.max_turns.max(1));
+        let held = u64::from(self.context).saturating_mul(turns);
+        let tokens = profile.max_tokens.min(self.allowed).min(held).max(once);
+        // The dearest way to use them up.
+        let written = if price.output >= price.input { answer.saturating_mul(turns).min(tokens) } else { 0 };
+        Amounts { money: price.cost(tokens - written, written), tokens, requests: 1 }
+    }
+}
+
+/// What a projection needs of the events that reserve or settle; the rest of them is not read.
+#[derive(Deserialize)]
+struct Budgeted {
+    #[serde(default)]
+    reserved: Option<Reservation>,
+    #[serde(default)]
+    spent: Option<Settlement>,
+}
+
+/// What was charged to one account in its window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Account {
+    scope: String,
+    window: Window,
+    began: Timestamp,
+    spent: Amounts,
+    at: Timestamp,
+}
+
+/// A reservation that has not ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+struct Unsettled {
+    run: RunId,
+    reservation: Reservation,
+}
+
+/// Keeps one row for each account with what was charged, and one for each reservation that has not ended.
+pub struct BudgetsProjection;
+
+impl BudgetsProjection {
+    /// Name of the projection.
+    pub const NAME: &'static str = "budgets";
+}
+
+const ACCOUNTS: &str = "account/";
+const UNSETTLED: &str = "open/";
+
+fn account_key(charge: &Charge) -> String {
+    format!("{ACCOUNTS}{}/{}", charge.window.word(), charge.scope)
+}
+
+fn unsettled_key(run: RunId, hold: u64) -> String {
+    format!("{UNSETTLED}{run}/{hold}")
+}
+
+fn reserved(event: &Event) -> Option<Unsettled> {
+    let concerns = event.kind == kind::ADMITTED && event.body.text().contains("\"reserved\"");
+    let reservation = concerns.then(|| event.body.parse::<Budgeted>())??.reserved?;
+    Some(Unsettled { run: event.run?, reservation })
+}
+
+fn settled(event: &Event) -> Option<Settlement> {
+    match event.kind.as_str() {
+        kind::SERVED | kind::FAILED if event.body.text().contains("\"spent\"") => event.body.parse::<Budgeted>()?.spent,
+        kind::CHARGED => event.body.parse(),
+        _ => None,
+    }
+}
+
+impl Projection for BudgetsProjection {
+    fn name(&self) -> &'static str {
+        Self::NAME
+    }
+
+    fn version(&self) -> u32 {
+        1
+    }
+
+    fn keys(&self, event: &Event) -> Vec<String> {
+        if let Some(Unsettled { run, reservation }) = reserved(event) {
+            return vec![unsettled_key(run, reservation.hold)];
+        }
+        let (Some(settlement), Some(run)) = (settled(event), event.run) else { return Vec::new() };
+        let accounts = settlement.accounts.iter().map(account_key);
+        accounts.chain([unsettled_key(run, settlement.hold)]).collect()
+    }
+
+    fn fold(&self, key: &str, row: Option<Value>, event: &Event) -> Option<Value> {
+        if key.starts_with(UNSETTLED) {
+            return serde_json::to_value(reserved(event)?).ok();
+        }
+        let settlement = settled(event)?;
+        let charge = settlement.accounts.iter().find(|charge| account_key(charge) == key)?;
+        let before = row.and_then(|row| serde_json::from_value::<Account>(row).ok());
+        let (scope, window, began) = (charge.scope.to_string(), charge.window, charge.began);
+        let account = match before {
+            // One that reserved in a window which is over counts there.
+            Some(before) if before.began > began => before,
+            Some(before) if before.began == began => {
+                Account { spent: before.spent.plus(settlement.charged), at: before.at.max(event.at), ..before }
+            }
+            _ => Account { scope, window, began, spent: settlement.charged, at: event.at },
+        };
+        serde_json::to_value(account).ok()
+    }
+}
+
+/// Rows read at a time when a host starts.
+const READ_AT_ONCE: usize = 256;
+
+/// What a host finds of its budgets when it starts.
+pub struct Found {
+    /// The ledger with everything that was charged.
+    pub ledger: Ledger,
+    /// The latest time anything was charged at.
+    pub since: Timestamp,
+    /// Reservations that were open when the host before this one ended, and are charged in full now.
+    pub charged: usize,
+}
+
+/// Makes the ledger of what the journal says. To be called once, before anything new is accepted and before unfinished
+/// runs are marked.
+pub async fn find(
+    journal: &Arc<dyn Journal>,
+    config: &Config,
+    now: Timestamp,
+    source: &str,
+) -> Result<Found, store::Error> {
+    let charged = charge_unsettled(journal, source).await?;
+    let mut accounts = Vec::new();
+    let mut after: Option<String> = None;
+    loop {
+        let rows = journal.rows(page(ACCOUNTS, after.as_deref())).await?;
+        let Some((last, _)) = rows.last() else { break };
+        after = Some(last.clone());
+        accounts.extend(rows.into_iter().filter_map(|(_, row)| serde_json::from_value::<Account>(row).ok()));
+    }
+    let since = accounts.iter().map(|account| account.at).max().unwrap_or_default();
+    let now = now.max(since);
+    let mut ledger = Ledger::new(config, now);
+    for Account { scope, window, began, spent, .. } in accounts {
+        ledger.load(&Charge { scope: scope.into(), window, began }, spent, now);
+    }
+    Ok(Found { ledger, since, charged })
+}
+
+/// B5 of `ziggy::budget`: the host that made these reservations is gone, so nobody knows what came of them.
+async fn charge_unsettled(journal: &Arc<dyn Journal>, source: &str) -> Result<usize, store::Error> {
+    let (mut charged, mut after) = (0, None::<String>);
+    loop {
+        let rows = journal.rows(page(UNSETTLED, after.as_deref())).await?;
+        let Some((last, _)) = rows.last() else { return Ok(charged) };
+        after = Some(last.clone());
+        let mut events = Vec::new();
+        for (_, row) in rows {
+            let Ok(Unsettled { run, reservation }) = serde_json::from_value::<Unsettled>(row) else { continue };
+            let Reservation { hold, amounts, accounts, .. } = reservation;
+            let unknown = Some("the host stopped before the outcome was known".to_owned());
+            let settlement = Settlement { hold, reserved: amounts, charged: amounts, accounts, over: false, unknown };
+            events.push(NewEvent::new(kind::CHARGED, Some(run), source, &settlement));
+        }
+        charged += events.len();
+        if !events.is_empty() {
+            journal.append(events, Durability::Durable).await?;
+        }
+    }
+}
+
+fn page<'a>(prefix: &'a str, after: Option<&'a str>) -> RowQuery<'a> {
+    RowQuery { projection: BudgetsProjection::NAME, prefix, reverse: false, after, limit: READ_AT_ONCE }
+}

@@ -1,0 +1,528 @@
+//! The ledger: accounts, what is reserved in them, and what was charged. Pure; whoever shares it locks it.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::burn::Recent;
+use super::limits::{Caps, EACH};
+use super::window::Period;
+use super::{Amounts, Burn, BurnConfig, Config, Pace, Refusal, Scope, Unit, Window};
+use crate::types::Timestamp;
+
+/// The names a request belongs to, one of each kind.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Claim<'a> {
+    /// The tenant.
+    pub tenant: &'a str,
+    /// The user or key.
+    pub principal: &'a str,
+    /// The agent.
+    pub agent: &'a str,
+    /// The destination.
+    pub destination: &'a str,
+    /// The runtime.
+    pub provider: &'a str,
+    /// The model.
+    pub model: &'a str,
+}
+
+impl Claim<'_> {
+    fn name(&self, scope: Scope) -> &str {
+        match scope {
+            Scope::Tenant => self.tenant,
+            Scope::Principal => self.principal,
+            Scope::Agent => self.agent,
+            Scope::Destination => self.destination,
+            Scope::Provider => self.provider,
+            Scope::Model => self.model,
+        }
+    }
+}
+
+/// An account that a reservation counts in, by its name and the beginning of its window.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Charge {
+    /// Whose, such as `tenant:acme`. Shared, since it is named for every request.
+    #[serde(serialize_with = "as_text", deserialize_with = "as_shared")]
+    pub scope: Arc<str>,
+    /// Which window.
+    pub window: Window,
+    /// When that window began.
+    pub began: Timestamp,
+}
+
+fn as_text<S: Serializer>(text: &Arc<str>, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_str(text)
+}
+
+fn as_shared<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Arc<str>, D::Error> {
+    Ok(String::deserialize(deserializer)?.into())
+}
+
+/// A reservation. It is charged or given back exactly once, since that takes it.
+#[derive(Debug)]
+#[must_use = "a reservation that is neither charged nor given back stays reserved"]
+pub struct Held {
+    amounts: Amounts,
+    parts: Vec<Part>,
+}
+
+#[derive(Debug, Clone, Copy)]
+struct Part {
+    account: u32,
+    began: Timestamp,
+}
+
+impl Held {
+    /// The worst case that is reserved.
+    pub fn amounts(&self) -> Amounts {
+        self.amounts
+    }
+
+    /// Whether no limit is for it, so that it counts nowhere.
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+}
+
+/// One name in one window.
+#[derive(Debug)]
+struct Account {
+    scope: Arc<str>,
+    window: Window,
+    caps: Caps,
+    period: Period,
+    reserved: Amounts,
+    spent: Amounts,
+    /// What was charged above its reservation.
+    over: Amounts,
+    /// Requests that were refused for it.
+    refused: u64,
+    /// Reservations that have not ended, those of windows that are over included.
+    open: u32,
+    recent: Option<Recent>,
+    /// What was told of it in this window.
+    told: (Pace, bool),
+    /// Whether it stands in the list of those that changed.
+    changed: bool,
+}
+
+/// The limits of one kind of name.
+#[derive(Debug, Default)]
+struct Rules {
+    named: HashMap<Box<str>, Vec<(Window, Caps)>>,
+    each: Vec<(Window, Caps)>,
+}
+
+/// The accounts of one name, and what one request may take.
+#[derive(Debug)]
+struct Known {
+    accounts: Vec<u32>,
+    once: Option<Caps>,
+}
+
+/// All accounts.
+#[derive(Debug)]
+pub struct Ledger {
+    rules: [Rules; Scope::ALL.len()],
+    known: [HashMap<Box<str>, Known>; Scope::ALL.len()],
+    accounts: Vec<Account>,
+    /// Places of accounts that were forgotten.
+    free: Vec<u32>,
+    most: usize,
+    burn: BurnConfig,
+    changed: Vec<u32>,
+}
+
+/// How one unit of one account stands.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = BudgetStanding)]
+pub struct Standing {
+    /// Whose, such as `tenant:acme`.
+    pub scope: String,
+    /// In which window.
+    pub window: Window,
+    /// In which unit.
+    pub unit: Unit,
+    /// The limit.
+    pub limit: u64,
+    /// Reserved for requests that have not ended.
+    pub reserved: u64,
+    /// Charged in this window.
+    pub spent: u64,
+    /// What is left for the next request.
+    pub left: u64,
+    /// Charged above what had been reserved; part of `spent`.
+    pub over: u64,
+    /// Requests refused for it in this window.
+    pub refused: u64,
+    /// When this window began.
+    pub began: Timestamp,
+    /// When it ends; none if it never does.
+    pub ends: Option<Timestamp>,
+    /// How fast it burns; none for windows too short to act in.
+    pub burn: Option<Burn>,
+    /// How bad that is.
+    pub pace: Pace,
+    /// When it will be used up at this pace; none if that is not before the window ends.
+    pub used_up_at: Option<Timestamp>,
+}
+
+/// What happened to an account that an operator should know.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum What {
+    /// It burns too fast.
+    Burning,
+    /// Somebody was refused for it, for the first time in this window.
+    Exhausted,
+}
+
+/// One such thing, with the numbers it follows from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct News {
+    /// What happened.
+    pub what: What,
+    /// How the account stands.
+    pub standing: Standing,
+}
+
+impl Ledger {
+    /// A ledger with these limits, and an empty account for every name they tell.
+    pub fn new(config: &Config, now: Timestamp) -> Ledger {
+        let mut rules: [Rules; Scope::ALL.len()] = Default::default();
+        for limit in &config.limits {
+            let Some((scope, name)) = Scope::parse(&limit.scope) else { continue };
+            let kind = &mut rules[scope as usize];
+            let row = (limit.window, limit.caps());
+            if name == EACH { kind.each.push(row) } else { kind.named.entry(name.into()).or_default().push(row) }
+        }
+        let mut ledger = Ledger {
+            rules,
+            known: Default::default(),
+            accounts: Vec::new(),
+            free: Vec::new(),
+            most: config.accounts_most,
+            burn: config.burn,
+            changed: Vec::new(),
+        };
+        for scope in Scope::ALL {
+            let mut names: Vec<Box<str>> = ledger.rules[scope as usize].named.keys().cloned().collect();
+            names.sort_unstable();
+            names.iter().for_each(|name| ledger.open(scope, name, now));
+        }
+        ledger
+    }
+
+    /// Whether there is any limit at all.
+    pub fn limited(&self) -> bool {
+        self.rules.iter().any(|rules| !rules.each.is_empty() || !rules.named.is_empty())
+    }
+
+    /// Opens the accounts of a name that a limit is for. What was said of a name by itself replaces what was said of
+    /// each, window by window.
+    fn open(&mut self, scope: Scope, name: &str, now: Timestamp) {
+        let rules = &self.rules[scope as usize];
+        let own = rules.named.get(name).map_or(&[][..], Vec::as_slice);
+        let others = rules.each.iter().filter(|(window, _)| own.iter().all(|(said, _)| said != window));
+        let limits: Vec<(Window, Caps)> = own.iter().chain(others).copied().collect();
+        let full: Arc<str> = format!("{scope}:{name}").into();
+        let mut known = Known { accounts: Vec::with_capacity(limits.len()), once: None };
+        for (window, caps) in limits {
+            if window == Window::Request {
+                known.once = Some(caps);
+                continue;
+            }
+            let account = Account {
+                scope: Arc::clone(&full),
+                window,
+                caps,
+                period: window.period(now),
+                reserved: Amounts::ZERO,
+                spent: Amounts::ZERO,
+                over: Amounts::ZERO,
+                refused: 0,
+                open: 0,
+                recent: window.pace_us().map(|length| Recent::new(length, now)),
+                told: (Pace::Even, false),
+                changed: false,
+            };
+            known.accounts.push(self.put(account));
+        }
+        self.known[scope as usize].insert(name.into(), known);
+    }
+
+    fn put(&mut self, account: Account) -> u32 {
+        if let Some(place) = self.free.pop() {
+            self.accounts[place as usize] = account;
+            return place;
+        }
+        self.accounts.push(account);
+        // There are at most `most` accounts, far below the range of the number.
+        u32::try_from(self.accounts.len() - 1).unwrap_or(u32::MAX)
+    }
+
+    /// Makes sure that a name has its accounts, if a limit is for it. Says whether there was room.
+    fn ensure(&mut self, scope: Scope, name: &str, now: Timestamp) -> bool {
+        let rules = &self.rules[scope as usize];
+        if rules.each.is_empty() || self.known[scope as usize].contains_key(name) {
+            return true;
+        }
+        let wanted = rules.each.len();
+        if self.accounts.len() - self.free.len() + wanted > self.most {
+            self.forget(now);
+        }
+        if self.accounts.len() - self.free.len() + wanted > self.most {
+            return false;
+        }
+        self.open(scope, name, now);
+        true
+    }
+
+    /// Lets go of names in whose windows nothing was charged and nothing is reserved: they begin again as they are. Since
+    /// time only goes forward (B4), none of them can come back to a window it had used.
+    fn forget(&mut self, now: Timestamp) {
+        for scope in Scope::ALL {
+            let (accounts, free) = (&mut self.accounts, &mut self.free);
+            let named = &self.rules[scope as usize].named;
+            self.known[scope as usize].retain(|name, known| {
+                let idle = known.accounts.iter().all(|place| {
+                    let account = &accounts[*place as usize];
+                    let over = account.period.ends.is_some_and(|ends| ends <= now);
+                    account.open == 0 && !account.changed && (over || account.spent == Amounts::ZERO)
+                });
+                let stays = !idle || named.contains_key(name);
+                if !stays {
+                    free.extend(&known.accounts);
+                }
+                stays
+            });
+        }
+    }
+
+    /// Reserves the worst case in every account of these names, or in none (B2).
+    pub fn reserve(&mut self, claim: &Claim<'_>, amounts: Amounts, now: Timestamp) -> Result<Held, Refusal> {
+        let mut parts = Vec::with_capacity(Scope::ALL.len());
+        // Of several that are short the one whose window ends last: before that it makes no sense to come back.
+        let mut short: Option<Refusal> = None;
+        for scope in Scope::ALL {
+            let name = claim.name(scope);
+            if !self.ensure(scope, name, now) {
+                return Err(Refusal::Crowded { scope: format!("{scope}:{name}"), most: self.most });
+            }
+            let Some(known) = self.known[scope as usize].get(name) else { continue };
+            if let Some((unit, limit)) = known.once.and_then(|caps| caps.exceeded_by(amounts)) {
+                return Err(Refusal::Short {
+                    scope: format!("{scope}:{name}"),
+                    window: Window::Request,
+                    unit,
+                    limit,
+                    spent: 0,
+                    reserved: 0,
+                    wanted: amounts.of(unit),
+                    ends: None,
+                });
+            }
+            for place in &known.accounts {
+                let account = &mut self.accounts[*place as usize];
+                account.roll(now);
+                let taken = account.spent.plus(account.reserved);
+                if let Some((unit, limit)) = account.caps.exceeded_by(taken.plus(amounts)) {
+                    account.refused = account.refused.saturating_add(1);
+                    account.touch(*place, &mut self.changed);
+                    let refusal = account.short(unit, limit, amounts);
+                    let later = short.as_ref().is_none_or(|known| ends_later(&refusal, known));
+                    short = if later { Some(refusal) } else { short };
+                }
+                parts.push(Part { account: *place, began: account.period.began });
+            }
+        }
+        if let Some(refusal) = short {
+            return Err(refusal);
+        }
+        for part in &parts {
+            let account = &mut self.accounts[part.account as usize];
+            account.reserved = account.reserved.plus(amounts);
+            account.open += 1;
+        }
+        Ok(Held { amounts, parts })
+    }
+
+    /// Charges what was really taken; the rest of the reservation is free again. Says whether more was taken than had
+    /// been reserved.
+    pub fn commit(&mut self, held: Held, actual: Amounts, now: Timestamp) -> bool {
+        let over = actual.minus(held.amounts);
+        for part in held.parts {
+            let account = &mut self.accounts[part.account as usize];
+            account.open = account.open.saturating_sub(1);
+            if let Some(recent) = &mut account.recent {
+                recent.add(now, actual);
+            }
+            // One that reserved in a window which is over counts there, and there is nothing left to do.
+            if account.period.began == part.began {
+                account.reserved = account.reserved.minus(held.amounts);
+                account.spent = account.spent.plus(actual);
+                account.over = account.over.plus(over);
+            }
+            account.touch(part.account, &mut self.changed);
+        }
+        over != Amounts::ZERO
+    }
+
+    /// Gives a reservation back of which nothing was used (B3).
+    pub fn refund(&mut self, held: Held) {
+        for part in held.parts {
+            let account = &mut self.accounts[part.account as usize];
+            account.open = account.open.saturating_sub(1);
+            if account.period.began == part.began {
+                account.reserved = account.reserved.minus(held.amounts);
+            }
+        }
+    }
+
+    /// Charges a reservation in full: nobody knows what it took (B5).
+    pub fn charge(&mut self, held: Held, now: Timestamp) {
+        let amounts = held.amounts;
+        self.commit(held, amounts, now);
+    }
+
+    /// The accounts of a reservation, for the record.
+    pub fn accounts(&self, held: &Held) -> Vec<Charge> {
+        let of = |part: &Part| {
+            let account = &self.accounts[part.account as usize];
+            Charge { scope: Arc::clone(&account.scope), window: account.window, began: part.began }
+        };
+        held.parts.iter().map(of).collect()
+    }
+
+    /// Takes over what was charged before a restart. What no limit is for any more is left out.
+    pub fn load(&mut self, charge: &Charge, spent: Amounts, now: Timestamp) {
+        let Some((scope, name)) = Scope::parse(&charge.scope) else { return };
+        self.ensure(scope, name, now);
+        let Some(known) = self.known[scope as usize].get(name) else { return };
+        let account = known.accounts.iter().find(|place| self.accounts[**place as usize].window == charge.window);
+        let Some(account) = account.map(|place| &mut self.accounts[*place as usize]) else { return };
+        // Also one that began later than now: it was opened before the clock went back (B4).
+        if charge.began >= account.period.began {
+            account.period = charge.window.period(charge.began);
+            account.spent = spent;
+            account.roll(now);
+        }
+    }
+
+    /// How every account stands, by scope, window and unit.
+    pub fn standings(&mut self, now: Timestamp) -> Vec<Standing> {
+        self.standings_of("", usize::MAX, now).0
+    }
+
+    /// The same for the first so many accounts whose scope begins so, and how many others there are. Only those are sorted
+    /// and looked at, since whoever reserves waits meanwhile.
+    pub fn standings_of(&mut self, prefix: &str, most: usize, now: Timestamp) -> (Vec<Standing>, usize) {
+        let known = self.known.iter().flat_map(HashMap::values).flat_map(|known| known.accounts.iter().copied());
+        let mut places: Vec<u32> =
+            known.filter(|place| self.accounts[*place as usize].scope.starts_with(prefix)).collect();
+        let key = |place: &u32| (&self.accounts[*place as usize].scope, self.accounts[*place as usize].window);
+        let more = places.len().saturating_sub(most);
+        if more > 0 {
+            places.select_nth_unstable_by(most, |one, other| key(one).cmp(&key(other)));
+            places.truncate(most);
+        }
+        places.sort_unstable_by(|one, other| key(one).cmp(&key(other)));
+        let standings = places.iter().flat_map(|place| self.accounts[*place as usize].standings(now, &self.burn));
+        (standings.collect(), more)
+    }
+
+    /// What an operator should know that happened since the last time: each pace and the first refusal once a window.
+    pub fn news(&mut self, now: Timestamp) -> Vec<News> {
+        let mut news = Vec::new();
+        for place in std::mem::take(&mut self.changed) {
+            let account = &mut self.accounts[place as usize];
+            account.changed = false;
+            let standings = account.standings(now, &self.burn);
+            let worst = standings.iter().max_by_key(|standing| standing.pace);
+            if let Some(standing) = worst {
+                if standing.pace > account.told.0 {
+                    news.push(News { what: What::Burning, standing: standing.clone() });
+                }
+                account.told.0 = standing.pace;
+            }
+            let empty = standings.iter().min_by_key(|standing| standing.left);
+            if let (Some(standing), false) = (empty.filter(|standing| standing.refused > 0), account.told.1) {
+                news.push(News { what: What::Exhausted, standing: standing.clone() });
+                account.told.1 = true;
+            }
+        }
+        news
+    }
+}
+
+/// Whether one refusal keeps a request away for longer than another.
+fn ends_later(one: &Refusal, other: &Refusal) -> bool {
+    match (one.ends(), other.ends()) {
+        (_, None) => false,
+        (None, Some(_)) => true,
+        (Some(one), Some(other)) => one > other,
+    }
+}
+
+impl Account {
+    /// Opens the window that this moment lies in, if it is a later one (B4).
+    fn roll(&mut self, now: Timestamp) {
+        if self.period.ends.is_none_or(|ends| now < ends) {
+            return;
+        }
+        self.period = self.window.period(now);
+        (self.reserved, self.spent, self.over) = (Amounts::ZERO, Amounts::ZERO, Amounts::ZERO);
+        (self.refused, self.told.1) = (0, false);
+    }
+
+    fn touch(&mut self, place: u32, changed: &mut Vec<u32>) {
+        if !std::mem::replace(&mut self.changed, true) {
+            changed.push(place);
+        }
+    }
+
+    fn short(&self, unit: Unit, limit: u64, wanted: Amounts) -> Refusal {
+        Refusal::Short {
+            scope: self.scope.to_string(),
+            window: self.window,
+            unit,
+            limit,
+            spent: self.spent.of(unit),
+            reserved: self.reserved.of(unit),
+            wanted: wanted.of(unit),
+            ends: self.period.ends,
+        }
+    }
+
+    fn standings(&mut self, now: Timestamp, burning: &BurnConfig) -> Vec<Standing> {
+        self.roll(now);
+        let mut all = Vec::new();
+        for unit in Unit::ALL {
+            let Some(limit) = self.caps.of(unit) else { continue };
+            let (reserved, spent) = (self.reserved.of(unit), self.spent.of(unit));
+            let left = limit.saturating_sub(spent).saturating_sub(reserved);
+            let burn = self.recent.as_mut().map(|recent| recent.burn(now, unit, limit));
+            let used_up = self.recent.as_mut().and_then(|recent| recent.used_up(now, unit, limit.saturating_sub(spent)));
+            all.push(Standing {
+                scope: self.scope.to_string(),
+                window: self.window,
+                unit,
+                limit,
+                reserved,
+                spent,
+                left,
+                over: self.over.of(unit),
+                refused: self.refused,
+                began: self.period.began,
+                ends: self.period.ends,
+                burn,
+                pace: burn.map_or(Pace::Even, |burn| burn.pace(burning)),
+                used_up_at: used_up.filter(|at| self.period.ends.is_none_or(|ends| *at < ends)),
+            });
+        }
+        all
+    }
+}
