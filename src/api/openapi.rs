@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi as Contract, SecurityRequirement};
 
-use super::{audit, control, observe, problem, runs, tables, token_routes, work};
+use super::{audit, control, hitl, observe, problem, runs, tables, token_routes, work};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -33,6 +33,11 @@ use super::{audit, control, observe, problem, runs, tables, token_routes, work};
         runs::cancel,
         runs::events,
         runs::explain,
+        hitl::list,
+        hitl::show,
+        hitl::approve,
+        hitl::deny,
+        hitl::delegate,
         observe::tree,
         observe::metrics,
         observe::contract,

@@ -18,6 +18,7 @@ mod console;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+mod inbox;
 mod local;
 mod models;
 mod paint;
@@ -173,6 +174,7 @@ async fn perform(
         Verb::Tree(tree) => tree::tree(&connect(&tree.connection)?, &tree, console, launcher).await?,
         Verb::Runs(list) => runs::runs(&connect(&list.connection)?, &list, console).await?,
         Verb::Why(asked) => why::why(&connect(&asked.connection)?, &asked, console).await?,
+        Verb::Inbox(asked) => inbox::inbox(&connect(&asked.connection)?, asked.verb, console).await?,
         Verb::Audit { verb: AuditVerb::Verify(asked) } => {
             return audit::verify(&asked, environment, console, launcher).await;
         }

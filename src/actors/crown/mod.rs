@@ -101,7 +101,8 @@ pub struct Alert {
     pub at: Timestamp,
     /// How bad.
     pub severity: Severity,
-    /// What kind: `actor_stuck`, `actor_restarted`, `actor_ended`, `actor_left_behind`, `journal_failed`.
+    /// What kind: `actor_stuck`, `actor_restarted`, `actor_ended`, `actor_left_behind`, `journal_failed`,
+    /// `webhook_failed`.
     pub kind: String,
     /// Whom it is about: a path in the tree.
     pub subject: String,

@@ -9,6 +9,7 @@ use tracing::Instrument;
 
 use super::handle::{Error, Parts};
 use super::message::Arrival;
+use super::parking::Fate;
 use super::prompt::{quoted, whole};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::state::Ending;
@@ -29,14 +30,14 @@ use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, decid
 pub(super) struct Pipeline {
     pub(super) parts: Parts,
     config: Config,
-    world: World,
+    pub(super) world: World,
 }
 
 /// One chunk on its way: what is asked, and the part of which document it is asked about.
-struct Piece {
+pub(super) struct Piece {
     index: usize,
     prompt: String,
-    tokens: u64,
+    pub(super) tokens: u64,
 }
 
 /// What came of one chunk.
@@ -48,12 +49,12 @@ struct Done {
 }
 
 /// A run with what is known of it.
-struct Run<'a> {
-    cx: Cx,
-    task: &'a Task,
-    class: Classification,
-    record: Recorder,
-    news: mpsc::Sender<Progress>,
+pub(super) struct Run<'a> {
+    pub(super) cx: Cx,
+    pub(super) task: &'a Task,
+    pub(super) class: Classification,
+    pub(super) record: Recorder,
+    pub(super) news: mpsc::Sender<Progress>,
 }
 
 /// Tokens that instructions and message framing add to a prompt, at the most. Measured: the chat template and system
@@ -103,7 +104,7 @@ impl Pipeline {
         self.parts.agents.contains_key(wanted) || self.parts.router.rib().candidates.contains_key(wanted)
     }
 
-    fn recorder(&self, run: RunId, source: &str) -> Recorder {
+    pub(super) fn recorder(&self, run: RunId, source: &str) -> Recorder {
         Recorder { journal: Arc::clone(&self.parts.journal), run, source: source.to_owned() }
     }
 
@@ -162,7 +163,7 @@ impl Pipeline {
         }
         let _ = arrival.news.try_send(Progress::Accepted { run_id: run });
         let span = telemetry::span_for(&cx, "run");
-        let result = tokio::select! {
+        let fate = tokio::select! {
             biased;
             // Whoever waits may give up at the deadline a moment before this does; that is still the deadline.
             () = cx.cancelled() => Err(if self.world.clock.now() >= cx.deadline() {
@@ -170,8 +171,12 @@ impl Pipeline {
             } else {
                 Error::Cancelled
             }),
-            result = self.answer(&arrival, &source, began).instrument(span) => result,
+            fate = self.answer(&arrival, &source, began).instrument(span) => fate,
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
+        };
+        let result = match fate {
+            Ok(Fate::Held(held)) if ending.claim() => return self.park(*held, &arrival, &source).await,
+            fate => fate.and_then(Fate::answered),
         };
         if ending.claim() {
             if planted(Bug::EndsTwice) {
@@ -183,8 +188,8 @@ impl Pipeline {
         result
     }
 
-    async fn answer(&self, arrival: &Arrival, source: &str, began: Instant) -> Result<Answer, Error> {
-        let Arrival { run, cx, task, news } = arrival;
+    async fn answer(&self, arrival: &Arrival, source: &str, began: Instant) -> Result<Fate, Error> {
+        let Arrival { run, cx, task, news, passed } = arrival;
         let record = self.recorder(*run, source);
         let span = telemetry::span_for(cx, "classify");
         let class = self.classify(cx, task).instrument(span).await?;
@@ -194,6 +199,9 @@ impl Pipeline {
         let _ = news.try_send(Progress::Classified { intent, privacy, chunks: pieces.len() });
         let cx = cx.with_privacy(privacy);
         let run = Run { cx, task, class, record, news: news.clone() };
+        if let Some(held) = self.review_before(&run, &pieces, *passed).await {
+            return Ok(Fate::Held(Box::new(held)));
+        }
         let served = self.serve_all(&run, pieces).await?;
         let answer = self.put_together(&run, served, began);
         let (bytes, most) = (answer.answer.len(), self.config.answer_bytes_max);
@@ -203,7 +211,7 @@ impl Pipeline {
                 format!("the answer has {bytes} bytes, at most {most} are taken (io.answer_bytes_max); {advice}");
             return Err(Error::Refused { class: Class::Exhausted, reason });
         }
-        Ok(answer)
+        Ok(self.review_after(&run, answer).await)
     }
 
     /// What a task is. Its intent is judged by the prompt's vector, its class by everything that goes with it.
@@ -344,7 +352,7 @@ impl Pipeline {
             Ok(outcome) => {
                 let cost = candidate.price.cost(outcome.usage.input_tokens, outcome.usage.output_tokens);
                 let served = Served { chunk, candidate: id.to_owned(), cost, outcome };
-                run.record.write(vec![run.record.event(kind::SERVED, &served)]).await?;
+                run.record.write(vec![run.served(&served, self)]).await?;
                 let Served { candidate, cost, outcome, .. } = served;
                 Ok(Done { piece: chunk, candidate, cost, outcome })
             }
@@ -365,7 +373,7 @@ impl Pipeline {
             max_tokens: Some(run.task.max_tokens.unwrap_or(self.config.answer_tokens)),
             news,
         };
-        let (outcome, ()) = tokio::join!(agent.work(&run.cx, assignment), show(deltas, run.news.clone(), piece.index));
+        let (outcome, ()) = tokio::join!(agent.work(&run.cx, assignment), show(deltas, run.audience(self), piece.index));
         outcome
     }
 
@@ -454,7 +462,7 @@ fn add_new(all: &mut Vec<String>, more: &[String]) {
 }
 
 /// Why nobody may serve, as an error with the class of what stood in the way of the nearest candidate.
-fn refusal(decision: &Decision) -> Error {
+pub(super) fn refusal(decision: &Decision) -> Error {
     let constraint = decision.reasons.iter().find_map(|reason| match reason {
         route::Reason::Refused { constraints, .. } | route::Reason::PinExcluded { constraints, .. } => {
             constraints.first()
