@@ -136,7 +136,8 @@ impl Tokens {
     /// The operator of a data directory that an earlier version made has the scopes that came later too: whoever may give
     /// out tokens could make one with them.
     fn with_every_scope(mut self) -> Tokens {
-        let operator = self.tokens.iter_mut().find(|token| token.name == OPERATOR && token.scopes.contains(&Scope::Admin));
+        let operator =
+            self.tokens.iter_mut().find(|token| token.name == OPERATOR && token.scopes.contains(&Scope::Admin));
         if let Some(operator) = operator {
             operator.scopes = Scope::ALL.to_vec();
         }

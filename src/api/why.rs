@@ -105,8 +105,13 @@ impl Told {
                 event.body.parse().map(|ended: Ended| ended_words(&event.kind, &ended))
             }
             kind::PARKED => event.body.parse().map(|parked: Parked| parked_words(&parked)),
-            kind::RESUMED => event.body.parse().map(|resumed: Resumed| vec![format!("{}, so it goes on.", first_large(&resumed.words))]),
-            told if told.starts_with("hitl.") => event.body.parse().map(|record: inbox::Record| record.happened.words()),
+            kind::RESUMED => event
+                .body
+                .parse()
+                .map(|resumed: Resumed| vec![format!("{}, so it goes on.", first_large(&resumed.words))]),
+            told if told.starts_with("hitl.") => {
+                event.body.parse().map(|record: inbox::Record| record.happened.words())
+            }
             kind::FEEDBACK => event.body.parse().map(|given: FeedbackGiven| feedback(&given)),
             _ => None,
         }

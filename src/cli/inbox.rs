@@ -94,7 +94,8 @@ async fn find(client: &Client, said: &str) -> Result<Shown, Error> {
     }
     let run: Value = client.get(&format!("/runs/{said}")).await?;
     let item = run["item"].as_str();
-    let item = item.ok_or_else(|| Error::NoRun(format!("run {said} waits for nobody; `syzygy inbox` lists what does")))?;
+    let item =
+        item.ok_or_else(|| Error::NoRun(format!("run {said} waits for nobody; `syzygy inbox` lists what does")))?;
     client.get(&format!("/hitl/{item}")).await
 }
 
@@ -164,7 +165,8 @@ fn page(shown: &Shown, paint: Paint) -> String {
     for verdict in &item.verdicts {
         let did = if verdict.opinion == Opinion::Approve { "approved" } else { "denied" };
         let comment = verdict.comment.as_ref().map_or(String::new(), |comment| format!(": {}", plain(comment)));
-        let changed = if verdict.edited.is_empty() { String::new() } else { format!(" ({})", verdict.edited.join(", ")) };
+        let changed =
+            if verdict.edited.is_empty() { String::new() } else { format!(" ({})", verdict.edited.join(", ")) };
         text.push_str(&format!("{} {did} revision {}{changed}{comment}\n", verdict.author, verdict.revision));
     }
     let parts = [("asked", "/task/prompt"), ("answer", "/answer")];

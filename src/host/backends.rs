@@ -119,7 +119,8 @@ pub(super) fn runtime(
 
 /// How notices are sent to programs of others.
 pub(super) fn outbound() -> Result<Arc<dyn Outbound>, Error> {
-    let http = Http::new().map_err(|error| Error::File { file: "review.webhooks".to_owned(), reason: error.to_string() })?;
+    let http =
+        Http::new().map_err(|error| Error::File { file: "review.webhooks".to_owned(), reason: error.to_string() })?;
     Ok(Arc::new(http))
 }
 

@@ -30,8 +30,7 @@ fn reviewing(rules: &str) -> Config {
 
 /// A rule that holds for everything, at this stage, with this besides.
 fn rule(stage: &str, more: &str) -> String {
-    let defaults =
-        [("quorum", "1"), ("deadline_s", "600"), ("on_expiry", "\"deny\""), ("class", "\"public\"")];
+    let defaults = [("quorum", "1"), ("deadline_s", "600"), ("on_expiry", "\"deny\""), ("class", "\"public\"")];
     let mut text = format!("[[rules]]\nname = \"all\"\nkind = \"policy\"\naction = \"{stage}\"\n{more}\n");
     for (key, value) in defaults.iter().filter(|(key, _)| !more.contains(key)) {
         text.push_str(&format!("{key} = {value}\n"));
@@ -101,7 +100,17 @@ async fn a_run_waits_over_a_restart_and_goes_on_once_with_what_was_changed() {
     assert_eq!((done.status, done.item, done.reason), (RunStatus::Completed, None, None));
     assert!(done.answer.unwrap().answer.contains("You said: Do not wire the money"));
     let kinds = kinds(&second, run).await;
-    let order = ["run.accepted", "run.parked", "hitl.opened", "hitl.verdict", "hitl.closed", "hitl.settled", "run.resumed", "hop.served", "run.completed"];
+    let order = [
+        "run.accepted",
+        "run.parked",
+        "hitl.opened",
+        "hitl.verdict",
+        "hitl.closed",
+        "hitl.settled",
+        "run.resumed",
+        "hop.served",
+        "run.completed",
+    ];
     let seen: Vec<&str> = kinds.iter().map(String::as_str).filter(|kind| order.contains(kind)).collect();
     assert_eq!(seen, order, "each once, in this order");
     let late = second.inbox().deny(&ann, &waiting.item, Said::default()).await.unwrap_err();
@@ -211,7 +220,11 @@ async fn a_person_answers_or_pays_where_no_candidate_may() {
     host.inbox().approve(&ann, &paid.item, Said::default()).await.unwrap();
     let answer = over(&host, paid.run_id).await.answer.unwrap();
     assert_eq!((answer.answer.as_str(), answer.served_by), ("Yes.", vec!["dear@dear".to_owned()]));
-    assert!(answer.cost > Money::ZERO && answer.cost.0 <= gives, "{answer:?} for at most {gives}", answer = answer.cost);
+    assert!(
+        answer.cost > Money::ZERO && answer.cost.0 <= gives,
+        "{answer:?} for at most {gives}",
+        answer = answer.cost
+    );
     end(host).await;
 }
 

@@ -114,7 +114,14 @@ impl State {
         }
     }
 
-    pub(super) fn raise(&mut self, severity: Severity, kind: &str, subject: &str, message: String, at: Timestamp) -> Alert {
+    pub(super) fn raise(
+        &mut self,
+        severity: Severity,
+        kind: &str,
+        subject: &str,
+        message: String,
+        at: Timestamp,
+    ) -> Alert {
         self.raised += 1;
         let alert = Alert {
             id: self.raised,

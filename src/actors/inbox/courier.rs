@@ -124,7 +124,8 @@ impl Errand {
         let event = NewEvent::new(NOTIFIED, None, &self.source, &said);
         self.parts.journal.append(vec![event], Durability::Durable).await?;
         if let Some(reason) = said.reason {
-            let message = format!("gave up to tell it of {} (event {seq}) after {attempts} attempts: {reason}", due.kind);
+            let message =
+                format!("gave up to tell it of {} (event {seq}) after {attempts} attempts: {reason}", due.kind);
             let cx = Cx::housekeeping(self.world.clock.now(), BESIDE);
             let subject = format!("webhook {}", self.hook.name);
             let raised = self.parts.crown.raise(&cx, Severity::Warning, "webhook_failed", &subject, &message);

@@ -328,12 +328,7 @@ impl Handle {
     }
 
     /// Items, newest run first: after this one, at most so many, only those that stand so.
-    pub async fn list(
-        &self,
-        status: Option<ItemStatus>,
-        after: Option<&str>,
-        limit: usize,
-    ) -> Result<Page, Error> {
+    pub async fn list(&self, status: Option<ItemStatus>, after: Option<&str>, limit: usize) -> Result<Page, Error> {
         let prefix = if status == Some(ItemStatus::Open) { UNSETTLED } else { ALL };
         let mut after = after.map(|id| format!("{prefix}{id}"));
         let (mut items, mut looked): (Vec<Item>, usize) = (Vec::new(), 0);

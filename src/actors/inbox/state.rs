@@ -149,8 +149,7 @@ impl<W> State<W> {
     /// Everything whose time is over.
     pub(super) fn look(&mut self, now: Timestamp) -> Vec<Effect<W>> {
         let over = |entry: &Entry<W>| entry.item.as_ref().is_some_and(|item| item.deadline <= now);
-        let due: Vec<String> =
-            self.open.iter().filter(|(_, entry)| over(entry)).map(|(id, _)| id.clone()).collect();
+        let due: Vec<String> = self.open.iter().filter(|(_, entry)| over(entry)).map(|(id, _)| id.clone()).collect();
         due.iter().flat_map(|id| self.ask(id, Ask { what: What::Expire, reply: None }, now)).collect()
     }
 }

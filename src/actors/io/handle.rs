@@ -8,8 +8,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::actor::{Open, Shell};
 use super::message::{Arrival, Message};
-use super::pipeline::Pipeline;
 use super::parking::Passed;
+use super::pipeline::Pipeline;
 use super::resumer::Resumer;
 use super::{Answer, Config, Progress, Task, Waiting};
 use crate::actors::{agent, crown, inbox, router};

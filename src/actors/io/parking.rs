@@ -198,7 +198,8 @@ impl Pipeline {
             Stage::Before if nobody => vec!["/answer".to_owned(), "/task/prompt".to_owned()],
             Stage::Before => vec!["/task/prompt".to_owned()],
         };
-        let (asked_by, served_by) = (cx.principal().name.clone(), answer.as_ref().map(|answer| answer.served_by.clone()));
+        let (asked_by, served_by) =
+            (cx.principal().name.clone(), answer.as_ref().map(|answer| answer.served_by.clone()));
         let facts = Facts {
             asked_by,
             intent: class.intent,
@@ -306,7 +307,12 @@ impl Pipeline {
                     tokens: resume.budget.tokens.max(needed.tokens),
                 });
                 let trace = u128::from_str_radix(&resume.trace, 16).map_or(Cx::HOUSEKEEPING, TraceId);
-                let cx = Cx::new(trace, resume.principal, self.world.clock.now() + Duration::from_secs(self.config().run_within_s), budget);
+                let cx = Cx::new(
+                    trace,
+                    resume.principal,
+                    self.world.clock.now() + Duration::from_secs(self.config().run_within_s),
+                    budget,
+                );
                 let cx = cx.with_run(item.run).with_privacy(task.privacy);
                 let items = item.id.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(1);
                 let passed = Passed { before: true, items };
@@ -487,4 +493,3 @@ impl Resumed {
         Resumed { item: item.id.clone(), words: how }
     }
 }
-

@@ -373,8 +373,8 @@ impl Pipeline {
             max_tokens: Some(run.task.max_tokens.unwrap_or(self.config.answer_tokens)),
             news,
         };
-        let (outcome, ()) = tokio::join!(agent.work(&run.cx, assignment), show(deltas, run.audience(self), piece.index));
-        outcome
+        let shown = show(deltas, run.audience(self), piece.index);
+        tokio::join!(agent.work(&run.cx, assignment), shown).0
     }
 
     /// Feeds back what became of a hop. A caller who left says nothing about the candidate.

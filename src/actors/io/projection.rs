@@ -91,7 +91,10 @@ impl Projection for RunsProjection {
             kind::ACCEPTED
                 | kind::PARKED
                 | kind::RESUMED
-                | kind::COMPLETED | kind::RUN_FAILED | kind::CANCELLED | kind::INTERRUPTED
+                | kind::COMPLETED
+                | kind::RUN_FAILED
+                | kind::CANCELLED
+                | kind::INTERRUPTED
         );
         event.run.filter(|_| concerns).map(|run| run.to_string()).into_iter().collect()
     }

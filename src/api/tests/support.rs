@@ -145,13 +145,12 @@ impl TestHost {
     pub(crate) async fn start_in(data: TempDir, wanted: Wanted) -> Result<TestHost, crate::supervision::Error> {
         let Wanted { near, config, review } = wanted;
         let world = world();
-        let projections: Vec<Arc<dyn crate::store::Projection>> =
-            vec![
-                Arc::new(RunsProjection),
-                Arc::new(GovernanceProjection),
-                Arc::new(MemoryProjection),
-                Arc::new(InboxProjection),
-            ];
+        let projections: Vec<Arc<dyn crate::store::Projection>> = vec![
+            Arc::new(RunsProjection),
+            Arc::new(GovernanceProjection),
+            Arc::new(MemoryProjection),
+            Arc::new(InboxProjection),
+        ];
         let journal: Arc<dyn Journal> =
             Memory::open(&Disk::default(), &configs::store(), world.clone(), projections).unwrap();
         let registry = Registry::new();
@@ -255,7 +254,8 @@ pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
     let journal: Arc<dyn Journal> =
         Memory::open(&Disk::default(), &configs::store(), world.clone(), vec![Arc::new(RunsProjection)]).unwrap();
     let (near, data, registry) = (Scripted::saying("near", ""), data.to_owned(), Registry::new());
-    let (parts, _) = assemble(Base { world, journal, near, data, config: config(), review: configs::inbox(), registry });
+    let (parts, _) =
+        assemble(Base { world, journal, near, data, config: config(), review: configs::inbox(), registry });
     Arc::new(api::app::App::new(parts, tokio::sync::watch::channel(None).0))
 }
 

@@ -306,8 +306,7 @@ impl Item {
 
     /// The people who approved it as it is now.
     pub fn approvals(&self) -> BTreeSet<&str> {
-        let now =
-            |verdict: &&Verdict| verdict.opinion == Opinion::Approve && verdict.revision == self.revision;
+        let now = |verdict: &&Verdict| verdict.opinion == Opinion::Approve && verdict.revision == self.revision;
         self.verdicts.iter().filter(now).map(|verdict| verdict.author.as_str()).collect()
     }
 

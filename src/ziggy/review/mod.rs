@@ -286,13 +286,8 @@ pub fn review(rules: &[Rule], stage: Stage, situation: &Situation<'_>) -> Option
 /// Whether an answer may turn out to need a human, judged by what is known before it is there. While it may, nobody is
 /// shown a part of it.
 pub fn may_withhold(rules: &[Rule], situation: &Situation<'_>) -> bool {
-    let known_only = |rule: &Rule| Rule {
-        agents: Vec::new(),
-        cost_over: None,
-        keywords: Vec::new(),
-        nobody: false,
-        ..rule.clone()
-    };
+    let known_only =
+        |rule: &Rule| Rule { agents: Vec::new(), cost_over: None, keywords: Vec::new(), nobody: false, ..rule.clone() };
     let after = rules.iter().filter(|rule| rule.action == Stage::After);
     after.map(known_only).any(|rule| rule.holds(situation, &mut None).is_some())
 }

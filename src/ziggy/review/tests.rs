@@ -83,11 +83,15 @@ fn a_rule_holds_exactly_if_each_of_its_conditions_does() {
 fn of_several_rules_the_strictest_terms_count() {
     let first = Rule { delegate: None, on_expiry: OnExpiry::Approve, deadline_s: 100, ..rule("first") };
     let second = Rule { kind: Kind::Publication, quorum: 3, deadline_s: 200, ..rule("second") };
-    let third = Rule { delegate: Some("ann".to_owned()), deadline_s: 50, on_expiry: OnExpiry::Approve, ..rule("third") };
+    let third =
+        Rule { delegate: Some("ann".to_owned()), deadline_s: 50, on_expiry: OnExpiry::Approve, ..rule("third") };
     let need = review(&[first, second, third], Stage::Before, &situation("")).unwrap();
     assert_eq!((need.kind, need.deadline_s, need.quorum), (Kind::Policy, 50, 3));
     assert_eq!((need.on_expiry, need.delegate.as_deref()), (OnExpiry::Deny, Some("ann")));
-    assert_eq!(need.reasons.iter().map(|reason| reason.rule.as_str()).collect::<Vec<_>>(), ["first", "second", "third"]);
+    assert_eq!(
+        need.reasons.iter().map(|reason| reason.rule.as_str()).collect::<Vec<_>>(),
+        ["first", "second", "third"]
+    );
 }
 
 #[test]
@@ -172,7 +176,8 @@ fn after(item: Item, happened: &[Happened]) -> Item {
 #[test]
 fn an_edit_makes_a_revision_that_nobody_else_has_approved() {
     let first = item(2, OnExpiry::Deny);
-    let approved = after(first.clone(), &first.judge(verdict("ann", Opinion::Approve, false, 0), None, Timestamp(1)).unwrap());
+    let approved =
+        after(first.clone(), &first.judge(verdict("ann", Opinion::Approve, false, 0), None, Timestamp(1)).unwrap());
     assert_eq!(approved.approvals(), BTreeSet::from(["ann"]));
     let place = Some(Hash::of(b"other"));
     let edited = approved.judge(verdict("bob", Opinion::Approve, true, 0), place, Timestamp(2)).unwrap();
