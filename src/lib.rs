@@ -6,6 +6,7 @@ pub mod types;
 
 pub mod telemetry;
 
+pub mod field;
 pub mod inference;
 pub mod store;
 

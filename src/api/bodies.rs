@@ -43,6 +43,9 @@ impl RouteRequest {
 pub struct AcceptedRun {
     /// The run; `/runs/{run_id}` tells how it stands.
     pub run_id: RunId,
+    /// The item that people decide on, if the run waits for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
 }
 
 /// A text to be cut.

@@ -15,9 +15,12 @@ use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::app::App;
+use super::bodies::AcceptedRun;
 use super::gate::Ran;
+use super::parked::{Told, Watching};
 use super::problem::{Code, Problem};
-use crate::actors::io::{Answer, Error, Progress, RunsProjection, Task};
+use super::work::accepted;
+use crate::actors::io::{Answer, Error, Progress, RunsProjection, Task, Waiting};
 use crate::supervision::Failure;
 use crate::types::{Cx, RunId};
 
@@ -40,6 +43,11 @@ pub(super) async fn answer(app: &Arc<App>, cx: Cx, task: Task) -> Result<Respons
     };
     Ok(match result {
         Some(Ok(answer)) => ran(Some(run), Json(answer).into_response()),
+        // It goes on without its client.
+        Some(Err(Error::Parked(waiting))) => {
+            let Waiting { run_id, item, .. } = *waiting;
+            accepted(AcceptedRun { run_id, item: Some(item) })
+        }
         // What found no room never began.
         Some(Err(error @ (Error::Busy { .. } | Error::Delivery(Failure::Busy)))) => return Err(error.into()),
         Some(Err(error)) => {
@@ -85,11 +93,15 @@ pub(super) struct Following {
     /// What was received but not yet shown.
     seen: VecDeque<Progress>,
     result: Option<Result<Answer, Error>>,
+    /// What becomes of it while it waits for people.
+    watching: Option<Watching>,
 }
 
 enum Next {
     News(Progress),
     Ended(Result<Answer, Error>),
+    /// It had been parked, and ended without an answer.
+    Failed(Problem),
     /// The interface stops and cannot wait any longer; the run goes on without it.
     Cut,
 }
@@ -110,7 +122,7 @@ impl Following {
         let io = app.parts.io.clone();
         let work: Work = Box::pin(async move { io.route(&cx, task, sender).await });
         let (app, cutting, seen) = (Arc::clone(app), app.cutting.load_full(), VecDeque::new());
-        Following { app, cutting, work: Some(work), news, run: None, seen, result: None }
+        Following { app, cutting, work: Some(work), news, run: None, seen, result: None, watching: None }
     }
 
     /// What happens next: news in their order, then the result, then nothing.
@@ -123,7 +135,10 @@ impl Following {
                 biased;
                 Some(progress) = self.news.recv() => Some(progress),
                 result = work => {
-                    self.result = Some(result);
+                    match result {
+                        Err(Error::Parked(waiting)) => self.watching = Some(Watching::begin(&self.app, *waiting)),
+                        result => self.result = Some(result),
+                    }
                     None
                 }
                 () = self.cutting.cancelled() => {
@@ -144,8 +159,29 @@ impl Following {
         }
         match self.seen.pop_front() {
             Some(progress) => Some(Next::News(progress)),
+            None if self.watching.is_some() => self.watch().await,
             None => self.result.take().map(Next::Ended),
         }
+    }
+
+    /// What happens next to a run that was parked.
+    async fn watch(&mut self) -> Option<Next> {
+        let watching = self.watching.as_mut()?;
+        let told = tokio::select! {
+            biased;
+            told = watching.next() => told?,
+            () = self.cutting.cancelled() => {
+                self.watching = None;
+                return Some(Next::Cut);
+            }
+        };
+        let next = match told {
+            Told::News(progress) => return Some(Next::News(progress)),
+            Told::Answered(answer) => Next::Ended(Ok(*answer)),
+            Told::Failed(problem) => Next::Failed(problem),
+        };
+        self.watching = None;
+        Some(next)
     }
 
     fn note(&mut self, progress: &Progress) {
@@ -161,6 +197,7 @@ impl Following {
             Some(Next::News(first)) => self.seen.push_front(first),
             Some(Next::Ended(Err(error))) => return Err(error.into()),
             Some(Next::Ended(Ok(answer))) => self.result = Some(Ok(answer)),
+            Some(Next::Failed(problem)) => return Err(problem),
             Some(Next::Cut) => return Err(cut(&self.app, self.run)),
             None => {}
         }
@@ -177,6 +214,7 @@ fn events(following: Following) -> impl Stream<Item = Result<Event, Infallible>>
             Next::News(progress) => event(name(&progress), &progress),
             Next::Ended(Ok(answer)) => event("answer", &answer),
             Next::Ended(Err(error)) => event("error", &Problem::from(error).in_run(following.run)),
+            Next::Failed(problem) => event("error", &problem),
             Next::Cut => event("error", &cut(&following.app, following.run)),
         };
         Some((Ok(event), following))
@@ -197,6 +235,8 @@ fn name(progress: &Progress) -> &'static str {
         Progress::Hop { .. } => "hop",
         Progress::Fallback { .. } => "fallback",
         Progress::Reading { .. } => "reading",
+        Progress::Parked { .. } => "parked",
+        Progress::Resumed { .. } => "resumed",
         Progress::Text { .. } => "text",
     }
 }

@@ -29,10 +29,12 @@ mod framing;
 pub mod fuzz;
 mod gate;
 mod guarded;
+mod hitl;
 mod listener;
 mod meter;
 mod observe;
 mod openapi;
+mod parked;
 mod peers;
 mod problem;
 mod routes;
@@ -55,7 +57,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::actors::{crown, io, router};
+use crate::actors::{crown, inbox, io, router};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Mailbox, Overflow, Registry, Shutdown};
 use crate::telemetry::Metrics;
@@ -70,6 +72,7 @@ pub use bodies::{
 pub use budgets::Budgets;
 pub use config::{Config, Tls};
 pub use error::Error;
+pub use hitl::{Delegated, Items, Said, Shown};
 pub use problem::{Code, MEDIA_TYPE, Problem};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
 pub use why::{Step, Why, why};
@@ -94,6 +97,8 @@ pub struct Running {
 pub struct Parts {
     /// Takes tasks.
     pub io: io::Handle,
+    /// Has what waits for people.
+    pub inbox: inbox::Handle,
     /// Shows the tables.
     pub router: router::Handle,
     /// Takes levers, shows alerts.

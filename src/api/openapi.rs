@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi as Contract, SecurityRequirement};
 
-use super::{audit, budgets, control, observe, problem, runs, tables, token_routes, work};
+use super::{audit, budgets, control, hitl, observe, problem, runs, tables, token_routes, work};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -34,6 +34,11 @@ use super::{audit, budgets, control, observe, problem, runs, tables, token_route
         runs::cancel,
         runs::events,
         runs::explain,
+        hitl::list,
+        hitl::show,
+        hitl::approve,
+        hitl::deny,
+        hitl::delegate,
         observe::tree,
         observe::metrics,
         observe::contract,

@@ -9,7 +9,7 @@ use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
 use utoipa::{IntoResponses, ToSchema};
 
-use crate::actors::{crown, io, router};
+use crate::actors::{crown, inbox, io, router};
 use crate::types::{Class, RunId};
 use crate::{rat, store};
 
@@ -406,6 +406,7 @@ impl From<io::Error> for Problem {
             }
             io::Error::Budget { wait: None, .. } => Code::BudgetSpent,
             io::Error::Journal(error) => return error.clone().into(),
+            io::Error::Review(error) => return error.clone().into(),
             other => Code::of(other.class()),
         };
         Problem::classed(code, &error)
@@ -425,6 +426,15 @@ impl From<crown::Error> for Problem {
             other => Code::of(other.class()),
         };
         Problem::classed(code, &error)
+    }
+}
+
+impl From<inbox::Error> for Problem {
+    fn from(error: inbox::Error) -> Problem {
+        match error {
+            inbox::Error::Journal(error) => error.into(),
+            other => Problem::of(other.class(), &other),
+        }
     }
 }
 

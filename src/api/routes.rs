@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::app::App;
 use super::problem::{Code, Problem};
 use super::tokens::Scope;
-use super::{audit, auth, budgets, control, gate, observe, runs, tables, token_routes, work};
+use super::{audit, auth, budgets, control, gate, hitl, observe, runs, tables, token_routes, work};
 
 type Handler = MethodRouter<Arc<App>>;
 
@@ -34,7 +34,7 @@ fn route(method: &'static str, path: &'static str, scope: impl Into<Option<Scope
 
 /// Every route there is.
 pub(super) fn table() -> Vec<Route> {
-    use Scope::{Admin, Control, Read, Route as Work};
+    use Scope::{Admin, Control, Read, Review, Route as Work};
     vec![
         route("POST", "/classify", Work, post(work::classify)),
         route("POST", "/chunk", Work, post(work::cut)),
@@ -60,6 +60,11 @@ pub(super) fn table() -> Vec<Route> {
         route("POST", "/runs/{id}/cancel", Work, post(runs::cancel)),
         route("GET", "/runs/{id}/events", Read, get(runs::events)),
         route("GET", "/runs/{id}/why", Read, get(runs::explain)),
+        route("GET", "/hitl", Review, get(hitl::list)),
+        route("GET", "/hitl/{id}", Review, get(hitl::show)),
+        route("POST", "/hitl/{id}/approve", Review, post(hitl::approve)),
+        route("POST", "/hitl/{id}/deny", Review, post(hitl::deny)),
+        route("POST", "/hitl/{id}/delegate", Review, post(hitl::delegate)),
         route("GET", "/tree", Read, get(observe::tree)),
         route("GET", "/metrics", Read, get(observe::metrics)),
         route("GET", "/openapi.json", Read, get(observe::contract)),

@@ -22,6 +22,7 @@ use super::follow::{cut, event};
 use super::problem::{Code, Problem, Problems};
 use super::tokens::Scope;
 use super::why::{Step, Why, why};
+use crate::actors::inbox;
 use crate::actors::io::{RunRow, RunStatus, RunsProjection, record};
 use crate::store::{COMPACTED, Event, RowQuery};
 use crate::types::RunId;
@@ -36,7 +37,7 @@ const LIST_MOST: usize = 500;
 const LOOK_THROUGH: usize = 5_000;
 
 /// Events of a run that are read at the most. A run of 64 chunks with fallbacks leaves some hundred.
-const EVENTS_MOST: usize = 10_000;
+pub(super) const EVENTS_MOST: usize = 10_000;
 
 /// Which runs.
 #[derive(Debug, Default, Deserialize, IntoParams)]
@@ -115,7 +116,7 @@ async fn row(app: &App, run: RunId) -> Result<RunRow, Problem> {
         Ok(row.and_then(|row| serde_json::from_value(row).ok()))
     };
     match read().await? {
-        Some(row) if row.status != RunStatus::Running => Ok(row),
+        Some(row) if row.status.is_over() => Ok(row),
         _ => {
             journal.flush().await?;
             read().await?.ok_or_else(|| Problem::new(Code::UnknownRun, format!("there is no run {run}")))
@@ -126,7 +127,7 @@ async fn row(app: &App, run: RunId) -> Result<RunRow, Problem> {
 /// The row of a run that has ended.
 pub(super) async fn finished_row(app: &App, run: RunId) -> Result<RunRow, Problem> {
     let row = row(app, run).await?;
-    if row.status == RunStatus::Running {
+    if !row.status.is_over() {
         return Err(Problem::new(Code::Conflict, "the run is still under way").in_run(Some(run)));
     }
     Ok(row)
@@ -161,6 +162,16 @@ pub(super) async fn cancel(
         return Err(Problem::new(Code::InsufficientScope, detail).in_run(Some(run)));
     }
     if app.parts.io.cancel(&caller.cx, run).await? {
+        return Ok(axum::http::StatusCode::ACCEPTED.into_response());
+    }
+    if row.status == RunStatus::Parked {
+        // Closing what it waits for is what ends it.
+        app.parts.inbox.cancel(&caller.cx, run).await.map_err(|error| match error {
+            inbox::Error::NotOpen(_) => {
+                Problem::new(Code::Conflict, "people have just decided on the run").in_run(Some(run))
+            }
+            other => other.into(),
+        })?;
         return Ok(axum::http::StatusCode::ACCEPTED.into_response());
     }
     Err(Problem::new(Code::Conflict, "the run has ended").in_run(Some(run)))
@@ -200,7 +211,7 @@ pub(super) async fn events(
     if wants.stream {
         let every = Duration::from_secs(app.config().keep_alive_s);
         // A run that has ended and left nothing is in an archive: nothing more comes of it.
-        let ended = status != RunStatus::Running && events.is_empty();
+        let ended = status.is_over() && events.is_empty();
         let cutting = app.cutting.load_full();
         let live = Live { app, cutting, run, news, waiting: events.into(), shown: 0, ended };
         return Ok(Sse::new(stream_of(live)).keep_alive(KeepAlive::new().interval(every).text("")).into_response());

@@ -47,11 +47,13 @@ pub enum Scope {
     Control,
     /// Read the whole journal, and give out tokens.
     Admin,
+    /// See the work that waits for people, and decide on it.
+    Review,
 }
 
 impl Scope {
     /// Every scope: what the operator has.
-    pub const ALL: [Scope; 4] = [Scope::Read, Scope::Route, Scope::Control, Scope::Admin];
+    pub const ALL: [Scope; 5] = [Scope::Read, Scope::Route, Scope::Control, Scope::Admin, Scope::Review];
 
     /// The word in files and JSON.
     pub fn word(self) -> &'static str {
@@ -60,6 +62,7 @@ impl Scope {
             Scope::Route => "route",
             Scope::Control => "control",
             Scope::Admin => "admin",
+            Scope::Review => "review",
         }
     }
 }
@@ -123,11 +126,22 @@ impl Tokens {
                 check_private(&path)?;
                 let malformed =
                     |error: serde_json::Error| Error::Malformed { path: path.clone(), reason: error.to_string() };
-                serde_json::from_str(&text).map_err(malformed)
+                serde_json::from_str::<Tokens>(&text).map_err(malformed).map(Tokens::with_every_scope)
             }
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => Tokens::first(data),
             Err(cause) => Err(Error::File { path, cause }),
         }
+    }
+
+    /// The operator of a data directory that an earlier version made has the scopes that came later too: whoever may give
+    /// out tokens could make one with them.
+    fn with_every_scope(mut self) -> Tokens {
+        let operator =
+            self.tokens.iter_mut().find(|token| token.name == OPERATOR && token.scopes.contains(&Scope::Admin));
+        if let Some(operator) = operator {
+            operator.scopes = Scope::ALL.to_vec();
+        }
+        self
     }
 
     fn first(data: &Path) -> Result<Tokens, Error> {

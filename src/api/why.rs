@@ -8,12 +8,14 @@ use std::fmt::Write;
 use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
-use crate::actors::io::record::{Accepted, Admitted, Ended, Failed, Hop, Served, kind};
+use crate::actors::inbox;
+use crate::actors::io::record::{Accepted, Admitted, Ended, Failed, Hop, Parked, Resumed, Served, kind};
 use crate::actors::io::{Answer, RunStatus};
 use crate::store::Event;
 use crate::types::{Class, RunId, Timestamp, sensitive};
 use crate::ziggy::budget::Settlement;
 use crate::ziggy::explain::Explain;
+use crate::ziggy::review::Stage;
 use crate::ziggy::{Admission, Chunk, Classification};
 
 use super::bodies::FeedbackGiven;
@@ -46,7 +48,7 @@ pub struct Why {
 
 /// Explains a run by its events.
 pub fn why(run_id: RunId, status: RunStatus, events: &[Event]) -> Why {
-    let mut told = Told { tried: tried(events), ended: status != RunStatus::Running, ..Told::default() };
+    let mut told = Told { tried: tried(events), ended: status.is_over(), ..Told::default() };
     let steps = events
         .iter()
         .map(|event| Step {
@@ -104,6 +106,14 @@ impl Told {
                 event.body.parse().map(|ended: Ended| ended_words(&event.kind, &ended))
             }
             kind::CHARGED => event.body.parse().map(|settlement: Settlement| settlement.words()),
+            kind::PARKED => event.body.parse().map(|parked: Parked| parked_words(&parked)),
+            kind::RESUMED => event
+                .body
+                .parse()
+                .map(|resumed: Resumed| vec![format!("{}, so it goes on.", first_large(&resumed.words))]),
+            told if told.starts_with("hitl.") => {
+                event.body.parse().map(|record: inbox::Record| record.happened.words())
+            }
             kind::FEEDBACK => event.body.parse().map(|given: FeedbackGiven| feedback(&given)),
             _ => None,
         }
@@ -262,6 +272,20 @@ fn advice(class: Class) -> Option<&'static str> {
         Class::Internal => Some("The host's log has the cause; this is worth a report."),
         _ => None,
     }
+}
+
+fn parked_words(parked: &Parked) -> Vec<String> {
+    let waits = match parked.stage {
+        Stage::Before => "Nobody works on it before people have approved it.",
+        Stage::After => "Its answer is withheld until people have approved it.",
+    };
+    vec![waits.to_owned()]
+}
+
+/// A sentence that begins with a large letter.
+fn first_large(words: &str) -> String {
+    let mut letters = words.chars();
+    letters.next().map(|first| first.to_uppercase().chain(letters).collect()).unwrap_or_default()
 }
 
 fn feedback(given: &FeedbackGiven) -> Vec<String> {

@@ -69,7 +69,8 @@ pub(super) async fn put_together(Body(request): Body<Assemble>) -> Json<Assemble
 ///
 /// Answers with the answer; with `Accept: text/event-stream` as a stream of progress that ends in an event `answer` or
 /// `error`; with `Prefer: respond-async` or `"detach": true` at once with a run id. A client that leaves stops its run,
-/// unless it is detached.
+/// unless it is detached. A run that has to wait for people answers 202 with the item they decide on; a stream tells
+/// `parked` and `resumed` and goes on to the answer, and leaving it stops the run no more.
 #[utoipa::path(post, path = "/route", tag = "work", request_body = RouteRequest,
     params(("Prefer" = Option<String>, Header, description = "`respond-async` answers at once"),
         ("Accept" = Option<String>, Header, description = "`text/event-stream` streams"),
@@ -77,7 +78,7 @@ pub(super) async fn put_together(Body(request): Body<Assemble>) -> Json<Assemble
     responses(
         (status = 200, description = "the answer, or a stream of events", content(
             (Answer = "application/json"), (String = "text/event-stream"))),
-        (status = 202, description = "taken in, durably", body = AcceptedRun,
+        (status = 202, description = "taken in, durably, or parked until people decide", body = AcceptedRun,
             headers(("Location" = String, description = "where the run is shown"))),
         Problems))]
 pub(super) async fn route(
@@ -119,15 +120,22 @@ fn tightened(app: &App, cx: &Cx, request: &RouteRequest) -> Result<Cx, Problem> 
 
 async fn detach(app: &App, cx: &Cx, task: Task, preferred: bool) -> Result<Response, Problem> {
     let run_id = app.parts.io.accept(cx, task).await?;
-    let mut response = (StatusCode::ACCEPTED, Json(AcceptedRun { run_id })).into_response();
-    response.extensions_mut().insert(Ran(run_id));
-    if let Ok(place) = HeaderValue::from_str(&format!("/runs/{run_id}")) {
-        response.headers_mut().insert(LOCATION, place);
-    }
+    let mut response = accepted(AcceptedRun { run_id, item: None });
     if preferred {
         response.headers_mut().insert("preference-applied", HeaderValue::from_static("respond-async"));
     }
     Ok(response)
+}
+
+/// What is answered for a run that goes on without its caller.
+pub(super) fn accepted(taken: AcceptedRun) -> Response {
+    let run = taken.run_id;
+    let mut response = (StatusCode::ACCEPTED, Json(taken)).into_response();
+    response.extensions_mut().insert(Ran(run));
+    if let Ok(place) = HeaderValue::from_str(&format!("/runs/{run}")) {
+        response.headers_mut().insert(LOCATION, place);
+    }
+    response
 }
 
 /// The longest comment that is kept, in bytes: a page of text.

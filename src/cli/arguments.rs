@@ -53,6 +53,8 @@ pub(super) enum Verb {
     Budgets(Budgets),
     /// Tell why a run went as it did: candidates, constraints, scores, the winner.
     Why(Why),
+    /// See what waits for people, and decide on it.
+    Inbox(Inbox),
     /// Check, export or repair the journal.
     Audit {
         #[command(subcommand)]
@@ -216,6 +218,7 @@ pub(super) struct Runs {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
 pub(super) enum Status {
     Running,
+    Parked,
     Completed,
     Failed,
     Cancelled,
@@ -226,6 +229,7 @@ impl From<Status> for RunStatus {
     fn from(status: Status) -> RunStatus {
         match status {
             Status::Running => RunStatus::Running,
+            Status::Parked => RunStatus::Parked,
             Status::Completed => RunStatus::Completed,
             Status::Failed => RunStatus::Failed,
             Status::Cancelled => RunStatus::Cancelled,
@@ -351,6 +355,8 @@ pub(super) enum ScopeWord {
     Control,
     /// Read the whole journal, and give out tokens.
     Admin,
+    /// See the work that waits for people, and decide on it.
+    Review,
 }
 
 impl From<ScopeWord> for Scope {
@@ -360,6 +366,7 @@ impl From<ScopeWord> for Scope {
             ScopeWord::Route => Scope::Route,
             ScopeWord::Control => Scope::Control,
             ScopeWord::Admin => Scope::Admin,
+            ScopeWord::Review => Scope::Review,
         }
     }
 }
@@ -368,4 +375,82 @@ impl From<ScopeWord> for Scope {
 pub(super) enum ConfigVerb {
     /// Check every layer and show what is in force, and where it came from.
     Check(Up),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Inbox {
+    #[command(subcommand)]
+    pub(super) verb: Option<InboxVerb>,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum InboxVerb {
+    /// List items, newest run first; those that are open if no status is named.
+    List {
+        /// How many at the most.
+        #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
+        limit: u32,
+        /// Only items after this one.
+        #[arg(long, value_name = "ITEM")]
+        after: Option<String>,
+        /// Items that stand so.
+        #[arg(long, value_enum, default_value_t = ItemWord::Open)]
+        status: ItemWord,
+    },
+    /// Show an item and what it is about.
+    Show {
+        /// The item, or its run.
+        item: String,
+    },
+    /// Let its run go on.
+    Approve {
+        /// The item, or its run.
+        item: String,
+        /// Why.
+        #[arg(short, long)]
+        comment: Option<String>,
+    },
+    /// End its run.
+    Deny {
+        /// The item, or its run.
+        item: String,
+        /// Why; whoever gave the task reads it.
+        #[arg(short, long)]
+        comment: Option<String>,
+    },
+    /// Put another text in place of one, and let its run go on with that.
+    Edit {
+        /// The item, or its run.
+        item: String,
+        /// The new text; `-` is what comes in on stdin.
+        text: String,
+        /// What is changed, as a JSON pointer; the first thing that may be if none is named.
+        #[arg(long, value_name = "POINTER")]
+        at: Option<String>,
+        /// Why.
+        #[arg(short, long)]
+        comment: Option<String>,
+    },
+    /// Ask somebody else to decide.
+    Delegate {
+        /// The item, or its run.
+        item: String,
+        /// The name of their token.
+        to: String,
+        /// Why.
+        #[arg(short, long)]
+        comment: Option<String>,
+    },
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum ItemWord {
+    Open,
+    Approved,
+    Denied,
+    Expired,
+    Cancelled,
+    All,
 }

@@ -31,7 +31,7 @@ pub(super) async fn ask(
         let accepted: AcceptedRun = client.post("/route", &request).await?;
         return if console.json { console.out_json(&accepted) } else { console.out(&format!("{}\n", accepted.run_id)) };
     }
-    let mut told = Told { console, stream, run: None, chunks: 1, streamed: false };
+    let mut told = Told { console, stream, run: None, chunks: 1, streamed: false, parked: false };
     let answer = tokio::select! {
         answer = follow(&client, &request, &mut told) => Some(answer?),
         () = launcher.interrupted() => None,
@@ -41,6 +41,9 @@ pub(super) async fn ask(
         // The connection is closed by now, which stops the run; saying so as well stops it at once.
         None => {
             let run = told.run;
+            if let Some(run) = run.filter(|_| told.parked) {
+                return Err(Error::Left { run: run.to_string() });
+            }
             if let Some(run) = run {
                 let _ = client.tell(reqwest::Method::POST, &format!("/runs/{run}/cancel")).await;
             }
@@ -101,6 +104,8 @@ struct Told<'a> {
     run: Option<RunId>,
     chunks: usize,
     streamed: bool,
+    /// It waits for people, so leaving stops nothing.
+    parked: bool,
 }
 
 async fn follow(client: &Client, request: &RouteRequest, told: &mut Told<'_>) -> Result<Answer, Error> {
@@ -162,6 +167,18 @@ impl Told<'_> {
             }
             Progress::Reading { chunk, tokens, total } => {
                 self.console.passing(&format!("{}read {tokens} of {total} tokens", of(chunk)));
+            }
+            Progress::Parked { item, reason, .. } => {
+                self.parked = true;
+                if !self.console.json {
+                    self.console.remark(&format!("{reason}; `syzygy inbox show {item}` shows it"));
+                }
+            }
+            Progress::Resumed { reason, .. } => {
+                self.parked = false;
+                if !self.console.json {
+                    self.console.remark(&format!("it goes on: {reason}"));
+                }
             }
             // The answers to several chunks grow side by side; only the whole can be read.
             Progress::Text { text, .. } if self.stream && !many && !self.console.json => {

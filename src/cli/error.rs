@@ -71,6 +71,12 @@ pub enum Error {
         /// The run that was stopped with it.
         run: Option<String>,
     },
+    /// The person at the terminal waits no longer for a run that waits for people.
+    #[error("run {run} goes on when people have decided; `syzygy why {run}` tells what became of it")]
+    Left {
+        /// The run.
+        run: String,
+    },
     /// Something on this machine does not work, of this class.
     #[error("{reason}")]
     Local {
@@ -102,7 +108,7 @@ impl Error {
             Error::Usage(_) => Class::Invalid,
             Error::File { cause, .. } if cause.kind() == std::io::ErrorKind::InvalidData => Class::Invalid,
             Error::NoRun(_) | Error::File { .. } => Class::NotFound,
-            Error::Interrupted { .. } => Class::Cancelled,
+            Error::Interrupted { .. } | Error::Left { .. } => Class::Cancelled,
             Error::Local { class, .. } => *class,
             Error::Other(error) => class_of(error),
         }

@@ -19,6 +19,7 @@ mod console;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+mod inbox;
 mod local;
 mod models;
 mod paint;
@@ -175,6 +176,7 @@ async fn perform(
         Verb::Runs(list) => runs::runs(&connect(&list.connection)?, &list, console).await?,
         Verb::Budgets(asked) => budgets::budgets(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Why(asked) => why::why(&connect(&asked.connection)?, &asked, console).await?,
+        Verb::Inbox(asked) => inbox::inbox(&connect(&asked.connection)?, asked.verb, console).await?,
         Verb::Audit { verb: AuditVerb::Verify(asked) } => {
             return audit::verify(&asked, environment, console, launcher).await;
         }

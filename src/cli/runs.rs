@@ -62,6 +62,7 @@ pub(super) fn table(runs: &[RunRow], paint: Paint, width: usize) -> String {
 pub(super) fn word(status: RunStatus) -> &'static str {
     match status {
         RunStatus::Running => "running",
+        RunStatus::Parked => "parked",
         RunStatus::Completed => "completed",
         RunStatus::Failed => "failed",
         RunStatus::Cancelled => "cancelled",

@@ -36,6 +36,7 @@ pub(super) fn impossible(config: &Config) -> Vec<(String, String)> {
     runtimes(config, &mut found);
     scores(config, &mut found);
     ceilings(config, &mut found);
+    reviews(config, &mut found);
     found.unless(
         config.api.drain_s < config.host.stop_timeout_s,
         "api.drain_s",
@@ -182,6 +183,17 @@ fn scores(config: &Config, found: &mut Found) {
         live.suppress <= live.ceiling,
         "ziggy.live.suppress",
         format!("at most ziggy.live.ceiling, which is {}", live.ceiling),
+    );
+}
+
+fn reviews(config: &Config, found: &mut Found) {
+    let (review, io) = (&config.review, &config.io);
+    let most = io.prompt_bytes_max.min(io.answer_bytes_max);
+    // What a person puts in place of a prompt or an answer is a prompt or an answer.
+    found.unless(
+        review.edit_bytes_max <= most,
+        "review.edit_bytes_max",
+        format!("at most io.prompt_bytes_max and io.answer_bytes_max, so {most}"),
     );
 }
 

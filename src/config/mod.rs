@@ -26,7 +26,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
-use crate::actors::{crown, executor, io, router, runtime};
+use crate::actors::{crown, executor, inbox, io, router, runtime};
 use crate::{api, inference, memory, store, supervision, telemetry, ziggy};
 use tree::{Node, Override};
 
@@ -91,6 +91,8 @@ sections! {
     crown: crown::Config,
     /// Limits of runs.
     io: io::Config,
+    /// When work needs a human, and who is told.
+    review: inbox::Config => inbox::Config::impossible,
     /// How tasks are cut and candidates scored.
     ziggy: ziggy::Config,
     /// Limits of an agent's memory.

@@ -5,11 +5,11 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{backends, budgets};
 use super::builder::Builder;
 use super::{Error, Host};
+use super::{backends, budgets};
 use crate::actors::agent::{self, Definition};
-use crate::actors::{crown, executor, io, keeper, router, runtime};
+use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
 use crate::config::Config;
 use crate::inference::{Capabilities, Embedder};
@@ -63,11 +63,13 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let configs = (config.router, config.ziggy.clone());
     let (router, router_child) =
         router::Handle::launch(candidates, handles, crown.clone(), Arc::clone(&journal), configs, &world);
+    let (inbox, inbox_tree) = launch_inbox(&config, &builder, &journal, &crown)?;
     let io_parts = io::Parts {
         journal: Arc::clone(&journal),
         embedder: Arc::clone(&parts.embedder),
         intents,
         chunk: config.ziggy.chunk,
+        inbox: inbox.clone(),
         router: router.clone(),
         crown: crown.clone(),
         agents: Arc::new(agents),
@@ -79,6 +81,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let serving = builder.serve.then(|| {
         api::launch(api::Parts {
             io: io.clone(),
+            inbox: inbox.clone(),
             router: router.clone(),
             crown: crown.clone(),
             journal: Arc::clone(&journal),
@@ -100,6 +103,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         executor: executor_child,
         agents: agents_tree,
         router: router_child,
+        inbox: inbox_tree,
         io: io_tree,
         api: api_child,
     };
@@ -107,7 +111,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted, "charged": charged });
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;
-    Ok(Host { root, registry, world, journal, io, router, crown, served, lacking, config })
+    Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
 }
 
 /// Where old events go, if any are to leave the journal.
@@ -132,6 +136,7 @@ struct Rows {
     executor: Child,
     agents: Tree,
     router: Child,
+    inbox: Child,
     io: Child,
     api: Option<Child>,
 }
@@ -144,6 +149,7 @@ fn table(rows: Rows) -> Tree {
         .child(Child::tree(subtree("executors").child(rows.executor)))
         .child(Child::tree(rows.agents))
         .child(rows.router)
+        .child(rows.inbox)
         .child(rows.io)
         .children(rows.api);
     // If the journal fails, everything above it goes down with it.
@@ -194,6 +200,22 @@ fn launches(
         launches.insert(launch.runtime.capabilities().name, launch);
     }
     Ok(launches)
+}
+
+/// The inbox, with the keys of its webhooks.
+fn launch_inbox(
+    config: &Config,
+    builder: &Builder,
+    journal: &Arc<dyn Journal>,
+    crown: &crown::Handle,
+) -> Result<(inbox::Handle, Child), Error> {
+    let outbound = match &builder.outbound {
+        Some(outbound) => Arc::clone(outbound),
+        None => backends::outbound()?,
+    };
+    let keys = backends::keys(&config.review, &builder.environment)?;
+    let parts = inbox::Parts { journal: Arc::clone(journal), crown: crown.clone(), outbound, keys };
+    Ok(inbox::Handle::launch(parts, config.review.clone(), &builder.world))
 }
 
 fn launch_runtimes(

@@ -1,5 +1,6 @@
 //! The concrete backends: the only place that names them.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,9 +9,11 @@ use super::Error;
 use super::builder::Environment;
 use crate::actors::agent::MemoryProjection;
 use crate::actors::crown::GovernanceProjection;
+use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::{BudgetsProjection, RunsProjection};
 use crate::actors::runtime::Launch;
 use crate::config::Config;
+use crate::field::{Http, Key, Outbound};
 use crate::inference::models::{self, Catalog, Quiet, Store};
 use crate::inference::{
     self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, Runtime, RuntimeConfig, Scripted, Secret,
@@ -36,6 +39,7 @@ pub(super) fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(GovernanceProjection),
         Arc::new(MemoryProjection),
         Arc::new(BudgetsProjection),
+        Arc::new(InboxProjection),
     ]
 }
 
@@ -112,6 +116,27 @@ pub(super) fn runtime(
             Launch { runtime: made, child: None }
         }
     })
+}
+
+/// How notices are sent to programs of others.
+pub(super) fn outbound() -> Result<Arc<dyn Outbound>, Error> {
+    let http =
+        Http::new().map_err(|error| Error::File { file: "review.webhooks".to_owned(), reason: error.to_string() })?;
+    Ok(Arc::new(http))
+}
+
+/// What notices are signed with, by the name of their webhook.
+pub(super) fn keys(config: &inbox::Config, environment: &Environment) -> Result<BTreeMap<String, Key>, Error> {
+    let mut keys = BTreeMap::new();
+    for hook in &config.webhooks {
+        let Some(variable) = &hook.secret_env else { continue };
+        let text = environment.get(variable).filter(|text| !text.is_empty()).ok_or_else(|| Error::File {
+            file: format!("review.webhooks ({})", hook.name),
+            reason: format!("its secret_env names {variable}, which is not set"),
+        })?;
+        keys.insert(hook.name.clone(), Key::new(text));
+    }
+    Ok(keys)
 }
 
 /// Time that fetching a damaged embedding model may hold up a start. It is 16 MB; a host that cannot get it in this

@@ -9,6 +9,7 @@ use crate::actors::agent::Definition;
 use crate::actors::executor::Tool;
 use crate::actors::runtime::Launch;
 use crate::config::{self, Config, Flag, Inputs};
+use crate::field::Outbound;
 use crate::inference::Runtime;
 use crate::store::{self, Journal, Projection};
 use crate::types::World;
@@ -43,6 +44,7 @@ pub struct Builder {
     pub(super) runtimes: Vec<Launch>,
     pub(super) serve: bool,
     pub(super) journal: Option<OpenJournal>,
+    pub(super) outbound: Option<Arc<dyn Outbound>>,
 }
 
 /// Opens the journal of a host that is not to choose one by its data directory, with these projections.
@@ -62,6 +64,7 @@ impl Builder {
             runtimes: Vec::new(),
             serve: false,
             journal: None,
+            outbound: None,
         }
     }
 
@@ -124,6 +127,12 @@ impl Builder {
     /// Opens the journal this way.
     pub(crate) fn journal(mut self, open: OpenJournal) -> Builder {
         self.journal = Some(open);
+        self
+    }
+
+    /// Sends notices this way instead of by HTTP.
+    pub fn outbound(mut self, outbound: Arc<dyn Outbound>) -> Builder {
+        self.outbound = Some(outbound);
         self
     }
 

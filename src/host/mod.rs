@@ -19,7 +19,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::actors::io::{Answer, Task};
-use crate::actors::{crown, io, router};
+use crate::actors::{crown, inbox, io, router};
 use crate::api;
 use crate::config::Config;
 use crate::store::{Durability, Journal, NewEvent};
@@ -39,6 +39,7 @@ pub struct Host {
     world: World,
     journal: Arc<dyn Journal>,
     io: io::Handle,
+    inbox: inbox::Handle,
     router: router::Handle,
     crown: crown::Handle,
     served: Option<api::Handle>,
@@ -55,6 +56,11 @@ impl Host {
     /// Where tasks go in.
     pub fn io(&self) -> &io::Handle {
         &self.io
+    }
+
+    /// What waits for people.
+    pub fn inbox(&self) -> &inbox::Handle {
+        &self.inbox
     }
 
     /// Who is the next hop.

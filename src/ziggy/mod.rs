@@ -18,6 +18,7 @@ pub mod chunk;
 pub mod classify;
 pub mod explain;
 mod fixed;
+pub mod review;
 pub mod route;
 
 use serde::{Deserialize, Serialize};

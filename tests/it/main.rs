@@ -10,6 +10,7 @@ mod durability;
 mod governance;
 mod greeter;
 mod hosts;
+mod inbox;
 mod leaving;
 mod memory;
 mod overload;

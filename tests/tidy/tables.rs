@@ -20,7 +20,7 @@ pub(crate) const ROOT: &[&str] = &["lib", "main", "host", "config", "fuzz", "tes
 
 /// The actors, left to right. One may name those to its right; what else lies in `src/actors` is common ground, which
 /// names no actor.
-pub(crate) const ACTORS: &[&str] = &["io", "router", "crown", "agent", "executor", "runtime", "keeper"];
+pub(crate) const ACTORS: &[&str] = &["io", "inbox", "router", "crown", "agent", "executor", "runtime", "keeper"];
 
 /// The files an actor folder holds, so that who knows one actor finds their way in all of them.
 pub(crate) const ACTOR_FILES: &[&str] = &["mod", "message", "state", "actor", "handle", "tests"];
@@ -95,7 +95,11 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("safetensors", &["inference"], "the static embedding table"),
     anywhere("serde", "data"),
     anywhere("serde_json", "data"),
-    only("sha2", &["inference"], "publishers pin model files by it; our own hashes are types::Hash"),
+    only(
+        "sha2",
+        &["inference", "field"],
+        "publishers pin model files by it, receivers of webhooks check signatures; our own hashes are types::Hash",
+    ),
     only("sqlx", &["store"], "SQL is the store's"),
     only("subtle", &["api"], "tokens are compared where they are checked"),
     anywhere(

@@ -8,7 +8,7 @@ use super::handle::{Error, Published};
 use super::message::{Changed, Message, Pending};
 use super::projection::{CHANGED, CURRENT, GovernanceProjection};
 use super::state::State;
-use super::{Change, Config};
+use super::{Alert, Change, Config};
 use crate::store::{Durability, Journal, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault};
 use crate::types::Cx;
@@ -91,6 +91,11 @@ impl Shell {
         let tree = context.registry().tree(context.now());
         let mut news = self.state.watch(&tree, context.world().clock.wall());
         news.extend(self.state.budgets(self.published.treasury.news(), context.world().clock.wall()));
+        self.tell(&news, context);
+    }
+
+    /// Writes alerts down and shows that there are some.
+    fn tell(&self, news: &[Alert], context: &mut Context<Message>) {
         if news.is_empty() {
             return;
         }
@@ -103,7 +108,7 @@ impl Shell {
                 tracing::error!(%error, "an alert could not be recorded");
             }
         });
-        for alert in &news {
+        for alert in news {
             tracing::warn!(subject = alert.subject, kind = alert.kind, "{}", alert.message);
         }
         context.publish(&self.state.view());
@@ -131,6 +136,10 @@ impl Actor for Shell {
                 let known = self.state.acknowledge(alert, &author);
                 context.publish(&self.state.view());
                 reply.send(if known { Ok(()) } else { Err(Error::NoAlert(alert)) });
+            }
+            Message::Raise { severity, kind, subject, message } => {
+                let alert = self.state.raise(severity, &kind, &subject, message, context.world().clock.wall());
+                self.tell(&[alert], context);
             }
             Message::Alerts { reply } => reply.send(self.state.alerts()),
         }

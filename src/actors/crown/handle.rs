@@ -10,7 +10,7 @@ use super::actor::Shell;
 use super::message::Message;
 use super::permit::{Permit, Places};
 use super::treasury::Treasury;
-use super::{Alert, Change, Config};
+use super::{Alert, Change, Config, Severity};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::types::{Class, Clock, Cx, World};
@@ -113,6 +113,20 @@ impl Handle {
         let author = cx.principal().name.clone();
         let ask = |reply| Message::Change { change, author, reply };
         self.address.call_control(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Raises an alert of this kind about this subject. Waits for room only.
+    pub async fn raise(
+        &self,
+        cx: &Cx,
+        severity: Severity,
+        kind: &str,
+        subject: &str,
+        message: &str,
+    ) -> Result<(), Error> {
+        let (kind, subject, message) = (kind.to_owned(), subject.to_owned(), message.to_owned());
+        let raise = Message::Raise { severity, kind, subject, message };
+        Ok(self.address.cast(cx, raise).await.map_err(Failure::from)?)
     }
 
     /// The alerts, newest first.

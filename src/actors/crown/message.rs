@@ -1,7 +1,7 @@
 //! What CROWN can be told.
 
 use super::handle::Error;
-use super::{Alert, Change};
+use super::{Alert, Change, Severity};
 use crate::supervision::Reply;
 use crate::ziggy::Governance;
 
@@ -17,6 +17,8 @@ pub(super) enum Message {
     Watch,
     /// Note that a person has seen an alert.
     Acknowledge { alert: u64, author: String, reply: Reply<Result<(), Error>> },
+    /// Another part has something an operator should know.
+    Raise { severity: Severity, kind: String, subject: String, message: String },
     /// List the alerts, newest first.
     Alerts { reply: Reply<Vec<Alert>> },
 }

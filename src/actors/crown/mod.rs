@@ -104,7 +104,7 @@ pub struct Alert {
     /// How bad.
     pub severity: Severity,
     /// What kind: `actor_stuck`, `actor_restarted`, `actor_ended`, `actor_left_behind`, `journal_failed`, `budget_burning`,
-    /// `budget_exhausted`.
+    /// `budget_exhausted`, `webhook_failed`.
     pub kind: String,
     /// Whom it is about: a path in the tree.
     pub subject: String,

@@ -129,7 +129,14 @@ impl State {
         raised.collect()
     }
 
-    fn raise(&mut self, severity: Severity, kind: &str, subject: &str, message: String, at: Timestamp) -> Alert {
+    pub(super) fn raise(
+        &mut self,
+        severity: Severity,
+        kind: &str,
+        subject: &str,
+        message: String,
+        at: Timestamp,
+    ) -> Alert {
         self.raised += 1;
         let alert = Alert {
             id: self.raised,

@@ -15,6 +15,7 @@ use super::state::{Ending, State};
 use crate::supervision::{Actor, Context, Envelope, Failure, Fault, JobError, Reply};
 use crate::types::planted::{Bug, planted};
 use crate::types::{Cx, RunId};
+use crate::ziggy::review::Item;
 
 pub(super) struct Shell {
     pipeline: Arc<Pipeline>,
@@ -52,6 +53,50 @@ impl Shell {
     fn close(&mut self, run: RunId, completed: bool) -> Vec<Waiter> {
         self.open.0.lock().remove(&run);
         self.state.ended(run, completed)
+    }
+
+    /// A run is not under way any more and has not ended.
+    fn let_go(&mut self, run: RunId) -> Vec<Waiter> {
+        self.open.0.lock().remove(&run);
+        self.state.let_go(run)
+    }
+
+    /// Acts on a closed item. Until that is done nobody else says how its run goes on.
+    fn settle(&mut self, item: Box<Item>, reply: Reply<Result<(), Error>>, context: &mut Context<Message>) {
+        let (run, cx) = (item.run, Cx::housekeeping(context.now(), self.run_limit()).with_run(item.run));
+        let taken = self.state.told_to_stop(run).is_some() || self.state.open(run, cx.clone(), None).is_err();
+        if taken {
+            return reply.send(Err(self.busy()));
+        }
+        let ending = self.state.ending(run);
+        ending.claim();
+        self.open.0.lock().insert(run, ending);
+        let (pipeline, source) = (Arc::clone(&self.pipeline), context.path().to_owned());
+        // Not under the run's own context: what is cancelled meanwhile must still be settled.
+        let cx = Cx::housekeeping(context.now(), self.run_limit());
+        let work = async move { pipeline.settle(&item, &source).await };
+        context.job(&cx, work, move |outcome| {
+            let outcome = outcome.unwrap_or_else(|error| Err(job_error(error)));
+            Message::Settled { run, outcome, reply }
+        });
+    }
+
+    /// A run goes on after people have decided, or has ended by what they decided.
+    fn settled(&mut self, run: RunId, arrival: Option<Box<Arrival>>, context: &mut Context<Message>) {
+        let cancelled = self.state.told_to_stop(run).unwrap_or(false);
+        let waiting = self.let_go(run);
+        let Some(arrival) = arrival else {
+            return waiting.into_iter().for_each(|waiter| waiter.send(Err(Error::NotRunning(run))));
+        };
+        if cancelled {
+            arrival.cx.cancel();
+        }
+        // It takes the place that its settlement has left.
+        let _ = self.open(&arrival, None);
+        for waiter in waiting {
+            let _ = self.state.wait(run, waiter);
+        }
+        self.work(arrival, true, context);
     }
 
     fn busy(&self) -> Error {
@@ -109,7 +154,11 @@ impl Shell {
                 result
             }
         };
-        for waiter in self.close(run, result.is_ok()) {
+        let waiting = match &result {
+            Err(Error::Parked(_)) => self.let_go(run),
+            result => self.close(run, result.is_ok()),
+        };
+        for waiter in waiting {
             match planted(Bug::ReplyIsLost) {
                 true => std::mem::forget(waiter),
                 false => waiter.send(result.clone()),
@@ -164,6 +213,15 @@ impl Actor for Shell {
                 if let Err(reply) = self.state.wait(run, reply) {
                     reply.send(Err(Error::NotRunning(run)));
                 }
+            }
+            Message::Settle { item, reply } => self.settle(item, reply, context),
+            Message::Settled { run, outcome, reply } => {
+                let (arrival, answer) = match outcome {
+                    Ok(arrival) => (arrival, Ok(())),
+                    Err(error) => (None, Err(error)),
+                };
+                self.settled(run, arrival, context);
+                reply.send(answer);
             }
             Message::Cancel { run, reply } => reply.send(self.state.cancel(run)),
             Message::Ended { run, outcome } => self.ended(run, outcome, context),

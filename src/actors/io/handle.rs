@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 use super::actor::{Open, Shell};
 use super::message::{Arrival, Message};
+use super::parking::Passed;
 use super::pipeline::Pipeline;
-use super::{Answer, Config, Progress, Task};
-use crate::actors::{agent, crown, router};
+use super::resumer::Resumer;
+use super::{Answer, Config, Progress, Task, Waiting};
+use crate::actors::{agent, crown, inbox, router};
 use crate::inference::Embedder;
 use crate::store::{self, Journal};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
@@ -67,6 +69,15 @@ pub enum Error {
     /// The work on the run broke.
     #[error("could not finish the run: {0}")]
     Broken(String),
+    /// It waits for people. It goes on without its caller.
+    #[error("could not finish the run yet: {}", .0.reason)]
+    Parked(Box<Waiting>),
+    /// People decided against it.
+    #[error("could not finish the run: {0}")]
+    Denied(String),
+    /// The inbox did not take it, or has lost it.
+    #[error("could not have the run decided on: {0}")]
+    Review(#[from] inbox::Error),
     /// Somebody stopped the run, or nobody waited for it any more.
     #[error("could not finish the run: it was cancelled")]
     Cancelled,
@@ -86,6 +97,9 @@ impl Error {
             Error::Journal(error) => error.class(),
             Error::NotRunning(_) => Class::NotFound,
             Error::Broken(_) => Class::Internal,
+            Error::Parked(_) => Class::Conflict,
+            Error::Denied(_) => Class::Denied,
+            Error::Review(error) => error.class(),
             Error::Cancelled => Class::Cancelled,
             Error::Delivery(failure) => failure.class(),
         }
@@ -103,6 +117,8 @@ pub struct Parts {
     pub intents: Arc<IntentModel>,
     /// How texts are cut.
     pub chunk: crate::ziggy::chunk::Policy,
+    /// Who decides where people have to.
+    pub inbox: inbox::Handle,
     /// Who is the next hop.
     pub router: router::Handle,
     /// Who may start.
@@ -121,6 +137,9 @@ pub struct Handle {
 
 /// News that may wait for a slow reader before the work waits with it.
 const NEWS_WAITING: usize = 256;
+
+/// Mail of the one who resumes parked runs: its own reports only.
+const REPORTS: usize = 64;
 
 /// An io actor that fails loses its runs, so a pool that fails ten times in ten seconds is better stopped.
 const RESTARTS: u32 = 10;
@@ -141,7 +160,10 @@ impl Handle {
             tree = tree.child(child);
             pool.push(address);
         }
-        (Handle { pool: pool.into(), pipeline, world: world.clone() }, Child::tree(tree))
+        let handle = Handle { pool: pool.into(), pipeline, world: world.clone() };
+        let (mailbox, io) = (Address::new(Mailbox::new(REPORTS, Overflow::Refuse), world), handle.clone());
+        let tree = tree.child(Child::actor("resumer", &mailbox, move || Resumer::new(io.clone())));
+        (handle, Child::tree(tree))
     }
 
     /// The io actor a run belongs to: the same one for everybody who asks for that run.
@@ -155,7 +177,7 @@ impl Handle {
         let run = RunId::new(&self.world);
         let within = Duration::from_secs(self.pipeline.config().run_within_s);
         let cx = cx.with_run(run).with_deadline(self.world.clock.now() + within).with_privacy(task.privacy);
-        Ok(Box::new(Arrival { run, cx, task, news }))
+        Ok(Box::new(Arrival { run, cx, task, news, passed: Passed::default() }))
     }
 
     /// Does a task and returns its answer, showing progress on the way. Giving up on the answer stops the work (IO4).
@@ -201,6 +223,24 @@ impl Handle {
     /// Stops a run. False if it is not under way.
     pub async fn cancel(&self, cx: &Cx, run: RunId) -> Result<bool, Error> {
         Ok(self.home(run).call_control(cx, |reply| Message::Cancel { run, reply }).await.map_err(Failure::from)?)
+    }
+
+    /// Counts up when items of parked runs are closed.
+    pub(super) fn closings(&self) -> watch::Receiver<u64> {
+        self.pipeline.parts.inbox.closings()
+    }
+
+    /// Has every closed item acted on whose run has not heard of it. One that cannot be now holds up no other.
+    pub(super) async fn settle_all(&self, cx: &Cx) -> Result<(), Error> {
+        let mut last = Ok(());
+        for item in self.pipeline.parts.inbox.unsettled().await? {
+            let (home, item) = (self.home(item.run), Box::new(item));
+            let settled = home.call(cx, |reply| Message::Settle { item, reply }).await.map_err(Failure::from);
+            if let Err(error) = settled.map_err(Error::from).and_then(|settled| settled) {
+                last = Err(error);
+            }
+        }
+        last
     }
 
     /// What a task is, without doing it.

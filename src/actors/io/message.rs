@@ -3,9 +3,11 @@
 use tokio::sync::mpsc;
 
 use super::handle::Error;
+use super::parking::Passed;
 use super::{Answer, Progress, Task};
 use crate::supervision::{JobError, Reply};
 use crate::types::{Cx, RunId};
+use crate::ziggy::review::Item;
 
 /// Where the answer of a run goes.
 pub(super) type Waiter = Reply<Result<Answer, Error>>;
@@ -16,6 +18,8 @@ pub(super) struct Arrival {
     pub(super) cx: Cx,
     pub(super) task: Task,
     pub(super) news: mpsc::Sender<Progress>,
+    /// What people have decided about it already.
+    pub(super) passed: Passed,
 }
 
 pub(super) enum Message {
@@ -29,6 +33,10 @@ pub(super) enum Message {
     Refused { run: RunId, reply: Reply<Result<RunId, Error>>, error: Error },
     /// Wait for a run that is under way. Answered at once with `NotRunning` if it is not.
     Wait { run: RunId, reply: Waiter },
+    /// Act on a closed item of a parked run. Answered when it is settled.
+    Settle { item: Box<Item>, reply: Reply<Result<(), Error>> },
+    /// An item is settled, with its run if that is to be worked on, or not.
+    Settled { run: RunId, outcome: Result<Option<Box<Arrival>>, Error>, reply: Reply<Result<(), Error>> },
     /// Stop a run.
     Cancel { run: RunId, reply: Reply<bool> },
     /// A run has ended, or its job broke.

@@ -6,9 +6,12 @@
 //!
 //! Invariants:
 //! - IO1: every accepted run ends in exactly one of `run.completed`, `run.failed`, `run.cancelled`, or, if the host
-//!   or the io actor died under it, `run.interrupted`.
+//!   or the io actor died under it, `run.interrupted`. While it waits for people it is parked and ends by none of that.
 //! - IO2: a run whose id was handed out before its answer is in the journal, durably, before that.
 //! - IO3: nothing of a task reaches a candidate whose trust tier its privacy class forbids.
+//! - IO5: a run is parked by one append with its item, and goes on by one append with the word that the item is settled:
+//!   both happened or neither, and a settled item is acted on no more.
+//! - IO6: what may be withheld is neither shown nor in an event of its run before people have approved it.
 //! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.
 //! - IO5: where a budget is for a hop, its worst case is reserved and stands in `hop.admitted` before anybody is asked,
 //!   and what it took stands in the event that ends it.
@@ -17,10 +20,12 @@ mod actor;
 pub mod budget;
 mod handle;
 mod message;
+mod parking;
 mod pipeline;
 mod projection;
 mod prompt;
 pub mod record;
+mod resumer;
 mod state;
 
 #[cfg(test)]
@@ -29,11 +34,11 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::inference::Usage;
-use crate::types::{Money, PrivacyClass, RunId};
+use crate::types::{Money, PrivacyClass, RunId, Timestamp};
 use crate::ziggy::{Citation, Intent};
 
-pub use handle::{Error, Handle, Parts};
 pub use budget::BudgetsProjection;
+pub use handle::{Error, Handle, Parts};
 pub use projection::{RunRow, RunStatus, RunsProjection};
 
 /// Limits of runs.
@@ -153,6 +158,19 @@ pub struct Answer {
     pub took_us: u64,
 }
 
+/// A run that waits for people.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Waiting {
+    /// The run.
+    pub run_id: RunId,
+    /// The item they decide on.
+    pub item: String,
+    /// For whom it waits, in words.
+    pub reason: String,
+    /// Until when they have time.
+    pub until: Timestamp,
+}
+
 /// News of a run under way.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(tag = "event", rename_all = "snake_case")]
@@ -197,6 +215,22 @@ pub enum Progress {
         tokens: u64,
         /// Prompt tokens in all.
         total: u64,
+    },
+    /// It waits for people.
+    Parked {
+        /// The item they decide on.
+        item: String,
+        /// For whom it waits, in words.
+        reason: String,
+        /// Until when they have time.
+        until: Timestamp,
+    },
+    /// People let it go on.
+    Resumed {
+        /// The item that was decided on.
+        item: String,
+        /// Why it goes on, in words.
+        reason: String,
     },
     /// More of the answer to a chunk.
     Text {

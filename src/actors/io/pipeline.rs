@@ -10,6 +10,7 @@ use tracing::Instrument;
 use super::budget::{Attempt, bounded};
 use super::handle::{Error, Parts};
 use super::message::Arrival;
+use super::parking::Fate;
 use super::prompt::{quoted, whole};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::state::Ending;
@@ -31,7 +32,7 @@ use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, decid
 pub(super) struct Pipeline {
     pub(super) parts: Parts,
     pub(super) config: Config,
-    world: World,
+    pub(super) world: World,
 }
 
 /// One chunk on its way: what is asked, and the part of which document it is asked about.
@@ -55,7 +56,7 @@ pub(super) struct Run<'a> {
     pub(super) task: &'a Task,
     pub(super) class: Classification,
     pub(super) record: Recorder,
-    news: mpsc::Sender<Progress>,
+    pub(super) news: mpsc::Sender<Progress>,
 }
 
 /// Tokens that instructions and message framing add to a prompt, at the most. Measured: the chat template and system
@@ -105,7 +106,7 @@ impl Pipeline {
         self.parts.agents.contains_key(wanted) || self.parts.router.rib().candidates.contains_key(wanted)
     }
 
-    fn recorder(&self, run: RunId, source: &str) -> Recorder {
+    pub(super) fn recorder(&self, run: RunId, source: &str) -> Recorder {
         Recorder { journal: Arc::clone(&self.parts.journal), run, source: source.to_owned() }
     }
 
@@ -164,7 +165,7 @@ impl Pipeline {
         }
         let _ = arrival.news.try_send(Progress::Accepted { run_id: run });
         let span = telemetry::span_for(&cx, "run");
-        let result = tokio::select! {
+        let fate = tokio::select! {
             biased;
             // Whoever waits may give up at the deadline a moment before this does; that is still the deadline.
             () = cx.cancelled() => Err(if self.world.clock.now() >= cx.deadline() {
@@ -172,8 +173,12 @@ impl Pipeline {
             } else {
                 Error::Cancelled
             }),
-            result = self.answer(&arrival, &source, began).instrument(span) => result,
+            fate = self.answer(&arrival, &source, began).instrument(span) => fate,
             () = tokio::time::sleep_until(cx.deadline()) => Err(Error::Delivery(Failure::TimedOut)),
+        };
+        let result = match fate {
+            Ok(Fate::Held(held)) if ending.claim() => return self.park(*held, &arrival, &source).await,
+            fate => fate.and_then(Fate::answered),
         };
         if ending.claim() {
             if planted(Bug::EndsTwice) {
@@ -185,8 +190,8 @@ impl Pipeline {
         result
     }
 
-    async fn answer(&self, arrival: &Arrival, source: &str, began: Instant) -> Result<Answer, Error> {
-        let Arrival { run, cx, task, news } = arrival;
+    async fn answer(&self, arrival: &Arrival, source: &str, began: Instant) -> Result<Fate, Error> {
+        let Arrival { run, cx, task, news, passed } = arrival;
         let record = self.recorder(*run, source);
         let span = telemetry::span_for(cx, "classify");
         let class = self.classify(cx, task).instrument(span).await?;
@@ -196,6 +201,9 @@ impl Pipeline {
         let _ = news.try_send(Progress::Classified { intent, privacy, chunks: pieces.len() });
         let cx = cx.with_privacy(privacy);
         let run = Run { cx, task, class, record, news: news.clone() };
+        if let Some(held) = self.review_before(&run, &pieces, *passed).await {
+            return Ok(Fate::Held(Box::new(held)));
+        }
         let served = self.serve_all(&run, pieces).await?;
         let answer = self.put_together(&run, served, began);
         let (bytes, most) = (answer.answer.len(), self.config.answer_bytes_max);
@@ -205,7 +213,7 @@ impl Pipeline {
                 format!("the answer has {bytes} bytes, at most {most} are taken (io.answer_bytes_max); {advice}");
             return Err(Error::Refused { class: Class::Exhausted, reason });
         }
-        Ok(answer)
+        Ok(self.review_after(&run, answer).await)
     }
 
     /// What a task is. Its intent is judged by the prompt's vector, its class by everything that goes with it.
@@ -341,11 +349,11 @@ impl Pipeline {
         let span = telemetry::span_for(&run.cx, "hop");
         let result = self.work(run, piece, agent, hold.as_ref()).instrument(span).await;
         self.learn(run, candidate, &result);
-        let (cost, spent) = self.settle(candidate, hold, &result);
+        let (cost, spent) = self.charge(candidate, hold, &result);
         match result {
             Ok(outcome) => {
                 let served = Served { chunk, candidate: id.to_owned(), cost, outcome, spent };
-                run.record.write(vec![run.record.event(kind::SERVED, &served)]).await?;
+                run.record.write(vec![run.served(&served, self)]).await?;
                 let Served { candidate, cost, outcome, .. } = served;
                 Ok(Done { piece: chunk, candidate, cost, outcome })
             }
@@ -373,8 +381,8 @@ impl Pipeline {
             news,
         };
         let cx = bounded(&run.cx, hold);
-        let (outcome, ()) = tokio::join!(agent.work(&cx, assignment), show(deltas, run.news.clone(), piece.index));
-        outcome
+        let shown = show(deltas, run.audience(self), piece.index);
+        tokio::join!(agent.work(&cx, assignment), shown).0
     }
 
     /// Feeds back what became of a hop. A caller who left says nothing about the candidate.
@@ -462,7 +470,7 @@ fn add_new(all: &mut Vec<String>, more: &[String]) {
 }
 
 /// Why nobody may serve, as an error with the class of what stood in the way of the nearest candidate.
-fn refusal(decision: &Decision) -> Error {
+pub(super) fn refusal(decision: &Decision) -> Error {
     let constraint = decision.reasons.iter().find_map(|reason| match reason {
         route::Reason::Refused { constraints, .. } | route::Reason::PinExcluded { constraints, .. } => {
             constraints.first()

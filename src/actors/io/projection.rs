@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Answer;
-use super::record::{Accepted, Ended, kind};
+use super::record::{Accepted, Ended, Parked, kind};
 use crate::store::{Event, Projection};
 use crate::types::{Class, Money, PrivacyClass, RunId, Timestamp};
 
@@ -14,6 +14,8 @@ use crate::types::{Class, Money, PrivacyClass, RunId, Timestamp};
 pub enum RunStatus {
     /// Under way.
     Running,
+    /// It waits for people.
+    Parked,
     /// It has an answer.
     Completed,
     /// It has none, for a reason.
@@ -22,6 +24,13 @@ pub enum RunStatus {
     Cancelled,
     /// The host died under it.
     Interrupted,
+}
+
+impl RunStatus {
+    /// Whether nothing more comes of it.
+    pub fn is_over(self) -> bool {
+        !matches!(self, RunStatus::Running | RunStatus::Parked)
+    }
 }
 
 /// One run, as lists show it.
@@ -51,6 +60,9 @@ pub struct RunRow {
     pub class: Option<Class>,
     /// Why there is no answer, if there is none.
     pub reason: Option<String>,
+    /// The item that people decide on, while it waits for them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub item: Option<String>,
 }
 
 /// Characters of a request that a list shows.
@@ -76,7 +88,13 @@ impl Projection for RunsProjection {
     fn keys(&self, event: &Event) -> Vec<String> {
         let concerns = matches!(
             event.kind.as_str(),
-            kind::ACCEPTED | kind::COMPLETED | kind::RUN_FAILED | kind::CANCELLED | kind::INTERRUPTED
+            kind::ACCEPTED
+                | kind::PARKED
+                | kind::RESUMED
+                | kind::COMPLETED
+                | kind::RUN_FAILED
+                | kind::CANCELLED
+                | kind::INTERRUPTED
         );
         event.run.filter(|_| concerns).map(|run| run.to_string()).into_iter().collect()
     }
@@ -108,9 +126,21 @@ fn folded(row: Option<RunRow>, event: &Event) -> Option<RunRow> {
             answer: None,
             class: None,
             reason: None,
+            item: None,
         });
     }
     let mut row = row?;
+    // What comes late changes nothing: a run that has ended is not parked any more.
+    if event.kind == kind::PARKED && row.status == RunStatus::Running {
+        let Parked { item, words, .. } = event.body.parse()?;
+        (row.status, row.item, row.reason) = (RunStatus::Parked, Some(item), Some(words));
+    } else if event.kind == kind::RESUMED && row.status == RunStatus::Parked {
+        (row.status, row.item, row.reason) = (RunStatus::Running, None, None);
+    }
+    if [kind::PARKED, kind::RESUMED].contains(&event.kind.as_str()) {
+        return Some(row);
+    }
+    row.item = None;
     row.ended_at = Some(event.at);
     if event.kind == kind::COMPLETED {
         let answer: Answer = event.body.parse()?;

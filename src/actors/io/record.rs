@@ -6,13 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::handle::Error;
 use super::projection::{RunRow, RunStatus, RunsProjection};
-use super::{Answer, Document, Task};
+use super::{Answer, Task};
 use crate::actors::agent::Outcome;
 use crate::store::{self, Durability, Journal, NewEvent, RowQuery};
 use crate::types::planted::{Bug, planted};
-use crate::types::{Class, Cx, Hash, Money, RunId};
+use crate::types::{Class, Cx, Hash, Money, RunId, Timestamp};
 use crate::ziggy::Admission;
 use crate::ziggy::budget::{Reservation, Settlement};
+use crate::ziggy::review::Stage;
 use crate::ziggy::route::Decision;
 
 /// The kinds of events a run leaves, in the order in which they can come.
@@ -33,6 +34,10 @@ pub mod kind {
     pub const FAILED: &str = "hop.failed";
     /// What was reserved was charged in full, since nobody knows what it took: a settlement.
     pub const CHARGED: &str = "budget.charged";
+    /// It waits for people: [`super::Parked`].
+    pub const PARKED: &str = "run.parked";
+    /// People let it go on: [`super::Resumed`].
+    pub const RESUMED: &str = "run.resumed";
     /// The answers were put together: the whole answer.
     pub const COMPLETED: &str = "run.completed";
     /// There is no answer: [`super::Ended`].
@@ -73,7 +78,7 @@ pub struct Filed {
 
 /// The longest document that stands in its event, in bytes: 16 KiB, so that an event with several stays far below
 /// the journal's limit.
-const INLINE_MOST: usize = 16_384;
+pub(super) const INLINE_MOST: usize = 16_384;
 
 /// Body of [`kind::DECIDED`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -130,6 +135,28 @@ pub struct Failed {
     pub spent: Option<Settlement>,
 }
 
+/// Body of [`kind::PARKED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Parked {
+    /// The item people decide on.
+    pub item: String,
+    /// Whether it waits before the work or with its answer.
+    pub stage: Stage,
+    /// Until when they have time.
+    pub until: Timestamp,
+    /// In words.
+    pub words: String,
+}
+
+/// Body of [`kind::RESUMED`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Resumed {
+    /// The item that was decided on.
+    pub item: String,
+    /// Why it goes on, in words.
+    pub words: String,
+}
+
 /// Body of the events that end a run without an answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Ended {
@@ -154,18 +181,7 @@ impl Recorder {
 
     /// The event of a task that was taken in. Its long documents are on disk when this returns.
     pub(super) async fn accepted(&self, cx: &Cx, task: &Task) -> Result<NewEvent, Error> {
-        let mut documents = Vec::with_capacity(task.documents.len());
-        let mut inline = 0;
-        for Document { name, text } in &task.documents {
-            inline += text.len();
-            let (name, bytes) = (name.clone(), text.len());
-            documents.push(if inline <= INLINE_MOST {
-                Filed { name, bytes, text: Some(text.clone()), payload: None }
-            } else {
-                let payload = self.journal.put_payload(text.clone().into_bytes()).await?;
-                Filed { name, bytes, text: None, payload: Some(payload) }
-            });
-        }
+        let documents = self.filed(&task.documents).await?;
         let principal = cx.principal().name.clone();
         let task = Task { documents: Vec::new(), ..task.clone() };
         Ok(self.event(kind::ACCEPTED, &Accepted { principal, trace: cx.trace().to_string(), task, documents }))

@@ -62,6 +62,16 @@ impl<W> State<W> {
         }
     }
 
+    /// Whether a run is under way, and whether its work was told to stop.
+    pub(super) fn told_to_stop(&self, run: RunId) -> Option<bool> {
+        self.runs.get(&run).map(|known| known.cx.is_cancelled())
+    }
+
+    /// A run is not under way any more and has not ended: it waits for people, or goes on after that.
+    pub(super) fn let_go(&mut self, run: RunId) -> Vec<W> {
+        self.runs.remove(&run).map(|known| known.waiting).unwrap_or_default()
+    }
+
     /// Tells the run's work to stop; the run itself ends when the work has.
     pub(super) fn cancel(&self, run: RunId) -> bool {
         self.runs.get(&run).map(|known| known.cx.cancel()).is_some()

@@ -76,3 +76,11 @@ pub(crate) fn candidate(name: &str, quality: f64, at: Timestamp) -> Candidate {
         quarantined: None,
     }
 }
+
+/// An inbox nobody has anything to do with. The caller says that it is the inbox's.
+pub(crate) fn inbox<T: DeserializeOwned>() -> T {
+    read(json!({
+        "rules": [], "webhooks": [], "open_most": 8, "edit_bytes_max": 1_000,
+        "delivery": { "attempts": 3, "within_s": 5, "first_wait_ms": 1_000, "longest_wait_ms": 10_000 },
+    }))
+}

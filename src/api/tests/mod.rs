@@ -9,6 +9,7 @@ mod control;
 mod explained;
 mod framing;
 mod guesses;
+mod hitl;
 mod hostile;
 mod limits;
 mod problems;

@@ -14,11 +14,13 @@ use tokio::net::TcpStream;
 
 use crate::actors::agent::{self, Assignment, Definition, Kit, MemoryProjection, Profile, Work};
 use crate::actors::crown::{GovernanceProjection, Opening};
+use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::RunsProjection;
 use crate::actors::tests::{configs, read};
 use crate::actors::{crown, executor, io, router, runtime};
 use crate::api::tokens::{OPERATOR_FILE, TOKENS_FILE};
 use crate::api::{self, Config, Scope, Token, Tokens};
+use crate::field::Mailroom;
 use crate::inference::{Lexical, Scripted, Step};
 use crate::store::{Disk, Journal, Memory};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
@@ -108,11 +110,18 @@ pub(crate) struct Wanted {
     pub(crate) config: Config,
     /// What may be spent.
     pub(crate) budgets: Vec<Limit>,
+    /// When people are asked.
+    pub(crate) review: inbox::Config,
 }
 
 impl Default for Wanted {
     fn default() -> Wanted {
-        Wanted { near: Scripted::saying("near", "Forty-two."), config: config(), budgets: Vec::new() }
+        Wanted {
+            near: Scripted::saying("near", "Forty-two."),
+            config: config(),
+            budgets: Vec::new(),
+            review: configs::inbox(),
+        }
     }
 }
 
@@ -142,10 +151,14 @@ impl TestHost {
 
     /// A host on this data directory, or why it does not start.
     pub(crate) async fn start_in(data: TempDir, wanted: Wanted) -> Result<TestHost, crate::supervision::Error> {
-        let Wanted { near, config, budgets } = wanted;
+        let Wanted { near, config, budgets, review } = wanted;
         let world = world();
-        let projections: Vec<Arc<dyn crate::store::Projection>> =
-            vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)];
+        let projections: Vec<Arc<dyn crate::store::Projection>> = vec![
+            Arc::new(RunsProjection),
+            Arc::new(GovernanceProjection),
+            Arc::new(MemoryProjection),
+            Arc::new(InboxProjection),
+        ];
         let journal: Arc<dyn Journal> =
             Memory::open(&Disk::default(), &configs::store(), world.clone(), projections).unwrap();
         let registry = Registry::new();
@@ -155,9 +168,11 @@ impl TestHost {
             near,
             data: data.path().to_owned(),
             config,
+            review,
             registry: Arc::clone(&registry),
         });
-        let budgets = budget::Config { limits: budgets, accounts_most: 100, burn: BurnConfig { fast: 14_400, slow: 6_000 } };
+        let budgets =
+            budget::Config { limits: budgets, accounts_most: 100, burn: BurnConfig { fast: 14_400, slow: 6_000 } };
         parts.crown.treasury().open(Opening {
             ledger: Ledger::new(&budgets, Timestamp(BEGIN)),
             since: Timestamp(BEGIN),
@@ -255,7 +270,8 @@ pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
     let journal: Arc<dyn Journal> =
         Memory::open(&Disk::default(), &configs::store(), world.clone(), vec![Arc::new(RunsProjection)]).unwrap();
     let (near, data, registry) = (Scripted::saying("near", ""), data.to_owned(), Registry::new());
-    let (parts, _) = assemble(Base { world, journal, near, data, config: config(), registry });
+    let (parts, _) =
+        assemble(Base { world, journal, near, data, config: config(), review: configs::inbox(), registry });
     Arc::new(api::app::App::new(parts, tokio::sync::watch::channel(None).0))
 }
 
@@ -266,11 +282,12 @@ struct Base {
     near: Scripted,
     data: PathBuf,
     config: Config,
+    review: inbox::Config,
     registry: Arc<Registry>,
 }
 
 fn assemble(base: Base) -> (api::Parts, Rows) {
-    let Base { world, journal, near, data, config, registry } = base;
+    let Base { world, journal, near, data, config, review, registry } = base;
     let crown_config = read(json!({ "watch_every_s": 60, "alerts_kept": 10, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), crown_config, &world);
     let far = Scripted::saying("far", "From afar.").in_tier(TrustTier::External);
@@ -289,11 +306,19 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let configs = (router_config, ziggy_config());
     let (router, router_child) =
         router::Handle::launch(candidates, vec![near, far], crown.clone(), Arc::clone(&journal), configs, &world);
+    let waiting = inbox::Parts {
+        journal: Arc::clone(&journal),
+        crown: crown.clone(),
+        outbound: Arc::new(Mailroom::default()),
+        keys: BTreeMap::new(),
+    };
+    let (inbox, inbox_child) = inbox::Handle::launch(waiting, review, &world);
     let io_parts = io::Parts {
         journal: Arc::clone(&journal),
         embedder: Arc::new(Lexical),
         intents: Arc::new(IntentModel::default()),
         chunk: ziggy_config().chunk,
+        inbox: inbox.clone(),
         router: router.clone(),
         crown: crown.clone(),
         agents: Arc::new(agents),
@@ -303,10 +328,10 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64, "answer_bytes_max": 100_000, "durable_answers": true,
     }));
     let (io, io_child) = io::Handle::launch(io_parts, io_config, &world);
-    rows.extend([router_child, io_child]);
+    rows.extend([router_child, inbox_child, io_child]);
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
-    (api::Parts { io, router, crown, journal, registry, world, metrics, version, chunk, data_dir, config }, rows)
+    (api::Parts { io, inbox, router, crown, journal, registry, world, metrics, version, chunk, data_dir, config }, rows)
 }
 
 fn runtime(runtime: Scripted, world: &World) -> (runtime::Handle, Child) {

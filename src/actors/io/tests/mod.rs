@@ -1,8 +1,9 @@
 //! Tests of IO: its pure state, its projection, and its promises with every actor to its right around it.
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 mod accepting;
 mod budgets;
+mod parking;
 mod projection;
 mod shell;
 mod state;

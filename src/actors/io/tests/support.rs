@@ -9,10 +9,12 @@ use tokio::sync::mpsc;
 
 use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
+use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::{Answer, BudgetsProjection, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
 use crate::actors::{crown, executor, router};
+use crate::field::Mailroom;
 use crate::inference::{Lexical, Runtime};
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::{Child, Root, Strategy, Tree};
@@ -27,6 +29,7 @@ pub(super) struct Bench {
     pub(super) world: World,
     pub(super) journal: Arc<Memory>,
     pub(super) io: Handle,
+    pub(super) inbox: inbox::Handle,
     pub(super) crown: crown::Handle,
     root: Root,
 }
@@ -37,6 +40,11 @@ pub(super) async fn bench(runtimes: &[Arc<Watched>]) -> Bench {
 }
 
 pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
+    bench_with(disk, runtimes, configs::inbox()).await
+}
+
+/// The same with these rules.
+pub(super) async fn bench_with(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Config) -> Bench {
     let world = world();
     let journal = journal(
         disk,
@@ -46,6 +54,7 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
             Arc::new(GovernanceProjection),
             Arc::new(MemoryProjection),
             Arc::new(BudgetsProjection),
+            Arc::new(InboxProjection),
         ],
     );
     let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
@@ -70,11 +79,15 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
         (routing, configs::ziggy()),
         &world,
     );
+    let outbound = Arc::new(Mailroom::default());
+    let waiting = inbox::Parts { journal: journal.clone(), crown: crown.clone(), outbound, keys: BTreeMap::new() };
+    let (inbox, inbox_child) = inbox::Handle::launch(waiting, reviewing, &world);
     let parts = Parts {
         journal: journal.clone(),
         embedder: Arc::new(Lexical),
         intents: Arc::new(IntentModel::default()),
         chunk: configs::ziggy().chunk,
+        inbox: inbox.clone(),
         router,
         crown: crown.clone(),
         agents: Arc::new(agents),
@@ -84,9 +97,9 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
         "chunks_most": 8, "run_within_s": 60, "answer_tokens": 64, "answer_bytes_max": 100_000, "durable_answers": true,
     }));
     let (io, io_child) = Handle::launch(parts, config, &world);
-    children.extend([router_child, io_child]);
+    children.extend([router_child, inbox_child, io_child]);
     let (root, _) = start(children, &world).await;
-    Bench { world, journal, io, crown, root }
+    Bench { world, journal, io, inbox, crown, root }
 }
 
 struct Made {

@@ -1,0 +1,105 @@
+//! What goes out to programs of others without being asked for: notices, signed and sent by HTTP.
+//!
+//! What it is for: telling somebody's program that something has happened here. Whoever has something to tell holds an
+//! [`Outbound`] and decides by the error whether to try again.
+//! What it owns: a pool of connections, and how a notice is signed.
+//! What it never does: retry, follow a redirect (a notice goes where the operator said and nowhere else), or show a
+//! secret.
+//!
+//! Invariants:
+//! - F1: a notice with a secret is signed over its time and its bytes, so that its receiver can tell who sent it and that
+//!   it is no old one.
+//! - F2: an answer is believed by its status alone; nothing of it is read.
+
+mod fake;
+mod http;
+mod sign;
+
+#[cfg(test)]
+mod tests;
+
+use std::fmt;
+
+use async_trait::async_trait;
+
+use crate::types::{Class, Cx, Timestamp};
+
+pub use fake::Mailroom;
+pub use http::Http;
+pub use sign::{SIGNATURE, signature};
+
+/// A key for signatures, already read from where secrets are. It has no `Display`, and its `Debug` is blind.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Key(String);
+
+impl Key {
+    /// Wraps a text so that it cannot be printed by accident.
+    pub fn new(text: impl Into<String>) -> Key {
+        Key(text.into())
+    }
+}
+
+impl fmt::Debug for Key {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Key(..)")
+    }
+}
+
+/// One notice.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Notice {
+    /// Where to.
+    pub url: String,
+    /// What it is signed with; nothing if its receiver asks for no signature.
+    pub key: Option<Key>,
+    /// The same each time it is sent, so that its receiver can tell a repetition.
+    pub id: String,
+    /// What happened, in a word.
+    pub event: String,
+    /// When it is sent; it goes into the signature.
+    pub at: Timestamp,
+    /// JSON.
+    pub body: String,
+}
+
+/// Why a notice did not arrive, or may not have.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Error {
+    /// Its receiver said no.
+    #[error("could not deliver the notice: the receiver answered {0}")]
+    Status(u16),
+    /// Nobody answered, or not in time.
+    #[error("could not deliver the notice: {0}")]
+    Unreachable(String),
+    /// It is addressed to nowhere.
+    #[error("could not deliver the notice: {0}")]
+    Address(String),
+}
+
+impl Error {
+    /// The class this error belongs to.
+    pub fn class(&self) -> Class {
+        match self {
+            Error::Status(_) | Error::Unreachable(_) => Class::Unavailable,
+            Error::Address(_) => Class::Invalid,
+        }
+    }
+
+    /// Whether the same notice may arrive later: a receiver that is down or busy, and not one that refuses it.
+    pub fn passes(&self) -> bool {
+        match self {
+            // 408 is a timeout of the receiver, 425 and 429 ask for another time.
+            Error::Status(status) => matches!(status, 408 | 425 | 429 | 500..=599),
+            Error::Unreachable(_) => true,
+            Error::Address(_) => false,
+        }
+    }
+}
+
+/// Delivers notices.
+#[async_trait]
+pub trait Outbound: Send + Sync + 'static {
+    /// Sends one, once, until the context's deadline. It arrived if this is no error; if it is one it may have arrived
+    /// too.
+    async fn deliver(&self, cx: &Cx, notice: &Notice) -> Result<(), Error>;
+}
