@@ -16,6 +16,7 @@ mod error;
 mod export;
 mod lines;
 mod metrics;
+mod post;
 mod span;
 mod table;
 
@@ -38,6 +39,7 @@ use crate::types::Clock;
 pub use config::{Config, Format};
 pub use error::Error;
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
+pub use post::{HttpPost, Key, Letter, NoPost, Post};
 pub use span::{root_span_for, span_for, traceparent};
 pub use table::{
     ACTOR_RESTARTS, ADMISSIONS, Buckets, COST_DOLLARS, CounterSpec, FIB_REBUILDS, GaugeSpec, HANDLER_SECONDS,

@@ -95,7 +95,11 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("safetensors", &["inference"], "the static embedding table"),
     anywhere("serde", "data"),
     anywhere("serde_json", "data"),
-    only("sha2", &["inference"], "publishers pin model files by it; our own hashes are types::Hash"),
+    only(
+        "sha2",
+        &["inference", "telemetry"],
+        "publishers pin model files and receivers check signatures by it; our own hashes are types::Hash",
+    ),
     only("sqlx", &["store"], "SQL is the store's"),
     only("subtle", &["api"], "tokens are compared where they are checked"),
     anywhere(

@@ -19,6 +19,7 @@ mod projection;
 mod prompt;
 pub mod record;
 mod state;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -31,6 +32,7 @@ use crate::ziggy::{Citation, Intent};
 
 pub use handle::{Error, Handle, Parts};
 pub use projection::{RunRow, RunStatus, RunsProjection};
+pub use trial::Tried;
 
 /// Limits of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

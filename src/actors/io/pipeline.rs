@@ -12,6 +12,7 @@ use super::message::Arrival;
 use super::prompt::{quoted, whole};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::state::Ending;
+use super::trial;
 use super::{Answer, Config, Progress, Task};
 use crate::actors::agent::{self, Assignment, Outcome};
 use crate::inference::{Delta, Usage};
@@ -300,12 +301,13 @@ impl Pipeline {
     /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
     async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Done, Error> {
         let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
-        let ladder = decision.ladder.clone();
+        let mut ladder = decision.ladder.clone();
         let hop = Hop { chunk: piece.index, decision };
         run.record.write(vec![run.record.event(kind::DECIDED, &hop)]).await?;
         if ladder.is_empty() {
             return Err(refusal(&hop.decision));
         }
+        trial::first(&self.parts.crown, &run.record, piece.index, &mut ladder).await?;
         let mut last = None;
         for (place, candidate) in ladder.iter().enumerate() {
             match self.hop(run, &piece, candidate).await {
@@ -330,7 +332,7 @@ impl Pipeline {
             return Err(Error::Refused { class: Class::NotFound, reason: format!("{id} has left the table") });
         };
         let chunk = piece.index;
-        let (admission, permit) = self.parts.crown.admit(id, candidate.cap, run.task.value);
+        let (admission, permit) = self.parts.crown.admit_run(run.record.run, id, candidate.cap, run.task.value);
         let admitted = Admitted { chunk, candidate: id.to_owned(), admission };
         run.record.write(vec![run.record.event(kind::ADMITTED, &admitted)]).await?;
         let Some(_permit) = permit else {
