@@ -69,7 +69,7 @@ fn essential_up(tree: &[Node]) -> bool {
         content_type = "application/openmetrics-text"), Problems))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let tree = app.parts.registry.tree(app.parts.world.clock.now());
-    let page = app.meter.page(&tree, &app.parts.journal.view());
+    let page = app.meter.page(&tree, &app.parts.journal.view(), &app.parts.crown);
     ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], page).into_response()
 }
 

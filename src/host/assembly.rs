@@ -17,6 +17,7 @@ use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::{Metrics, NoPost, Post};
 use crate::types::{Cx, Price, TrustTier, World};
+use crate::ziggy::plan::Grows;
 use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
 use crate::ziggy::{IntentModel, Millionths};
 
@@ -311,6 +312,7 @@ fn known(definition: &Definition, config: &Config) -> crown::Known {
         concurrency: profile.concurrency.min(at_once),
         waiting: u32::try_from(profile.waiting).unwrap_or(u32::MAX),
         weight: profile.weight,
+        grows: if matches!(runtime, Some(RuntimeConfig::Embedded(_))) { Grows::Copies } else { Grows::Concurrency },
     }
 }
 

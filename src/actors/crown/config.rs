@@ -51,7 +51,7 @@ impl Default for Observe {
 }
 
 /// What is said to whom.
-#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct AlertsConfig {
     /// Seconds without a repetition after which an alert about something that happened is over.
@@ -62,6 +62,13 @@ pub struct AlertsConfig {
     pub rules: Vec<AlertRule>,
     /// Who is told.
     pub webhooks: Vec<Webhook>,
+}
+
+impl Default for AlertsConfig {
+    /// For tests of other actors: nobody is told, and nothing is over before they are.
+    fn default() -> AlertsConfig {
+        AlertsConfig { quiet_s: 3_600, silences_most: 10, rules: Vec::new(), webhooks: Vec::new() }
+    }
 }
 
 /// Somebody who is told of alerts by HTTP.

@@ -160,6 +160,11 @@ impl Handle {
         }
     }
 
+    /// How fast budgets burn, by scope, in millionths.
+    pub fn burning(&self) -> BTreeMap<String, u64> {
+        self.published.budgets.lock().clone()
+    }
+
     /// The snapshot in force. Never waits.
     pub fn governance(&self) -> Arc<Governance> {
         self.published.governance.load_full()

@@ -47,10 +47,6 @@ impl State {
         &self.governance
     }
 
-    pub(super) fn config(&self) -> &Config {
-        &self.config
-    }
-
     /// The governance after these changes, one version on, or why they cannot be made. No changes leave it as it is.
     pub(super) fn plan(&self, changes: &[Change], now: Timestamp) -> Result<Governance, String> {
         let mut next = self.governance.clone();

@@ -7,6 +7,7 @@ mod contract;
 mod control;
 mod explained;
 mod framing;
+mod governing;
 mod guesses;
 mod hostile;
 mod limits;

@@ -22,6 +22,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use super::plan::Grows;
 use crate::types::Timestamp;
 
 pub use probation::{Phase, Probation, Trial};
@@ -45,6 +46,8 @@ pub struct Known {
     pub waiting: u32,
     /// Percent by which its score is multiplied.
     pub weight: u32,
+    /// How it gets larger.
+    pub grows: Grows,
 }
 
 /// One actor at the time of the look.

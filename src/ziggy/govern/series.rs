@@ -95,7 +95,7 @@ impl Series {
         let window = i64::try_from(window_s).unwrap_or(i64::MAX).saturating_mul(1_000_000);
         let from = now.0.saturating_sub(window).div_euclid(self.step_us);
         let mut sum = Counts::default();
-        self.steps.iter().rev().take_while(|(step, _)| *step > from).for_each(|(_, counts)| sum.add(counts));
+        self.steps.iter().rev().take_while(|(step, _)| *step >= from).for_each(|(_, counts)| sum.add(counts));
         sum
     }
 }

@@ -15,7 +15,7 @@ const ERLANG: u64 = 1_000_000;
 #[test]
 fn waits_and_losses_are_those_of_the_books() {
     // M/M/1 at a load of a half: a request waits as long as one is served.
-    assert_eq!(wait_us(1, ERLANG / 2, 1_000_000), Some(1_000_000));
+    assert!(wait_us(1, ERLANG / 2, 1_000_000).unwrap().abs_diff(1_000_000) <= 1);
     // M/M/2 at a load of 1: a third of all wait, and a third of a service time on average (C(2, 1) = 1/3).
     assert!(wait_us(2, ERLANG, 1_000_000).unwrap().abs_diff(333_333) <= 1);
     // C(10, 8) = 0.4092, so the wait is 0.4092 / 2 of a service time.

@@ -15,6 +15,7 @@ use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent};
 use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Registry, Root};
 use crate::telemetry::{Key, Letter, Post};
 use crate::types::{Class, RunId, World};
+use crate::ziggy::plan::Grows;
 use crate::ziggy::{Admission, Refusal, Value};
 
 fn config(rules: Json) -> Config {
@@ -73,6 +74,7 @@ async fn bench(disk: &Disk, config: Config, alerts: AlertsConfig, more: Vec<Chil
         concurrency: 4,
         waiting: 4,
         weight: 100,
+        grows: Grows::Concurrency,
     };
     crown.know(vec![known("a"), known("b")]);
     let news = journal.subscribe();
@@ -330,7 +332,7 @@ async fn a_webhook_is_told_in_order_again_and_again_until_it_has_it() {
 async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     let (disk, world) = (Disk::default(), world());
     let mut one = bench(&disk, config(loops()), alerts(webhook()), Vec::new(), world.clone()).await;
-    one.carrier.answers.lock().extend([Err("refused".to_owned())]);
+    one.carrier.answers.lock().extend(vec![Err("refused".to_owned()); 2]);
     for number in 0..2 {
         one.tell("trajectory.repeated", run(number), json!({ "candidate": "a@x", "what": "sum" })).await;
     }

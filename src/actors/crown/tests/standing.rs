@@ -9,6 +9,7 @@ use crate::actors::crown::{Change, Known};
 use crate::actors::tests::{BEGIN, SECOND, later};
 use crate::types::Timestamp;
 use crate::ziggy::govern::{Act, Action, Evidence, Severity, probation};
+use crate::ziggy::plan::Grows;
 use crate::ziggy::{Governance, Shed, Value};
 
 fn evidence() -> Evidence {
@@ -34,6 +35,7 @@ fn known(weight: u32, concurrency: u32) -> Vec<Known> {
         concurrency,
         waiting: 0,
         weight,
+        grows: Grows::Copies,
     }]
 }
 
