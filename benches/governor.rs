@@ -101,7 +101,8 @@ async fn main() {
     let host = Host::builder().runtime(Scripted::saying("local", "Forty-two.")).start().await.unwrap();
     let crown = host.crown().clone();
     let run = |number| RunId::from_pair(0x0197_0000_0000_7000, number);
-    let bare = nanos("a permit, without a run", |_| drop(black_box(crown.admit("marvin@local", Some(64), Value::Normal))));
+    let bare =
+        nanos("a permit, without a run", |_| drop(black_box(crown.admit("marvin@local", Some(64), Value::Normal))));
     let permit = nanos("a permit for a run, nobody on trial", |number| {
         drop(black_box(crown.admit_run(run(number), "marvin@local", Some(64), Value::Normal)));
     });
@@ -127,7 +128,10 @@ async fn main() {
     nanos("a turn of a trajectory, a call of 1 KB", |_| {
         black_box(turns.turn(trajectory::fingerprint(&long, "")));
     });
-    println!("what governance adds to a message at the most               {:>8.0} ns", (on_trial - bare).max(permit - bare) + ordered.max(order) + turn);
+    println!(
+        "what governance adds to a message at the most               {:>8.0} ns",
+        (on_trial - bare).max(permit - bare) + ordered.max(order) + turn
+    );
     off_the_way(&host.config().crown.rules);
     host.shutdown(Duration::from_secs(60)).await.unwrap();
 }

@@ -132,7 +132,8 @@ pub(super) async fn silence(
         return Err(Problem::new(Code::InvalidRequest, format!("expires_in_s is from 1 to {SILENCE_MOST_S}")));
     }
     let long = |text: &String| text.len() > TEXT_BYTES_MAX;
-    if matcher.len() > NAMES_MOST || matcher.iter().any(|(name, pattern)| long(name) || long(pattern)) || long(&reason) {
+    if matcher.len() > NAMES_MOST || matcher.iter().any(|(name, pattern)| long(name) || long(pattern)) || long(&reason)
+    {
         let detail = format!("a silence has at most {NAMES_MOST} names, and texts of at most {TEXT_BYTES_MAX} bytes");
         return Err(Problem::new(Code::InvalidRequest, detail));
     }

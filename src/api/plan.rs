@@ -27,10 +27,7 @@ pub(super) struct PlanQuery {
 /// What to add where, what it would cost, and what it would buy.
 #[utoipa::path(get, path = "/plan", tag = "control", params(PlanQuery),
     responses((status = 200, body = Plan), Problems))]
-pub(super) async fn show(
-    State(app): State<Arc<App>>,
-    Query(query): Query<PlanQuery>,
-) -> Result<Json<Plan>, Problem> {
+pub(super) async fn show(State(app): State<Arc<App>>, Query(query): Query<PlanQuery>) -> Result<Json<Plan>, Problem> {
     let Some(config) = app.parts.crown.plans() else {
         return Err(Problem::new(Code::NotFound, "this host makes no plans: it has no [crown.plan]"));
     };
@@ -44,8 +41,7 @@ pub(super) async fn show(
 
 /// Every candidate as a place where work can go.
 fn places(app: &App) -> Vec<Place> {
-    let (rib, governance, known) =
-        (app.parts.router.rib(), app.parts.crown.governance(), app.parts.crown.known());
+    let (rib, governance, known) = (app.parts.router.rib(), app.parts.crown.governance(), app.parts.crown.known());
     let now = app.parts.world.clock.wall();
     let place = |candidate: &crate::ziggy::Candidate| {
         let known = known.iter().find(|known| known.candidate == candidate.id);

@@ -53,7 +53,9 @@ fn matcher(said: &[String]) -> Result<BTreeMap<String, String>, Error> {
     let pair = |one: &String| {
         let pair = one.split_once('=').filter(|(name, pattern)| !name.is_empty() && !pattern.is_empty());
         let (name, pattern) = pair.ok_or_else(|| {
-            Error::Usage(format!("{one:?} says nothing to match (expected kind=..., subject=..., severity=... or a label)"))
+            Error::Usage(format!(
+                "{one:?} says nothing to match (expected kind=..., subject=..., severity=... or a label)"
+            ))
         })?;
         Ok((name.to_owned(), pattern.to_owned()))
     };
@@ -65,9 +67,11 @@ pub(super) fn table(found: &Alerts, paint: Paint, width: usize) -> String {
     if found.alerts.is_empty() {
         return "no alerts\n".to_owned();
     }
-    let mut rows = vec![["ID", "SINCE", "STATE", "SEVERITY", "KIND", "SUBJECT", "TIMES", "SEEN BY", "MESSAGE"]
-        .map(str::to_owned)
-        .to_vec()];
+    let mut rows = vec![
+        ["ID", "SINCE", "STATE", "SEVERITY", "KIND", "SUBJECT", "TIMES", "SEEN BY", "MESSAGE"]
+            .map(str::to_owned)
+            .to_vec(),
+    ];
     rows.extend(found.alerts.iter().map(|alert| {
         let state = match (alert.state, alert.silenced_by) {
             (AlertState::Resolved, _) => "over",

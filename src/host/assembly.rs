@@ -302,7 +302,13 @@ fn known(definition: &Definition, config: &Config) -> crown::Known {
         Some(RuntimeConfig::Embedded(_)) => 1,
         Some(_) => config.runtime.concurrency,
         // Runtimes and agents in code are driven the same way.
-        None => if code { u32::MAX } else { config.runtime.concurrency },
+        None => {
+            if code {
+                u32::MAX
+            } else {
+                config.runtime.concurrency
+            }
+        }
     };
     let in_process = code && runtime.is_none();
     crown::Known {

@@ -142,7 +142,8 @@ pub const LOOPS: CounterSpec =
 pub const CANDIDATE_IN_WORK: GaugeSpec =
     gauge("syzygy_candidate_in_work", &["candidate"], "Requests in work at a time, by Little's law");
 /// How fast a budget burns: 1 uses it up just at its end.
-pub const BUDGET_BURN: GaugeSpec = gauge("syzygy_budget_burn", &["scope"], "How fast a budget burns, 1 lasts just to its end");
+pub const BUDGET_BURN: GaugeSpec =
+    gauge("syzygy_budget_burn", &["scope"], "How fast a budget burns, 1 lasts just to its end");
 /// Age of the oldest message in a mailbox.
 pub const MAILBOX_OLDEST_SECONDS: GaugeSpec =
     gauge("syzygy_mailbox_oldest_seconds", &["actor"], "Age of the oldest message in a mailbox");

@@ -260,7 +260,9 @@ impl Book {
     /// Adds a silence, for what is raised from now on.
     pub(super) fn silence(&mut self, mut silence: Silence, now: Timestamp) -> Result<Silence, String> {
         if silence.matcher.is_empty() || silence.matcher.values().any(String::is_empty) {
-            return Err("a silence says what it is for: `kind`, `subject`, `severity` or a label, with a pattern".to_owned());
+            return Err(
+                "a silence says what it is for: `kind`, `subject`, `severity` or a label, with a pattern".to_owned()
+            );
         }
         if silence.until <= now {
             return Err(format!("a silence must end in the future, not at {}", silence.until.rfc3339()));

@@ -46,7 +46,9 @@ struct Admitted {
 #[serde(tag = "admission", rename_all = "snake_case")]
 enum Admission {
     Admitted,
-    Refused { reason: Refusal },
+    Refused {
+        reason: Refusal,
+    },
     #[serde(other)]
     Other,
 }

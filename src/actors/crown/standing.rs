@@ -125,9 +125,8 @@ impl Standing {
 
     /// A rule that acts again on the same takes the place of itself.
     fn put(&mut self, row: InForce) {
-        self.in_force.retain(|one| {
-            (&one.rule, &one.subject, &one.candidate) != (&row.rule, &row.subject, &row.candidate)
-        });
+        self.in_force
+            .retain(|one| (&one.rule, &one.subject, &one.candidate) != (&row.rule, &row.subject, &row.candidate));
         self.in_force.push(row);
     }
 

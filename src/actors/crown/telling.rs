@@ -3,12 +3,12 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::Severity;
 use super::actor::{STORE_WITHIN, Shell};
 use super::book::{Entry, Report, Silence, kind, webhook_subject};
 use super::handle::Error;
 use super::message::Message;
 use super::webhook::{Round, Sender, gave_up, pause};
-use super::Severity;
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Context, Reply};
 use crate::types::Cx;

@@ -47,18 +47,13 @@ impl Shell {
         let out: BTreeSet<String> = self.state.governance().quarantined.keys().cloned().collect();
         let (known, budgets) = (self.published.known.load(), self.published.budgets.lock());
         let heard = self.published.ear.heard.lock();
-        let observed = Observed { samples: &heard.samples, mailboxes, budgets: &budgets, known: &known, out: &out, own };
+        let observed =
+            Observed { samples: &heard.samples, mailboxes, budgets: &budgets, known: &known, out: &out, own };
         govern(&self.parts.config.rules, &observed, &self.memory, now)
     }
 
     /// Everything that is to be said of what was found, and everything that is over.
-    fn say(
-        &mut self,
-        found: Found,
-        judgement: &Judgement,
-        tree: &[Node],
-        now: Timestamp,
-    ) -> Vec<super::book::Entry> {
+    fn say(&mut self, found: Found, judgement: &Judgement, tree: &[Node], now: Timestamp) -> Vec<super::book::Entry> {
         let mut holding = found.holding;
         let none = BTreeMap::new();
         holding.extend(judgement.holding.iter().map(|(rule, subject)| fingerprint(rule, subject, &none)));
@@ -111,7 +106,8 @@ impl Shell {
         }
         let ended = standing.expire(now);
         changes.extend(standing.changes(self.state.governance()));
-        if actions.is_empty() && moved.is_empty() && ended.is_empty() && changes.is_empty() && standing == self.standing {
+        if actions.is_empty() && moved.is_empty() && ended.is_empty() && changes.is_empty() && standing == self.standing
+        {
             return;
         }
         let source = context.path();

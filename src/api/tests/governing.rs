@@ -27,7 +27,8 @@ async fn silences_are_made_listed_and_lifted_and_wrong_ones_are_refused() {
         assert_eq!((gone.status, gone.code().as_str()), (404, "not_found"), "{path}");
     }
     assert_eq!(host.get("/alerts/silences").await.json(), json!({ "silences": [] }));
-    let none = host.get("/alerts?state=firing&least=critical&kind=x&subject=host&acknowledged=false&silenced=true").await;
+    let none =
+        host.get("/alerts?state=firing&least=critical&kind=x&subject=host&acknowledged=false&silenced=true").await;
     assert_eq!(none.json(), json!({ "alerts": [] }));
     for query in ["state=none", "least=5", "unknown=1", "acknowledged=perhaps"] {
         assert_eq!(host.get(&format!("/alerts?{query}")).await.code(), "invalid_request", "{query}");
@@ -51,7 +52,10 @@ async fn a_plan_says_that_nothing_was_measured_and_then_what_was() {
         plan = host.get("/plan?window_s=60").await.json();
     }
     let carried = &plan["carried"][0];
-    assert_eq!((&carried["candidate"], &carried["destinations"][0]["destination"]), (&json!("near@near"), &json!("general/restricted")));
+    assert_eq!(
+        (&carried["candidate"], &carried["destinations"][0]["destination"]),
+        (&json!("near@near"), &json!("general/restricted"))
+    );
     assert!(plan["words"][0].as_str().unwrap().starts_with("near@near: "), "{plan}");
     assert_eq!(host.get("/plan?window_s=0").await.code(), "invalid_request");
     let page = host.get("/metrics").await.body;

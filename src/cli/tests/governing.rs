@@ -23,7 +23,10 @@ async fn alerts_are_listed_and_silenced() {
     assert!(made.code == 0 && made.out.starts_with("silence 1 holds until 20"), "{made:?}");
     let listed = run(&host, &["alerts", "list", "--silences"]).await.out;
     let row = listed.lines().nth(1).unwrap();
-    assert!(row.contains("operator") && row.contains("kind=loops subject=host/*") && row.ends_with("a move"), "{listed}");
+    assert!(
+        row.contains("operator") && row.contains("kind=loops subject=host/*") && row.ends_with("a move"),
+        "{listed}"
+    );
     assert_eq!(run(&host, &["alerts", "silence", "loops", "--reason", "r"]).await.code, 64);
     assert_eq!(run(&host, &["alerts", "unsilence", "1"]).await.out, "silence 1 is lifted\n");
     assert_eq!(run(&host, &["alerts", "unsilence", "1"]).await.code, 66);

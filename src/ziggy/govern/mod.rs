@@ -129,9 +129,8 @@ impl Memory {
 
     /// Forgets what no cooldown needs any more.
     pub fn forget(&mut self, rules: &[Rule], now: Timestamp) {
-        self.acted.retain(|(name, _), at| {
-            rules.iter().any(|rule| rule.name == *name && !passed(*at, rule.cooldown_s, now))
-        });
+        self.acted
+            .retain(|(name, _), at| rules.iter().any(|rule| rule.name == *name && !passed(*at, rule.cooldown_s, now)));
     }
 
     /// G2: whether the cooldown is over. A clock that went back makes it longer and never shorter.

@@ -129,9 +129,9 @@ fn later(now: Timestamp, seconds: u64) -> Timestamp {
 pub fn takes_part(trial: &Trial, run: RunId, candidate: &str) -> bool {
     let (high, low) = run.pair();
     // FNV-1a over the name, then the finaliser of SplitMix64: the ids of runs differ little in their upper bits.
-    let name = candidate.bytes().fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
-        (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3)
-    });
+    let name = candidate
+        .bytes()
+        .fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| (hash ^ u64::from(byte)).wrapping_mul(0x0000_0100_0000_01b3));
     let mut mixed = high.rotate_left(32) ^ low ^ name;
     mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);

@@ -272,7 +272,8 @@ fn millis(micros: u64) -> String {
 }
 
 fn said(carried: &Carried) -> String {
-    let modelled = carried.wait_us.map_or("for ever longer".to_owned(), |wait| format!("{} by the model", millis(wait)));
+    let modelled =
+        carried.wait_us.map_or("for ever longer".to_owned(), |wait| format!("{} by the model", millis(wait)));
     format!(
         "{}: {} requests a second of {} each keep {} of its {} places busy ({} %); they wait {modelled}, {} as measured, and \
          {} % were refused.",

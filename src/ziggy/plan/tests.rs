@@ -22,12 +22,12 @@ fn waits_and_losses_are_those_of_the_books() {
     assert!(wait_us(10, 8 * ERLANG, 1_000_000).unwrap().abs_diff(204_590) < 200);
     assert_eq!((wait_us(1, ERLANG, 5), wait_us(0, 1, 5), wait_us(3, 4 * ERLANG, 5)), (None, None, None));
     // Erlang's B: B(1, 1) = 1/2, B(2, 1) = 1/5, B(10, 8) = 0.1217.
-    assert_eq!((refused(1, 0, ERLANG), refused(2, 0, ERLANG)), (500_000, 200_000));
+    assert!(refused(1, 0, ERLANG) == 500_000 && refused(2, 0, ERLANG).abs_diff(200_000) <= 1);
     assert!(refused(10, 0, 8 * ERLANG).abs_diff(121_661) < 5);
     // M/M/1/K at a load of 1: all K + 1 states are alike.
-    assert_eq!((refused(1, 3, ERLANG), refused(1, 9, ERLANG)), (200_000, 90_909));
+    assert!(refused(1, 3, ERLANG).abs_diff(200_000) <= 1 && refused(1, 9, ERLANG).abs_diff(90_909) <= 1);
     // Twice what one can do: half is refused, whatever the room.
-    assert_eq!(refused(1, 100, 2 * ERLANG), 500_000);
+    assert!(refused(1, 100, 2 * ERLANG).abs_diff(500_000) <= 1);
     assert_eq!((refused(0, 5, 1), refused(0, 5, 0)), (1_000_000, 0));
 }
 
@@ -87,18 +87,14 @@ fn without_a_load_nothing_is_proposed_and_the_plan_says_so() {
 
 #[test]
 fn a_load_that_fits_needs_nothing() {
-    let calm = made(
-        &[load("general/public", "a@x", 20, 0, 1_000)],
-        &[place("a@x", TrustTier::Local, 1, Grows::Concurrency)],
-    );
+    let calm =
+        made(&[load("general/public", "a@x", 20, 0, 1_000)], &[place("a@x", TrustTier::Local, 1, Grows::Concurrency)]);
     let carried = &calm.carried[0];
     assert_eq!((carried.arrivals, carried.service_us, carried.in_work), (200_000, 1_000_000, 200_000), "Little's law");
     assert_eq!((carried.utilisation, carried.needed, carried.waited_us), (200_000, 1, 5_000));
     assert!(calm.proposals.is_empty() && calm.words.last().unwrap().contains("Nothing has to be added"));
-    let bursts = made(
-        &[load("general/public", "a@x", 20, 5, 1_000)],
-        &[place("a@x", TrustTier::Local, 1, Grows::Concurrency)],
-    );
+    let bursts =
+        made(&[load("general/public", "a@x", 20, 5, 1_000)], &[place("a@x", TrustTier::Local, 1, Grows::Concurrency)]);
     assert!(bursts.proposals.is_empty() && bursts.words[1].contains("they came all at once"), "{:?}", bursts.words);
 }
 
@@ -128,17 +124,19 @@ fn what_cannot_keep_up_is_told_what_would_help_what_it_costs_and_what_it_buys() 
     // Two fifths of 2.4192 dollars stay; 2.4 requests a second at 50 output tokens of 10 dollars a million are new.
     assert_eq!(other.cost_a_day_after, Money(967_680 + 500 * 24 * 86_400 / 10));
     assert!(other.wait_us_after.is_some() && other.refused_after < other.refused_before);
-    assert!(plan.words.iter().any(|words| words.starts_with("For a@x: add 2 more runtimes like x.")), "{:?}", plan.words);
+    assert!(
+        plan.words.iter().any(|words| words.starts_with("For a@x: add 2 more runtimes like x.")),
+        "{:?}",
+        plan.words
+    );
     let restricted = made(&[load("general/restricted", "a@x", 300, 100, 1_000)], &places);
     assert_eq!(restricted.proposals.len(), 1, "what may not leave this machine is offered to nobody else");
 }
 
 #[test]
 fn a_runtime_that_can_do_more_at_a_time_is_told_how_many() {
-    let plan = made(
-        &[load("code/public", "b@y", 400, 0, 1_000)],
-        &[place("b@y", TrustTier::External, 3, Grows::Concurrency)],
-    );
+    let plan =
+        made(&[load("code/public", "b@y", 400, 0, 1_000)], &[place("b@y", TrustTier::External, 3, Grows::Concurrency)]);
     assert_eq!(plan.proposals[0].what, What::Concurrency { from: 3, to: 5 });
 }
 

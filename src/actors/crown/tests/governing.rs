@@ -57,8 +57,19 @@ struct Bench {
 }
 
 async fn bench(disk: &Disk, config: Config, alerts: AlertsConfig, more: Vec<Child>, world: World) -> Bench {
+    carried_by(Carrier::default(), disk, (config, alerts), more, world).await
+}
+
+/// The same with a carrier that knows from the start what it will do.
+async fn carried_by(
+    carrier: Carrier,
+    disk: &Disk,
+    (config, alerts): (Config, AlertsConfig),
+    more: Vec<Child>,
+    world: World,
+) -> Bench {
     let journal = journal(disk, &world, vec![Arc::new(GovernanceProjection)]);
-    let carrier = Arc::new(Carrier::default());
+    let carrier = Arc::new(carrier);
     let parts = Parts {
         journal: journal.clone(),
         config,
@@ -342,8 +353,10 @@ async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     }
     let first = one.carrier.carried.lock()[0].delivery.clone();
     one.end().await;
-    let mut two = bench(&disk, config(loops()), alerts(webhook()), Vec::new(), world).await;
-    two.carrier.answers.lock().extend(vec![Err("gone".to_owned()); 3]);
+    let failing = Carrier::default();
+    failing.answers.lock().extend(vec![Err("gone".to_owned()); 3]);
+    let configs = (config(loops()), alerts(webhook()));
+    let mut two = carried_by(failing, &disk, configs, Vec::new(), world).await;
     let lost = two.next("webhook.gave_up").await;
     assert_eq!((&lost["attempts"], &lost["reason"]), (&json!(3), &json!("gone")));
     let failed = two.next("alert.raised").await;

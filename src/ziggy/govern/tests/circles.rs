@@ -41,7 +41,8 @@ fn a_turn_is_its_calls_with_their_arguments_and_nothing_else() {
     let call = |id: &str, name: &str, arguments| ToolCall { id: id.to_owned(), name: name.to_owned(), arguments };
     let one = call("1", "sum", json!({ "a": 1, "b": 2 }));
     let same = call("2", "sum", serde_json::from_str(r#"{"b":2,"a":1}"#).unwrap());
-    let print = |calls: &[&ToolCall], text| fingerprint(&calls.iter().map(|one| (*one).clone()).collect::<Vec<_>>(), text);
+    let print =
+        |calls: &[&ToolCall], text| fingerprint(&calls.iter().map(|one| (*one).clone()).collect::<Vec<_>>(), text);
     assert_eq!(print(&[&one], "Let me see."), print(&[&same], "Once more."));
     let others = [call("1", "sum", json!({ "a": 1, "b": 3 })), call("1", "mul", json!({ "a": 1, "b": 2 }))];
     others.iter().for_each(|other| assert_ne!(print(&[&one], ""), print(&[other], "")));

@@ -8,11 +8,11 @@ use super::at;
 use crate::types::Timestamp;
 use crate::ziggy::Value;
 use crate::ziggy::fixed::Millionths;
-use crate::ziggy::plan::Grows;
 use crate::ziggy::govern::{
     Act, AlertRule, Counts, Judgement, Known, Mailbox, Measure, Memory, Observed, Rule, Samples, Severity, Signal,
     Upkeep, When, govern, rule,
 };
+use crate::ziggy::plan::Grows;
 
 fn rule(of: &str, watch: Signal, act: Act) -> Rule {
     let (name, of) = ("r".to_owned(), of.to_owned());
@@ -92,7 +92,10 @@ fn failures_count_by_share_of_enough_answers_within_the_window() {
     let half = rule("*", errors(10, 500_000), Act::Alert);
     let judgement = world.judge(std::slice::from_ref(&half), at(1));
     let evidence = &judgement.actions[0].evidence;
-    assert_eq!((judgement.actions.len(), evidence.value, evidence.threshold, evidence.samples), (1, 500_000, 500_000, 10));
+    assert_eq!(
+        (judgement.actions.len(), evidence.value, evidence.threshold, evidence.samples),
+        (1, 500_000, 500_000, 10)
+    );
     assert_eq!(evidence.words, "5 of 10 answers of a@x failed within 60 s");
     assert!(world.found(&rule("*", errors(11, 500_000), Act::Alert), at(1)).is_empty(), "too few");
     assert!(world.found(&half, at(62)).is_empty(), "too long ago");
@@ -167,7 +170,10 @@ fn nobody_is_taken_out_as_the_last_and_the_governor_does_not_end_itself() {
     let out = rule("*", errors(5, 1), Act::Quarantine);
     let actions = world.judge(std::slice::from_ref(&out), at(1)).actions;
     assert_eq!((actions[0].targets.as_slice(), &actions[0].spared), (&["a@x".to_owned()][..], &None));
-    assert_eq!((actions[1].targets.len(), actions[1].spared.as_deref()), (0, Some("nobody else would be left to serve")));
+    assert_eq!(
+        (actions[1].targets.len(), actions[1].spared.as_deref()),
+        (0, Some("nobody else would be left to serve"))
+    );
     world.out.insert("a@x".to_owned());
     let actions = world.judge(&[out], at(1)).actions;
     assert!(actions.iter().all(|action| action.targets.is_empty()), "a@x is out already, and b@x is the last");
@@ -217,12 +223,17 @@ fn patterns_stand_for_anything_where_a_star_is() {
 
 #[test]
 fn rules_that_cannot_work_say_what_would() {
-    let slow = Signal::Slow { window_s: 10, short_s: 11, least: 0, within_ms: 1, objective: Millionths(1_000_000), burn: 1 };
+    let slow =
+        Signal::Slow { window_s: 10, short_s: 11, least: 0, within_ms: 1, objective: Millionths(1_000_000), burn: 1 };
     let wrong = [
         (rule("", errors(0, 0), Act::Alert), vec!["`of`", "`least`", "`share`"]),
         (rule("*", slow, Act::Alert), vec!["`short_s`", "`least`, `within_ms`", "`objective`"]),
         (
-            rule("*", Signal::Restarts { window_s: 999, times: 0 }, Act::Throttle { percent: None, cap: None, for_s: 0 }),
+            rule(
+                "*",
+                Signal::Restarts { window_s: 999, times: 0 },
+                Act::Throttle { percent: None, cap: None, for_s: 0 },
+            ),
             vec!["`window_s`", "`times`", "`percent` or `cap`", "`for_s`", "a path"],
         ),
         (rule("*", Signal::Budget { burn: 0 }, Act::Restart), vec!["`burn`", "alert or shed"]),
@@ -242,7 +253,13 @@ fn rules_that_cannot_work_say_what_would() {
 fn an_alert_rule_says_what_has_held_long_enough_and_no_longer() {
     let events = When::Event { kind: "run.failed".to_owned(), window_s: 60, at_least: 2 };
     let metric = When::Metric { name: "syzygy_journal_queued".to_owned(), above: 10.5 };
-    let alert = |when, for_s| AlertRule { name: "r".to_owned(), when, for_s, severity: Severity::Notice, labels: BTreeMap::new() };
+    let alert = |when, for_s| AlertRule {
+        name: "r".to_owned(),
+        when,
+        for_s,
+        severity: Severity::Notice,
+        labels: BTreeMap::new(),
+    };
     let rules = [alert(events, 0), alert(metric, 10)];
     assert!(rules.iter().all(|rule| rule.impossible(60).is_empty()));
     let mut samples = Samples::new(1, 600, 10, Vec::new());

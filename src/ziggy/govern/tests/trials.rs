@@ -39,7 +39,8 @@ fn the_share_of_runs_is_kept_and_a_run_always_answers_the_same() {
     for share in [1, 10, 50, 100] {
         let trial = Trial { share, successes: 0, needed: 3 };
         // Ids of one millisecond differ in their lower half only.
-        let runs = (0..20_000_u64).map(|number| RunId::from_pair(0x0197_0000_0000_7000, number.wrapping_mul(0x9e37_79b9)));
+        let runs =
+            (0..20_000_u64).map(|number| RunId::from_pair(0x0197_0000_0000_7000, number.wrapping_mul(0x9e37_79b9)));
         let taken = runs.filter(|run| takes_part(&trial, *run, "a@local")).count();
         let expected = 200 * share as usize;
         assert!(taken.abs_diff(expected) <= expected / 10 + 60, "{taken} of 20000 at {share} %");
