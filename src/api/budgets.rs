@@ -78,7 +78,7 @@ pub(super) fn show(metrics: &Metrics, standings: &[Standing]) {
             ];
             for (over, rate) in rates {
                 let labels = [labels[0], labels[1], labels[2], over];
-                metrics.gauge(&telemetry::BUDGET_BURN, &labels).set(rate as f64 / 1e3);
+                metrics.gauge(&telemetry::BUDGET_BURN_RATE, &labels).set(rate as f64 / 1e3);
             }
         }
     }

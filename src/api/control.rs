@@ -1,15 +1,14 @@
-//! CROWN's levers: weights, caps, overrides, and the alerts it raises.
+//! CROWN's levers: weights, caps, overrides.
 
 use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
-use axum::http::StatusCode;
 
 use super::app::App;
 use super::auth::Caller;
-use super::bodies::{Alerts, Caps, Changed, NewOverride, OverrideKind, Overrides, SetCap, SetWeight, Weights};
-use super::extract::{Body, Path};
+use super::bodies::{Caps, Changed, NewOverride, OverrideKind, Overrides, SetCap, SetWeight, Weights};
+use super::extract::Body;
 use super::problem::{Code, Problem, Problems};
 use crate::actors::crown::Change;
 use crate::types::Timestamp;
@@ -110,24 +109,4 @@ pub(super) async fn set_override(
 pub(super) fn later(now: Timestamp, seconds: u64) -> Timestamp {
     let micros = i64::try_from(seconds).unwrap_or(i64::MAX).saturating_mul(1_000_000);
     Timestamp(now.0.saturating_add(micros))
-}
-
-/// The alerts, newest first.
-#[utoipa::path(get, path = "/alerts", tag = "control", responses((status = 200, body = Alerts), Problems))]
-pub(super) async fn alerts(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Alerts>, Problem> {
-    Ok(Json(Alerts { alerts: app.parts.crown.alerts(&caller.cx).await? }))
-}
-
-/// Notes that the caller has seen an alert.
-#[utoipa::path(post, path = "/alerts/{id}/acknowledge", tag = "control", params(("id" = u64, Path)),
-    responses((status = 204, description = "noted"), Problems))]
-pub(super) async fn acknowledge(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Path(id): Path<String>,
-) -> Result<StatusCode, Problem> {
-    let number =
-        id.parse().map_err(|_| Problem::new(Code::UnknownAlert, format!("{id:?} is no number of an alert")))?;
-    app.parts.crown.acknowledge(&caller.cx, number).await?;
-    Ok(StatusCode::NO_CONTENT)
 }

@@ -10,9 +10,9 @@ use parking_lot::Mutex;
 use tokio::sync::broadcast::error::RecvError;
 
 use super::app::App;
-use super::budgets;
+use super::{budgets, governed};
 use crate::actors::io::{Answer, record};
-use crate::actors::runtime;
+use crate::actors::{crown, runtime};
 use crate::store::{self, Event};
 use crate::supervision::Node;
 use crate::telemetry::{self, CounterSpec, Metrics};
@@ -62,6 +62,7 @@ impl Meter {
             return;
         }
         state.counted = event.seq;
+        governed::count(&self.metrics, event);
         let Some(run) = event.run else {
             if event.kind == "fib.built" {
                 self.metrics.counter(&telemetry::FIB_REBUILDS, &[]).add(1);
@@ -118,7 +119,14 @@ impl Meter {
     }
 
     /// Everything as text, with what actors and the journal show now.
-    pub(super) fn page(&self, tree: &[Node], journal: &store::View, budgets: &[Standing]) -> String {
+    pub(super) fn page(
+        &self,
+        tree: &[Node],
+        journal: &store::View,
+        budgets: &[Standing],
+        crown: &crown::Handle,
+    ) -> String {
+        governed::show(&self.metrics, crown, tree);
         let mut state = self.state.lock();
         self.metrics.gauge(&telemetry::JOURNAL_QUEUED, &[]).set(journal.queued as f64);
         self.metrics.gauge(&telemetry::RUNS_ACTIVE, &[]).set(state.running.len() as f64);
@@ -134,6 +142,8 @@ impl Meter {
             state.catch_up(&self.metrics, &telemetry::ACTOR_RESTARTS, &[actor], node.restarts);
             if !node.supervisor {
                 self.metrics.gauge(&telemetry::MAILBOX_DEPTH, &[actor]).set(node.mailbox_depth as f64);
+                let oldest = Duration::from_micros(node.mailbox_oldest_micros.unwrap_or(0)).as_secs_f64();
+                self.metrics.gauge(&telemetry::MAILBOX_OLDEST_SECONDS, &[actor]).set(oldest);
                 let refused = [("busy", node.refused), ("timed_out", node.expired), ("dropped", node.dropped)];
                 for (reason, count) in refused {
                     state.catch_up(&self.metrics, &telemetry::MAILBOX_REFUSED, &[actor, reason], count);

@@ -13,6 +13,7 @@
 //! - API6: a stop lets requests in flight finish for `drain_s`, and takes no new ones; whoever still waits then is told
 //!   so, and their runs are left to go on.
 
+mod alerts;
 mod app;
 mod audit;
 mod auth;
@@ -28,6 +29,7 @@ mod framing;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod gate;
+mod governed;
 mod guarded;
 mod hitl;
 mod listener;
@@ -36,6 +38,7 @@ mod observe;
 mod openapi;
 mod parked;
 mod peers;
+mod plan;
 mod problem;
 mod routes;
 mod runs;
@@ -64,6 +67,7 @@ use crate::telemetry::Metrics;
 use crate::types::World;
 use crate::ziggy;
 
+pub use alerts::{NewSilence, Silences};
 pub use bodies::{
     AcceptedRun, Alerts, Assemble, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, Liveness,
     NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs, SetCap, SetWeight,

@@ -70,7 +70,8 @@ fn essential_up(tree: &[Node]) -> bool {
         content_type = "application/openmetrics-text"), Problems))]
 pub(super) async fn metrics(State(app): State<Arc<App>>) -> Response {
     let tree = app.parts.registry.tree(app.parts.world.clock.now());
-    let page = app.meter.page(&tree, &app.parts.journal.view(), &budgets::metered(&app));
+    let (journal, budgets) = (app.parts.journal.view(), budgets::metered(&app));
+    let page = app.meter.page(&tree, &journal, &budgets, &app.parts.crown);
     ([(CONTENT_TYPE, Metrics::CONTENT_TYPE)], page).into_response()
 }
 

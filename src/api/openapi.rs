@@ -4,7 +4,7 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi as Contract, SecurityRequirement};
 
-use super::{audit, budgets, control, hitl, observe, problem, runs, tables, token_routes, work};
+use super::{alerts, audit, budgets, control, hitl, observe, plan, problem, runs, tables, token_routes, work};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -26,9 +26,14 @@ use super::{audit, budgets, control, hitl, observe, problem, runs, tables, token
         control::set_cap,
         control::overrides,
         control::set_override,
-        control::alerts,
-        control::acknowledge,
         budgets::budgets,
+        alerts::list,
+        alerts::acknowledge,
+        alerts::silences,
+        alerts::silence,
+        alerts::unsilence,
+        alerts::standing,
+        plan::show,
         runs::list,
         runs::show,
         runs::cancel,

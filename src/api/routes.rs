@@ -12,7 +12,7 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::app::App;
 use super::problem::{Code, Problem};
 use super::tokens::Scope;
-use super::{audit, auth, budgets, control, gate, hitl, observe, runs, tables, token_routes, work};
+use super::{alerts, audit, auth, budgets, control, gate, hitl, observe, plan, runs, tables, token_routes, work};
 
 type Handler = MethodRouter<Arc<App>>;
 
@@ -52,9 +52,14 @@ pub(super) fn table() -> Vec<Route> {
         route("POST", "/control/caps", Control, post(control::set_cap)),
         route("GET", "/overrides", Read, get(control::overrides)),
         route("POST", "/overrides", Control, post(control::set_override)),
-        route("GET", "/alerts", Read, get(control::alerts)),
-        route("POST", "/alerts/{id}/acknowledge", Control, post(control::acknowledge)),
+        route("GET", "/alerts", Read, get(alerts::list)),
+        route("POST", "/alerts/{id}/acknowledge", Control, post(alerts::acknowledge)),
+        route("GET", "/alerts/silences", Read, get(alerts::silences)),
+        route("POST", "/alerts/silences", Control, post(alerts::silence)),
+        route("DELETE", "/alerts/silences/{id}", Control, delete(alerts::unsilence)),
         route("GET", "/budgets", Read, get(budgets::budgets)),
+        route("GET", "/control/standing", Read, get(alerts::standing)),
+        route("GET", "/plan", Read, get(plan::show)),
         route("GET", "/runs", Read, get(runs::list)),
         route("GET", "/runs/{id}", Read, get(runs::show)),
         route("POST", "/runs/{id}/cancel", Work, post(runs::cancel)),

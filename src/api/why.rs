@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::actors::inbox;
 use crate::actors::io::record::{Accepted, Admitted, Ended, Failed, Hop, Parked, Resumed, Served, kind};
-use crate::actors::io::{Answer, RunStatus};
+use crate::actors::io::{self, Answer, RunStatus};
 use crate::store::Event;
 use crate::types::{Class, RunId, Timestamp, sensitive};
 use crate::ziggy::budget::Settlement;
@@ -79,6 +79,19 @@ fn tried(events: &[Event]) -> Vec<Tried> {
     admitted.filter_map(row).collect()
 }
 
+/// Body of `trajectory.repeated`.
+#[derive(Deserialize)]
+struct Circles {
+    agent: String,
+    what: String,
+    repeats: u64,
+}
+
+fn circled(circles: &Circles) -> Vec<String> {
+    let Circles { agent, what, repeats } = circles;
+    vec![format!("{agent} went round in circles and was stopped: {what}, {repeats} times with the same arguments.")]
+}
+
 /// What other events of the run say that one is told by.
 #[derive(Default)]
 struct Told {
@@ -98,6 +111,8 @@ impl Told {
             kind::CLASSIFIED => event.body.parse::<Classification>().map(|class| class.words()),
             kind::CHUNKED => event.body.parse().map(|chunks: Vec<Chunk>| self.chunked(&chunks)),
             kind::DECIDED => event.body.parse().map(|hop: Hop| self.decided(&hop)),
+            kind::TRIED => event.body.parse().map(|tried: io::Tried| self.on_trial(&tried)),
+            "trajectory.repeated" => event.body.parse().map(|circles: Circles| circled(&circles)),
             kind::ADMITTED => event.body.parse().map(|admitted: Admitted| self.admitted(&admitted, event.seq)),
             kind::SERVED => event.body.parse().map(|served: Served| self.served(&served)),
             kind::FAILED => event.body.parse().map(|failed: Failed| self.failed(&failed, event.seq)),
@@ -145,6 +160,14 @@ impl Told {
             first.insert_str(0, &self.of(hop.chunk));
         }
         words
+    }
+
+    fn on_trial(&self, tried: &io::Tried) -> Vec<String> {
+        let io::Tried { chunk, candidate, share, successes, needed } = tried;
+        vec![format!(
+            "{}{candidate} is on trial after quarantine, and goes first here: {share} % of runs take part. It has {successes}              of {needed} successes in a row.",
+            self.of(*chunk)
+        )]
     }
 
     fn admitted(&self, admitted: &Admitted, seq: u64) -> Vec<String> {

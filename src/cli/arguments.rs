@@ -71,6 +71,15 @@ pub(super) enum Verb {
         #[command(flatten)]
         local: Local,
     },
+    /// Show alerts, say that they were seen, or keep them silent for a while.
+    Alerts {
+        #[command(subcommand)]
+        verb: Option<AlertsVerb>,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Say what to add where, from the measured load: what it would cost and what it would buy. Changes nothing.
+    Plan(Plan),
     /// Give out tokens and take them back.
     Tokens {
         #[command(subcommand)]
@@ -369,6 +378,50 @@ impl From<ScopeWord> for Scope {
             ScopeWord::Review => Scope::Review,
         }
     }
+}
+
+#[derive(Debug, Subcommand)]
+pub(super) enum AlertsVerb {
+    /// List alerts that fire, newest first.
+    List {
+        /// Those that are over too.
+        #[arg(long)]
+        all: bool,
+        /// List silences instead.
+        #[arg(long, conflicts_with = "all")]
+        silences: bool,
+    },
+    /// Say that an alert was seen.
+    Ack {
+        /// Its number.
+        id: u64,
+    },
+    /// Tell nobody of what is raised from now on and matches. It is recorded all the same.
+    Silence {
+        /// What an alert must be, such as kind=loops, subject=host/*, severity=warning or a label; all of it must fit.
+        #[arg(value_name = "NAME=PATTERN", required = true)]
+        matchers: Vec<String>,
+        /// Seconds until it ends.
+        #[arg(long, value_name = "SECONDS", default_value_t = 3_600)]
+        expires_in: u64,
+        /// Why.
+        #[arg(long, value_name = "TEXT")]
+        reason: String,
+    },
+    /// Lift a silence.
+    Unsilence {
+        /// Its number.
+        id: u64,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Plan {
+    /// Seconds that are looked back; else what the host's config says.
+    #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(super) window: Option<u64>,
+    #[command(flatten)]
+    pub(super) connection: Connection,
 }
 
 #[derive(Debug, Subcommand)]

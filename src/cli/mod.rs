@@ -9,6 +9,7 @@
 //! - CLI2: the exit code is that of the error's class (`docs/errors.md`), so a script can tell them apart.
 //! - CLI3: every verb takes `-o json` and then prints JSON alone.
 
+mod alerts;
 mod arguments;
 mod ask;
 mod audit;
@@ -23,6 +24,7 @@ mod inbox;
 mod local;
 mod models;
 mod paint;
+mod plan;
 mod runs;
 mod sse;
 mod tokens;
@@ -187,6 +189,8 @@ async fn perform(
         Verb::Backup(asked) => backup::backup(&asked, console, launcher).await?,
         Verb::Restore(asked) => backup::restore(&asked, console, launcher).await?,
         Verb::Models { verb, local } => models::models(verb, &local, console, launcher).await?,
+        Verb::Alerts { verb, connection } => alerts::alerts(&connect(&connection)?, verb, console).await?,
+        Verb::Plan(asked) => plan::plan(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Tokens { verb, connection } => tokens::tokens(&connect(&connection)?, verb, console).await?,
         Verb::Config { verb: ConfigVerb::Check(options) } => local::config_check(&options, console, launcher)?,
         Verb::Doctor(connection) => return local::doctor(&connection, environment, console, launcher).await,

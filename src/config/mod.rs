@@ -87,8 +87,10 @@ sections! {
     executor: executor::Config,
     /// How the routing table is kept.
     router: router::Config,
-    /// How the governor watches.
-    crown: crown::Config,
+    /// How the governor watches, and what it does by itself.
+    crown: crown::Config => crown::Config::impossible,
+    /// What is said to whom.
+    alerts: crown::AlertsConfig => crown::AlertsConfig::impossible,
     /// Limits of runs.
     io: io::Config,
     /// When work needs a human, and who is told.

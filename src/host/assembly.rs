@@ -12,11 +12,12 @@ use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
 use crate::config::Config;
-use crate::inference::{Capabilities, Embedder};
+use crate::inference::{Capabilities, Embedder, RuntimeConfig};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
-use crate::telemetry::Metrics;
+use crate::telemetry::{Metrics, NoPost, Post};
 use crate::types::{Cx, Price, TrustTier, World};
+use crate::ziggy::plan::Grows;
 use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
 use crate::ziggy::{IntentModel, Millionths};
 
@@ -53,9 +54,11 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     tools.append(&mut builder.tools);
     let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
     let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, &runtimes, &world)).collect();
+    let known = agents.iter().map(|definition| known(definition, &config)).collect();
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
-    let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), config.crown, &world);
+    let (crown, governor) = crown::Handle::launch_with(governing(&builder, &config, &journal)?, &world);
+    crown.know(known);
     let charged = found.charged;
     budgets::open(crown.treasury(), found, &runtimes, &config, data.as_deref())?;
     let candidates = budgets::priced(candidates, crown.treasury());
@@ -305,6 +308,44 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         enabled: profile.enabled,
         health,
         quarantined: None,
+    }
+}
+
+/// What the governor works with: its rules, and whom it tells with which key.
+fn governing(builder: &Builder, config: &Config, journal: &Arc<dyn Journal>) -> Result<crown::Parts, Error> {
+    let webhooks = &config.alerts.webhooks;
+    let post: Arc<dyn Post> = if webhooks.is_empty() { Arc::new(NoPost) } else { Arc::new(backends::post()?) };
+    let keys = backends::webhook_keys(webhooks, &builder.environment)?;
+    let (journal, config, alerts) = (Arc::clone(journal), config.crown.clone(), config.alerts.clone());
+    Ok(crown::Parts { journal, config, alerts, post, keys })
+}
+
+/// An agent as the governor's rules and plans see it. A runtime in this process works on one request at a time.
+fn known(definition: &Definition, config: &Config) -> crown::Known {
+    let profile = &definition.profile;
+    let runtime = config.inference.runtimes.get(&profile.runtime);
+    let code = matches!(definition.brain, agent::Brain::Code(_));
+    let at_once = match runtime {
+        Some(RuntimeConfig::Embedded(_)) => 1,
+        Some(_) => config.runtime.concurrency,
+        // Runtimes and agents in code are driven the same way.
+        None => {
+            if code {
+                u32::MAX
+            } else {
+                config.runtime.concurrency
+            }
+        }
+    };
+    let in_process = code && runtime.is_none();
+    crown::Known {
+        candidate: format!("{}@{}", profile.name, if in_process { "code" } else { &profile.runtime }),
+        agent: format!("host/crown/agents/{}", profile.name),
+        runtime: if in_process { String::new() } else { format!("host/crown/runtimes/{}", profile.runtime) },
+        concurrency: profile.concurrency.min(at_once),
+        waiting: u32::try_from(profile.waiting).unwrap_or(u32::MAX),
+        weight: profile.weight,
+        grows: if matches!(runtime, Some(RuntimeConfig::Embedded(_))) { Grows::Copies } else { Grows::Concurrency },
     }
 }
 

@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Error;
 use super::builder::Environment;
 use crate::actors::agent::MemoryProjection;
-use crate::actors::crown::GovernanceProjection;
+use crate::actors::crown::{GovernanceProjection, Webhook};
 use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::{BudgetsProjection, RunsProjection};
 use crate::actors::runtime::Launch;
@@ -20,6 +20,7 @@ use crate::inference::{
     WordLlama,
 };
 use crate::store::{self, Journal, Projection, Sqlite};
+use crate::telemetry::{self, HttpPost};
 use crate::types::{Cx, World};
 use crate::ziggy::IntentModel;
 
@@ -211,4 +212,26 @@ pub(super) async fn intents(embedder: &dyn Embedder, cx: &Cx) -> Result<IntentMo
             Ok(model)
         }
     }
+}
+
+/// Who carries alerts to webhooks.
+pub(super) fn post() -> Result<HttpPost, Error> {
+    HttpPost::new().map_err(|reason| Error::File { file: "alerts.webhooks".to_owned(), reason })
+}
+
+/// What messages to webhooks are signed with, by the webhook's name.
+pub(super) fn webhook_keys(
+    webhooks: &[Webhook],
+    environment: &Environment,
+) -> Result<BTreeMap<String, telemetry::Key>, Error> {
+    let mut keys = BTreeMap::new();
+    for webhook in webhooks {
+        let Some(variable) = &webhook.secret_env else { continue };
+        let key = environment.get(variable).ok_or_else(|| Error::File {
+            file: format!("alerts.webhooks {:?}", webhook.name),
+            reason: format!("its secret_env names {variable}, which is not set"),
+        })?;
+        keys.insert(webhook.name.clone(), telemetry::Key::new(&key));
+    }
+    Ok(keys)
 }

@@ -12,6 +12,7 @@ use tokio::time::Instant;
 
 use super::mailbox::Queue;
 use super::stats::{AtHand, Stats};
+use super::supervisor::{Handle, Link};
 use super::watch::Watch;
 use crate::types::{Cx, RunId, TraceId};
 
@@ -92,6 +93,8 @@ pub(super) struct Entry {
     view: Mutex<Option<Arc<dyn Shown>>>,
     mailbox: OnceLock<Arc<dyn Waiting>>,
     found: OnceLock<Box<Found>>,
+    /// Where it is asked to change its table, if it supervises.
+    link: OnceLock<Arc<Link>>,
 }
 
 impl Entry {
@@ -136,6 +139,11 @@ impl Entry {
     pub(super) fn publish(&self, view: Arc<dyn Shown>) {
         // The view before is dropped when the lock is free again.
         let _before = self.view.lock().replace(view);
+    }
+
+    /// Notes where a supervisor is asked; the same in every life.
+    pub(super) fn reached_by(&self, link: &Arc<Link>) {
+        let _ = self.link.set(Arc::clone(link));
     }
 
     pub(super) fn watch_mailbox<M: Send + 'static>(&self, queue: Arc<Queue<M>>) {
@@ -325,6 +333,7 @@ impl Registry {
             view: Mutex::default(),
             mailbox: OnceLock::new(),
             found: OnceLock::new(),
+            link: OnceLock::new(),
         });
         entries.insert(path, Arc::clone(&entry));
         entry
@@ -343,6 +352,13 @@ impl Registry {
     /// What one actor shows, without its children.
     pub fn node(&self, path: &str, now: Instant) -> Option<Node> {
         self.entries.read().get(path).map(|entry| entry.node(now))
+    }
+
+    /// Who supervises the actor at this path, and by which id. Nobody supervises a root.
+    pub fn above(&self, path: &str) -> Option<(Handle, String)> {
+        let (parent, id) = path.rsplit_once('/')?;
+        let link = self.entries.read().get(parent)?.link.get().map(Arc::clone)?;
+        Some((Handle { link }, id.to_owned()))
     }
 
     /// How many actors there are.

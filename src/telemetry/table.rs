@@ -120,6 +120,34 @@ pub const HANDLER_SECONDS: GaugeSpec =
 /// How often an actor was restarted.
 pub const ACTOR_RESTARTS: CounterSpec = counter("syzygy_actor_restarts", &["actor"], "Restarts of an actor");
 
+/// What rules did; `action` is the word of the act, or `spared` if nothing came of it.
+pub const CROWN_ACTIONS: CounterSpec =
+    counter("syzygy_crown_actions", &["rule", "action"], "Actions of rules, by rule and action");
+/// Alerts that were raised.
+pub const ALERTS: CounterSpec = counter("syzygy_alerts", &["severity"], "Alerts raised, by severity");
+/// Alerts that fire.
+pub const ALERTS_FIRING: GaugeSpec = gauge("syzygy_alerts_firing", &[], "Alerts that fire");
+/// Candidates in quarantine, those on trial included.
+pub const QUARANTINED: GaugeSpec = gauge("syzygy_quarantined", &[], "Candidates in quarantine, on trial or not");
+/// Messages to webhooks; `outcome` is `delivered` or `gave_up`.
+pub const WEBHOOK_MESSAGES: CounterSpec =
+    counter("syzygy_webhook_messages", &["webhook", "outcome"], "Messages to webhooks, by outcome");
+/// Webhooks that have still to be told something.
+pub const WEBHOOK_WAITING: GaugeSpec =
+    gauge("syzygy_webhook_waiting", &[], "Webhooks that have still to be told something");
+/// Runs of a candidate that went round in circles.
+pub const LOOPS: CounterSpec =
+    counter("syzygy_loops", &["candidate"], "Runs that went round in circles and were stopped, by candidate");
+/// Requests in work at a time, by Little's law, over the window of `crown.plan`.
+pub const CANDIDATE_IN_WORK: GaugeSpec =
+    gauge("syzygy_candidate_in_work", &["candidate"], "Requests in work at a time, by Little's law");
+/// How fast a budget burns: 1 uses it up just at its end.
+pub const BUDGET_BURN: GaugeSpec =
+    gauge("syzygy_budget_burn", &["scope"], "How fast a budget burns, 1 lasts just to its end");
+/// Age of the oldest message in a mailbox.
+pub const MAILBOX_OLDEST_SECONDS: GaugeSpec =
+    gauge("syzygy_mailbox_oldest_seconds", &["actor"], "Age of the oldest message in a mailbox");
+
 /// Decisions on admission; `decision` is `admitted`, `offloaded` or `shed`.
 pub const ADMISSIONS: CounterSpec = counter("syzygy_admissions", &["decision"], "Decisions on admission");
 /// How often the table of winners was computed anew.
@@ -152,7 +180,7 @@ pub const BUDGET_OVER: GaugeSpec =
 pub const BUDGET_REFUSED: GaugeSpec =
     gauge("syzygy_budget_refused", &["scope", "window", "unit"], "Requests refused for it in this window");
 /// How fast a budget burns: 1 lasts exactly for its window. `over` is the look back, as `/budgets` names it.
-pub const BUDGET_BURN: GaugeSpec =
+pub const BUDGET_BURN_RATE: GaugeSpec =
     gauge("syzygy_budget_burn_rate", &["scope", "window", "unit", "over"], "Pace of spending; 1 lasts for the window");
 
 pub(super) const COUNTERS: &[CounterSpec] = &[
@@ -166,6 +194,10 @@ pub(super) const COUNTERS: &[CounterSpec] = &[
     ADMISSIONS,
     FIB_REBUILDS,
     JOURNAL_EVENTS,
+    CROWN_ACTIONS,
+    ALERTS,
+    WEBHOOK_MESSAGES,
+    LOOPS,
 ];
 
 pub(super) const GAUGES: &[GaugeSpec] = &[
@@ -179,7 +211,13 @@ pub(super) const GAUGES: &[GaugeSpec] = &[
     BUDGET_RESERVED,
     BUDGET_OVER,
     BUDGET_REFUSED,
+    BUDGET_BURN_RATE,
+    ALERTS_FIRING,
+    QUARANTINED,
+    WEBHOOK_WAITING,
+    CANDIDATE_IN_WORK,
     BUDGET_BURN,
+    MAILBOX_OLDEST_SECONDS,
 ];
 
 pub(super) const HISTOGRAMS: &[HistogramSpec] =

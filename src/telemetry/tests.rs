@@ -301,3 +301,52 @@ fn label_values_beyond_the_limit_are_counted_together() {
     assert_eq!(metrics.counter(&ACTOR_RESTARTS, &["one more"]).get(), 10);
     assert!(metrics.encode().contains("syzygy_actor_restarts_total{actor=\"other\"} 10"));
 }
+
+/// Test cases 1, 2 and 6 of RFC 4231.
+#[test]
+fn messages_are_signed_as_the_standard_says() {
+    let hex = |bytes: [u8; 32]| bytes.iter().map(|byte| format!("{byte:02x}")).collect::<String>();
+    let cases: [(Vec<u8>, &[u8], &str); 3] = [
+        (vec![0x0b; 20], b"Hi There", "b0344c61d8db38535ca8afceaf0bf12b881dc200c9833da726e9376c2e32cff7"),
+        (
+            b"Jefe".to_vec(),
+            b"what do ya want for nothing?",
+            "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843",
+        ),
+        (
+            vec![0xaa; 131],
+            b"Test Using Larger Than Block-Size Key - Hash Key First",
+            "60e431591ee0b67f0d8a26aacbf5b77f8e0bc6213728c5140546040f0ee37f54",
+        ),
+    ];
+    for (key, message, expected) in cases {
+        assert_eq!(hex(post::hmac(&key, message)), expected);
+    }
+    let key = Key::new("k");
+    assert_eq!(format!("{key:?}"), "Key(..)");
+    assert_ne!(key.sign(1, "body"), key.sign(2, "body"), "the time is signed too");
+}
+
+#[tokio::test]
+async fn a_message_arrives_signed_and_a_refusal_is_told_in_words() {
+    let server = MockServer::start().await;
+    let key = Key::new("secret");
+    let signature = key.sign(7, "{}");
+    let arrives = Mock::given(method("POST")).and(path("/good")).and(header("syzygy-signature", signature.as_str()));
+    let arrives = arrives.and(header("syzygy-delivery", "ops-3")).and(header("syzygy-event", "alert.raised"));
+    arrives.respond_with(ResponseTemplate::new(204)).expect(1).mount(&server).await;
+    let elsewhere = ResponseTemplate::new(302).insert_header("location", "/good");
+    Mock::given(path("/moved")).respond_with(elsewhere).mount(&server).await;
+    let post = HttpPost::new().unwrap();
+    let letter = |place: &str| Letter {
+        url: format!("{}{place}", server.uri()),
+        event: "alert.raised".to_owned(),
+        delivery: "ops-3".to_owned(),
+        body: "{}".to_owned(),
+        key: Some(key.clone()),
+        seconds: 7,
+    };
+    assert_eq!(post.post(letter("/good")).await, Ok(()));
+    assert!(post.post(letter("/moved")).await.unwrap_err().contains("302"), "it is not followed");
+    assert!(post.post(letter("/nowhere")).await.unwrap_err().contains("404"));
+}

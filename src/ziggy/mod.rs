@@ -1,7 +1,7 @@
 //! Ziggy, the decision core: snapshots, an input and a time go in; a decision with its reasons comes out.
 //!
 //! What it is for: classify a task, chunk it, rank who may serve it, decide the next hop, admit it, assemble the answer,
-//! and say all of that in plain words.
+//! govern by rules, plan what to add, and say all of that in plain words.
 //! What it owns: nothing. Every function is pure; actors keep the state and carry decisions out.
 //! What it never does: wait, read a clock or chance, do I/O or log. That is what makes a decision explainable, testable
 //! and replayable bit for bit.
@@ -18,6 +18,8 @@ pub mod chunk;
 pub mod classify;
 pub mod explain;
 mod fixed;
+pub mod govern;
+pub mod plan;
 pub mod review;
 pub mod route;
 

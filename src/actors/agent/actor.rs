@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
 use parking_lot::Mutex;
 use tokio::sync::mpsc;
@@ -17,7 +18,7 @@ use crate::actors::line::{Arrival, Line};
 use crate::inference::{Completion, Delta, Request, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
-use crate::types::{ToolCall, TrustTier};
+use crate::types::{Cx, ToolCall, TrustTier};
 
 pub(super) struct Shell {
     profile: Arc<Profile>,
@@ -272,7 +273,10 @@ impl Shell {
         });
         match &result {
             Ok(_) => self.view.answered += 1,
-            Err(_) => self.view.failed += 1,
+            Err(error) => {
+                self.view.failed += 1;
+                self.tell_of_circles(&active.work.cx, error, context);
+            }
         }
         self.view.last_answer_at_micros = Some(context.world().clock.wall());
         let took_us = micros(context.now() - active.began);
@@ -282,12 +286,33 @@ impl Shell {
         }
     }
 
+    /// Writes down that a run went round in circles, for the governor's rules and for whoever asks why.
+    fn tell_of_circles(&self, cx: &Cx, error: &Error, context: &mut Context<Message>) {
+        let Error::Loop { what, turns, repeats } = error else { return };
+        let Profile { name, runtime, .. } = &*self.profile;
+        let body = serde_json::json!({
+            "candidate": format!("{name}@{runtime}"), "agent": name, "what": what, "turns": turns, "repeats": repeats,
+        });
+        let event = NewEvent::new("trajectory.repeated", cx.run(), context.path(), &body);
+        let journal = Arc::clone(&self.parts.journal);
+        // The run may be over when this is written, and its caller gone.
+        let cx = Cx::housekeeping(context.now(), RECORD_WITHIN);
+        context.jot(&cx, async move {
+            if let Err(error) = journal.append(vec![event], Durability::Behind).await {
+                tracing::error!(%error, "a loop could not be recorded");
+            }
+        });
+    }
+
     fn show(&mut self, context: &Context<Message>) {
         (self.view.working, self.view.waiting) = (self.line.inside(), self.line.waiting());
         self.view.facts = self.recollection.as_ref().map(Recollection::len);
         context.publish(&self.view);
     }
 }
+
+/// An event that cannot be queued for the journal within this time is a fault worth a log line.
+const RECORD_WITHIN: Duration = Duration::from_secs(10);
 
 /// News that may wait between a runtime and a slow reader before the generation waits too.
 const NEWS_WAITING: usize = 64;
@@ -308,7 +333,7 @@ async fn forward(
     first
 }
 
-fn micros(duration: std::time::Duration) -> u64 {
+fn micros(duration: Duration) -> u64 {
     u64::try_from(duration.as_micros()).unwrap_or(u64::MAX)
 }
 

@@ -41,12 +41,14 @@ pub enum Error {
         limit: u64,
     },
     /// The model goes round in circles.
-    #[error("could not finish: {tool} was called {repeats} times with the same arguments")]
+    #[error("could not finish: it went round in circles: {what}, {repeats} times with the same arguments")]
     Loop {
-        /// Which tool.
-        tool: String,
-        /// How often.
-        repeats: u32,
+        /// Which tools, in the order of the turns that repeat.
+        what: String,
+        /// Turns of the cycle.
+        turns: usize,
+        /// Times it came round.
+        repeats: usize,
     },
     /// What was to be remembered could not be written down.
     #[error("could not remember: {0}")]

@@ -6,8 +6,8 @@
 //!
 //! Invariants:
 //! - AG1: every accepted assignment is answered exactly once.
-//! - AG2: no assignment takes more turns or tokens than its limits; a tool call repeated for the third time with the
-//!   same arguments ends it.
+//! - AG2: no assignment takes more turns or tokens than its limits; a cycle of one to eight turns, each with the same calls
+//!   and arguments, that comes round a third time ends it, and an event says so.
 //! - AG3: a memory is in the journal, durably, before the agent uses it or answers.
 //! - AG4: an agent is not asked again by work it waits for itself; whoever routed the question asks somebody else.
 

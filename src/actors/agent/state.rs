@@ -1,13 +1,12 @@
 //! The turn loop of one assignment, pure: what the model said, what the tools said, and what comes next.
 
-use std::collections::HashMap;
-
 use super::Outcome;
 use super::handle::Error;
 use super::message::Results;
 use crate::inference::{Completion, Message, Request, Role, Usage};
-use crate::types::{Hash, ToolCall, ToolSpec};
+use crate::types::{ToolCall, ToolSpec};
 use crate::ziggy::estimate_tokens;
+use crate::ziggy::govern::trajectory::{self, Cycle, TIMES, Trajectory};
 
 /// The limits of one assignment.
 #[derive(Debug, Clone, PartialEq)]
@@ -29,23 +28,22 @@ pub(super) enum Step {
     Finish,
 }
 
-/// A call made for the third time with the same arguments is a loop: the second may be an honest retry.
-const REPEATS_MOST: u32 = 2;
-
 /// One assignment on its way.
 #[derive(Debug)]
 pub(super) struct Turns {
     limits: Limits,
     tools: Vec<ToolSpec>,
     messages: Vec<Message>,
-    trajectory: HashMap<Hash, u32>,
+    trajectory: Trajectory,
+    /// The tools of the last turns, for the words about a loop.
+    path: Vec<String>,
     pub(super) outcome: Outcome,
 }
 
 impl Turns {
     pub(super) fn new(limits: Limits, system: String, prompt: String, tools: Vec<ToolSpec>) -> Turns {
         let messages = vec![Message::new(Role::System, system), Message::new(Role::User, prompt)];
-        Turns { limits, tools, messages, trajectory: HashMap::new(), outcome: Outcome::default() }
+        Turns { limits, tools, messages, trajectory: Trajectory::new(), path: Vec::new(), outcome: Outcome::default() }
     }
 
     /// The first question.
@@ -92,18 +90,38 @@ impl Turns {
             self.outcome.text = completion.text;
             return Ok(Step::Finish);
         }
-        for call in &completion.tool_calls {
-            let repeats = self.trajectory.entry(fingerprint(call)).or_default();
-            *repeats += 1;
-            if *repeats > REPEATS_MOST {
-                return Err(Error::Loop { tool: call.name.clone(), repeats: *repeats });
-            }
-            self.outcome.tools.push(call.name.clone());
-        }
+        self.circles(&completion.tool_calls, &completion.text)?;
+        self.outcome.tools.extend(completion.tool_calls.iter().map(|call| call.name.clone()));
         let mut said = Message::new(Role::Assistant, completion.text);
         said.tool_calls.clone_from(&completion.tool_calls);
         self.messages.push(said);
         Ok(Step::Call(completion.tool_calls))
+    }
+
+    /// AG2: whether this turn makes it a loop: it closes a cycle of turns for the third time, or holds one call three times.
+    fn circles(&mut self, calls: &[ToolCall], text: &str) -> Result<(), Error> {
+        let same = |call: &ToolCall| {
+            let alike = |other: &&ToolCall| other.name == call.name && other.arguments == call.arguments;
+            calls.iter().filter(alike).count()
+        };
+        // In a turn of fewer calls there is nothing to compare.
+        if calls.len() >= TIMES
+            && let Some(call) = calls.iter().find(|call| same(call) >= TIMES)
+        {
+            return Err(Error::Loop { what: call.name.clone(), turns: 1, repeats: same(call) });
+        }
+        let names: Vec<&str> = calls.iter().map(|call| call.name.as_str()).collect();
+        if self.path.len() >= trajectory::LONGEST {
+            self.path.remove(0);
+        }
+        self.path.push(names.join(" and "));
+        match self.trajectory.turn(trajectory::fingerprint(calls, text)) {
+            None => Ok(()),
+            Some(Cycle { turns, times, .. }) => {
+                let what = self.path[self.path.len().saturating_sub(turns)..].join(", then ");
+                Err(Error::Loop { what, turns, repeats: times })
+            }
+        }
     }
 
     /// The tools answered; an error is an answer the model can read.
@@ -119,10 +137,4 @@ impl Turns {
         }
         self.ask()
     }
-}
-
-/// The identity of a call in the trajectory: tool and arguments, whatever id the model gave it. JSON objects print
-/// with sorted keys, so the order the model wrote them in does not matter.
-fn fingerprint(call: &ToolCall) -> Hash {
-    Hash::of(format!("{}\n{}", call.name, call.arguments).as_bytes())
 }

@@ -1,20 +1,26 @@
 //! What others may ask of CROWN, and how it is put into the tree.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
+use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::actor::Shell;
+use super::ear::{Ear, Heard};
 use super::message::Message;
 use super::permit::{Permit, Places};
 use super::treasury::Treasury;
-use super::{Alert, Change, Config, Severity};
+use super::{Alert, AlertsConfig, Change, Config, Known, Severity, Silence, Standings};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::types::{Class, Clock, Cx, World};
-use crate::ziggy::{Admission, Governance, Value};
+use crate::telemetry::{Key, NoPost, Post};
+use crate::types::{Class, Clock, Cx, RunId, Timestamp, World};
+use crate::ziggy::govern::{Samples, Trial, rule};
+use crate::ziggy::plan::Load;
+use crate::ziggy::{Admission, Governance, Refusal, Value, plan};
 
 /// Why CROWN could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -25,6 +31,9 @@ pub enum Error {
     /// There is no such alert.
     #[error("could not find alert {0}")]
     NoAlert(u64),
+    /// There is no such silence.
+    #[error("could not find silence {0}")]
+    NoSilence(u64),
     /// The journal did not take it; nothing has changed.
     #[error("could not record the change, so nothing was changed: {0}")]
     Journal(String),
@@ -38,7 +47,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Invalid(_) => Class::Invalid,
-            Error::NoAlert(_) => Class::NotFound,
+            Error::NoAlert(_) | Error::NoSilence(_) => Class::NotFound,
             Error::Journal(_) => Class::Unavailable,
             Error::Delivery(failure) => failure.class(),
         }
@@ -50,7 +59,41 @@ pub(super) struct Published {
     pub(super) governance: ArcSwap<Governance>,
     pub(super) version: watch::Sender<u64>,
     pub(super) places: Places,
+    /// Budgets and prices.
     pub(super) treasury: Arc<Treasury>,
+    /// What was heard of the journal.
+    pub(super) ear: Ear,
+    /// Since when it was listened.
+    began: Timestamp,
+    /// Every candidate, as rules know it.
+    pub(super) known: ArcSwap<Vec<Known>>,
+    /// How fast budgets burn, as others say.
+    pub(super) budgets: Mutex<BTreeMap<String, u64>>,
+    plan: Option<plan::Config>,
+}
+
+/// What CROWN works with.
+#[derive(Clone)]
+pub struct Parts {
+    /// Where everything is recorded.
+    pub journal: Arc<dyn Journal>,
+    /// How it watches, and by which rules it acts.
+    pub config: Config,
+    /// What it says to whom.
+    pub alerts: AlertsConfig,
+    /// Who carries it there.
+    pub post: Arc<dyn Post>,
+    /// What it is signed with, by the name of the webhook.
+    pub keys: BTreeMap<String, Key>,
+}
+
+/// A candidate on trial that a run takes part in.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct OnTrial {
+    /// The candidate.
+    pub candidate: String,
+    /// Its trial.
+    pub trial: Trial,
 }
 
 /// Reaches CROWN.
@@ -61,25 +104,69 @@ pub struct Handle {
     clock: Arc<dyn Clock>,
 }
 
+/// Scopes whose burn is kept; whoever keeps budgets has fewer.
+const SCOPES_MOST: usize = 10_000;
+
 /// Operators' requests that may wait; there are never many.
 const WAITING: usize = 64;
 
 impl Handle {
-    /// CROWN's actor as a row of the tree, and its handle. The governance in force is read from the journal when the
-    /// actor starts.
+    /// CROWN's actor as a row of the tree, and its handle. It tells nobody.
     pub fn launch(journal: Arc<dyn Journal>, config: Config, world: &World) -> (Handle, Child) {
+        let (alerts, keys) = (AlertsConfig::default(), BTreeMap::new());
+        Handle::launch_with(Parts { journal, config, alerts, post: Arc::new(NoPost), keys }, world)
+    }
+
+    /// The same with everything it can have. The governance in force is read from the journal when the actor starts.
+    pub fn launch_with(parts: Parts, world: &World) -> (Handle, Child) {
+        let observe = parts.config.observe;
+        // More limits than there is room for were refused with the config.
+        let limits = rule::limits(&parts.config.rules).unwrap_or_default();
+        let samples = Samples::new(observe.step_s, observe.for_s, observe.subjects_most, limits);
         let published = Arc::new(Published {
             governance: ArcSwap::from_pointee(Governance::default()),
             version: watch::Sender::new(0),
             places: Places::default(),
             treasury: Arc::new(Treasury::new(Arc::clone(&world.clock))),
+            ear: Ear { heard: Mutex::new(Heard::new(samples, parts.alerts.kinds())) },
+            began: world.clock.wall(),
+            known: ArcSwap::default(),
+            budgets: Mutex::default(),
+            plan: parts.config.plan,
         });
         let address = Address::new(Mailbox::new(WAITING, Overflow::Refuse), world);
         let shared = Arc::clone(&published);
-        let child =
-            Child::actor("governor", &address, move || Shell::new(Arc::clone(&journal), config, Arc::clone(&shared)))
-                .shutdown(Shutdown::Drain(Duration::from_secs(5)));
+        let child = Child::actor("governor", &address, move || Shell::new(parts.clone(), Arc::clone(&shared)))
+            .shutdown(Shutdown::Drain(Duration::from_secs(5)));
         (Handle { address, published, clock: Arc::clone(&world.clock) }, child)
+    }
+
+    /// Says which candidates there are, for rules that find them by their place in the tree.
+    pub fn know(&self, known: Vec<Known>) {
+        self.published.known.store(Arc::new(known));
+    }
+
+    /// Every candidate, as rules know it.
+    pub fn known(&self) -> Arc<Vec<Known>> {
+        self.published.known.load_full()
+    }
+
+    /// Says how fast the budget of a scope burns, in millionths of the rate that uses it up just at its end; none forgets
+    /// it. For whoever keeps budgets. Never waits.
+    pub fn burns(&self, scope: &str, rate: Option<u64>) {
+        let mut budgets = self.published.budgets.lock();
+        match rate {
+            Some(rate) if budgets.len() < SCOPES_MOST || budgets.contains_key(scope) => {
+                budgets.insert(scope.to_owned(), rate);
+            }
+            Some(_) => {}
+            None => _ = budgets.remove(scope),
+        }
+    }
+
+    /// How fast budgets burn, by scope, in millionths.
+    pub fn burning(&self) -> BTreeMap<String, u64> {
+        self.published.budgets.lock().clone()
     }
 
     /// The snapshot in force. Never waits.
@@ -92,7 +179,7 @@ impl Handle {
         self.published.version.subscribe()
     }
 
-    /// Whether a candidate may be given a request now; if so, with the place it takes. Never waits.
+    /// Whether a candidate may be given a request now, whatever run it is of; if so, with the place it takes. Never waits.
     pub fn admit(&self, candidate: &str, cap: Option<u32>, value: Value) -> (Admission, Option<Permit>) {
         let governance = self.published.governance.load();
         self.published.places.take(&governance, candidate, cap, value, self.clock.wall())
@@ -101,6 +188,58 @@ impl Handle {
     /// Budgets and prices.
     pub fn treasury(&self) -> &Arc<Treasury> {
         &self.published.treasury
+    }
+
+    /// The same for one run: a candidate on trial is for those runs only that take part.
+    pub fn admit_run(
+        &self,
+        run: RunId,
+        candidate: &str,
+        cap: Option<u32>,
+        value: Value,
+    ) -> (Admission, Option<Permit>) {
+        {
+            let governance = self.published.governance.load();
+            if let Some(trial) = governance.kept_from(candidate, run, self.clock.wall()) {
+                let reason = Refusal::Trial { share: trial.share };
+                return (Admission::Refused { governance: governance.version, reason }, None);
+            }
+        }
+        self.admit(candidate, cap, value)
+    }
+
+    /// Puts a candidate on trial that this run takes part in before the others of a ladder, and says which. Those on trial
+    /// without it stay where they are: admission keeps the run from them. Never waits.
+    pub fn on_trial(&self, run: RunId, ladder: &mut [String]) -> Option<OnTrial> {
+        let governance = self.published.governance.load();
+        if governance.trials.is_empty() {
+            return None;
+        }
+        let now = self.clock.wall();
+        let place = ladder.iter().position(|candidate| governance.trial_of(candidate, run, now).is_some())?;
+        let trial = *governance.trials.get(&ladder[place])?;
+        ladder[..=place].rotate_right(1);
+        Some(OnTrial { candidate: ladder[0].clone(), trial })
+    }
+
+    /// The load that was measured within so many seconds, and the seconds it was measured for: no more than the host has
+    /// run and than is remembered. Never waits.
+    pub fn loads(&self, window_s: u64) -> (Vec<Load>, u64) {
+        let now = self.clock.wall();
+        let ran = u64::try_from(now.0.saturating_sub(self.published.began.0)).unwrap_or(0) / 1_000_000;
+        let window_s = window_s.min(ran).max(1);
+        let heard = self.published.ear.heard.lock();
+        let load = |((destination, candidate), series): (&(String, String), &crate::ziggy::govern::Series)| Load {
+            destination: destination.clone(),
+            candidate: candidate.clone(),
+            counts: series.over(window_s, now),
+        };
+        (heard.samples.routes.iter().map(load).collect(), window_s)
+    }
+
+    /// What a plan aims at, if there are plans.
+    pub fn plans(&self) -> Option<plan::Config> {
+        self.published.plan
     }
 
     /// How many requests a candidate has in flight.
@@ -139,5 +278,35 @@ impl Handle {
         let author = cx.principal().name.clone();
         let ask = |reply| Message::Acknowledge { alert, author, reply };
         self.address.call_control(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Tells nobody of what is raised from now on and matches, until a time. The author is the context's principal.
+    pub async fn silence(
+        &self,
+        cx: &Cx,
+        matcher: BTreeMap<String, String>,
+        until: Timestamp,
+        reason: String,
+    ) -> Result<Silence, Error> {
+        let author = cx.principal().name.clone();
+        let silence = Box::new(Silence { id: 0, matcher, until, author, reason, since: self.clock.wall() });
+        let ask = |reply| Message::Silence { silence, reply };
+        self.address.call_control(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Lifts a silence.
+    pub async fn unsilence(&self, cx: &Cx, silence: u64) -> Result<(), Error> {
+        let ask = |reply| Message::Unsilence { silence, reply };
+        self.address.call_control(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// The silences in force.
+    pub async fn silences(&self, cx: &Cx) -> Result<Vec<Silence>, Error> {
+        Ok(self.address.call_control(cx, |reply| Message::Silences { reply }).await.map_err(Failure::from)?)
+    }
+
+    /// What rules have put in force, and who is on the way back from quarantine.
+    pub async fn standings(&self, cx: &Cx) -> Result<Standings, Error> {
+        Ok(self.address.call_control(cx, |reply| Message::Standings { reply }).await.map_err(Failure::from)?)
     }
 }

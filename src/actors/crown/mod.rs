@@ -1,4 +1,5 @@
-//! CROWN, the governor: weights, caps, overrides, quarantine and shedding, published as one immutable snapshot.
+//! CROWN, the governor: weights, caps, overrides, quarantine and shedding, published as one immutable snapshot; rules that
+//! act by themselves; alerts.
 //!
 //! What it is for: letting policy and people steer who gets how much work, and saying when something is wrong.
 //! What it owns: the governance and its history in the journal, the places candidates have taken, the alerts.
@@ -8,40 +9,42 @@
 //! - C1: a change is in the journal, durably, before it is published; changes are published in the order they came.
 //! - C2: with a cap, never more permits are out than the cap allows (A1 of `ziggy::admit`), however many ask at once.
 //! - C3: a permit gives its place back exactly once, when it is dropped.
-//! - C4: the governance in force before a restart is in force after it.
+//! - C4: the governance in force before a restart is in force after it, and so is what rules have put in force, with its
+//!   end, who is on the way back from quarantine, every alert and every silence.
+//! - C5: what a rule does is in the journal with its evidence before it is done, and is an alert.
+//! - C6: an alert is in the journal before anybody is told of it.
 
 mod actor;
+mod book;
+mod config;
+mod ear;
 mod handle;
 mod message;
 mod permit;
 mod projection;
+mod standing;
 mod state;
+mod telling;
 mod treasury;
+mod watching;
+mod webhook;
 
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::Timestamp;
+use crate::ziggy::govern::Trial;
 use crate::ziggy::{Override, Shed};
 
-pub use handle::{Error, Handle};
+pub use crate::ziggy::govern::{Known, Severity};
+pub use book::{Alert, AlertState, Silence};
+pub use config::{AlertsConfig, Config, Observe, Webhook};
+pub use handle::{Error, Handle, OnTrial, Parts};
 pub use permit::Permit;
 pub use projection::GovernanceProjection;
+pub use standing::{InForce, OnTheWay};
 pub use treasury::{Hold, Opening, Provider, Treasury};
-
-/// How CROWN watches the host.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct Config {
-    /// Seconds between two looks at the tree.
-    pub watch_every_s: u64,
-    /// Alerts kept for operators; older ones are in the journal only.
-    pub alerts_kept: usize,
-    /// Overrides in force at a time.
-    pub overrides_most: usize,
-}
 
 /// One thing an operator, or CROWN itself, wants changed.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -75,6 +78,13 @@ pub enum Change {
         /// The candidate.
         candidate: String,
     },
+    /// Let a quarantined candidate have a share of the work on trial, or none again.
+    Trial {
+        /// The candidate.
+        candidate: String,
+        /// Which share, and how far it has come.
+        trial: Option<Trial>,
+    },
     /// Refuse work under load.
     Shed {
         /// What is refused from now on.
@@ -82,36 +92,13 @@ pub enum Change {
     },
 }
 
-/// How bad an alert is.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum Severity {
-    /// Good to know.
-    Notice,
-    /// Something recovered by itself, but somebody should look.
-    Warning,
-    /// Something is down.
-    Critical,
-}
-
-/// Something an operator should know.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Alert {
-    /// Number, from 1, in the order raised since the host started.
-    pub id: u64,
-    /// When.
-    pub at: Timestamp,
-    /// How bad.
-    pub severity: Severity,
-    /// What kind: `actor_stuck`, `actor_restarted`, `actor_ended`, `actor_left_behind`, `journal_failed`, `budget_burning`,
-    /// `budget_exhausted`, `webhook_failed`.
-    pub kind: String,
-    /// Whom it is about: a path in the tree.
-    pub subject: String,
-    /// What happened, in words.
-    pub message: String,
-    /// Who has seen it.
-    pub acknowledged_by: Option<String>,
+/// What rules have put in force, and who is on the way back from quarantine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Standings {
+    /// In force until a time.
+    pub in_force: Vec<InForce>,
+    /// By candidate.
+    pub on_the_way: std::collections::BTreeMap<String, OnTheWay>,
 }
 
 /// What CROWN shows of itself.
@@ -127,4 +114,12 @@ pub struct View {
     pub shed: Shed,
     /// Alerts nobody has seen.
     pub alerts_open: usize,
+    /// Alerts that fire.
+    pub alerts_firing: usize,
+    /// Candidates on trial.
+    pub on_trial: usize,
+    /// Things rules have put in force for a while.
+    pub in_force: usize,
+    /// Webhooks that have still to be told something.
+    pub webhooks_waiting: usize,
 }

@@ -1,20 +1,28 @@
-//! What CROWN knows: the governance, the alerts, and what the tree looked like when it last looked. Pure.
+//! What CROWN knows: the governance, and what the tree looked like when it last looked. Pure.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Alert, Change, Config, Severity, View};
+use super::book::{Report, fingerprint};
+use super::{Change, Config, Severity};
 use crate::supervision::{Node, Status};
 use crate::types::Timestamp;
-use crate::ziggy::budget;
-use crate::ziggy::explain::Explain;
 use crate::ziggy::{Action, Governance};
 
 pub(super) struct State {
     config: Config,
     governance: Governance,
-    alerts: VecDeque<Alert>,
-    raised: u64,
     seen: BTreeMap<String, Seen>,
+}
+
+/// What a look at the tree has found.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Found {
+    /// What is new.
+    pub(super) news: Vec<Report>,
+    /// Fingerprints of what is so for as long as it is so.
+    pub(super) holding: BTreeSet<String>,
+    /// Restarts since the last look, by path.
+    pub(super) restarts: Vec<(String, u64)>,
 }
 
 /// What was last seen of one actor.
@@ -32,17 +40,25 @@ const PERCENT_MOST: u32 = 1_000;
 
 impl State {
     pub(super) fn new(config: Config, governance: Governance) -> State {
-        State { config, governance, alerts: VecDeque::new(), raised: 0, seen: BTreeMap::new() }
+        State { config, governance, seen: BTreeMap::new() }
     }
 
     pub(super) fn governance(&self) -> &Governance {
         &self.governance
     }
 
-    /// The governance after a change, or why it cannot be made.
-    pub(super) fn plan(&self, change: &Change, now: Timestamp) -> Result<Governance, String> {
+    /// The governance after these changes, one version on, or why they cannot be made. No changes leave it as it is.
+    pub(super) fn plan(&self, changes: &[Change], now: Timestamp) -> Result<Governance, String> {
         let mut next = self.governance.clone();
         next.overrides.retain(|one| now < one.expires);
+        for change in changes {
+            self.make(change, &mut next, now)?;
+        }
+        next.version += u64::from(!changes.is_empty());
+        Ok(next)
+    }
+
+    fn make(&self, change: &Change, next: &mut Governance, now: Timestamp) -> Result<(), String> {
         match change.clone() {
             Change::Weight { percent: Some(percent), .. } if percent > PERCENT_MOST => {
                 return Err(format!("a weight is at most {PERCENT_MOST} percent, not {percent}"));
@@ -62,12 +78,18 @@ impl State {
                 }
                 next.overrides.push(one);
             }
-            Change::Quarantine { candidate, reason } => set(&mut next.quarantined, candidate, Some(reason)),
-            Change::Unquarantine { candidate } => set(&mut next.quarantined, candidate, None),
+            Change::Quarantine { candidate, reason } => {
+                next.trials.remove(&candidate);
+                set(&mut next.quarantined, candidate, Some(reason));
+            }
+            Change::Unquarantine { candidate } => {
+                next.trials.remove(&candidate);
+                set(&mut next.quarantined, candidate, None);
+            }
+            Change::Trial { candidate, trial } => set(&mut next.trials, candidate, trial),
             Change::Shed { shed } => next.shed = shed,
         }
-        next.version += 1;
-        Ok(next)
+        Ok(())
     }
 
     /// Puts a stored snapshot in force.
@@ -75,14 +97,14 @@ impl State {
         self.governance = next;
     }
 
-    /// Compares the tree with what it was and raises what is new.
-    pub(super) fn watch(&mut self, tree: &[Node], now: Timestamp) -> Vec<Alert> {
-        let mut news = Vec::new();
-        self.look(tree, now, &mut news);
-        news
+    /// Compares the tree with what it was.
+    pub(super) fn watch(&mut self, tree: &[Node]) -> Found {
+        let mut found = Found::default();
+        self.look(tree, &mut found);
+        found
     }
 
-    fn look(&mut self, nodes: &[Node], now: Timestamp, news: &mut Vec<Alert>) {
+    fn look(&mut self, nodes: &[Node], found: &mut Found) {
         for node in nodes {
             let ended = node.status == Status::Ended;
             // What an actor shows as its health: runtimes do.
@@ -92,89 +114,36 @@ impl State {
             let first = Seen { restarts: 0, left_behind: 0, stuck: 0, ended: false, down: false };
             let before = self.seen.insert(node.path.clone(), seen).unwrap_or(first);
             let cause = node.last_failure.as_deref().unwrap_or("it ended");
+            let mut tell = |severity, kind: &str, message: String| {
+                found.news.push(Report::of(severity, kind, &node.path, message));
+            };
             if seen.stuck > before.stuck {
-                let message = node.last_stuck.clone().unwrap_or_default();
-                news.push(self.raise(Severity::Critical, "actor_stuck", &node.path, message, now));
-            }
-            if let Some(health) = health.filter(|_| !before.down) {
-                let reason = health["reason"].as_str().unwrap_or("it does not say why").to_owned();
-                news.push(self.raise(Severity::Critical, "runtime_down", &node.path, reason, now));
+                tell(Severity::Critical, "actor_stuck", node.last_stuck.clone().unwrap_or_default());
             }
             if seen.restarts > before.restarts {
-                let message = format!("restarted {} times: {cause}", seen.restarts - before.restarts);
-                news.push(self.raise(Severity::Warning, "actor_restarted", &node.path, message, now));
+                let times = seen.restarts - before.restarts;
+                tell(Severity::Warning, "actor_restarted", format!("restarted {times} times: {cause}"));
             }
             if seen.left_behind > before.left_behind {
                 let message = "was killed and does not end: its handler blocks a thread".to_owned();
-                news.push(self.raise(Severity::Critical, "actor_left_behind", &node.path, message, now));
+                tell(Severity::Critical, "actor_left_behind", message);
             }
             if ended && !before.ended {
                 let severity = if node.last_failure.is_some() { Severity::Critical } else { Severity::Notice };
-                news.push(self.raise(severity, "actor_ended", &node.path, format!("ended: {cause}"), now));
+                tell(severity, "actor_ended", format!("ended: {cause}"));
             }
-            self.look(&node.children, now, news);
-        }
-    }
-
-    /// Raises what happened to budgets.
-    pub(super) fn budgets(&mut self, news: Vec<budget::News>, now: Timestamp) -> Vec<Alert> {
-        let raised = news.into_iter().map(|one| {
-            let (severity, kind) = match (one.what, one.standing.pace) {
-                (budget::What::Exhausted, _) => (Severity::Critical, "budget_exhausted"),
-                (budget::What::Burning, budget::Pace::Fast) => (Severity::Critical, "budget_burning"),
-                (budget::What::Burning, _) => (Severity::Warning, "budget_burning"),
-            };
-            self.raise(severity, kind, &one.standing.scope, one.words().join(" "), now)
-        });
-        raised.collect()
-    }
-
-    pub(super) fn raise(
-        &mut self,
-        severity: Severity,
-        kind: &str,
-        subject: &str,
-        message: String,
-        at: Timestamp,
-    ) -> Alert {
-        self.raised += 1;
-        let alert = Alert {
-            id: self.raised,
-            at,
-            severity,
-            kind: kind.to_owned(),
-            subject: subject.to_owned(),
-            message,
-            acknowledged_by: None,
-        };
-        if self.alerts.len() >= self.config.alerts_kept {
-            self.alerts.pop_front();
-        }
-        self.alerts.push_back(alert.clone());
-        alert
-    }
-
-    pub(super) fn acknowledge(&mut self, id: u64, author: &str) -> bool {
-        let found = self.alerts.iter_mut().find(|alert| alert.id == id);
-        if let Some(alert) = found {
-            alert.acknowledged_by.get_or_insert_with(|| author.to_owned());
-            return true;
-        }
-        false
-    }
-
-    /// The alerts, newest first.
-    pub(super) fn alerts(&self) -> Vec<Alert> {
-        self.alerts.iter().rev().cloned().collect()
-    }
-
-    pub(super) fn view(&self) -> View {
-        View {
-            governance: self.governance.version,
-            overrides: self.governance.overrides.len(),
-            quarantined: self.governance.quarantined.len(),
-            shed: self.governance.shed,
-            alerts_open: self.alerts.iter().filter(|alert| alert.acknowledged_by.is_none()).count(),
+            if let Some(health) = health {
+                found.holding.insert(fingerprint("runtime_down", &node.path, &BTreeMap::new()));
+                if !before.down {
+                    let reason = health["reason"].as_str().unwrap_or("it does not say why").to_owned();
+                    let report = Report::of(Severity::Critical, "runtime_down", &node.path, reason);
+                    found.news.push(Report { lasting: true, ..report });
+                }
+            }
+            if seen.restarts > before.restarts {
+                found.restarts.push((node.path.clone(), seen.restarts - before.restarts));
+            }
+            self.look(&node.children, found);
         }
     }
 }

@@ -51,7 +51,7 @@ impl Pipeline {
                 return Attempt { admission, permit: None, hold: None };
             }
         };
-        let (admission, permit) = crown.admit(&candidate.id, candidate.cap, run.task.value);
+        let (admission, permit) = crown.admit_run(run.record.run, &candidate.id, candidate.cap, run.task.value);
         let hold = hold.filter(|_| permit.is_some()).map(|mut hold| {
             // From here on the journal may say that it was asked.
             hold.ask();

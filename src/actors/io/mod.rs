@@ -27,6 +27,7 @@ mod prompt;
 pub mod record;
 mod resumer;
 mod state;
+mod trial;
 
 #[cfg(test)]
 mod tests;
@@ -40,6 +41,7 @@ use crate::ziggy::{Citation, Intent};
 pub use budget::BudgetsProjection;
 pub use handle::{Error, Handle, Parts};
 pub use projection::{RunRow, RunStatus, RunsProjection};
+pub use trial::Tried;
 
 /// Limits of runs.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

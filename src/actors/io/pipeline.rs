@@ -14,6 +14,7 @@ use super::parking::Fate;
 use super::prompt::{quoted, whole};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::state::Ending;
+use super::trial;
 use super::{Answer, Config, Progress, Task};
 use crate::actors::agent::{self, Assignment, Outcome};
 use crate::actors::crown::Hold;
@@ -310,12 +311,13 @@ impl Pipeline {
     /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
     async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Done, Error> {
         let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
-        let ladder = decision.ladder.clone();
+        let mut ladder = decision.ladder.clone();
         let hop = Hop { chunk: piece.index, decision };
         run.record.write(vec![run.record.event(kind::DECIDED, &hop)]).await?;
         if ladder.is_empty() {
             return Err(refusal(&hop.decision));
         }
+        trial::first(&self.parts.crown, &run.record, piece.index, &mut ladder).await?;
         let mut last = None;
         for (place, candidate) in ladder.iter().enumerate() {
             match self.hop(run, &piece, candidate).await {

@@ -26,6 +26,8 @@ pub mod kind {
     pub const CHUNKED: &str = "task.chunked";
     /// A next hop was chosen for a chunk: [`super::Hop`].
     pub const DECIDED: &str = "hop.decided";
+    /// A candidate on trial after quarantine goes first: [`super::super::Tried`].
+    pub const TRIED: &str = "hop.trial";
     /// A candidate was or was not admitted: [`super::Admitted`].
     pub const ADMITTED: &str = "hop.admitted";
     /// A candidate answered: [`super::Served`].

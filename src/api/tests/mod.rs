@@ -8,6 +8,7 @@ mod contract;
 mod control;
 mod explained;
 mod framing;
+mod governing;
 mod guesses;
 mod hitl;
 mod hostile;

@@ -288,7 +288,8 @@ struct Base {
 
 fn assemble(base: Base) -> (api::Parts, Rows) {
     let Base { world, journal, near, data, config, review, registry } = base;
-    let crown_config = read(json!({ "watch_every_s": 60, "alerts_kept": 10, "overrides_most": 4 }));
+    let plan = json!({ "window_s": 60, "utilisation": 800_000, "wait_ms": 1_000, "least": 1 });
+    let crown_config = read(json!({ "watch_every_s": 60, "alerts_kept": 10, "overrides_most": 4, "plan": plan }));
     let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), crown_config, &world);
     let far = Scripted::saying("far", "From afar.").in_tier(TrustTier::External);
     let far = far.at_price(Price { input: 1_000_000, output: 2_000_000 });

@@ -103,6 +103,7 @@ impl ractor::Actor for Supervise {
         for row in rows.iter() {
             live.adopt(row, false);
         }
+        live.entry.reached_by(link);
         link.open(myself.clone());
         let _ = myself.send_message(Message::Input(Input::Begin));
         Ok(live)

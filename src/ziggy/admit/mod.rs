@@ -12,8 +12,10 @@ use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::Timestamp;
+use crate::types::{RunId, Timestamp};
 
+use super::govern::Trial;
+use super::govern::probation::takes_part;
 use super::route::Capability;
 
 /// How much it matters that a request is served now. Ordered: shedding begins at the least.
@@ -107,6 +109,9 @@ pub struct Governance {
     pub overrides: Vec<Override>,
     /// What is refused under load.
     pub shed: Shed,
+    /// Quarantined candidates that get a share of the work to prove themselves.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub trials: BTreeMap<String, Trial>,
 }
 
 impl Governance {
@@ -115,13 +120,27 @@ impl Governance {
         self.overrides.iter().filter(move |one| now < one.expires)
     }
 
-    /// Why a candidate is quarantined now, unless a person released it.
+    /// The trial that keeps this run from a candidate: it has a share of the runs, and this one is not of it.
+    pub fn kept_from(&self, candidate: &str, run: RunId, now: Timestamp) -> Option<&Trial> {
+        let trial = self.trials.get(candidate)?;
+        (!self.released(candidate, now) && !takes_part(trial, run, candidate)).then_some(trial)
+    }
+
+    /// The trial of a candidate that this run takes part in.
+    pub fn trial_of(&self, candidate: &str, run: RunId, now: Timestamp) -> Option<&Trial> {
+        let trial = self.trials.get(candidate)?;
+        (!self.released(candidate, now) && takes_part(trial, run, candidate)).then_some(trial)
+    }
+
+    fn released(&self, candidate: &str, now: Timestamp) -> bool {
+        self.active(now)
+            .any(|one| matches!(&one.action, Action::Release { candidate: released } if released == candidate))
+    }
+
+    /// Why a candidate is quarantined now, unless a person released it or it is on trial.
     pub fn quarantine<'a>(&'a self, candidate: &str, own: Option<&'a str>, now: Timestamp) -> Option<&'a str> {
-        let released = self
-            .active(now)
-            .any(|one| matches!(&one.action, Action::Release { candidate: released } if released == candidate));
         let reason = self.quarantined.get(candidate).map(String::as_str).or(own);
-        reason.filter(|_| !released)
+        reason.filter(|_| !self.released(candidate, now) && !self.trials.contains_key(candidate))
     }
 
     /// The override that takes a candidate out now, if there is one.
@@ -166,6 +185,11 @@ pub enum Refusal {
     Quarantined {
         /// Why.
         reason: String,
+    },
+    /// The candidate is on trial, and this run does not take part.
+    Trial {
+        /// Percent of the runs that do.
+        share: u32,
     },
     /// A person took the candidate out.
     Disabled {

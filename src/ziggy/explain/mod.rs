@@ -205,6 +205,9 @@ fn refusal(reason: &Refusal) -> String {
             format!("it is quarantined ({reason}); it serves again after probation or an operator's release.")
         }
         Refusal::Budget { shortage } => shortage.words().join(" "),
+        Refusal::Trial { share } => {
+            format!("it is on trial after quarantine, for {share} % of runs, and this one is not among them.")
+        }
         Refusal::Disabled { author, reason } => {
             format!("{author} switched it off ({reason}); it serves again when that override ends.")
         }

@@ -113,7 +113,7 @@ fn the_same_call_for_the_third_time_is_a_loop_whatever_its_id_and_the_order_of_i
             Ok(_) => drop(turns.called(Vec::new()).unwrap()),
             Err(error) => {
                 assert_eq!(number, 2);
-                assert!(matches!(error, Error::Loop { repeats: 3, tool } if tool == "time"));
+                assert!(matches!(error, Error::Loop { repeats: 3, turns: 1, what } if what == "time"));
                 return;
             }
         }

@@ -7,7 +7,7 @@ use std::sync::atomic::{AtomicI64, Ordering};
 
 use tokio::time::Instant;
 
-use super::CONFIG;
+use super::config;
 use crate::actors::crown::{GovernanceProjection, Handle, Hold, Opening, Provider, Severity};
 use crate::actors::tests::{BEGIN, SECOND, cx, journal, soon, start, world};
 use crate::store::{Disk, Journal};
@@ -52,7 +52,7 @@ fn standing(crown: &Handle) -> Standing {
 async fn a_reservation_ends_once_whoever_holds_it() {
     let world = world();
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
-    let (crown, _child) = Handle::launch(journal, CONFIG, &world);
+    let (crown, _child) = Handle::launch(journal, config(), &world);
     assert!(crown.treasury().reserve(RunId::new(&world), &CLAIM, money(1), Price::default()).unwrap().is_none());
     open(&crown, Window::Day, 100);
     drop(reserve(&crown, &world, 40).unwrap());
@@ -75,7 +75,7 @@ async fn a_reservation_ends_once_whoever_holds_it() {
 async fn what_was_dropped_is_told_once_to_its_run() {
     let world = world();
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
-    let (crown, _child) = Handle::launch(journal, CONFIG, &world);
+    let (crown, _child) = Handle::launch(journal, config(), &world);
     open(&crown, Window::Total, 100);
     let runs: Vec<RunId> = (0..2).map(|_| RunId::new(&world)).collect();
     for run in &runs {
@@ -109,7 +109,7 @@ async fn a_clock_that_was_set_neither_refunds_a_window_nor_holds_it_open() {
     let clock = Arc::new(Wayward(AtomicI64::new(BEGIN.0)));
     let world = World { clock: clock.clone(), random: Arc::new(Seeded::new(7)) };
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
-    let (crown, _child) = Handle::launch(journal, CONFIG, &world);
+    let (crown, _child) = Handle::launch(journal, config(), &world);
     open(&crown, Window::Minute, 10);
     let spend = || reserve(&crown, &world, 10).map(|hold| drop(hold.commit(money(10))));
     let set = |wall: i64| clock.0.store(wall, Ordering::Release);
@@ -129,7 +129,7 @@ async fn a_clock_that_was_set_neither_refunds_a_window_nor_holds_it_open() {
 async fn what_happens_to_a_budget_is_an_alert_with_its_numbers() {
     let world = world();
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
-    let (crown, governor) = Handle::launch(journal.clone(), CONFIG, &world);
+    let (crown, governor) = Handle::launch(journal.clone(), config(), &world);
     open(&crown, Window::Month, 1_000);
     let _running = start(vec![governor], &world).await;
     let mut news = journal.subscribe();
@@ -156,7 +156,7 @@ async fn what_happens_to_a_budget_is_an_alert_with_its_numbers() {
 async fn a_price_of_the_configuration_goes_before_the_list() {
     let world = world();
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
-    let (crown, _child) = Handle::launch(journal, CONFIG, &world);
+    let (crown, _child) = Handle::launch(journal, config(), &world);
     let rows = "[[prices]]\nmatch = \"*/small\"\ninput = 3\noutput = 4\nfrom = \"2020-01-01\"\nsource = \"a test\"\n";
     let provider = |price| Provider { model: "small".to_owned(), tools: false, price };
     let own = Price { input: 1, output: 2 };

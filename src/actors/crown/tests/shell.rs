@@ -5,7 +5,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::join_all;
 
-use super::{CONFIG, disable};
+use super::{config, disable};
 use crate::actors::crown::{Change, Error, GovernanceProjection, Handle};
 use crate::actors::tests::{SECOND, cx, journal, later, soon, start, stop, world};
 use crate::store::{Disk, Journal, Memory};
@@ -23,7 +23,7 @@ struct Bench {
 async fn bench_on(disk: &Disk) -> Bench {
     let world = world();
     let journal = journal(disk, &world, vec![Arc::new(GovernanceProjection)]);
-    let (crown, child) = Handle::launch(journal.clone(), CONFIG, &world);
+    let (crown, child) = Handle::launch(journal.clone(), config(), &world);
     let (root, _) = start(vec![child], &world).await;
     Bench { world, journal, crown, root }
 }
@@ -159,7 +159,7 @@ impl Actor for Frail {
 async fn a_restart_in_the_tree_is_an_alert_that_can_be_acknowledged() {
     let world = world();
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
-    let (crown, governor) = Handle::launch(journal.clone(), CONFIG, &world);
+    let (crown, governor) = Handle::launch(journal.clone(), config(), &world);
     let frail = Address::new(Mailbox::new(4, Overflow::Refuse), &world);
     let (_root, _) = start(vec![governor, Child::actor("frail", &frail, || Frail)], &world).await;
     let mut news = journal.subscribe();

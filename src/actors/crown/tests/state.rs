@@ -1,21 +1,21 @@
 //! The pure state: what a change makes of the governance, and what is worth an alert.
 
-use super::{CONFIG, disable};
-use crate::actors::crown::state::State;
-use crate::actors::crown::{Alert, Change, Severity, View};
+use super::{config, disable};
+use crate::actors::crown::state::{Found, State};
+use crate::actors::crown::{Change, Severity};
 use crate::actors::tests::{BEGIN, SECOND, later, read};
 use crate::supervision::{Node, Status};
 use crate::ziggy::{Action, Capability, Governance, Override, Shed, Value};
 
 fn state() -> State {
-    State::new(CONFIG, Governance::default())
+    State::new(config(), Governance::default())
 }
 
 /// The governance after these changes, all made at the beginning.
 fn after(changes: &[Change]) -> Governance {
     let mut state = state();
     for change in changes {
-        let next = state.plan(change, BEGIN).unwrap();
+        let next = state.plan(std::slice::from_ref(change), BEGIN).unwrap();
         assert_eq!(next.version, state.governance().version + 1, "each change is a version");
         state.adopt(next);
     }
@@ -57,7 +57,7 @@ fn what_makes_no_sense_changes_nothing() {
         ),
     ];
     for (change, expected) in rows {
-        assert_eq!(state.plan(&change, BEGIN).unwrap_err(), expected);
+        assert_eq!(state.plan(&[change], BEGIN).unwrap_err(), expected);
     }
     assert_eq!(*state.governance(), Governance::default());
 }
@@ -84,12 +84,12 @@ fn overrides_are_limited_and_make_room_when_they_expire() {
     let mut state = state();
     for (candidate, lives) in [("a", 5), ("b", 50)] {
         let change = Change::Override(disable(candidate, later(lives * SECOND)));
-        let next = state.plan(&change, BEGIN).unwrap();
+        let next = state.plan(&[change], BEGIN).unwrap();
         state.adopt(next);
     }
     let third = Change::Override(disable("c", later(60 * SECOND)));
-    assert_eq!(state.plan(&third, BEGIN).unwrap_err(), "at most 2 overrides are kept at a time");
-    let next = state.plan(&third, later(5 * SECOND)).unwrap();
+    assert_eq!(state.plan(std::slice::from_ref(&third), BEGIN).unwrap_err(), "at most 2 overrides are kept at a time");
+    let next = state.plan(&[third], later(5 * SECOND)).unwrap();
     let names: Vec<_> = next.overrides.iter().map(|one| one.action.clone()).collect();
     assert_eq!(names, [disable("b", BEGIN).action, disable("c", BEGIN).action]);
 }
@@ -99,11 +99,11 @@ fn overrides_are_limited_and_make_room_when_they_expire() {
 fn a_full_house_lets_an_override_be_replaced() {
     let mut state = state();
     for candidate in ["a", "b"] {
-        let next = state.plan(&Change::Override(disable(candidate, later(SECOND))), BEGIN).unwrap();
+        let next = state.plan(&[Change::Override(disable(candidate, later(SECOND)))], BEGIN).unwrap();
         state.adopt(next);
     }
     let longer = disable("b", later(9 * SECOND));
-    let next = state.plan(&Change::Override(longer.clone()), BEGIN).unwrap();
+    let next = state.plan(&[Change::Override(longer.clone())], BEGIN).unwrap();
     assert_eq!(next.overrides, [disable("a", later(SECOND)), longer]);
 }
 
@@ -119,8 +119,8 @@ fn node(path: &str, restarts: u64, status: Status, failure: Option<&str>, childr
     node
 }
 
-fn told(alerts: &[Alert]) -> Vec<(Severity, &str, &str, &str)> {
-    alerts.iter().map(|one| (one.severity, one.kind.as_str(), one.subject.as_str(), one.message.as_str())).collect()
+fn told(found: &Found) -> Vec<(Severity, &str, &str, &str)> {
+    found.news.iter().map(|one| (one.severity, one.kind.as_str(), one.subject.as_str(), one.message.as_str())).collect()
 }
 
 #[test]
@@ -129,36 +129,22 @@ fn what_is_new_in_the_tree_is_told_once() {
     let tree = |restarts, status, failure| {
         vec![node("host", 0, Status::Up, None, vec![node("host/a", restarts, status, failure, Vec::new())])]
     };
-    assert_eq!(told(&state.watch(&tree(0, Status::Up, None), BEGIN)), []);
-    let restarted = state.watch(&tree(2, Status::Up, Some("no luck")), BEGIN);
+    assert_eq!(told(&state.watch(&tree(0, Status::Up, None))), []);
+    let restarted = state.watch(&tree(2, Status::Up, Some("no luck")));
     assert_eq!(told(&restarted), [(Severity::Warning, "actor_restarted", "host/a", "restarted 2 times: no luck")]);
-    assert_eq!(told(&state.watch(&tree(2, Status::Up, Some("no luck")), BEGIN)), []);
-    let ended = state.watch(&tree(2, Status::Ended, Some("gave up")), BEGIN);
+    assert_eq!(told(&state.watch(&tree(2, Status::Up, Some("no luck")))), []);
+    let ended = state.watch(&tree(2, Status::Ended, Some("gave up")));
     assert_eq!(told(&ended), [(Severity::Critical, "actor_ended", "host/a", "ended: gave up")]);
-    assert_eq!(told(&state.watch(&tree(2, Status::Ended, Some("gave up")), BEGIN)), []);
+    assert_eq!(told(&state.watch(&tree(2, Status::Ended, Some("gave up")))), []);
     let mut stuck = tree(2, Status::Ended, Some("gave up"));
     stuck[0].children[0].left_behind = 1;
-    assert_eq!(told(&state.watch(&stuck, BEGIN))[0].1, "actor_left_behind");
+    assert_eq!(told(&state.watch(&stuck))[0].1, "actor_left_behind");
     (stuck[0].children[0].stuck, stuck[0].children[0].last_stuck) = (1, Some("has handled a Say for 9s".to_owned()));
     let expected = [(Severity::Critical, "actor_stuck", "host/a", "has handled a Say for 9s")];
-    assert_eq!(told(&state.watch(&stuck, BEGIN)), expected);
-    assert_eq!(told(&state.watch(&stuck, BEGIN)), []);
+    assert_eq!(told(&state.watch(&stuck)), expected);
+    assert_eq!(told(&state.watch(&stuck)), []);
     let by_itself = vec![node("host/b", 0, Status::Ended, None, Vec::new())];
-    assert_eq!(told(&state.watch(&by_itself, BEGIN)), [(Severity::Notice, "actor_ended", "host/b", "ended: it ended")]);
-}
-
-#[test]
-fn alerts_are_kept_newest_first_and_seen_by_the_first_who_says_so() {
-    let mut state = state();
-    for restarts in 1..=5 {
-        state.watch(&[node("host/a", restarts, Status::Up, None, Vec::new())], later(SECOND));
-    }
-    let ids: Vec<u64> = state.alerts().iter().map(|alert| alert.id).collect();
-    assert_eq!(ids, [5, 4, 3], "as many as are kept");
-    assert!(!state.acknowledge(1, "ada"), "it is in the journal only");
-    assert!(state.acknowledge(4, "ada") && state.acknowledge(4, "bob"));
-    assert_eq!(state.alerts()[1].acknowledged_by.as_deref(), Some("ada"));
-    assert_eq!(state.view(), View { alerts_open: 2, ..View::default() });
+    assert_eq!(told(&state.watch(&by_itself)), [(Severity::Notice, "actor_ended", "host/b", "ended: it ended")]);
 }
 
 #[test]
@@ -167,14 +153,16 @@ fn a_runtime_that_goes_down_is_told_each_time_it_does() {
     let mut told_of = |health: serde_json::Value| {
         let mut runtime = node("host/local", 0, Status::Up, None, Vec::new());
         runtime.view = serde_json::json!({ "health": health });
-        state.watch(&[runtime], BEGIN).into_iter().map(|one| (one.severity, one.kind, one.message)).collect::<Vec<_>>()
+        let found = state.watch(&[runtime]);
+        let news: Vec<_> = found.news.into_iter().map(|one| (one.severity, one.kind, one.message)).collect();
+        (news, found.holding.len())
     };
     let (ready, down) =
         (serde_json::json!({ "status": "ready" }), serde_json::json!({ "status": "down", "reason": "no file" }));
     let alert = vec![(Severity::Critical, "runtime_down".to_owned(), "no file".to_owned())];
-    assert_eq!(told_of(ready.clone()), []);
-    assert_eq!(told_of(down.clone()), alert);
-    assert_eq!(told_of(down.clone()), [], "once");
-    assert_eq!(told_of(ready), []);
-    assert_eq!(told_of(down), alert, "and again when it is news again");
+    assert_eq!(told_of(ready.clone()), (Vec::new(), 0));
+    assert_eq!(told_of(down.clone()), (alert.clone(), 1));
+    assert_eq!(told_of(down.clone()), (Vec::new(), 1), "said once, and so for as long as it is so");
+    assert_eq!(told_of(ready), (Vec::new(), 0));
+    assert_eq!(told_of(down), (alert, 1), "and again when it is news again");
 }
