@@ -199,7 +199,7 @@ pub(super) fn webhook_keys(webhooks: &[Webhook], environment: &Environment) -> R
             file: format!("alerts.webhooks {:?}", webhook.name),
             reason: format!("its secret_env names {variable}, which is not set"),
         })?;
-        keys.insert(webhook.name.clone(), Key::new(&key));
+        keys.insert(webhook.name.clone(), Key::new(key));
     }
     Ok(keys)
 }

@@ -7,6 +7,7 @@ mod cycles;
 mod documents;
 mod durability;
 mod governance;
+mod governing;
 mod greeter;
 mod hosts;
 mod leaving;
