@@ -54,11 +54,9 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     tools.append(&mut builder.tools);
     let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
     let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, &runtimes, &world)).collect();
-    let known = agents.iter().map(|definition| known(definition, &config)).collect();
+    let (crown, governor) = launch_governor(&builder, (&config, &agents), &journal, &world)?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
-    let (crown, governor) = crown::Handle::launch_with(governing(&builder, &config, &journal)?, &world);
-    crown.know(known);
     let charged = found.charged;
     budgets::open(crown.treasury(), found, &runtimes, &config, data.as_deref())?;
     let candidates = budgets::priced(candidates, crown.treasury());
@@ -311,13 +309,21 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
     }
 }
 
-/// What the governor works with: its rules, and whom it tells with which key.
-fn governing(builder: &Builder, config: &Config, journal: &Arc<dyn Journal>) -> Result<crown::Parts, Error> {
+/// The governor with its rules, whom it tells with which key, and the candidates it knows.
+fn launch_governor(
+    builder: &Builder,
+    (config, agents): (&Config, &[Definition]),
+    journal: &Arc<dyn Journal>,
+    world: &World,
+) -> Result<(crown::Handle, Child), Error> {
     let webhooks = &config.alerts.webhooks;
     let post: Arc<dyn Post> = if webhooks.is_empty() { Arc::new(NoPost) } else { Arc::new(backends::post()?) };
     let keys = backends::webhook_keys(webhooks, &builder.environment)?;
-    let (journal, config, alerts) = (Arc::clone(journal), config.crown.clone(), config.alerts.clone());
-    Ok(crown::Parts { journal, config, alerts, post, keys })
+    let (journal, alerts) = (Arc::clone(journal), config.alerts.clone());
+    let parts = crown::Parts { journal, config: config.crown.clone(), alerts, post, keys };
+    let (crown, governor) = crown::Handle::launch_with(parts, world);
+    crown.know(agents.iter().map(|definition| known(definition, config)).collect());
+    Ok((crown, governor))
 }
 
 /// An agent as the governor's rules and plans see it. A runtime in this process works on one request at a time.

@@ -231,7 +231,7 @@ pub(super) fn webhook_keys(
             file: format!("alerts.webhooks {:?}", webhook.name),
             reason: format!("its secret_env names {variable}, which is not set"),
         })?;
-        keys.insert(webhook.name.clone(), telemetry::Key::new(&key));
+        keys.insert(webhook.name.clone(), telemetry::Key::new(key));
     }
     Ok(keys)
 }

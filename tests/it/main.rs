@@ -8,6 +8,7 @@ mod cycles;
 mod documents;
 mod durability;
 mod governance;
+mod governing;
 mod greeter;
 mod hosts;
 mod inbox;

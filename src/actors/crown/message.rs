@@ -59,4 +59,6 @@ pub(super) struct Deed {
     pub(super) actions: Vec<Action>,
     pub(super) standing: Standing,
     pub(super) events: Vec<NewEvent>,
+    /// Which webhooks have something to hear, in the order of the config.
+    pub(super) told: Vec<bool>,
 }

@@ -40,12 +40,12 @@ impl Shell {
         self.show(context);
     }
 
-    fn hear_of(&self, entries: &[Entry]) -> Vec<bool> {
+    pub(super) fn hear_of(&self, entries: &[Entry]) -> Vec<bool> {
         let told = |name: &String| entries.iter().any(|(_, alert)| alert.told.contains(name));
         self.parts.alerts.webhooks.iter().map(|webhook| told(&webhook.name)).collect()
     }
 
-    fn events(&self, entries: &[Entry], context: &Context<Message>) -> Vec<NewEvent> {
+    pub(super) fn events(&self, entries: &[Entry], context: &Context<Message>) -> Vec<NewEvent> {
         entries.iter().map(|(kind, alert)| NewEvent::new(kind, None, context.path(), alert)).collect()
     }
 

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::actor::Shell;
-use super::book::{Report, fingerprint};
+use super::book::{Entry, Report, fingerprint};
 use super::message::{Deed, Message, Pending};
 use super::projection::{ACTED, LIFTED, PROBATION, STANDS};
 use super::state::Found;
@@ -14,7 +14,7 @@ use crate::supervision::{Context, Node};
 use crate::types::{Cx, Timestamp};
 use crate::ziggy::budget;
 use crate::ziggy::explain::Explain;
-use crate::ziggy::govern::{Act, Action, Judgement, Mailbox, Measure, Observed, govern};
+use crate::ziggy::govern::{Act, Action, Judgement, Mailbox, Measure, Observed, When, govern};
 
 /// A restart waits for the actor's own grace and for its start hook; one that takes longer is reported.
 const RESTART_WITHIN: Duration = Duration::from_secs(60);
@@ -78,7 +78,7 @@ impl Shell {
     }
 
     /// Everything that is to be said of what was found, and everything that is over.
-    fn say(&mut self, found: Found, judgement: &Judgement, tree: &[Node], now: Timestamp) -> Vec<super::book::Entry> {
+    fn say(&mut self, found: Found, judgement: &Judgement, tree: &[Node], now: Timestamp) -> Vec<Entry> {
         let mut holding = found.holding;
         let none = BTreeMap::new();
         holding.extend(judgement.holding.iter().map(|(rule, subject)| fingerprint(rule, subject, &none)));
@@ -143,9 +143,14 @@ impl Shell {
         if standing != self.standing {
             events.push(NewEvent::new(STANDS, None, source, &standing));
         }
+        // C5: in one commit with what is done, so that no crash comes between.
+        let entries: Vec<Entry> =
+            actions.iter().flat_map(|action| self.book.raise(report(action.clone()), now)).collect();
+        events.extend(self.events(&entries, context));
+        let told = self.hear_of(&entries);
         match self.state.plan(&changes, now) {
             Ok(next) => {
-                let deed = Some(Deed { actions, standing, events });
+                let deed = Some(Deed { actions, standing, events, told });
                 self.store(Pending { changes, author: AUTHOR.to_owned(), reply: None, next, deed }, context);
             }
             Err(reason) => tracing::error!(reason, "what the rules want makes no sense"),
@@ -157,14 +162,16 @@ impl Shell {
         let now = context.world().clock.wall();
         self.standing = deed.standing;
         self.memory.note(&deed.actions, now);
-        let mut entries = Vec::new();
-        for action in deed.actions {
+        for action in &deed.actions {
+            let (rule, subject, words) = (&action.rule, &action.subject, &action.evidence.words);
+            tracing::warn!(rule, subject, act = action.act.word(), "a rule acts: {words}");
             if action.act == Act::Restart {
                 action.targets.iter().for_each(|path| self.restart(path, context));
             }
-            entries.extend(self.book.raise(report(action), now));
         }
-        self.record(entries, context);
+        for (line, told) in self.lines.iter_mut().zip(deed.told) {
+            line.due |= told;
+        }
         self.tell(context);
     }
 
@@ -216,11 +223,16 @@ impl Shell {
 
     /// What alert rules may name.
     fn measures(&self, tree: &[Node]) -> Vec<Measure> {
-        if self.parts.alerts.rules.is_empty() {
+        let named = self.parts.alerts.rules.iter().filter_map(|one| match &one.when {
+            When::Metric { name, .. } => Some(name.as_str()),
+            When::Event { .. } => None,
+        });
+        let named: BTreeSet<&str> = named.collect();
+        if named.is_empty() {
             return Vec::new();
         }
         let mut measures = Vec::new();
-        actors(tree, &mut measures);
+        actors(tree, &named, &mut measures);
         let mut one = |name, subject: &str, value: u64| {
             let value = value.saturating_mul(1_000_000);
             measures.push(Measure { name, subject: subject.to_owned(), value });
@@ -288,7 +300,8 @@ fn mailboxes(nodes: &[Node]) -> Vec<Mailbox> {
     let mut found = Vec::new();
     let mut left: Vec<&Node> = nodes.iter().collect();
     while let Some(node) = left.pop() {
-        if !node.supervisor {
+        // In a large host nearly all are empty, and an empty one is nobody's trouble.
+        if node.mailbox_depth > 0 {
             let oldest_ms = node.mailbox_oldest_micros.unwrap_or(0) / 1_000;
             found.push(Mailbox { path: node.path.clone(), oldest_ms, depth: node.mailbox_depth });
         }
@@ -297,10 +310,15 @@ fn mailboxes(nodes: &[Node]) -> Vec<Mailbox> {
     found
 }
 
-fn actors(nodes: &[Node], measures: &mut Vec<Measure>) {
+/// The measures of actors that somebody names.
+fn actors(nodes: &[Node], named: &BTreeSet<&str>, measures: &mut Vec<Measure>) {
     let mut left: Vec<&Node> = nodes.iter().collect();
     while let Some(node) = left.pop() {
-        let mut one = |name, value| measures.push(Measure { name, subject: node.path.clone(), value });
+        let mut one = |name, value| {
+            if named.contains(name) {
+                measures.push(Measure { name, subject: node.path.clone(), value });
+            }
+        };
         one("syzygy_mailbox_depth", node.mailbox_depth.saturating_mul(1_000_000));
         one("syzygy_mailbox_oldest_seconds", node.mailbox_oldest_micros.unwrap_or(0));
         one("syzygy_actor_restarts", node.restarts.saturating_mul(1_000_000));

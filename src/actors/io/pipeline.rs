@@ -317,7 +317,7 @@ impl Pipeline {
         if ladder.is_empty() {
             return Err(refusal(&hop.decision));
         }
-        trial::first(&self.parts.crown, &run.record, piece.index, &mut ladder).await?;
+        trial::first(&self.parts.crown, &run.record, &hop, &mut ladder).await?;
         let mut last = None;
         for (place, candidate) in ladder.iter().enumerate() {
             match self.hop(run, &piece, candidate).await {

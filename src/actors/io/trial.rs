@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 
 use super::handle::Error;
-use super::record::{Recorder, kind};
+use super::record::{Hop, Recorder, kind};
 use crate::actors::crown;
+use crate::ziggy::route::Reason;
 
 /// Body of [`kind::TRIED`].
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -21,15 +22,19 @@ pub struct Tried {
     pub needed: u32,
 }
 
-/// Puts whoever is on trial before the others, if this run takes part, and writes that down.
+/// Puts whoever is on trial before the others, if this run takes part, and writes that down. Nobody goes before whom a
+/// person has pinned.
 pub(super) async fn first(
     crown: &crown::Handle,
     record: &Recorder,
-    chunk: usize,
+    hop: &Hop,
     ladder: &mut [String],
 ) -> Result<(), Error> {
+    if hop.decision.reasons.iter().any(|reason| matches!(reason, Reason::OperatorPin { .. })) {
+        return Ok(());
+    }
     let Some(crown::OnTrial { candidate, trial }) = crown.on_trial(record.run, ladder) else { return Ok(()) };
     let (share, successes, needed) = (trial.share, trial.successes, trial.needed);
-    let tried = Tried { chunk, candidate, share, successes, needed };
+    let tried = Tried { chunk: hop.chunk, candidate, share, successes, needed };
     record.write(vec![record.event(kind::TRIED, &tried)]).await
 }

@@ -211,7 +211,7 @@ fn carried(place: &Place, loads: &[&Load], config: &Config, window_s: u64) -> Ca
         .iter()
         .map(|load| {
             let arrivals = rate(load.counts.arrived, window_s);
-            let own = if load.counts.served > 0 { load.counts.took_us / load.counts.served } else { service_us };
+            let own = load.counts.took_us.checked_div(load.counts.served).unwrap_or(service_us);
             Share { destination: load.destination.clone(), arrivals, in_work: product(arrivals, own) }
         })
         .collect();
