@@ -64,13 +64,13 @@ use crate::ziggy;
 pub use bodies::{
     AcceptedRun, Alerts, Assemble, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, Liveness,
     NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs, SetCap, SetWeight,
-    TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights,
+    TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
 };
 pub use config::{Config, Tls};
 pub use error::Error;
 pub use problem::{Code, MEDIA_TYPE, Problem};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
-pub use why::{Step, Why, why};
+pub use why::{Step, Tables, Why, tables_of, why};
 
 /// Where a running host says how it is reached, in the data directory.
 pub const HOST_FILE: &str = "host.json";

@@ -20,6 +20,7 @@ use super::{audit, control, observe, problem, runs, tables, token_routes, work};
         tables::next,
         tables::next_for,
         tables::rebuild,
+        tables::why_not,
         control::weights,
         control::set_weight,
         control::caps,

@@ -9,6 +9,7 @@ use super::builder::Environment;
 use crate::actors::agent::MemoryProjection;
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::io::RunsProjection;
+use crate::actors::router::TablesProjection;
 use crate::actors::runtime::Launch;
 use crate::config::Config;
 use crate::inference::models::{self, Catalog, Quiet, Store};
@@ -31,7 +32,12 @@ const JOURNAL: &str = "journal.db";
 
 /// Everything that is made of the journal's events.
 pub(super) fn projections() -> Vec<Arc<dyn Projection>> {
-    vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)]
+    vec![
+        Arc::new(RunsProjection),
+        Arc::new(GovernanceProjection),
+        Arc::new(MemoryProjection),
+        Arc::new(TablesProjection),
+    ]
 }
 
 /// Opens the journal in this data directory, or one in memory if there is none.

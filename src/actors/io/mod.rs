@@ -12,6 +12,7 @@
 //! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.
 
 mod actor;
+mod fault;
 mod handle;
 mod message;
 mod pipeline;

@@ -15,6 +15,7 @@ use tokio::net::TcpStream;
 use crate::actors::agent::{self, Assignment, Definition, Kit, MemoryProjection, Profile, Work};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::io::RunsProjection;
+use crate::actors::router::TablesProjection;
 use crate::actors::tests::{configs, read};
 use crate::actors::{crown, executor, io, router, runtime};
 use crate::api::tokens::{OPERATOR_FILE, TOKENS_FILE};
@@ -141,8 +142,12 @@ impl TestHost {
     pub(crate) async fn start_in(data: TempDir, wanted: Wanted) -> Result<TestHost, crate::supervision::Error> {
         let Wanted { near, config } = wanted;
         let world = world();
-        let projections: Vec<Arc<dyn crate::store::Projection>> =
-            vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)];
+        let projections: Vec<Arc<dyn crate::store::Projection>> = vec![
+            Arc::new(RunsProjection),
+            Arc::new(GovernanceProjection),
+            Arc::new(MemoryProjection),
+            Arc::new(TablesProjection),
+        ];
         let journal: Arc<dyn Journal> =
             Memory::open(&Disk::default(), &configs::store(), world.clone(), projections).unwrap();
         let registry = Registry::new();
@@ -275,7 +280,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let candidates = profiles.iter().map(|(profile, runtime)| candidate(profile, runtime)).collect();
     let (agents, mut rows) = agents(profiles, &journal, &world);
     rows.splice(0..0, [governor, Child::tree(runtimes)]);
-    let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64 }));
+    let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600 }));
     let configs = (router_config, ziggy_config());
     let (router, router_child) =
         router::Handle::launch(candidates, vec![near, far], crown.clone(), Arc::clone(&journal), configs, &world);

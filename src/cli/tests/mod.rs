@@ -4,5 +4,6 @@
 
 mod parse;
 mod render;
+mod routing;
 mod support;
 mod verbs;

@@ -10,6 +10,7 @@ use tokio::sync::mpsc;
 use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::io::{Answer, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
+use crate::actors::router::TablesProjection;
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
 use crate::actors::{crown, executor, router};
@@ -41,7 +42,12 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
     let journal = journal(
         disk,
         &world,
-        vec![Arc::new(RunsProjection), Arc::new(GovernanceProjection), Arc::new(MemoryProjection)],
+        vec![
+            Arc::new(RunsProjection),
+            Arc::new(GovernanceProjection),
+            Arc::new(MemoryProjection),
+            Arc::new(TablesProjection),
+        ],
     );
     let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
@@ -56,7 +62,7 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
         agents.insert(made.agent.profile().name.clone(), made.agent);
         children.extend(made.children);
     }
-    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64 }));
+    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600 }));
     let (router, router_child) = router::Handle::launch(
         candidates,
         drivers,
