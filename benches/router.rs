@@ -73,7 +73,7 @@ fn request(number: u64) -> Request {
         tokens_in: 200 + number % 1_000,
         tokens_out_max: 256,
         budget: Budget { money: Money(1_000_000), tokens: 262_144 },
-        session: (number % 3 == 0).then(|| format!("session-{number}")),
+        session: number.is_multiple_of(3).then(|| format!("session-{number}")),
         pin: None,
         tenant: Some("operator".to_owned()),
         modalities: Vec::new(),
@@ -164,7 +164,8 @@ fn rebuilds(rules: &Rules) {
             rib.observe(&observed(number * 7), &rules.live, NOW);
             let (took, next) = build_from(&rib, Some(&fib));
             assert_ne!(next.version, fib.version);
-            (fib, _) = (next, times.push(took));
+            times.push(took);
+            fib = next;
         }
         row(&format!("{name}, after one change"), &mut times);
     }

@@ -84,7 +84,8 @@ pub fn changes(before: &Fib, after: &Fib, most: usize) -> Vec<Change> {
         match (old.peek(), new.peek()) {
             (Some(one), Some(other)) if one.facts.candidate == other.facts.candidate => {
                 changes.extend(between(one, other));
-                (old.next(), new.next());
+                old.next();
+                new.next();
             }
             (Some(one), other) if other.is_none_or(|other| one.facts.candidate < other.facts.candidate) => {
                 changes.push(Change::Removed { candidate: name(one) });
