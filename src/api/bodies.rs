@@ -11,7 +11,7 @@ use crate::actors::io::{RunRow, Task, with_task_fields};
 use crate::store::Event;
 use crate::supervision::Node;
 use crate::types::{Budget, Hash, RunId, Timestamp};
-use crate::ziggy::route::Decision;
+use crate::ziggy::route::{Considered, Decision, Destination};
 use crate::ziggy::{Chunk, Classification, Override, Part};
 
 with_task_fields! {
@@ -122,7 +122,22 @@ pub struct NextHop {
     pub classification: Option<Classification>,
     /// Who would serve it, and why.
     pub decision: Decision,
+    /// Everybody, with what was found about them: who may serve, best first, then who may not.
+    pub considered: Vec<Considered>,
     /// The same in sentences.
+    pub words: Vec<String>,
+}
+
+/// Why a candidate would or would not serve a destination.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct WhyNot {
+    /// Version of the table it was looked up in.
+    pub fib: Hash,
+    /// The destination.
+    pub destination: Destination,
+    /// What was found about the candidate.
+    pub considered: Considered,
+    /// The same in sentences, with what would change it.
     pub words: Vec<String>,
 }
 

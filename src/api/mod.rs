@@ -71,7 +71,7 @@ pub use alerts::{NewSilence, Silences};
 pub use bodies::{
     AcceptedRun, Alerts, Assemble, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, Liveness,
     NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs, SetCap, SetWeight,
-    TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights,
+    TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
 };
 pub use budgets::Budgets;
 pub use config::{Config, Tls};
@@ -79,7 +79,7 @@ pub use error::Error;
 pub use hitl::{Delegated, Items, Said, Shown};
 pub use problem::{Code, MEDIA_TYPE, Problem};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
-pub use why::{Step, Why, why};
+pub use why::{Step, Tables, Why, tables_of, why};
 
 /// Where a running host says how it is reached, in the data directory.
 pub const HOST_FILE: &str = "host.json";

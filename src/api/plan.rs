@@ -61,5 +61,5 @@ fn places(app: &App) -> Vec<Place> {
             serves: candidate.enabled && candidate.health == Health::Healthy && !out,
         }
     };
-    rib.candidates.values().map(place).collect()
+    rib.candidates.values().map(|candidate| place(candidate)).collect()
 }

@@ -59,6 +59,8 @@ pub enum Code {
     UnknownRun,
     /// No such candidate.
     UnknownCandidate,
+    /// No such destination.
+    UnknownDestination,
     /// No such alert.
     UnknownAlert,
     /// Nobody offers what the task needs.
@@ -91,7 +93,7 @@ pub enum Code {
 
 impl Code {
     /// Every code, for tables and the tests that walk them.
-    pub const ALL: [Code; 35] = [
+    pub const ALL: [Code; 36] = [
         Code::UnknownPath,
         Code::MethodNotAllowed,
         Code::MalformedJson,
@@ -113,6 +115,7 @@ impl Code {
         Code::Overloaded,
         Code::UnknownRun,
         Code::UnknownCandidate,
+        Code::UnknownDestination,
         Code::UnknownAlert,
         Code::NoRoute,
         Code::PrivacyForbids,
@@ -135,6 +138,7 @@ impl Code {
             Code::UnknownPath
             | Code::UnknownRun
             | Code::UnknownCandidate
+            | Code::UnknownDestination
             | Code::UnknownAlert
             | Code::NoRoute
             | Code::NotFound => Class::NotFound,
@@ -199,6 +203,7 @@ impl Code {
             Code::Overloaded => "overloaded",
             Code::UnknownRun => "unknown_run",
             Code::UnknownCandidate => "unknown_candidate",
+            Code::UnknownDestination => "unknown_destination",
             Code::UnknownAlert => "unknown_alert",
             Code::NoRoute => "no_route",
             Code::PrivacyForbids => "privacy_forbids",
@@ -240,6 +245,7 @@ impl Code {
             Code::Overloaded => "too many requests at a time",
             Code::UnknownRun => "there is no such run",
             Code::UnknownCandidate => "there is no such candidate",
+            Code::UnknownDestination => "there is no such destination",
             Code::UnknownAlert => "there is no such alert",
             Code::NoRoute => "nobody offers what the task needs",
             Code::PrivacyForbids => "nobody who could do the task may see it",

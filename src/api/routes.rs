@@ -45,6 +45,7 @@ pub(super) fn table() -> Vec<Route> {
         route("GET", "/rib", Read, get(tables::rib)),
         route("GET", "/fib/next", Read, get(tables::next)),
         route("POST", "/fib/next", Work, post(tables::next_for)),
+        route("GET", "/why-not", Read, get(tables::why_not)),
         route("POST", "/rib/rebuild", Control, post(tables::rebuild)),
         route("GET", "/control/weights", Read, get(control::weights)),
         route("POST", "/control/weights", Control, post(control::set_weight)),

@@ -21,9 +21,10 @@ use super::extract::{Path, Query, Wants};
 use super::follow::{cut, event};
 use super::problem::{Code, Problem, Problems};
 use super::tokens::Scope;
-use super::why::{Step, Why, why};
+use super::why::{Step, Tables, Why, tables_of, why};
 use crate::actors::inbox;
 use crate::actors::io::{RunRow, RunStatus, RunsProjection, record};
+use crate::actors::router;
 use crate::store::{COMPACTED, Event, RowQuery};
 use crate::types::RunId;
 
@@ -301,7 +302,12 @@ pub(super) async fn explain(State(app): State<Arc<App>>, Path(id): Path<String>)
     let run = run_id(&id)?;
     let row = row(&app, run).await?;
     let events = app.parts.journal.read_run(run, EVENTS_MOST).await?;
-    let mut told = why(run, row.status, &events);
+    let mut tables = Tables::new();
+    for version in tables_of(&events) {
+        let table = router::record::table(&*app.parts.journal, version).await?;
+        tables.extend(table.map(|table| (version, table)));
+    }
+    let mut told = why(run, row.status, &events, &tables);
     if events.first().is_none_or(|first| first.kind != record::kind::ACCEPTED) {
         told.steps.insert(0, archived(&row));
     }

@@ -9,19 +9,19 @@ use utoipa::IntoParams;
 
 use super::app::App;
 use super::auth::Caller;
-use super::bodies::{NextHop, Rebuilt};
+use super::bodies::{NextHop, Rebuilt, WhyNot};
 use super::extract::{Body, Query};
-use super::problem::{Problem, Problems};
+use super::problem::{Code, Problem, Problems};
 use crate::actors::io::Task;
 use crate::types::PrivacyClass;
-use crate::ziggy::explain::Explain;
-use crate::ziggy::route::{Destination, Fib, Request, Rib};
+use crate::ziggy::explain::{Explain, considered_words, why_not_words};
+use crate::ziggy::route::{Destination, Request, Rib, Snapshot, consider, consider_one};
 use crate::ziggy::{Capability, decide};
 
 /// The winners for every destination.
-#[utoipa::path(get, path = "/fib", tag = "tables", responses((status = 200, body = Fib), Problems))]
-pub(super) async fn fib(State(app): State<Arc<App>>) -> Json<Fib> {
-    Json(Fib::clone(&app.parts.router.fib()))
+#[utoipa::path(get, path = "/fib", tag = "tables", responses((status = 200, body = Snapshot), Problems))]
+pub(super) async fn fib(State(app): State<Arc<App>>) -> Json<Snapshot> {
+    Json(app.parts.router.fib().snapshot())
 }
 
 /// Every candidate, with all that is known and observed of it.
@@ -71,10 +71,17 @@ pub(super) async fn next(State(app): State<Arc<App>>, caller: Caller, Query(quer
         budget: caller.cx.budget(),
         session: None,
         pin: query.agent,
+        tenant: Some(caller.cx.principal().name.clone()),
+        modalities: Vec::new(),
+        residency: Vec::new(),
+        seed: None,
         at: app.parts.world.clock.wall(),
     };
-    let decision = decide(&app.parts.router.fib(), &request);
-    Json(NextHop { classification: None, words: decision.words(), decision })
+    let fib = app.parts.router.fib();
+    let decision = decide(&fib, &request);
+    let considered = consider(&fib, &request);
+    let words = [decision.words(), considered_words(&considered)].concat();
+    Json(NextHop { classification: None, words, decision, considered })
 }
 
 /// Who would serve this task now, and why, without doing it.
@@ -87,6 +94,66 @@ pub(super) async fn next_for(
 ) -> Result<Json<NextHop>, Problem> {
     let class = app.parts.io.classify(&caller.cx, &task).await?;
     let decision = app.parts.io.next_hop(&caller.cx, &task, &class);
-    let words = [class.words(), decision.words()].concat();
-    Ok(Json(NextHop { classification: Some(class), decision, words }))
+    let considered = consider(&app.parts.router.fib(), &decision.request);
+    let words = [class.words(), decision.words(), considered_words(&considered)].concat();
+    Ok(Json(NextHop { classification: Some(class), decision, words, considered }))
+}
+
+/// Which destination and whom.
+#[derive(Debug, Deserialize, IntoParams)]
+#[serde(deny_unknown_fields)]
+#[into_params(parameter_in = Query)]
+pub(super) struct WhyNotQuery {
+    /// The destination, such as `code/public`.
+    destination: String,
+    /// The candidate.
+    candidate: String,
+    /// Tokens of the prompt; 256 if none are named.
+    #[serde(default)]
+    tokens_in: Option<u64>,
+    /// Tokens the answer may have; 256 if none are named.
+    #[serde(default)]
+    tokens_out: Option<u64>,
+}
+
+/// Why a candidate would or would not serve a destination now, and what would change that.
+#[utoipa::path(get, path = "/why-not", tag = "tables", params(WhyNotQuery),
+    responses((status = 200, body = WhyNot), Problems))]
+pub(super) async fn why_not(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<WhyNotQuery>,
+) -> Result<Json<WhyNot>, Problem> {
+    let fib = app.parts.router.fib();
+    let unknown = |code, what: &str, name: &str, known: Vec<String>| {
+        let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+        Problem::new(code, format!("there is no {what} {name:?}; there is {known}"))
+    };
+    let tenant = caller.cx.principal().name.clone();
+    let routes = fib.routes_of(Some(&tenant));
+    let known = |destination: &Destination| routes.contains_key(destination);
+    let Some(destination) = query.destination.parse::<Destination>().ok().filter(known) else {
+        let all = routes.keys().map(ToString::to_string).collect();
+        return Err(unknown(Code::UnknownDestination, "destination", &query.destination, all));
+    };
+    let request = Request {
+        destination: destination.clone(),
+        tokens_in: query.tokens_in.unwrap_or(ASSUMED_TOKENS),
+        tokens_out_max: query.tokens_out.unwrap_or(ASSUMED_TOKENS),
+        budget: caller.cx.budget(),
+        session: None,
+        pin: None,
+        tenant: Some(tenant),
+        modalities: Vec::new(),
+        residency: Vec::new(),
+        seed: None,
+        at: app.parts.world.clock.wall(),
+    };
+    let Some(considered) = consider_one(&fib, &request, &query.candidate) else {
+        let all = fib.rows.iter().map(|row| row.facts.candidate.clone()).collect();
+        return Err(unknown(Code::UnknownCandidate, "candidate", &query.candidate, all));
+    };
+    let decision = decide(&fib, &request);
+    let words = why_not_words(&considered, &decision);
+    Ok(Json(WhyNot { fib: fib.version, destination, considered, words }))
 }

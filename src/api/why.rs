@@ -2,7 +2,7 @@
 //!
 //! Everything follows from the journal alone, so an old run is explained as well as a new one, on any machine.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write;
 
 use serde::{Deserialize, Serialize};
@@ -12,10 +12,11 @@ use crate::actors::inbox;
 use crate::actors::io::record::{Accepted, Admitted, Ended, Failed, Hop, Parked, Resumed, Served, kind};
 use crate::actors::io::{self, Answer, RunStatus};
 use crate::store::Event;
-use crate::types::{Class, RunId, Timestamp, sensitive};
+use crate::types::{Class, Hash, RunId, Timestamp, sensitive};
 use crate::ziggy::budget::Settlement;
-use crate::ziggy::explain::Explain;
+use crate::ziggy::explain::{Explain, considered_words};
 use crate::ziggy::review::Stage;
+use crate::ziggy::route::{Fib, consider};
 use crate::ziggy::{Admission, Chunk, Classification};
 
 use super::bodies::FeedbackGiven;
@@ -46,9 +47,19 @@ pub struct Why {
     pub steps: Vec<Step>,
 }
 
-/// Explains a run by its events.
-pub fn why(run_id: RunId, status: RunStatus, events: &[Event]) -> Why {
-    let mut told = Told { tried: tried(events), ended: status.is_over(), ..Told::default() };
+/// The tables that a run's decisions were made from, as far as the journal still has them.
+pub type Tables = BTreeMap<Hash, Fib>;
+
+/// The versions of the tables that these events name.
+pub fn tables_of(events: &[Event]) -> BTreeSet<Hash> {
+    let decided = events.iter().filter(|event| event.kind == kind::DECIDED);
+    decided.filter_map(|event| event.body.parse::<Hop>()).map(|hop| hop.decision.fib).collect()
+}
+
+/// Explains a run by its events, and by the tables its decisions were made from.
+pub fn why(run_id: RunId, status: RunStatus, events: &[Event], tables: &Tables) -> Why {
+    let ended = status.is_over();
+    let mut told = Told { chunks: 0, ladders: BTreeMap::new(), tried: tried(events), ended, tables };
     let steps = events
         .iter()
         .map(|event| Step {
@@ -93,8 +104,8 @@ fn circled(circles: &Circles) -> Vec<String> {
 }
 
 /// What other events of the run say that one is told by.
-#[derive(Default)]
-struct Told {
+struct Told<'a> {
+    tables: &'a Tables,
     chunks: usize,
     /// Who is to serve a chunk, in order.
     ladders: BTreeMap<usize, Vec<String>>,
@@ -103,7 +114,7 @@ struct Told {
     ended: bool,
 }
 
-impl Told {
+impl Told<'_> {
     /// What an event means; none if its body is not what its kind promises, as one of a later version may be.
     fn words(&mut self, event: &Event) -> Option<Vec<String>> {
         match event.kind.as_str() {
@@ -158,6 +169,10 @@ impl Told {
         let mut words = hop.decision.words();
         if let Some(first) = words.first_mut() {
             first.insert_str(0, &self.of(hop.chunk));
+        }
+        match self.tables.get(&hop.decision.fib) {
+            Some(fib) => words.extend(considered_words(&consider(fib, &hop.decision.request))),
+            None => words.push("That table has left the journal, so who else was considered is not known.".to_owned()),
         }
         words
     }

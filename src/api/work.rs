@@ -169,10 +169,8 @@ pub(super) async fn feedback(
         let learned = Feedback {
             candidate: candidate.clone(),
             ok: true,
-            first_token_us: None,
-            per_token_us: None,
-            tokens: 0,
             quality: Some(Millionths::of(quality)),
+            ..Feedback::default()
         };
         app.parts.router.observe(&caller.cx, learned);
     }

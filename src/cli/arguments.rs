@@ -55,6 +55,24 @@ pub(super) enum Verb {
     Why(Why),
     /// See what waits for people, and decide on it.
     Inbox(Inbox),
+    /// Show everybody who could serve, with all that is known of them.
+    Rib {
+        #[command(subcommand)]
+        verb: TableVerb,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Show who serves which destination, in order.
+    Fib {
+        #[command(subcommand)]
+        verb: TableVerb,
+        #[command(flatten)]
+        connection: Connection,
+    },
+    /// Tell why a candidate would or would not serve a destination now, and what would change that.
+    WhyNot(WhyNot),
+    /// Make recorded decisions again: the same way, or under another configuration. Needs no running host.
+    Replay(Replay),
     /// Check, export or repair the journal.
     Audit {
         #[command(subcommand)]
@@ -438,6 +456,24 @@ pub(super) struct Inbox {
     pub(super) connection: Connection,
 }
 
+#[derive(Debug, Clone, Copy, Subcommand)]
+pub(super) enum TableVerb {
+    /// Print the table in force.
+    Show,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct WhyNot {
+    /// The destination, such as `code/public`.
+    #[arg(value_name = "DESTINATION")]
+    pub(super) destination: String,
+    /// The candidate, such as `marvin@local`.
+    #[arg(value_name = "CANDIDATE")]
+    pub(super) candidate: String,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
 #[derive(Debug, Subcommand)]
 pub(super) enum InboxVerb {
     /// List items, newest run first; those that are open if no status is named.
@@ -506,4 +542,21 @@ pub(super) enum ItemWord {
     Expired,
     Cancelled,
     All,
+}
+
+#[derive(Debug, Args)]
+#[command(group = clap::ArgGroup::new("which").required(true))]
+pub(super) struct Replay {
+    /// Make the decisions of this run again and compare them byte by byte: its id, the beginning of it, or `last`.
+    #[arg(long, value_name = "RUN", group = "which", conflicts_with = "with")]
+    pub(super) decision: Option<String>,
+    /// Make every decision of so long again, such as `90m`, `12h` or `7d`.
+    #[arg(long, value_name = "TIME", group = "which")]
+    pub(super) since: Option<String>,
+    /// Decide under this configuration instead, and say what would have been different.
+    #[arg(long, value_name = "FILE")]
+    pub(super) with: Option<PathBuf>,
+    /// Where the data is.
+    #[arg(long, value_name = "DIR")]
+    pub(super) data_dir: Option<PathBuf>,
 }

@@ -25,6 +25,8 @@ mod local;
 mod models;
 mod paint;
 mod plan;
+mod replay;
+mod routing;
 mod runs;
 mod sse;
 mod tokens;
@@ -46,12 +48,13 @@ use serde::Serialize;
 
 use crate::store::{Belonging, OnDisk};
 use crate::types::{Class, World};
+use crate::ziggy::route::Rules;
 
 pub use arguments::{Arguments, Local, Up};
 pub use console::Stdio;
 pub use error::Error;
 
-use arguments::{AuditVerb, ConfigVerb, Verb};
+use arguments::{AuditVerb, ConfigVerb, TableVerb, Verb};
 use client::Client;
 use console::Console;
 
@@ -108,6 +111,8 @@ pub trait Launcher: Send + Sync {
     fn models(&self, local: &Local) -> Result<Arc<crate::inference::models::Store>, Error>;
     /// The journal's file of the data directory.
     fn on_disk(&self, local: &Local) -> Result<OnDisk, Error>;
+    /// What tables are made by, as a configuration says.
+    fn rules(&self, local: &Local) -> Result<Rules, Error>;
     /// The files that belong with the journal in a backup.
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, Error>;
     /// Returns when the person at the terminal wants to stop.
@@ -179,6 +184,10 @@ async fn perform(
         Verb::Budgets(asked) => budgets::budgets(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Why(asked) => why::why(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Inbox(asked) => inbox::inbox(&connect(&asked.connection)?, asked.verb, console).await?,
+        Verb::Rib { verb: TableVerb::Show, connection } => routing::rib(&connect(&connection)?, console).await?,
+        Verb::Fib { verb: TableVerb::Show, connection } => routing::fib(&connect(&connection)?, console).await?,
+        Verb::WhyNot(asked) => routing::why_not(&connect(&asked.connection)?, &asked, console).await?,
+        Verb::Replay(asked) => return replay::replay(&asked, console, launcher).await,
         Verb::Audit { verb: AuditVerb::Verify(asked) } => {
             return audit::verify(&asked, environment, console, launcher).await;
         }

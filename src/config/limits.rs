@@ -6,6 +6,7 @@
 use super::Config;
 use crate::inference::RuntimeConfig;
 use crate::ziggy::chunk::Policy;
+use crate::ziggy::route::Rules;
 
 /// Bytes that one byte of a text takes in JSON at the most: a control character becomes six.
 const BYTES_IN_JSON: usize = 6;
@@ -64,7 +65,9 @@ fn queues(config: &Config, found: &mut Found) {
     ];
     found.at_least_one("executor", &rows);
     let (rebuild, waiting) = (config.router.rebuild_every_ms, config.router.waiting as u64);
-    found.at_least_one("router", &[("rebuild_every_ms", rebuild), ("waiting", waiting)]);
+    let again = config.router.snapshot_every_s;
+    let rows = [("rebuild_every_ms", rebuild), ("waiting", waiting), ("snapshot_every_s", again)];
+    found.at_least_one("router", &rows);
     let (every, kept) = (config.crown.watch_every_s, config.crown.alerts_kept as u64);
     let overrides = config.crown.overrides_most as u64;
     found.at_least_one("crown", &[("watch_every_s", every), ("alerts_kept", kept), ("overrides_most", overrides)]);
@@ -155,8 +158,7 @@ fn scores(config: &Config, found: &mut Found) {
         format!("at most half of ziggy.chunk.max_tokens, which is {}", chunk.max_tokens),
     );
     let weights = &score.weights;
-    let sum = u64::from(weights.latency) + u64::from(weights.cost) + u64::from(weights.truthfulness);
-    found.unless(sum + u64::from(weights.reliability) > 0, "ziggy.score.weights", "at least one that is not 0");
+    found.unless(weights.sum() > 0, "ziggy.score.weights", "at least one that is not 0");
     let anchors = &score.anchors;
     found.unless(
         anchors.latency_good_ms < anchors.latency_bad_ms,
@@ -168,10 +170,35 @@ fn scores(config: &Config, found: &mut Found) {
         "ziggy.score.anchors.cost_bad",
         format!("more than cost_good, which is {}", anchors.cost_good),
     );
+    found.unless(
+        anchors.load_good < anchors.load_bad,
+        "ziggy.score.anchors.load_bad",
+        format!("more than load_good, which is {}", anchors.load_good),
+    );
+    found.unless(
+        anchors.fresh_good_s < anchors.fresh_bad_s,
+        "ziggy.score.anchors.fresh_bad_s",
+        format!("more than fresh_good_s, which is {}", anchors.fresh_good_s),
+    );
+    found.unless(
+        anchors.typical_cached_percent <= 100,
+        "ziggy.score.anchors.typical_cached_percent",
+        "a percentage, at most 100",
+    );
+    let rows = [
+        ("step", u64::from(score.step.0)),
+        ("equal_most", u64::from(score.equal_most)),
+        ("ladder_most", u64::from(score.ladder_most)),
+    ];
+    found.at_least_one("ziggy.score", &rows);
+    for (key, expected) in Rules::impossible(&config.ziggy.policies) {
+        found.unless(false, format!("ziggy.policies.{key}"), expected);
+    }
     let rows = [
         ("latency_half_life_s", u64::from(live.latency_half_life_s)),
         ("memory", u64::from(live.memory)),
         ("penalty_half_life_s", u64::from(live.penalty_half_life_s)),
+        ("regime_percent", u64::from(live.regime_percent)),
     ];
     found.at_least_one("ziggy.live", &rows);
     found.unless(

@@ -11,6 +11,7 @@ mod tests;
 use crate::actors::agent::MemoryProjection;
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::io::{RunStatus, RunsProjection};
+use crate::actors::router::TablesProjection;
 use crate::store::{Event, Projection};
 use crate::types::RunId;
 use crate::{api, cli, config, inference, rat};
@@ -45,7 +46,8 @@ pub fn journal(bytes: &[u8]) {
     let _ = rat::check_export(bytes);
     let text = String::from_utf8_lossy(bytes);
     let events: Vec<Event> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let projections: [&dyn Projection; 3] = [&RunsProjection, &GovernanceProjection, &MemoryProjection];
+    let projections: [&dyn Projection; 4] =
+        [&RunsProjection, &GovernanceProjection, &MemoryProjection, &TablesProjection];
     for projection in projections {
         let mut rows = std::collections::BTreeMap::new();
         for event in &events {
@@ -56,7 +58,7 @@ pub fn journal(bytes: &[u8]) {
         }
     }
     if let Some(run) = events.iter().find_map(|event| event.run).or("0".repeat(32).parse::<RunId>().ok()) {
-        api::why(run, RunStatus::Completed, &events);
+        api::why(run, RunStatus::Completed, &events, &api::Tables::default());
     }
 }
 

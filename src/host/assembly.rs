@@ -18,7 +18,7 @@ use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::{Metrics, NoPost, Post};
 use crate::types::{Cx, Price, TrustTier, World};
 use crate::ziggy::plan::Grows;
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+use crate::ziggy::route::{Candidate, Capability, Health, Live, Modality, Origin, Rib};
 use crate::ziggy::{IntentModel, Millionths};
 
 /// Embedding the examples of intents takes milliseconds; a host that cannot do it in this time starts without.
@@ -54,6 +54,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     tools.append(&mut builder.tools);
     let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
     let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, &runtimes, &world)).collect();
+    Rib::of(candidates.iter().cloned()).map_err(Error::Candidates)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &journal, &world)?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
@@ -291,16 +292,22 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         agent: profile.name.clone(),
         runtime: profile.runtime.clone(),
         capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
+        modalities: vec![Modality::Text],
         tier: seen.tier,
+        region: None,
         price: seen.price,
+        cached_input: None,
         context_tokens: seen.context_tokens,
         quality: Millionths::of(f64::from(profile.quality)),
+        qualities: BTreeMap::new(),
         live: Live::assumed(
             micros(profile.assumed_first_token_ms),
             micros(profile.assumed_token_ms),
             world.clock.wall(),
         ),
         origin: if code { Origin::Code } else { Origin::Config },
+        since: world.clock.wall(),
+        expires: None,
         weight: profile.weight,
         cap: Some(profile.concurrency.saturating_add(u32::try_from(profile.waiting).unwrap_or(u32::MAX))),
         enabled: profile.enabled,

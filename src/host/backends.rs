@@ -11,6 +11,7 @@ use crate::actors::agent::MemoryProjection;
 use crate::actors::crown::{GovernanceProjection, Webhook};
 use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::{BudgetsProjection, RunsProjection};
+use crate::actors::router::TablesProjection;
 use crate::actors::runtime::Launch;
 use crate::config::Config;
 use crate::field::{Http, Key, Outbound};
@@ -41,6 +42,7 @@ pub(super) fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(MemoryProjection),
         Arc::new(BudgetsProjection),
         Arc::new(InboxProjection),
+        Arc::new(TablesProjection),
     ]
 }
 

@@ -38,6 +38,9 @@ pub enum Error {
     /// The tools do not fit together.
     #[error(transparent)]
     Tools(#[from] executor::Error),
+    /// The candidates do not fit together.
+    #[error("could not route: {}", .0.join("; "))]
+    Candidates(Vec<String>),
     /// The tree could not start.
     #[error(transparent)]
     Tree(#[from] supervision::Error),
@@ -52,7 +55,7 @@ impl Error {
         match self {
             Error::Config(error) => error.class(),
             Error::DataDir { .. } => Class::Unavailable,
-            Error::NoDataDir | Error::File { .. } => Class::Invalid,
+            Error::NoDataDir | Error::File { .. } | Error::Candidates(_) => Class::Invalid,
             Error::Journal(error) => error.class(),
             Error::Runtime(error) => error.class(),
             Error::Tools(error) => error.class(),

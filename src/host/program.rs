@@ -17,6 +17,7 @@ use crate::inference::RuntimeConfig;
 use crate::inference::models::{Listing, State, Store};
 use crate::store::{Belonging, OnDisk};
 use crate::types::{Class, World};
+use crate::ziggy::route::Rules;
 use crate::{supervision, telemetry};
 
 /// The root as the command line sees it. The environment is read once, by `main`.
@@ -199,6 +200,10 @@ impl Launcher for Program {
 
     fn on_disk(&self, local: &Local) -> Result<OnDisk, cli::Error> {
         Ok(OnDisk::at(&journal_path(&self.place(local)?), projections()))
+    }
+
+    fn rules(&self, local: &Local) -> Result<Rules, cli::Error> {
+        Ok(self.load(local, None).map_err(configured)?.config.ziggy.rules())
     }
 
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, cli::Error> {

@@ -65,13 +65,14 @@ pub(super) fn halved(value: u64, elapsed: u64, half_life: u64) -> u64 {
     }
     // The part of a half-life that remains, in 2^16ths.
     let part = (u128::from(elapsed % half_life) << 16) / u128::from(half_life);
-    let mut left = u128::from(value >> whole);
+    // 32 bits behind the point, so that what the products lose is less than what time takes off.
+    let mut left = (u128::from(value) << 32) >> whole;
     for (place, root) in ROOTS.iter().enumerate() {
         if (part >> (15 - place)) & 1 == 1 {
             left = (left * u128::from(*root)) >> 32;
         }
     }
-    u64::try_from(left).unwrap_or(u64::MAX)
+    u64::try_from(left >> 32).unwrap_or(u64::MAX)
 }
 
 /// Where a value stands between two anchors: one at `good` or better, zero at `bad` or worse, a straight line between.

@@ -42,4 +42,13 @@ pub struct Config {
     pub score: route::ScoreConfig,
     /// How what was observed of a candidate is averaged and forgotten.
     pub live: route::LiveConfig,
+    /// Who weighs what how much, by tenant and destination.
+    pub policies: Vec<route::Policy>,
+}
+
+impl Config {
+    /// What tables are made by.
+    pub fn rules(&self) -> route::Rules {
+        route::Rules { score: self.score, live: self.live, policies: self.policies.clone() }
+    }
 }

@@ -261,7 +261,7 @@ async fn an_answer_is_charged_what_it_took_and_why_says_so() {
     let host = host(r#"[{ scope = "tenant:*", window = "day", money = 10000 }]"#).start().await.unwrap();
     let answer = host.ask(&cx(&host), task("What is six times seven?")).await.unwrap();
     let told = events(&host, answer.run_id).await;
-    let why = syzygy::api::why(answer.run_id, syzygy::actors::io::RunStatus::Completed, &told);
+    let why = syzygy::api::why(answer.run_id, syzygy::actors::io::RunStatus::Completed, &told, &Default::default());
     let words: Vec<String> = why.steps.into_iter().flat_map(|step| step.words).collect();
     let said = words.join("\n");
     assert!(said.contains("were reserved for it, of tenant:tester (day)."), "{said}");

@@ -60,7 +60,7 @@ async fn served(host: &Host) -> (RunId, String) {
 }
 
 async fn words(host: &Host, run: RunId) -> String {
-    let told = why(run, RunStatus::Completed, &events(host, run).await);
+    let told = why(run, RunStatus::Completed, &events(host, run).await, &Default::default());
     told.steps.into_iter().flat_map(|step| step.words).collect::<Vec<_>>().join("\n")
 }
 

@@ -10,6 +10,7 @@ use syzygy::actors::io::{Document, Task};
 use syzygy::host::{Builder, Host};
 use syzygy::inference::{Error, Scripted, Step};
 use syzygy::types::{Class, PrivacyClass, TrustTier};
+use syzygy::ziggy::route::{Constraint, Request, Verdict, consider_one};
 
 use crate::support::{agent, cx, end, task};
 
@@ -166,9 +167,10 @@ async fn zerene_is_never_given_what_is_not_public_and_the_record_says_why() {
     let decided: Vec<_> = events.iter().filter(|event| event.kind == "hop.decided").collect();
     assert_eq!(decided.len(), 3);
     for event in &decided[1..] {
-        let considered = event.body.value()["decision"]["considered"].clone();
-        let zerene = considered.as_array().unwrap().iter().find(|one| one["candidate"] == "zerene@field").unwrap();
-        assert_eq!(zerene["constraints"][0]["constraint"], "privacy", "{zerene}");
+        let request: Request = serde_json::from_value(event.body.value()["decision"]["request"].clone()).unwrap();
+        let zerene = consider_one(&host.router().fib(), &request, "zerene@field").unwrap();
+        let Verdict::Excluded { constraints } = zerene.verdict else { panic!("{zerene:?}") };
+        assert!(matches!(constraints[0], Constraint::Privacy { .. }), "{constraints:?}");
     }
     end(host).await;
 }

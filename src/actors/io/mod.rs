@@ -18,6 +18,7 @@
 
 mod actor;
 pub mod budget;
+mod fault;
 mod handle;
 mod message;
 mod parking;

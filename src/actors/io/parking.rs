@@ -401,8 +401,7 @@ impl Label {
     fn learn(self, pipeline: &Pipeline, cx: &Cx) {
         for candidate in self.candidates {
             let quality = Some(if self.good { Millionths::ONE } else { Millionths::ZERO });
-            let (first_token_us, per_token_us) = (None, None);
-            let learned = Feedback { candidate, ok: true, first_token_us, per_token_us, tokens: 0, quality };
+            let learned = Feedback { candidate, ok: true, quality, ..Feedback::default() };
             pipeline.parts.router.observe(cx, learned);
         }
     }

@@ -8,6 +8,7 @@ use tokio::time::Instant;
 use tracing::Instrument;
 
 use super::budget::{Attempt, bounded};
+use super::fault;
 use super::handle::{Error, Parts};
 use super::message::Arrival;
 use super::parking::Fate;
@@ -26,8 +27,8 @@ use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
 use crate::ziggy::explain;
-use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback};
-use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, decide, estimate_tokens};
+use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback, decide_under};
+use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, estimate_tokens};
 
 /// Everything a run needs, shared by all of them.
 pub(super) struct Pipeline {
@@ -287,9 +288,14 @@ impl Pipeline {
             budget: cx.budget(),
             session: task.session.clone(),
             pin: task.agent.clone(),
+            tenant: Some(cx.principal().name.clone()),
+            modalities: Vec::new(),
+            residency: Vec::new(),
+            // A session decides by its name; everybody else by chance, which is in the record.
+            seed: task.session.is_none().then(|| self.world.random.next()),
             at: self.world.clock.wall(),
         };
-        decide(&self.parts.router.fib(), &request)
+        decide_under(&self.parts.router.fib(), &request, &|candidate| self.parts.router.in_flight(candidate))
     }
 
     /// Where a task has to go. An agent that the caller asked for by name need not offer what the task was taken for:
@@ -399,18 +405,11 @@ impl Pipeline {
                     first_token_us: first,
                     per_token_us: after_first.filter(|_| out > 1).map(|rest| rest / (out - 1)),
                     tokens: outcome.usage.input_tokens.saturating_add(out),
-                    quality: None,
+                    ..Feedback::default()
                 }
             }
             Err(error) if matches!(error.class(), Class::Cancelled | Class::Invalid) => return,
-            Err(_) => Feedback {
-                candidate: candidate.id.clone(),
-                ok: false,
-                first_token_us: None,
-                per_token_us: None,
-                tokens: 0,
-                quality: None,
-            },
+            Err(error) => Feedback { candidate: candidate.id.clone(), fault: fault::of(error), ..Feedback::default() },
         };
         self.parts.router.observe(&run.cx, feedback);
     }
@@ -480,9 +479,9 @@ pub(super) fn refusal(decision: &Decision) -> Error {
         _ => None,
     });
     let class = match constraint {
-        Some(Constraint::Privacy { .. }) => Class::Denied,
+        Some(Constraint::Privacy { .. } | Constraint::Residency { .. }) => Class::Denied,
         Some(Constraint::Budget { .. } | Constraint::Tokens { .. }) => Class::Exhausted,
-        Some(Constraint::Context { .. }) => Class::Invalid,
+        Some(Constraint::Context { .. } | Constraint::Modality { .. }) => Class::Invalid,
         Some(Constraint::Capability { .. }) | None => Class::NotFound,
         Some(_) => Class::Unavailable,
     };

@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use super::handle::Parts;
 use super::message::Message;
-use super::state::State;
-use crate::store::{Durability, NewEvent};
+use super::record;
+use super::state::{Built, State};
 use crate::supervision::{Actor, Context, Envelope, Fault};
 use crate::types::{Cx, Hash, Timestamp};
 use crate::ziggy::route::Rib;
@@ -28,7 +28,7 @@ impl Shell {
     pub(super) fn new(parts: Parts) -> Shell {
         // What was observed before a restart of this actor is still in the published RIB.
         let rib = Rib::clone(&parts.published.rib.load());
-        let state = State::new(rib, &parts.ziggy);
+        let state = State::new(rib, &parts.config, &parts.ziggy);
         Shell { parts, state, repricing: None }
     }
 
@@ -37,22 +37,22 @@ impl Shell {
             self.state.health(runtime.name(), &runtime.view().health);
             self.state.price(runtime.name(), self.parts.crown.treasury().price(runtime.name()));
         }
+        self.state.in_flight(|candidate| self.parts.crown.in_flight(candidate));
         let (governance, now) = (self.parts.crown.governance(), context.world().clock.wall());
-        let fib = self.state.build(&governance, now);
+        let Built { fib, writing, changed } = self.state.build(&governance, now);
         if let Some(wait) = self.state.next_expiry(&governance, now) {
             context.after(wait, Message::Expired);
         }
         self.wake_for_price(now, context);
         let version = fib.version;
         self.parts.published.rib.store(Arc::new(self.state.rib().clone()));
-        let before = self.parts.published.fib.swap(Arc::new(fib.clone()));
+        self.parts.published.fib.store(fib);
         context.publish(self.state.view());
-        if before.version != version || self.state.view().built == 1 {
-            let event = NewEvent::new("fib.built", None, context.path(), &fib);
-            let journal = Arc::clone(&self.parts.journal);
+        if writing.is_some() || changed.is_some() {
+            let (journal, source) = (Arc::clone(&self.parts.journal), context.path().to_owned());
             let cx = Cx::housekeeping(context.now(), RECORD_WITHIN);
             context.jot(&cx, async move {
-                if let Err(error) = journal.append(vec![event], Durability::Behind).await {
+                if let Err(error) = record::write(&journal, &source, writing, changed).await {
                     tracing::error!(%error, "a routing table could not be recorded");
                 }
             });

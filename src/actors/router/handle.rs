@@ -53,6 +53,7 @@ pub(super) struct Parts {
 pub struct Handle {
     address: Address<Message>,
     published: Arc<Published>,
+    crown: crown::Handle,
 }
 
 impl Handle {
@@ -67,13 +68,18 @@ impl Handle {
     ) -> (Handle, Child) {
         let (config, ziggy) = configs;
         let mut rib = Rib::default();
-        candidates.into_iter().for_each(|candidate| rib.put(candidate));
-        let fib = build(&rib, &Governance::default(), &ziggy.score, &ziggy.live, Timestamp::default());
+        for candidate in candidates {
+            // Whoever puts a host together asks first with `Rib::of`; what comes here all the same stays out.
+            if let Err(reason) = rib.put(candidate) {
+                tracing::error!(reason, "a candidate was not taken into the table");
+            }
+        }
+        let fib = build(&rib, &Governance::default(), &ziggy.rules(), None, Timestamp::default());
         let published = Arc::new(Published { fib: ArcSwap::from_pointee(fib), rib: ArcSwap::from_pointee(rib) });
         let address = Address::new(Mailbox::new(config.waiting.max(1), Overflow::DropOldest), world);
-        let parts = Parts { config, ziggy, crown, runtimes, journal, published: Arc::clone(&published) };
+        let parts = Parts { config, ziggy, crown: crown.clone(), runtimes, journal, published: Arc::clone(&published) };
         let child = Child::actor("router", &address, move || Shell::new(parts.clone()));
-        (Handle { address, published }, child)
+        (Handle { address, published, crown }, child)
     }
 
     /// The FIB in force. Never waits.
@@ -84,6 +90,11 @@ impl Handle {
     /// The RIB as of the last build. Never waits.
     pub fn rib(&self) -> Arc<Rib> {
         self.published.rib.load_full()
+    }
+
+    /// What candidates have in flight at this moment: what a choice between equals looks at.
+    pub fn in_flight(&self, candidate: &str) -> u32 {
+        self.crown.in_flight(candidate)
     }
 
     /// Tells what became of a hop. Never waits; under overload the oldest observations go.

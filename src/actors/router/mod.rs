@@ -5,14 +5,17 @@
 //! What it never does: serve a lookup itself (readers load the snapshot), or rebuild in the hot path.
 //!
 //! Invariants:
-//! - RO1: every published FIB is exactly what `ziggy::route::build` makes of the RIB and governance it names.
-//! - RO2: a change of health or governance, the expiry of an override included, is in the next FIB at once; what was
-//!   only observed, within `rebuild_every_ms`.
-//! - RO3: every FIB that was published with new content stands in the journal under its version.
+//! - RO1: every published FIB is exactly what `ziggy::route::build` makes of the RIB and governance it names, and of the
+//!   FIB before it.
+//! - RO2: a change of health or governance, the end of an override, of a penalty and of what is known of a candidate
+//!   included, is in the next FIB at once; what was only observed, within `rebuild_every_ms`.
+//! - RO3: every FIB that was published stands in the journal under its version, with what it was made from; once, and
+//!   again after `snapshot_every_s`, so that what held it before can be let go.
 
 mod actor;
 mod handle;
 mod message;
+pub mod record;
 mod state;
 
 #[cfg(test)]
@@ -21,6 +24,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use handle::{Error, Handle};
+pub use record::TablesProjection;
 
 /// How the router keeps its table.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,6 +34,8 @@ pub struct Config {
     pub rebuild_every_ms: u64,
     /// Observations that may wait; more are dropped, oldest first, since a newer one says more.
     pub waiting: usize,
+    /// Seconds after which a table that is still in use is written to the journal once more.
+    pub snapshot_every_s: u64,
 }
 
 /// What the router shows of itself.

@@ -1,28 +1,60 @@
-//! What the router knows: the RIB, and whether the FIB is behind it. Pure.
+//! What the router knows: the RIB, the table in force, and whether that is behind. Pure.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use super::View;
+use super::record::{Changed, Writing};
+use super::{Config, View};
 use crate::inference;
-use crate::types::{Price, Timestamp};
-use crate::ziggy::route::{Feedback, Fib, Health, LiveConfig, Rib, ScoreConfig, build};
-use crate::ziggy::{Config, Governance};
+use crate::types::{Hash, Price, Timestamp};
+use crate::ziggy::route::{Basis, Feedback, Fib, Health, Rib, Rules, build, changes};
+use crate::ziggy::{self, Governance};
 
 pub(super) struct State {
     rib: Rib,
-    score: ScoreConfig,
-    live: LiveConfig,
+    rules: Rules,
+    /// The table in force, if this life has built one; then the next is built from it.
+    fib: Option<Arc<Fib>>,
     /// Whether a timer already runs that will build the table.
     gathering: bool,
-    /// When the timer ends that waits for an override to expire, if one runs.
+    /// When the timer ends that waits for something to be over, if one runs.
     alarm: Option<Timestamp>,
+    /// Tables that were written down, and when: the same one is not written again before its time is over.
+    recorded: BTreeMap<Hash, Timestamp>,
+    recorded_again: Duration,
     view: View,
 }
 
+/// Tables that are remembered as written. A host has a few; one whose numbers cross a step each second has this many
+/// within an hour.
+const RECORDED_MOST: usize = 4_096;
+
+/// Changes that one event lists.
+const CHANGES_MOST: usize = 64;
+
+/// What a build makes.
+pub(super) struct Built {
+    pub(super) fib: Arc<Fib>,
+    /// The table with what it was made from, if it has to be written down.
+    pub(super) writing: Option<Writing>,
+    /// What changed since the table before.
+    pub(super) changed: Option<Changed>,
+}
+
 impl State {
-    pub(super) fn new(rib: Rib, config: &Config) -> State {
+    pub(super) fn new(rib: Rib, config: &Config, ziggy: &ziggy::Config) -> State {
         let view = View { candidates: rib.candidates.len(), ..View::default() };
-        State { rib, score: config.score, live: config.live, gathering: false, alarm: None, view }
+        State {
+            rib,
+            rules: ziggy.rules(),
+            fib: None,
+            gathering: false,
+            alarm: None,
+            recorded: BTreeMap::new(),
+            recorded_again: Duration::from_secs(config.snapshot_every_s),
+            view,
+        }
     }
 
     pub(super) fn rib(&self) -> &Rib {
@@ -35,7 +67,7 @@ impl State {
 
     /// Learns from an answer. True if a timer must be started that gathers more before the next build.
     pub(super) fn observe(&mut self, feedback: &Feedback, now: Timestamp) -> bool {
-        if !self.rib.observe(feedback, &self.live, now) {
+        if !self.rib.observe(feedback, &self.rules.live, now) {
             return false;
         }
         self.view.observed += 1;
@@ -54,14 +86,28 @@ impl State {
     /// Takes over what a runtime's tokens cost now, if anybody but itself says so.
     pub(super) fn price(&mut self, runtime: &str, price: Option<Price>) {
         let Some(price) = price else { return };
-        let candidates = self.rib.candidates.values_mut();
-        candidates.filter(|candidate| candidate.runtime == runtime).for_each(|candidate| candidate.price = price);
+        self.rib.price(runtime, price);
     }
 
-    /// RO2: how long until the first override expires, if a timer must be started for it. Without one a candidate that
-    /// an override took out would stay out for as long as nothing is observed, which may be for ever.
+    /// Takes over what candidates have in flight, if that counts for anything.
+    pub(super) fn in_flight(&mut self, count: impl Fn(&str) -> u32) {
+        let policies = self.rules.policies.iter().filter_map(|one| one.weights);
+        if std::iter::once(self.rules.score.weights).chain(policies).any(|weights| weights.load > 0) {
+            self.rib.in_flight(count);
+        }
+    }
+
+    /// RO2: how long until something is over by itself, if a timer must be started for it: an override, a penalty, what
+    /// is known of a candidate. Without one a candidate that it took out would stay out for as long as nothing is
+    /// observed, which may be for ever.
     pub(super) fn next_expiry(&mut self, governance: &Governance, now: Timestamp) -> Option<Duration> {
-        let next = governance.active(now).map(|one| one.expires).min()?;
+        let overrides = governance.active(now).map(|one| one.expires);
+        let rows = self.fib.iter().flat_map(|fib| &fib.rows);
+        let penalties = rows.filter_map(|row| row.dampened).map(|one| one.until);
+        let live = &self.rules.live;
+        let known = self.rib.candidates.values().filter_map(|one| one.expires);
+        let stale = known.flat_map(|at| [at, Timestamp(at.0.saturating_add(i64::from(live.stale_s) * 1_000_000))]);
+        let next = overrides.chain(penalties).chain(stale).filter(|at| *at > now).min()?;
         if self.alarm.is_some_and(|alarm| alarm <= next) {
             return None;
         }
@@ -75,12 +121,37 @@ impl State {
     }
 
     /// RO1: the table as of now.
-    pub(super) fn build(&mut self, governance: &Governance, now: Timestamp) -> Fib {
+    pub(super) fn build(&mut self, governance: &Governance, now: Timestamp) -> Built {
         self.gathering = false;
-        let fib = build(&self.rib, governance, &self.score, &self.live, now);
+        self.rib.expire(now, &self.rules.live);
+        let before = self.fib.as_deref();
+        let fib = Arc::new(build(&self.rib, governance, &self.rules, before, now));
+        let changed = before.map(|before| changes(before, &fib, CHANGES_MOST)).unwrap_or_default();
+        let changed = (!changed.is_empty()).then_some(Changed { fib: fib.version, changes: changed });
+        let writing = self.must_record(fib.version, now).then(|| Writing {
+            fib: Arc::clone(&fib),
+            basis: Basis { rib: self.rib.clone(), governance: governance.clone(), at: now },
+        });
+        self.fib = Some(Arc::clone(&fib));
         self.view.built += 1;
+        self.view.candidates = self.rib.candidates.len();
         self.view.fib = fib.version.to_string();
         self.view.routes = fib.routes.values().filter(|route| !route.ranked.is_empty()).count();
-        fib
+        Built { fib, writing, changed }
+    }
+
+    /// RO3: whether a table has to be written down: it is new, or it was written so long ago that what holds it may leave
+    /// the journal.
+    fn must_record(&mut self, version: Hash, now: Timestamp) -> bool {
+        let again = i64::try_from(self.recorded_again.as_micros()).unwrap_or(i64::MAX);
+        self.recorded.retain(|_, at| now.0.saturating_sub(at.0) < again);
+        if self.recorded.contains_key(&version) {
+            return false;
+        }
+        if self.recorded.len() >= RECORDED_MOST {
+            self.recorded.clear();
+        }
+        self.recorded.insert(version, now);
+        true
     }
 }

@@ -1,12 +1,14 @@
 //! Small limits and a plain candidate for tests of the actors and of what stands on them. What a test turns on it says
 //! itself; the rest is here, once.
 
+use std::collections::BTreeMap;
+
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::read;
 use crate::types::{Price, Timestamp, TrustTier};
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+use crate::ziggy::route::{Candidate, Capability, Health, Live, Modality, Origin};
 use crate::ziggy::{self, Millionths};
 use crate::{memory, store};
 
@@ -16,16 +18,22 @@ pub(crate) fn ziggy() -> ziggy::Config {
         "chunk": { "max_tokens": 64, "overlap_tokens": 0 },
         "score": {
             "equal_within": 0,
-            "weights": { "latency": 25, "cost": 20, "truthfulness": 40, "reliability": 15 },
+            "keep_within": 0, "latency": "mean", "step": 1, "equal_most": 8, "load_margin": 4, "ladder_most": 8,
+            "weights": {
+                "latency": 25, "cost": 20, "truthfulness": 40, "reliability": 15, "load": 0, "freshness": 0,
+            },
             "anchors": {
-                "typical_input_tokens": 600, "typical_output_tokens": 200, "latency_good_ms": 2_000,
-                "latency_bad_ms": 30_000, "cost_good": 0, "cost_bad": 5_000,
+                "typical_input_tokens": 600, "typical_output_tokens": 200, "typical_cached_percent": 0,
+                "latency_good_ms": 2_000, "latency_bad_ms": 30_000, "cost_good": 0, "cost_bad": 5_000,
+                "load_good": 0, "load_bad": 32, "fresh_good_s": 3_600, "fresh_bad_s": 86_400,
             },
         },
         "live": {
             "latency_half_life_s": 42, "memory": 20, "failure_penalty": 1_000, "penalty_half_life_s": 60,
-            "suppress": 2_500, "reuse": 750, "ceiling": 24_000,
+            "limited_penalty": 250, "regime_penalty": 500, "regime_percent": 200, "regime_least_ms": 1_000,
+            "suppress": 2_500, "reuse": 750, "ceiling": 24_000, "stale_s": 360,
         },
+        "policies": [],
     }))
 }
 
@@ -63,12 +71,18 @@ pub(crate) fn candidate(name: &str, quality: f64, at: Timestamp) -> Candidate {
         agent: name.to_owned(),
         runtime: name.to_owned(),
         capabilities: vec![Capability::new(Capability::GENERAL)],
+        modalities: vec![Modality::Text],
         tier: TrustTier::Local,
+        region: None,
         price: Price::default(),
+        cached_input: None,
         context_tokens: 4_096,
         quality: Millionths::of(quality),
+        qualities: BTreeMap::new(),
         live: Live::assumed(100_000, 10_000, at),
         origin: Origin::Config,
+        since: at,
+        expires: None,
         weight: 100,
         cap: None,
         enabled: true,

@@ -81,7 +81,7 @@ async fn what_a_run_that_ended_first_left_untried_is_said() {
     let run = answer.headers["x-run-id"].parse().unwrap();
     let events = host.journal.read_run(run, 100).await.unwrap();
     let failed = events.iter().position(|event| event.kind == "hop.failed").unwrap();
-    let story = |status| told(&crate::api::why(run, status, &events[..=failed]));
+    let story = |status| told(&crate::api::why(run, status, &events[..=failed], &crate::api::Tables::new()));
     let (stopped, running) = (story(RunStatus::Cancelled), story(RunStatus::Running));
     assert!(stopped.contains("far@far would have been tried next, but the run had ended."), "{stopped}");
     assert!(running.contains("far@far is tried next."), "{running}");

@@ -16,6 +16,7 @@ use crate::actors::agent::{self, Assignment, Definition, Kit, MemoryProjection, 
 use crate::actors::crown::{GovernanceProjection, Opening};
 use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::RunsProjection;
+use crate::actors::router::TablesProjection;
 use crate::actors::tests::{configs, read};
 use crate::actors::{crown, executor, io, router, runtime};
 use crate::api::tokens::{OPERATOR_FILE, TOKENS_FILE};
@@ -158,6 +159,7 @@ impl TestHost {
             Arc::new(GovernanceProjection),
             Arc::new(MemoryProjection),
             Arc::new(InboxProjection),
+            Arc::new(TablesProjection),
         ];
         let journal: Arc<dyn Journal> =
             Memory::open(&Disk::default(), &configs::store(), world.clone(), projections).unwrap();
@@ -303,7 +305,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let candidates = profiles.iter().map(|(profile, runtime)| candidate(profile, runtime)).collect();
     let (agents, mut rows) = agents(profiles, &journal, &world);
     rows.splice(0..0, [governor, Child::tree(runtimes)]);
-    let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64 }));
+    let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600 }));
     let configs = (router_config, ziggy_config());
     let (router, router_child) =
         router::Handle::launch(candidates, vec![near, far], crown.clone(), Arc::clone(&journal), configs, &world);

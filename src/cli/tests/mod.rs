@@ -5,5 +5,6 @@
 mod governing;
 mod parse;
 mod render;
+mod routing;
 mod support;
 mod verbs;

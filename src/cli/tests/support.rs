@@ -13,6 +13,7 @@ use crate::cli::{Check, Error, Launcher, Local, Setting, Stdio, Up, Verdict, exe
 use crate::inference::models::{Catalog, Store};
 use crate::store::{Belonging, Durability, Journal, NewEvent, OnDisk, Sqlite};
 use crate::types::{Class, World};
+use crate::ziggy::route::Rules;
 
 /// A stream that keeps what is written.
 #[derive(Clone, Default)]
@@ -41,12 +42,14 @@ pub(super) struct TestLauncher {
     pub(super) interrupt: CancellationToken,
     pub(super) started: Mutex<Option<Up>>,
     pub(super) broken: bool,
+    /// What tables are made by; small limits if nothing is said.
+    pub(super) rules: Option<Rules>,
 }
 
 impl TestLauncher {
     pub(super) fn new(data: &Path) -> TestLauncher {
         let (data, interrupt) = (data.to_owned(), CancellationToken::new());
-        TestLauncher { data, interrupt, started: Mutex::new(None), broken: false }
+        TestLauncher { data, interrupt, started: Mutex::new(None), broken: false, rules: None }
     }
 }
 
@@ -105,6 +108,10 @@ impl Launcher for TestLauncher {
 
     fn on_disk(&self, local: &Local) -> Result<OnDisk, crate::cli::Error> {
         Ok(OnDisk::at(&self.data_dir(local)?.join("journal.db"), Vec::new()))
+    }
+
+    fn rules(&self, _local: &Local) -> Result<Rules, crate::cli::Error> {
+        Ok(self.rules.clone().unwrap_or_else(|| crate::actors::tests::configs::ziggy().rules()))
     }
 
     fn belongings(&self, _local: &Local) -> Result<Vec<Belonging>, crate::cli::Error> {

@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 use sqlx::sqlite::{SqliteConnection, SqlitePool, SqliteRow};
-use sqlx::{Executor, QueryBuilder, Row};
+use sqlx::{Executor, QueryBuilder, Row, SqliteExecutor};
 
 use super::super::{Body, Error, Event, RowQuery, fold};
 use super::connect::reading;
@@ -169,10 +169,10 @@ pub(super) async fn tail(connection: &mut SqliteConnection) -> Result<Tail, Erro
 }
 
 /// A payload, if its bytes are still the ones its address was made of.
-pub(super) async fn payload(pool: &SqlitePool, address: Hash) -> Result<Option<Vec<u8>>, Error> {
+pub(super) async fn payload(from: impl SqliteExecutor<'_>, address: Hash) -> Result<Option<Vec<u8>>, Error> {
     let bytes: Option<Vec<u8>> = sqlx::query_scalar("SELECT bytes FROM payloads WHERE hash = ?1")
         .bind(address.0.as_slice())
-        .fetch_optional(pool)
+        .fetch_optional(from)
         .await
         .map_err(|error| reading(&error))?;
     match bytes {

@@ -9,7 +9,7 @@ mod tests;
 
 use super::admit::{Admission, Refusal, Shed};
 use super::classify::{self, Classification};
-use super::route::{self, Considered, Constraint, Decision, ScoreParts, Verdict};
+use super::route::{self, Considered, Constraint, Decision, Rule, ScoreParts, Verdict};
 
 /// A record that can be said in sentences.
 pub trait Explain {
@@ -70,13 +70,37 @@ impl Explain for Decision {
             None => format!("Nobody may serve {}.", self.destination),
         }];
         words.extend(self.reasons.iter().flat_map(decision_reason));
-        words.extend(self.considered.iter().map(considered));
+        words.push(counted(&self.counts));
         if self.ladder.len() > 1 {
             words.push(format!("If it fails, next in order: {}.", self.ladder[1..].join(", ")));
         }
         words.push(format!("Decided from FIB {:.12}.", self.fib.to_string()));
         words
     }
+}
+
+/// How many may serve, and how many break which rule.
+fn counted(counts: &route::Counts) -> String {
+    let legal =
+        if counts.legal == 1 { "1 candidate may".to_owned() } else { format!("{} candidates may", counts.legal) };
+    if counts.excluded.is_empty() {
+        return format!("{legal} serve it, and nobody is excluded.");
+    }
+    let part = |(rule, count): (&Rule, &u32)| format!("{count} by {}", rule.word().replace('_', " "));
+    let parts: Vec<String> = counts.excluded.iter().map(part).collect();
+    format!("{legal} serve it; excluded are {}.", parts.join(", "))
+}
+
+/// What a person wants to read about at the most; the rest is in the table.
+const CONSIDERED_MOST: usize = 20;
+
+/// Everybody that was considered, in sentences: the first of them if there are many.
+pub fn considered_words(all: &[Considered]) -> Vec<String> {
+    let mut words: Vec<String> = all.iter().take(CONSIDERED_MOST).map(considered).collect();
+    if all.len() > CONSIDERED_MOST {
+        words.push(format!("And {} more.", all.len() - CONSIDERED_MOST));
+    }
+    words
 }
 
 fn decision_reason(reason: &route::Reason) -> Vec<String> {
@@ -112,21 +136,42 @@ fn decision_reason(reason: &route::Reason) -> Vec<String> {
         Reason::Session { equal } => {
             format!("{equal} candidates are as good as equal; the session keeps to this one of them.")
         }
-        Reason::LastResort { penalty } => {
-            format!("It failed too often lately (penalty {penalty}), but nobody else may serve.")
+        Reason::SessionMoved { from, in_flight, least } => format!(
+            "{from} would keep the session, but has {in_flight} requests in flight where another has {least}; the next \
+             in the session's order serves."
+        ),
+        Reason::TwoChoices { equal, other } => format!(
+            "{equal} candidates are as good as equal; of two drawn by chance, it had no more to do than {other}."
+        ),
+        Reason::Preferred { runner_up } => format!("A policy prefers it to {runner_up}."),
+        Reason::Kept { challenger, margin } => {
+            format!("It was in place before; {challenger} scores {margin} better, which is not enough to change.")
+        }
+        Reason::LastResort { penalty, until } => format!(
+            "It failed too often lately (penalty {penalty}, held against it until {}), but nobody else may serve.",
+            until.rfc3339()
+        ),
+        Reason::Stale => {
+            "What is known of it has expired, but of nobody who may serve is anything newer known.".to_owned()
         }
     };
     vec![one]
 }
 
-fn considered(one: &Considered) -> String {
+/// What was found about one candidate.
+pub fn considered(one: &Considered) -> String {
     match &one.verdict {
-        Verdict::Legal { score, parts, cost_max, dampened } => {
-            let ScoreParts { latency, cost, truthfulness, reliability } = parts;
-            let behind = dampened.map_or(String::new(), |penalty| format!(", ranked last for penalty {penalty}"));
+        Verdict::Legal { score, parts, cost_max, dampened, stale, .. } => {
+            let ScoreParts { latency, cost, truthfulness, reliability, load, freshness } = parts;
+            let mut behind = dampened.map_or(String::new(), |one| {
+                format!(", ranked last for penalty {} until {}", one.penalty, one.until.rfc3339())
+            });
+            if *stale {
+                behind.push_str(", ranked behind what is known for sure");
+            }
             format!(
                 "{}: score {score} (latency {latency}, cost {cost}, truthfulness {truthfulness}, reliability \
-                 {reliability}), at most {cost_max}{behind}.",
+                 {reliability}, load {load}, freshness {freshness}), at most {cost_max}{behind}.",
                 one.candidate
             )
         }
@@ -137,10 +182,43 @@ fn considered(one: &Considered) -> String {
     }
 }
 
+/// Why a candidate would or would not serve, and what would change that.
+pub fn why_not_words(one: &Considered, decision: &Decision) -> Vec<String> {
+    let winner = decision.winner.as_deref();
+    match &one.verdict {
+        Verdict::Legal { .. } if winner == Some(&one.candidate) => {
+            let mut words = vec![format!("It would serve {}.", decision.destination), considered(one)];
+            words.extend(decision.reasons.iter().flat_map(decision_reason));
+            words
+        }
+        Verdict::Legal { place, .. } => {
+            let winner = winner.unwrap_or("nobody");
+            let mut words = vec![
+                format!("It may serve {}, but {winner} comes before it: it is number {place}.", decision.destination),
+                considered(one),
+            ];
+            words.extend(decision.reasons.iter().flat_map(decision_reason));
+            words
+        }
+        Verdict::Excluded { constraints } => {
+            let mut words = vec![considered(one), "It could serve if all of this held:".to_owned()];
+            words.extend(constraints.iter().map(|constraint| format!("- {}", remedy(constraint))));
+            words
+        }
+    }
+}
+
 /// The rule that was broken, as a clause with the candidate as its subject.
 pub fn broken(constraint: &Constraint) -> String {
     match constraint {
         Constraint::Capability { needed } => format!("it does not offer {needed}"),
+        Constraint::Modality { needed } => format!("it cannot read {}", needed.word()),
+        Constraint::Residency { allowed, region: Some(region) } => {
+            format!("the data may be in {} only, and it is in {region}", allowed.join(", "))
+        }
+        Constraint::Residency { allowed, region: None } => {
+            format!("the data may be in {} only, and nobody said where it is", allowed.join(", "))
+        }
         Constraint::Privacy { class, tier } => {
             format!("{} data may not go to the {} tier", class.word(), tier.word())
         }
@@ -159,6 +237,10 @@ pub fn broken(constraint: &Constraint) -> String {
 pub fn remedy(constraint: &Constraint) -> String {
     match constraint {
         Constraint::Capability { needed } => format!("it offers {needed}, or another agent that does is added"),
+        Constraint::Modality { needed } => format!("it can read {}, or the task comes without", needed.word()),
+        Constraint::Residency { allowed, .. } => {
+            format!("it is in {} and its region says so, or the task may go further", allowed.join(" or "))
+        }
         Constraint::Privacy { class, .. } => format!(
             "it runs at the {} tier or closer, or the task loses what makes it {}",
             class.least_tier().word(),

@@ -29,6 +29,16 @@ fn every_broken_rule_says_what_would_satisfy_it() {
         ),
         (Constraint::Disabled { author: None, reason: reason() }, "switched off", "enabled in the config"),
         (Constraint::Disabled { author: Some("ada".into()), reason: reason() }, "ada switched", "override of ada"),
+        (
+            Constraint::Modality { needed: route::Modality::Image },
+            "cannot read image",
+            "can read image, or the task comes without",
+        ),
+        (
+            Constraint::Residency { allowed: vec!["eu".into(), "ch".into()], region: None },
+            "the data may be in eu, ch only, and nobody said where it is",
+            "it is in eu or ch and its region says so",
+        ),
         (Constraint::WeightZero, "weight is zero", "raised above zero"),
         (Constraint::Quarantined { reason: reason() }, "quarantined", "releases it"),
         (Constraint::Unhealthy { reason: reason() }, "cannot work: it is down", "can work again"),

@@ -1,33 +1,16 @@
 //! Candidates and the RIB: everything that could serve, with what is known and observed of it.
 
 use std::collections::BTreeMap;
-use std::fmt;
+use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use super::damp::Damper;
+use super::destination::{Capability, Modality};
+use super::live::{Fault, Feedback, Live, LiveConfig, moved};
+use super::shared;
 use crate::types::{Price, Timestamp, TrustTier};
-use crate::ziggy::fixed::{Millionths, halved};
-
-/// What a task needs and an agent offers; the word that routes are keyed by.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(transparent)]
-pub struct Capability(pub String);
-
-impl Capability {
-    /// The capability that stands in for every other one that nobody offers.
-    pub const GENERAL: &'static str = "general";
-
-    /// The capability of this name.
-    pub fn new(name: &str) -> Capability {
-        Capability(name.to_owned())
-    }
-}
-
-impl fmt::Display for Capability {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0)
-    }
-}
+use crate::ziggy::fixed::Millionths;
 
 /// How a candidate came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -37,8 +20,22 @@ pub enum Origin {
     Config,
     /// A program that embeds the host added it.
     Code,
+    /// An operator added it while the host was running.
+    Operator,
     /// Research found it.
     Discovered,
+}
+
+impl Origin {
+    /// The word used in JSON and explanations.
+    pub fn word(self) -> &'static str {
+        match self {
+            Origin::Config => "config",
+            Origin::Code => "code",
+            Origin::Operator => "operator",
+            Origin::Discovered => "discovered",
+        }
+    }
 }
 
 /// Whether a candidate can work, as its runtime and agent report.
@@ -55,66 +52,6 @@ pub enum Health {
     },
 }
 
-/// What was observed of a candidate. Times are in microseconds.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Live {
-    /// Time to the first token: jumps up with a peak, comes down with the half-life.
-    pub first_token_us: u64,
-    /// Time for each token after the first, averaged the same way.
-    pub per_token_us: u64,
-    /// How reliably it answers: the recent share of successes.
-    pub reliability: Millionths,
-    /// Penalty for failures at `updated`, halving with time.
-    pub penalty: u64,
-    /// Whether the penalty reached the suppress limit and has not yet come down to the reuse limit.
-    pub suppressed: bool,
-    /// Answers observed.
-    pub samples: u64,
-    /// Failures since the last success.
-    pub failures_in_a_row: u32,
-    /// Tokens served.
-    pub tokens: u64,
-    /// When it was last observed.
-    pub updated: Timestamp,
-}
-
-impl Live {
-    /// What is assumed of a candidate nobody has tried: the operator's guess of its speed, and no failures.
-    pub fn assumed(first_token_us: u64, per_token_us: u64, at: Timestamp) -> Live {
-        Live { first_token_us, per_token_us, reliability: Millionths::ONE, updated: at, ..Live::default() }
-    }
-
-    /// The penalty that is left at this time.
-    pub fn penalty_at(&self, now: Timestamp, config: &LiveConfig) -> u64 {
-        halved(self.penalty, micros_between(self.updated, now), seconds(config.penalty_half_life_s))
-    }
-
-    /// Whether the candidate is dampened at this time: suppressed once, and not yet forgiven.
-    pub fn dampened_at(&self, now: Timestamp, config: &LiveConfig) -> bool {
-        self.suppressed && self.penalty_at(now, config) >= u64::from(config.reuse)
-    }
-}
-
-/// How observations are averaged and failures forgiven.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-pub struct LiveConfig {
-    /// Half-life of latencies, in seconds: how long a peak is held against a candidate.
-    pub latency_half_life_s: u32,
-    /// How many answers the recent share of successes and the quality look back.
-    pub memory: u32,
-    /// Penalty added by a failure.
-    pub failure_penalty: u32,
-    /// Half-life of the penalty, in seconds.
-    pub penalty_half_life_s: u32,
-    /// Penalty from which on a candidate gets no work.
-    pub suppress: u32,
-    /// Penalty below which it gets work again.
-    pub reuse: u32,
-    /// The most a penalty can grow to, which bounds how long a candidate stays out.
-    pub ceiling: u32,
-}
-
 /// A way to serve tasks: an agent on a runtime.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Candidate {
@@ -122,22 +59,34 @@ pub struct Candidate {
     pub id: String,
     /// The agent that does the work.
     pub agent: String,
-    /// The inference runtime under it.
+    /// The inference runtime under it: a provider, a model and a key together.
     pub runtime: String,
     /// What it offers.
     pub capabilities: Vec<Capability>,
+    /// What it can read.
+    pub modalities: Vec<Modality>,
     /// How far the place it runs in is trusted.
     pub tier: TrustTier,
+    /// Where that place is, such as `eu`; a task that must stay somewhere goes nowhere that is not known.
+    pub region: Option<String>,
     /// What its tokens cost.
     pub price: Price,
+    /// Micro-dollars per million prompt tokens that its provider had cached, if they are cheaper.
+    pub cached_input: Option<i64>,
     /// Tokens it can hold, prompt and answer together.
     pub context_tokens: u32,
     /// How truthful its answers are: a prior, moved by feedback.
     pub quality: Millionths,
+    /// The same for single capabilities, where it is known better.
+    pub qualities: BTreeMap<Capability, Millionths>,
     /// What was observed of it.
     pub live: Live,
     /// How it came to be known.
     pub origin: Origin,
+    /// When it came to be known.
+    pub since: Timestamp,
+    /// When what is known of it expires, if it does: then it is stale for a while before it goes.
+    pub expires: Option<Timestamp>,
     /// Percent by which its score is multiplied; 100 changes nothing, zero withdraws it.
     pub weight: u32,
     /// The most requests it may have in flight.
@@ -150,108 +99,172 @@ pub struct Candidate {
     pub quarantined: Option<String>,
 }
 
-/// What one answer taught about its candidate.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Feedback {
-    /// Who served.
-    pub candidate: String,
-    /// Whether it served.
-    pub ok: bool,
-    /// Time to the first token, if one came.
-    pub first_token_us: Option<u64>,
-    /// Time for each token after the first, if there were any.
-    pub per_token_us: Option<u64>,
-    /// Tokens served.
-    pub tokens: u64,
-    /// How good the answer was, if anybody judged.
-    pub quality: Option<Millionths>,
+impl Candidate {
+    /// What makes it impossible, in words; nothing if it can be.
+    fn wrong(&self) -> Option<String> {
+        let Candidate { id, price, .. } = self;
+        let negative = price.input < 0 || price.output < 0 || self.cached_input.is_some_and(|price| price < 0);
+        if id.is_empty() {
+            return Some("it has no id".to_owned());
+        }
+        if negative {
+            return Some(format!("{id} has a negative price; nobody pays for being asked"));
+        }
+        let share = |share: &Millionths| *share > Millionths::ONE;
+        if share(&self.quality) || self.qualities.values().any(share) {
+            return Some(format!("{id} has a quality above 1"));
+        }
+        None
+    }
 }
 
 /// All candidates with all that is known of them.
 #[derive(Debug, Clone, PartialEq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Rib {
-    /// By id.
-    pub candidates: BTreeMap<String, Candidate>,
+    /// By id. Shared, so that a copy costs no more than what is changed in it.
+    #[serde(with = "shared::map")]
+    #[schema(value_type = BTreeMap<String, Candidate>)]
+    pub candidates: BTreeMap<String, Arc<Candidate>>,
+    /// The penalties of runtimes: a provider, a model and a key fail for everybody who uses them.
+    #[serde(default)]
+    pub runtimes: BTreeMap<String, Damper>,
     /// Grows by one with each change.
     pub version: u64,
 }
 
 impl Rib {
-    /// Adds a candidate or replaces the one of the same id. What was observed of that one stays.
-    pub fn put(&mut self, mut candidate: Candidate) {
-        if let Some(known) = self.candidates.get(&candidate.id).filter(|known| known.live.samples > 0) {
-            candidate.live = known.live;
-            candidate.quality = known.quality;
+    /// A RIB of these candidates.
+    ///
+    /// # Errors
+    /// Everything that is wrong with any of them, in words; two of one id among it.
+    pub fn of(candidates: impl IntoIterator<Item = Candidate>) -> Result<Rib, Vec<String>> {
+        let (mut rib, mut wrong) = (Rib::default(), Vec::new());
+        for candidate in candidates {
+            match rib.candidates.get(&candidate.id) {
+                Some(known) => wrong.push(taken(known, &candidate)),
+                None => wrong.extend(rib.put(candidate).err()),
+            }
         }
-        self.candidates.insert(candidate.id.clone(), candidate);
+        if wrong.is_empty() { Ok(rib) } else { Err(wrong) }
+    }
+
+    /// Adds a candidate or replaces what is known of it. What was observed of it stays.
+    ///
+    /// # Errors
+    /// What is wrong with it, in words: a negative price, or an id that belongs to another agent, runtime or origin.
+    pub fn put(&mut self, mut candidate: Candidate) -> Result<(), String> {
+        if let Some(wrong) = candidate.wrong() {
+            return Err(wrong);
+        }
+        if let Some(known) = self.candidates.get(&candidate.id) {
+            let same = known.agent == candidate.agent && known.runtime == candidate.runtime;
+            if !same || known.origin != candidate.origin {
+                return Err(taken(known, &candidate));
+            }
+            candidate.since = known.since;
+            if known.live.samples > 0 {
+                candidate.live = known.live;
+                candidate.quality = known.quality;
+            }
+        }
+        self.candidates.insert(candidate.id.clone(), Arc::new(candidate));
         self.version += 1;
+        Ok(())
     }
 
     /// Forgets a candidate.
-    pub fn remove(&mut self, id: &str) -> Option<Candidate> {
+    pub fn remove(&mut self, id: &str) -> Option<Arc<Candidate>> {
         let removed = self.candidates.remove(id);
         self.version += u64::from(removed.is_some());
         removed
     }
 
-    /// Records the health of every candidate on a runtime. Says whether anything changed.
-    pub fn runtime_health(&mut self, runtime: &str, health: &Health) -> bool {
+    /// Lets go of what expired and was stale for long enough. Says who went.
+    pub fn expire(&mut self, now: Timestamp, config: &LiveConfig) -> Vec<String> {
+        let over = |one: &Candidate| removal(one, config).is_some_and(|end| end <= now);
+        let gone: Vec<String> = self.candidates.values().filter(|one| over(one)).map(|one| one.id.clone()).collect();
+        for id in &gone {
+            self.remove(id);
+        }
+        gone
+    }
+
+    /// Takes over what the tokens of a runtime cost. Says whether anything changed.
+    pub fn price(&mut self, runtime: &str, price: Price) -> bool {
         let mut changed = false;
-        for candidate in self.candidates.values_mut().filter(|candidate| candidate.runtime == runtime) {
-            changed |= candidate.health != *health;
-            candidate.health = health.clone();
+        for candidate in self.candidates.values_mut() {
+            if candidate.runtime == runtime && candidate.price != price {
+                Arc::make_mut(candidate).price = price;
+                changed = true;
+            }
         }
         self.version += u64::from(changed);
         changed
     }
 
+    /// Records the health of every candidate on a runtime: one dead endpoint takes all its routes with it. Says whether
+    /// anything changed.
+    pub fn runtime_health(&mut self, runtime: &str, health: &Health) -> bool {
+        let mut changed = false;
+        for candidate in self.candidates.values_mut() {
+            if candidate.runtime == runtime && candidate.health != *health {
+                Arc::make_mut(candidate).health = health.clone();
+                changed = true;
+            }
+        }
+        self.version += u64::from(changed);
+        changed
+    }
+
+    /// Records how many requests each candidate has in flight.
+    pub fn in_flight(&mut self, count: impl Fn(&str) -> u32) {
+        for candidate in self.candidates.values_mut() {
+            let seen = count(&candidate.id);
+            if candidate.live.in_flight != seen {
+                Arc::make_mut(candidate).live.in_flight = seen;
+            }
+        }
+    }
+
     /// Learns from one answer. Says whether the candidate is known.
     pub fn observe(&mut self, feedback: &Feedback, config: &LiveConfig, now: Timestamp) -> bool {
-        let Some(candidate) = self.candidates.get_mut(&feedback.candidate) else { return false };
-        let penalty = candidate.live.penalty_at(now, config);
-        let live = &mut candidate.live;
-        let elapsed = micros_between(live.updated, now);
-        let half_life = seconds(config.latency_half_life_s);
-        let tried = live.samples > 0;
-        if let Some(seen) = feedback.first_token_us {
-            live.first_token_us = if tried { peak(live.first_token_us, seen, elapsed, half_life) } else { seen };
-        }
-        if let Some(seen) = feedback.per_token_us {
-            live.per_token_us = if tried { peak(live.per_token_us, seen, elapsed, half_life) } else { seen };
-        }
-        let outcome = if feedback.ok { Millionths::ONE } else { Millionths::ZERO };
-        live.reliability = moved(live.reliability, outcome, config.memory);
-        live.failures_in_a_row = if feedback.ok { 0 } else { live.failures_in_a_row.saturating_add(1) };
-        let added = if feedback.ok { 0 } else { u64::from(config.failure_penalty) };
-        live.penalty = (penalty + added).min(u64::from(config.ceiling));
-        live.suppressed =
-            live.penalty >= u64::from(config.suppress) || live.suppressed && live.penalty >= u64::from(config.reuse);
-        live.samples = live.samples.saturating_add(1);
-        live.tokens = live.tokens.saturating_add(feedback.tokens);
-        live.updated = live.updated.max(now);
+        let Some(candidate) = self.candidates.get_mut(&feedback.candidate).map(Arc::make_mut) else { return false };
+        let regime = candidate.live.learn(feedback, config, now);
+        let own = match (feedback.ok, feedback.fault) {
+            (true, _) => 0,
+            (false, Fault::Limited) => config.limited_penalty,
+            (false, Fault::Own | Fault::Runtime) => config.failure_penalty,
+        };
+        let sudden = if regime { config.regime_penalty } else { 0 };
+        candidate.live.dampening.strike(own.saturating_add(sudden), now, config);
         if let Some(seen) = feedback.quality {
             candidate.quality = moved(candidate.quality, seen, config.memory);
+        }
+        let shared = if feedback.ok || feedback.fault == Fault::Own { 0 } else { own };
+        let added = shared.saturating_add(sudden);
+        if added > 0 || self.runtimes.contains_key(&candidate.runtime) {
+            self.runtimes.entry(candidate.runtime.clone()).or_default().strike(added, now, config);
         }
         self.version += 1;
         true
     }
 }
 
-/// Peak-EWMA: a slower answer counts at once, a faster one only as fast as the old value fades.
-fn peak(average: u64, seen: u64, elapsed: u64, half_life: u64) -> u64 {
-    if seen >= average { seen } else { seen + halved(average - seen, elapsed, half_life) }
+/// When a candidate leaves the table for having expired, if it ever does.
+pub(super) fn removal(candidate: &Candidate, config: &LiveConfig) -> Option<Timestamp> {
+    let stale = i64::from(config.stale_s) * 1_000_000;
+    candidate.expires.map(|expires| Timestamp(expires.0.saturating_add(stale)))
 }
 
-/// An average that moves one `memory`-th of the way to what was seen, rounded towards it so that it can arrive.
-fn moved(average: Millionths, seen: Millionths, memory: u32) -> Millionths {
-    let step = average.0.abs_diff(seen.0).div_ceil(memory.max(1));
-    if seen.0 >= average.0 { Millionths(average.0 + step) } else { Millionths(average.0 - step) }
-}
-
-fn micros_between(earlier: Timestamp, later: Timestamp) -> u64 {
-    u64::try_from(later.0.saturating_sub(earlier.0)).unwrap_or(0)
-}
-
-fn seconds(count: u32) -> u64 {
-    u64::from(count) * 1_000_000
+fn taken(known: &Candidate, other: &Candidate) -> String {
+    format!(
+        "{} is the id of {} on {} (from {}) and cannot be that of {} on {} (from {}) too",
+        known.id,
+        known.agent,
+        known.runtime,
+        known.origin.word(),
+        other.agent,
+        other.runtime,
+        other.origin.word()
+    )
 }

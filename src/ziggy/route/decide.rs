@@ -1,14 +1,23 @@
-//! The next hop of one request: a lookup in the FIB, the request's own constraints, then pin, score and id.
+//! The next hop of one request, in the order of steps that the module's header gives (B1 to B9).
+//!
+//! The way to the winner touches no more than it must: routes are in order, so the walk ends when the ladder is full, and
+//! what everybody satisfies is checked once. Whom it passed over, and why, [`super::consider`] says when somebody asks.
+
+use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-use super::candidate::Capability;
-use super::fib::{Constraint, Destination, Fib, Ranked, Route, ScoreParts};
+use super::consider::{self, Demand};
+use super::constraint::{Constraint, Rule};
+use super::destination::{Capability, Destination, Modality};
+use super::fib::{Entry, Fib, Route, Row};
+use super::spread::{Equal, by_session, is_lighter, two};
 use crate::types::{Budget, Hash, Money, Timestamp};
 use crate::ziggy::fixed::Millionths;
 
 /// What wants to be served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = DecisionInputs)]
 pub struct Request {
     /// What it needs.
     pub destination: Destination,
@@ -19,45 +28,45 @@ pub struct Request {
     /// What may be spent.
     pub budget: Budget,
     /// Requests of one session go to the same one of several equal candidates, where their cached prompt is.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<String>,
     /// The candidate or agent that the caller asks for by name.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
     pub pin: Option<String>,
+    /// Whose policy counts.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tenant: Option<String>,
+    /// What the task brings besides words.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub modalities: Vec<Modality>,
+    /// Regions the data may be in; anywhere if none is named.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub residency: Vec<String>,
+    /// Chance for the choice between equals; without it the first is taken.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub seed: Option<u64>,
     /// When it is decided; pins that expired by then do not count.
     pub at: Timestamp,
 }
 
-/// What was found about one candidate.
+/// How many requests a candidate had in flight when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[serde(tag = "verdict", rename_all = "snake_case")]
-pub enum Verdict {
-    /// It may serve this request.
-    Legal {
-        /// Its score.
-        score: Millionths,
-        /// What the score is made of.
-        parts: ScoreParts,
-        /// The most that serving this request can cost.
-        cost_max: Money,
-        /// The penalty for which it ranks last, if it does.
-        dampened: Option<u64>,
-    },
-    /// It may not.
-    Excluded {
-        /// Every rule it breaks, hardest first.
-        constraints: Vec<Constraint>,
-    },
-}
-
-/// One candidate and what was found about it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-pub struct Considered {
+pub struct Load {
     /// Which candidate.
     pub candidate: String,
-    /// Its agent.
-    pub agent: String,
-    /// What was found.
-    #[serde(flatten)]
-    pub verdict: Verdict,
+    /// How many.
+    pub in_flight: u32,
+}
+
+/// How many may serve, and how many may not.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Counts {
+    /// May.
+    pub legal: u32,
+    /// May not, by the hardest rule they break.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    #[schema(value_type = BTreeMap<String, u32>)]
+    pub excluded: BTreeMap<Rule, u32>,
 }
 
 /// Why a decision came out as it did.
@@ -74,7 +83,7 @@ pub enum Reason {
     NoRoute {
         /// What was wanted.
         wanted: Capability,
-        /// What is offered.
+        /// What is offered; the first of it if that is much.
         offered: Vec<Capability>,
     },
     /// Everybody who offers the capability breaks a rule.
@@ -104,6 +113,11 @@ pub enum Reason {
     },
     /// Nobody else may serve.
     OnlyLegal,
+    /// A policy prefers the winner to who comes next.
+    Preferred {
+        /// Who comes next.
+        runner_up: String,
+    },
     /// The winner has the best score, or the same and the smaller id.
     BestScore {
         /// Who comes next.
@@ -111,203 +125,310 @@ pub enum Reason {
         /// By how much it is behind.
         margin: Millionths,
     },
+    /// The winner was there before, and who scores better does so by less than the margin.
+    Kept {
+        /// Who scores better.
+        challenger: String,
+        /// By how much.
+        margin: Millionths,
+    },
     /// Several are as good as equal; the session decides between them.
     Session {
         /// How many are.
         equal: u32,
     },
+    /// The session's own candidate has too much to do, so the next in its order serves.
+    SessionMoved {
+        /// Who is too busy.
+        from: String,
+        /// Requests it has in flight.
+        in_flight: u32,
+        /// Requests the least loaded of the equals has.
+        least: u32,
+    },
+    /// Several are as good as equal; of two drawn by chance the winner had less to do for its weight.
+    TwoChoices {
+        /// How many are equal.
+        equal: u32,
+        /// The other one.
+        other: String,
+    },
     /// The winner failed too often lately; nobody else may serve.
     LastResort {
-        /// Its penalty.
+        /// Its penalty when it last failed.
         penalty: u64,
+        /// When it is ranked by its score again.
+        until: Timestamp,
     },
+    /// What is known of the winner has expired; of nobody who may serve is anything newer known.
+    Stale,
 }
 
-/// Who serves a request, and why.
+/// Who serves a request, and why. Small whatever the number of candidates: who else was considered follows from the
+/// table of this version and the request.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Decision {
     /// Version of the FIB it was made from.
     pub fib: Hash,
     /// The destination that was looked up.
     pub destination: Destination,
-    /// Everybody: the legal ones best first, then the excluded ones by id.
-    pub considered: Vec<Considered>,
+    /// What was asked.
+    pub request: Request,
+    /// What candidates had to do, as far as it was looked at.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub loads: Vec<Load>,
     /// Who serves; nobody if the request is refused.
     pub winner: Option<String>,
     /// The winner and then whom to try if it fails, in order.
     pub ladder: Vec<String>,
     /// The most that the winner can cost.
     pub cost_max: Money,
+    /// How many could have served.
+    pub counts: Counts,
     /// Why.
     pub reasons: Vec<Reason>,
 }
 
-/// Finds the next hop. Pure: the same FIB and request give the same bytes.
+/// Capabilities that a refusal lists at the most.
+const OFFERED_MOST: usize = 32;
+
+/// Finds the next hop where nobody has anything to do. Pure: the same FIB and request give the same bytes.
 pub fn decide(fib: &Fib, request: &Request) -> Decision {
+    decide_under(fib, request, &|_| 0)
+}
+
+/// Finds the next hop, looking at what the equals have to do. Pure but for that, and what it looked at is in the
+/// decision: given the same again, it gives the same bytes.
+pub fn decide_under(fib: &Fib, request: &Request, load: &dyn Fn(&str) -> u32) -> Decision {
+    let (destination, route) = consider::resolve(fib, request);
     let mut reasons = Vec::new();
-    let mut destination = request.destination.clone();
-    if !fib.routes.contains_key(&destination) && destination.capability.0 != Capability::GENERAL {
-        let wanted = std::mem::replace(&mut destination.capability, Capability::new(Capability::GENERAL));
-        if fib.routes.contains_key(&destination) {
-            reasons.push(Reason::Substituted { wanted });
-        } else {
-            destination.capability = wanted;
-        }
-    }
-    let Some(route) = fib.routes.get(&destination) else {
+    let Some(route) = route else {
         let mut offered: Vec<Capability> = fib.routes.keys().map(|known| known.capability.clone()).collect();
         offered.dedup();
+        offered.truncate(OFFERED_MOST);
         reasons.push(Reason::NoRoute { wanted: destination.capability.clone(), offered });
-        return Decision {
-            fib: fib.version,
-            destination,
-            considered: Vec::new(),
-            winner: None,
-            ladder: Vec::new(),
-            cost_max: Money::ZERO,
-            reasons,
-        };
+        return refused(fib, request, destination, Counts::default(), reasons);
     };
-    let (legal, considered) = consider(route, request);
-    let winner = choose(fib, route, request, &legal, &considered, &mut reasons);
-    let ladder = winner.map(|winner| ladder(winner, &legal, request)).unwrap_or_default();
+    if destination.capability != request.destination.capability {
+        reasons.push(Reason::Substituted { wanted: request.destination.capability.clone() });
+    }
+    let demand = Demand::of(request);
+    let mut choosing =
+        Choosing { fib, route, destination: &destination, request, demand, load, reasons, loads: Vec::new() };
+    choosing.demand.satisfied_by_all(route);
+    let counts = choosing.counts();
+    let winner = choosing.choose();
+    let Choosing { reasons, loads, demand, .. } = choosing;
+    let Some(winner) = winner else { return refused(fib, request, destination, counts, reasons) };
+    let ladder = ladder(fib, route, winner, &demand, request);
     Decision {
         fib: fib.version,
         destination,
-        considered,
-        winner: winner.map(|ranked| ranked.candidate.clone()),
+        request: request.clone(),
+        loads,
+        winner: ladder.first().cloned(),
         ladder,
-        cost_max: winner.map_or(Money::ZERO, |ranked| ranked.price.cost(request.tokens_in, request.tokens_out_max)),
+        cost_max: winner.price.cost(request.tokens_in, request.tokens_out_max),
+        counts,
+        reasons,
+    }
+}
+
+fn refused(fib: &Fib, request: &Request, destination: Destination, counts: Counts, reasons: Vec<Reason>) -> Decision {
+    Decision {
+        fib: fib.version,
+        destination,
+        request: request.clone(),
+        loads: Vec::new(),
+        winner: None,
+        ladder: Vec::new(),
+        cost_max: Money::ZERO,
+        counts,
         reasons,
     }
 }
 
 /// The winner, then those that may stand in for it. Nobody stands in for an agent that the caller asked for by name.
-fn ladder(winner: &Ranked, legal: &[&Ranked], request: &Request) -> Vec<String> {
-    let pinned = |ranked: &&&Ranked| request.pin.as_ref().is_none_or(|pin| is(ranked, pin));
-    let mut ladder: Vec<String> = legal.iter().filter(pinned).map(|ranked| ranked.candidate.clone()).collect();
-    match ladder.iter().position(|id| *id == winner.candidate) {
-        Some(place) => ladder[..=place].rotate_right(1),
-        // An operator's pin goes before the caller's.
-        None => ladder.insert(0, winner.candidate.clone()),
+fn ladder(fib: &Fib, route: &Route, winner: &Entry, demand: &Demand<'_>, request: &Request) -> Vec<String> {
+    let most = (fib.choice.ladder_most as usize).max(1);
+    let mut ladder = Vec::with_capacity(most.min(route.ranked.len()));
+    ladder.push(fib.row_of(winner).facts.candidate.clone());
+    for entry in &route.ranked {
+        if ladder.len() >= most {
+            break;
+        }
+        let row = fib.row_of(entry);
+        let meant = request.pin.as_ref().is_none_or(|pin| is(row, pin));
+        if entry.row != winner.row && meant && demand.fits(entry, row) {
+            ladder.push(row.facts.candidate.clone());
+        }
     }
     ladder
 }
 
 /// Whether this candidate is meant by a name: its own or its agent's.
-fn is(ranked: &Ranked, name: &str) -> bool {
-    ranked.candidate == name || ranked.agent == name
+pub(super) fn is(row: &Row, name: &str) -> bool {
+    row.facts.candidate == name || row.facts.agent == name
 }
 
-/// Applies the constraints that only the request knows: context and budgets.
-fn consider<'a>(route: &'a Route, request: &Request) -> (Vec<&'a Ranked>, Vec<Considered>) {
-    let needed = request.tokens_in.saturating_add(request.tokens_out_max);
-    let mut legal = Vec::with_capacity(route.ranked.len());
-    let mut considered = Vec::with_capacity(route.ranked.len() + route.excluded.len());
-    let mut excluded = Vec::with_capacity(route.excluded.len());
-    for ranked in &route.ranked {
-        let cost = ranked.price.cost(request.tokens_in, request.tokens_out_max);
-        let mut constraints = Vec::new();
-        if needed > u64::from(ranked.context_tokens) {
-            constraints.push(Constraint::Context { needed, has: u64::from(ranked.context_tokens) });
+struct Choosing<'a, 'b> {
+    fib: &'a Fib,
+    route: &'a Route,
+    destination: &'b Destination,
+    request: &'a Request,
+    demand: Demand<'a>,
+    load: &'a dyn Fn(&str) -> u32,
+    reasons: Vec<Reason>,
+    loads: Vec<Load>,
+}
+
+impl<'a> Choosing<'a, '_> {
+    /// How many may serve. Nobody is looked at if the request fits everybody.
+    fn counts(&self) -> Counts {
+        let mut excluded = self.route.excluded.clone();
+        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+        if self.demand.fits_all() {
+            return Counts { legal: count(self.route.ranked.len()), excluded };
         }
-        if cost > request.budget.money {
-            constraints.push(Constraint::Budget { cost, budget: request.budget.money });
+        let mut legal = 0;
+        for entry in &self.route.ranked {
+            match self.demand.broken_first(entry, self.fib.row_of(entry)) {
+                None => legal += 1,
+                Some(rule) => *excluded.entry(rule).or_default() += 1,
+            }
         }
-        if needed > request.budget.tokens {
-            constraints.push(Constraint::Tokens { needed, budget: request.budget.tokens });
-        }
-        let (candidate, agent) = (ranked.candidate.clone(), ranked.agent.clone());
-        if constraints.is_empty() {
-            legal.push(ranked);
-            let (score, parts, dampened) = (ranked.score, ranked.parts, ranked.dampened);
-            let verdict = Verdict::Legal { score, parts, cost_max: cost, dampened };
-            considered.push(Considered { candidate, agent, verdict });
-        } else {
-            excluded.push(Considered { candidate, agent, verdict: Verdict::Excluded { constraints } });
-        }
+        Counts { legal, excluded }
     }
-    excluded.extend(route.excluded.iter().map(|one| Considered {
-        candidate: one.candidate.clone(),
-        agent: one.agent.clone(),
-        verdict: Verdict::Excluded { constraints: one.constraints.clone() },
-    }));
-    excluded.sort_by(|one, other| one.candidate.cmp(&other.candidate));
-    considered.extend(excluded);
-    (legal, considered)
-}
 
-fn choose<'a>(
-    fib: &Fib,
-    route: &Route,
-    request: &Request,
-    legal: &[&'a Ranked],
-    considered: &[Considered],
-    reasons: &mut Vec<Reason>,
-) -> Option<&'a Ranked> {
-    let Some(best) = legal.first() else {
-        reasons.extend(closest(considered));
-        return None;
-    };
-    for pin in route.pins.iter().filter(|pin| request.at < pin.expires) {
-        if let Some(pinned) = legal.iter().find(|ranked| ranked.candidate == pin.candidate) {
-            let (author, reason) = (pin.author.clone(), pin.reason.clone());
-            reasons.push(Reason::OperatorPin { author, reason, expires: pin.expires });
+    fn legal(&self) -> impl Iterator<Item = &'a Entry> {
+        let (fib, demand) = (self.fib, self.demand.clone());
+        self.route.ranked.iter().filter(move |entry| demand.fits(entry, fib.row_of(entry)))
+    }
+
+    fn choose(&mut self) -> Option<&'a Entry> {
+        let Some(best) = self.legal().next() else {
+            self.reasons.extend(consider::closest(self.fib, self.destination, self.request));
+            return None;
+        };
+        if let Some(pinned) = self.operator_pin() {
             return Some(pinned);
         }
-        reasons.push(pin_excluded(&pin.candidate, considered));
+        if let Some(pin) = &self.request.pin {
+            let pinned = self.legal().find(|entry| is(self.fib.row_of(entry), pin));
+            let reason = pinned.map(|_| Reason::RequestPin);
+            self.reasons.push(reason.unwrap_or_else(|| self.pin_excluded(pin)));
+            return pinned;
+        }
+        let row = self.fib.row_of(best);
+        match row.dampened {
+            Some(one) => self.reasons.push(Reason::LastResort { penalty: one.penalty, until: one.until }),
+            None if row.stale => self.reasons.push(Reason::Stale),
+            None => {}
+        }
+        let equals = self.equals(best);
+        if equals.len() > 1 {
+            match (&self.request.session, self.request.seed) {
+                (Some(session), _) => return Some(self.of_session(session, &equals)),
+                (None, Some(seed)) => return Some(self.of_two(seed, &equals)),
+                (None, None) => {}
+            }
+        }
+        let reason = self.because(best);
+        self.reasons.push(reason);
+        Some(best)
     }
-    if let Some(pin) = &request.pin {
-        let pinned = legal.iter().find(|ranked| is(ranked, pin)).copied();
-        reasons.push(if pinned.is_some() { Reason::RequestPin } else { pin_excluded(pin, considered) });
-        return pinned;
-    }
-    if let Some(penalty) = best.dampened {
-        reasons.push(Reason::LastResort { penalty });
-    }
-    let equal: Vec<&&Ranked> = legal
-        .iter()
-        .filter(|ranked| {
-            ranked.dampened.is_some() == best.dampened.is_some() && best.score.0 - ranked.score.0 <= fib.equal_within.0
-        })
-        .collect();
-    if let (Some(session), 2..) = (&request.session, equal.len()) {
-        reasons.push(Reason::Session { equal: u32::try_from(equal.len()).unwrap_or(u32::MAX) });
-        return equal.into_iter().max_by_key(|ranked| affinity(session, &ranked.candidate)).copied();
-    }
-    reasons.push(match legal.get(1) {
-        Some(next) => Reason::BestScore {
-            runner_up: next.candidate.clone(),
-            margin: Millionths(best.score.0.saturating_sub(next.score.0)),
-        },
-        None => Reason::OnlyLegal,
-    });
-    Some(best)
-}
 
-/// Rendezvous hashing: a session keeps its candidate unless that one leaves or a newcomer hashes higher.
-fn affinity(session: &str, candidate: &str) -> Hash {
-    let length = (session.len() as u64).to_le_bytes();
-    Hash::of(&[&length, session.as_bytes(), candidate.as_bytes()].concat())
-}
+    /// Why the first is first.
+    fn because(&self, best: &Entry) -> Reason {
+        let name = |entry: &Entry| self.fib.row_of(entry).facts.candidate.clone();
+        let Some(next) = self.legal().nth(1) else { return Reason::OnlyLegal };
+        if next.standing == best.standing && next.preference > best.preference {
+            return Reason::Preferred { runner_up: name(next) };
+        }
+        if next.standing == best.standing && next.score > best.score {
+            return Reason::Kept { challenger: name(next), margin: Millionths(next.score.0 - best.score.0) };
+        }
+        Reason::BestScore { runner_up: name(next), margin: Millionths(best.score.0.saturating_sub(next.score.0)) }
+    }
 
-fn pin_excluded(pin: &str, considered: &[Considered]) -> Reason {
-    let constraints =
-        considered.iter().find(|one| one.candidate == pin || one.agent == pin).map(|one| match &one.verdict {
-            Verdict::Excluded { constraints } => constraints.clone(),
-            Verdict::Legal { .. } => Vec::new(),
-        });
-    Reason::PinExcluded { pin: pin.to_owned(), constraints: constraints.unwrap_or_default() }
-}
+    fn operator_pin(&mut self) -> Option<&'a Entry> {
+        let (fib, request) = (self.fib, self.request);
+        for pin in self.route.pins.iter().filter(|pin| request.at < pin.expires) {
+            let place = fib.place(&pin.candidate);
+            let meant = |entry: &&Entry| Some(entry.row as usize) == place;
+            let pinned = self.route.ranked.iter().find(meant);
+            if let Some(pinned) = pinned.filter(|entry| self.demand.fits(entry, fib.row_of(entry))) {
+                let (author, reason) = (pin.author.clone(), pin.reason.clone());
+                self.reasons.push(Reason::OperatorPin { author, reason, expires: pin.expires });
+                return Some(pinned);
+            }
+            let reason = self.pin_excluded(&pin.candidate);
+            self.reasons.push(reason);
+        }
+        None
+    }
 
-/// Of those who offer the capability, whoever breaks the fewest rules; of equals the first by id.
-fn closest(considered: &[Considered]) -> Option<Reason> {
-    let excluded = considered.iter().filter_map(|one| match &one.verdict {
-        Verdict::Excluded { constraints } => Some((one, constraints)),
-        Verdict::Legal { .. } => None,
-    });
-    let incapable = |constraints: &[Constraint]| matches!(constraints.first(), Some(Constraint::Capability { .. }));
-    excluded
-        .min_by_key(|(_, constraints)| (incapable(constraints), constraints.len()))
-        .map(|(one, constraints)| Reason::Refused { closest: one.candidate.clone(), constraints: constraints.clone() })
+    fn pin_excluded(&self, pin: &str) -> Reason {
+        let row = self.fib.row(pin).or_else(|| self.fib.rows.iter().find(|row| is(row, pin)));
+        let constraints = row.map(|row| consider::broken(row, self.destination, self.request)).unwrap_or_default();
+        Reason::PinExcluded { pin: pin.to_owned(), constraints }
+    }
+
+    /// Those that are as good as the best: of the same standing and preference, with a score within the margin.
+    fn equals(&self, best: &Entry) -> Vec<&'a Entry> {
+        let (choice, most) = (&self.fib.choice, self.fib.choice.equal_most as usize);
+        let same = |entry: &&Entry| {
+            entry.standing == best.standing
+                && entry.preference == best.preference
+                && best.score.0.saturating_sub(entry.score.0) <= choice.equal_within.0
+        };
+        // One that was kept in place may have others before it by score, which are beyond the margin of equality.
+        let near = |entry: &&Entry| entry.score.0.saturating_sub(best.score.0) <= choice.equal_within.0;
+        self.legal().take_while(same).filter(near).take(most.max(1)).collect()
+    }
+
+    fn look(&mut self, entry: &Entry) -> u32 {
+        let candidate = &self.fib.row_of(entry).facts.candidate;
+        let in_flight = (self.load)(candidate);
+        self.loads.push(Load { candidate: candidate.clone(), in_flight });
+        in_flight
+    }
+
+    fn weighted(&self, equals: &[&'a Entry]) -> Vec<Equal<'a>> {
+        let fib = self.fib;
+        let one = |entry: &&'a Entry| {
+            let row = fib.row_of(entry);
+            Equal { candidate: &row.facts.candidate, weight: row.weight }
+        };
+        equals.iter().map(one).collect()
+    }
+
+    /// The session's own, unless that has too much to do beside the others.
+    fn of_session(&mut self, session: &str, equals: &[&'a Entry]) -> &'a Entry {
+        let order = by_session(session, &self.weighted(equals));
+        let loads: Vec<u32> = order.iter().map(|place| self.look(equals[*place])).collect();
+        let least = loads.iter().copied().min().unwrap_or(0);
+        let limit = least.saturating_add(self.fib.choice.load_margin);
+        let chosen = loads.iter().position(|load| *load <= limit).unwrap_or(0);
+        self.reasons.push(Reason::Session { equal: u32::try_from(equals.len()).unwrap_or(u32::MAX) });
+        if chosen > 0 {
+            let from = self.fib.row_of(equals[order[0]]).facts.candidate.clone();
+            self.reasons.push(Reason::SessionMoved { from, in_flight: loads[0], least });
+        }
+        equals[order[chosen]]
+    }
+
+    /// Two are drawn by weight; the one with less to do serves.
+    fn of_two(&mut self, seed: u64, equals: &[&'a Entry]) -> &'a Entry {
+        let (first, second) = two(seed, &self.weighted(equals));
+        let (one, other) = (equals[first], equals[second]);
+        let loads = (self.look(one), self.look(other));
+        let weight = |entry: &Entry| self.fib.row_of(entry).weight;
+        let lighter = is_lighter((loads.0, weight(one)), (loads.1, weight(other)));
+        let (winner, loser) = if lighter { (one, other) } else { (other, one) };
+        let other = self.fib.row_of(loser).facts.candidate.clone();
+        let equal = u32::try_from(equals.len()).unwrap_or(u32::MAX);
+        self.reasons.push(Reason::TwoChoices { equal, other });
+        winner
+    }
 }

@@ -11,6 +11,7 @@ use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::{Answer, BudgetsProjection, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
+use crate::actors::router::TablesProjection;
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
 use crate::actors::{crown, executor, router};
@@ -55,6 +56,7 @@ pub(super) async fn bench_with(disk: &Disk, runtimes: &[Arc<Watched>], reviewing
             Arc::new(MemoryProjection),
             Arc::new(BudgetsProjection),
             Arc::new(InboxProjection),
+            Arc::new(TablesProjection),
         ],
     );
     let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
@@ -70,7 +72,7 @@ pub(super) async fn bench_with(disk: &Disk, runtimes: &[Arc<Watched>], reviewing
         agents.insert(made.agent.profile().name.clone(), made.agent);
         children.extend(made.children);
     }
-    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64 }));
+    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600 }));
     let (router, router_child) = router::Handle::launch(
         candidates,
         drivers,

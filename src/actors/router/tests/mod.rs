@@ -22,12 +22,12 @@ fn observed(candidate: &str, ok: bool) -> Feedback {
         first_token_us: seen,
         per_token_us: seen.map(|_| 10_000),
         tokens: 10,
-        quality: None,
+        ..Feedback::default()
     }
 }
 
 /// Who serves general work on public data, best first.
 fn ranked(fib: &Fib) -> Vec<&str> {
     let destination = Destination { capability: Capability::new(Capability::GENERAL), privacy: PrivacyClass::Public };
-    fib.routes[&destination].ranked.iter().map(|one| one.candidate.as_str()).collect()
+    fib.ranked(&destination)
 }

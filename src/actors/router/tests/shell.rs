@@ -7,15 +7,16 @@ use serde_json::json;
 
 use super::{candidate, observed, ranked, ziggy};
 use crate::actors::crown::{self, Change, GovernanceProjection};
-use crate::actors::router::Handle;
+use crate::actors::router::record::{Built, Changed, Recorded, Writing, kind, table, write};
+use crate::actors::router::{Handle, TablesProjection};
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{SECOND, Watched, cx, journal, later, read, soon, start, world};
 use crate::inference::Health;
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::Root;
-use crate::types::{Cx, World};
-use crate::ziggy::route::{Fib, build};
-use crate::ziggy::{Action, Override};
+use crate::types::{Cx, Hash, World};
+use crate::ziggy::route::{Basis, Fib, Rib, build};
+use crate::ziggy::{Action, Governance, Override};
 
 struct Bench {
     world: World,
@@ -28,8 +29,12 @@ struct Bench {
 
 /// A router over `a` (the better one, whose runtime is watched) and `b`.
 async fn bench() -> Bench {
+    bench_with(ziggy()).await
+}
+
+async fn bench_with(ziggy: crate::ziggy::Config) -> Bench {
     let world = world();
-    let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
+    let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection), Arc::new(TablesProjection)]);
     let governing = read(json!({ "watch_every_s": 60, "alerts_kept": 4, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
     let runtime = Watched::new("a");
@@ -38,10 +43,10 @@ async fn bench() -> Bench {
     );
     let launch = Launch { runtime: runtime.clone(), child: None };
     let (driver, driver_child) = runtime::Handle::launch(launch, driving, &world);
-    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64 }));
+    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600 }));
     let candidates = vec![candidate("a", 0.9), candidate("b", 0.5)];
     let (router, child) =
-        Handle::launch(candidates, vec![driver], crown.clone(), journal.clone(), (routing, ziggy()), &world);
+        Handle::launch(candidates, vec![driver], crown.clone(), journal.clone(), (routing, ziggy), &world);
     let (root, _) = start(vec![governor, driver_child, child], &world).await;
     Bench { world, journal, crown, router, runtime, _root: root }
 }
@@ -98,9 +103,10 @@ async fn what_was_only_observed_is_gathered_for_a_while() {
     }
     let (fib, took) = bench.until(|fib| ranked(fib) == ["b", "a"]).await;
     assert_eq!(took, SECOND);
-    // RO1: the published table is what Ziggy makes of the published RIB under the governance it names.
-    let (rib, config) = (bench.router.rib(), ziggy());
-    assert_eq!(*fib, build(&rib, &bench.crown.governance(), &config.score, &config.live, fib.at));
+    // RO1: the published table is what Ziggy makes of the published RIB under the governance it names. Nobody is kept in
+    // place by this config, so the table before changes nothing.
+    let rib = bench.router.rib();
+    assert_eq!(*fib, build(&rib, &bench.crown.governance(), &ziggy().rules(), None, fib.at));
 }
 
 #[tokio::test(start_paused = true)]
@@ -112,9 +118,48 @@ async fn every_new_table_is_on_the_record_and_the_same_one_is_not_again() {
     let withdraw = Change::Weight { candidate: "a".to_owned(), percent: Some(0) };
     bench.crown.change(&cx, withdraw).await.unwrap();
     let (second, _) = bench.until(|fib| ranked(fib) == ["b"]).await;
-    let built: Vec<Fib> = bench.built().await.iter().map(|event| event.body.parse().unwrap()).collect();
-    assert_eq!(built.iter().map(|fib| fib.version).collect::<Vec<_>>(), [first, second.version]);
-    assert_eq!(built[1], *second);
+    let built: Vec<Built> = bench.built().await.iter().map(|event| event.body.parse().unwrap()).collect();
+    assert_eq!(built.iter().map(|built| built.version).collect::<Vec<_>>(), [first, second.version]);
+    // RO3: by its version it is found again, and what it was made from makes it once more.
+    assert_eq!(table(&*bench.journal, second.version).await.unwrap().as_ref(), Some(&*second));
+    assert_eq!(table(&*bench.journal, Hash::of(b"nothing")).await.unwrap(), None);
+    let events = bench.journal.read(1, 1_000).await.unwrap();
+    let bases = events.iter().filter(|event| event.kind == kind::BASIS);
+    let basis = bases.filter_map(|event| event.body.parse::<Recorded>()).find(|one| one.basis_hash == built[1].basis);
+    assert_eq!(basis.unwrap().basis.unwrap().under(&ziggy().rules()), *second);
+    let changed = events.iter().filter(|event| event.kind == kind::CHANGED);
+    let changed: Vec<Changed> = changed.map(|event| event.body.parse().unwrap()).collect();
+    assert_eq!(changed.len(), 1);
+    assert_eq!(changed[0].changes[0].words(), "a left its routes: its weight is zero.");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_table_that_is_long_is_a_payload_and_found_all_the_same() {
+    let journal = journal(&Disk::default(), &world(), vec![Arc::new(TablesProjection)]);
+    let candidates = (0..400).map(|number| candidate(&format!("agent-{number:03}"), 0.5));
+    let rib = Rib::of(candidates).unwrap();
+    let basis = Basis { rib, governance: Governance::default(), at: later(SECOND) };
+    let fib = Arc::new(basis.under(&ziggy().rules()));
+    let (shared, writing) = (journal.clone() as Arc<dyn Journal>, Writing { fib: Arc::clone(&fib), basis });
+    write(&shared, "host/router", Some(writing), None).await.unwrap();
+    journal.flush().await.unwrap();
+    let events = journal.read(1, 10).await.unwrap();
+    assert!(events.iter().all(|event| event.body.text().len() < 1_000), "the events name payloads");
+    assert_eq!(table(&*journal, fib.version).await.unwrap().as_ref(), Some(&*fib));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_failed_too_often_comes_back_although_nobody_is_asked_meanwhile() {
+    let mut config = ziggy();
+    config.live.penalty_half_life_s = 10;
+    let bench = bench_with(config).await;
+    let cx = bench.cx();
+    (0..3).for_each(|_| bench.router.observe(&cx, observed("a", false)));
+    bench.until(|fib| ranked(fib) == ["b", "a"]).await;
+    let (fib, took) = bench.until(|fib| fib.rows.iter().all(|row| row.dampened.is_none())).await;
+    // 3 000 are below 750 after two half-lives of ten seconds, one of which was spent on gathering.
+    assert!((18..=21).contains(&took.as_secs()), "{took:?}");
+    assert_eq!(fib.rows.len(), 2);
 }
 
 #[tokio::test(start_paused = true)]

@@ -1,0 +1,404 @@
+//! `syzygy replay`: recorded decisions made again from the journal alone, whether or not a host runs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::Launcher;
+use super::arguments::{Local, Replay};
+use super::console::Console;
+use super::error::Error;
+use super::paint::{Paint, micros, plain};
+use super::routing::headed;
+use crate::actors::io::record::{Hop, kind as hops};
+use crate::actors::router::record::{Built, Recorded, kind as tables};
+use crate::store::{self, Event, Reader, Sound};
+use crate::types::{Class, Hash, Money, RunId, Timestamp};
+use crate::ziggy::route::{Basis, Compared, Difference, Fib, Outcome, Rules, again, compare, difference};
+
+/// Events read at a time: a few megabytes.
+const PAGE: usize = 1_000;
+
+/// Makes decisions again and says what came of it. The exit code is that of damaged data if one is not the same.
+pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn Launcher) -> Result<u8, Error> {
+    let local = Local { data_dir: asked.data_dir.clone(), config: None };
+    let reader = launcher.on_disk(&local)?.read().await.map_err(failed)?;
+    let sound = reader.sound(1).await.map_err(failed)?;
+    if let Some(damage) = &sound.damage {
+        console.remark(&format!("syzygy: {}", crate::rat::damaged(damage)));
+    }
+    let mut library = Library { reader, sound, built: BTreeMap::new(), bases: BTreeMap::new(), read: BTreeMap::new() };
+    let hops = library.gather(&wanted(asked, launcher)?).await?;
+    let hops = of_run(hops, asked)?;
+    match &asked.with {
+        None => again_all(hops, &mut library, console).await,
+        Some(file) => {
+            let rules = launcher.rules(&Local { config: Some(file.clone()), ..local })?;
+            let report = compare_all(hops, &mut library, &rules).await?;
+            let paint = console.paint();
+            if console.json {
+                console.out_json(&report)?
+            } else {
+                console.out(&report.told(paint))?
+            }
+            Ok(0)
+        }
+    }
+}
+
+fn failed(error: store::Error) -> Error {
+    Error::Other(anyhow::Error::new(error))
+}
+
+/// From when on decisions are wanted.
+fn wanted(asked: &Replay, launcher: &dyn Launcher) -> Result<Timestamp, Error> {
+    let Some(text) = &asked.since else { return Ok(Timestamp(i64::MIN)) };
+    let wrong = || Error::Usage(format!("{text:?} is no time (expected a number and s, m, h or d, such as 12h)"));
+    let unit = match text.chars().last() {
+        Some('s') => 1,
+        Some('m') => 60,
+        Some('h') => 3_600,
+        Some('d') => 86_400,
+        _ => return Err(wrong()),
+    };
+    let count: i64 = text[..text.len() - 1].parse().map_err(|_| wrong())?;
+    let passed = count.checked_mul(unit * 1_000_000).filter(|passed| *passed >= 0).ok_or_else(wrong)?;
+    Ok(Timestamp(launcher.world().clock.wall().0.saturating_sub(passed)))
+}
+
+/// The decisions of the run that was named, if one was.
+fn of_run(hops: Vec<Event>, asked: &Replay) -> Result<Vec<Event>, Error> {
+    let Some(said) = &asked.decision else { return Ok(hops) };
+    let none = |reason: String| Error::NoRun(reason);
+    let run = if said == "last" {
+        hops.last().and_then(|event| event.run).ok_or_else(|| none("nothing was decided yet".to_owned()))?
+    } else {
+        let prefix = said.to_ascii_lowercase().replace('-', "");
+        let mut meant: Vec<RunId> = hops.iter().filter_map(|event| event.run).collect();
+        meant.retain(|run| !prefix.is_empty() && run.to_string().starts_with(&prefix));
+        meant.dedup();
+        meant.sort_unstable();
+        meant.dedup();
+        match meant.as_slice() {
+            [run] => *run,
+            [] => return Err(none(format!("the journal has no decision of a run {said:?}"))),
+            _ => return Err(none(format!("several runs begin with {prefix}; give more of the id"))),
+        }
+    };
+    Ok(hops.into_iter().filter(|event| event.run == Some(run)).collect())
+}
+
+/// A table, and what it was made from if that is still there.
+type Known = (Arc<Fib>, Option<Arc<Basis>>);
+
+/// The tables of a journal, read when they are asked for.
+struct Library {
+    reader: Reader,
+    sound: Sound,
+    built: BTreeMap<Hash, Event>,
+    bases: BTreeMap<Hash, Event>,
+    read: BTreeMap<Hash, Option<Known>>,
+}
+
+impl Library {
+    /// Reads the whole journal once: notes where tables are, and returns the decisions since some time.
+    async fn gather(&mut self, since: &Timestamp) -> Result<Vec<Event>, Error> {
+        let (mut seq, mut hash) = (self.sound.from - 1, self.sound.previous);
+        let mut decided = Vec::new();
+        while seq < self.sound.to {
+            let most = PAGE.min(usize::try_from(self.sound.to - seq).unwrap_or(PAGE));
+            let events = self.reader.after(seq, hash, most).await.map_err(failed)?;
+            let Some(last) = events.last() else { break };
+            (seq, hash) = (last.seq, last.hash);
+            for event in events {
+                match event.kind.as_str() {
+                    tables::BUILT => {
+                        let version = event.body.parse::<Built>().map(|built| built.version);
+                        self.built.extend(version.map(|version| (version, event)));
+                    }
+                    tables::BASIS => {
+                        let basis = event.body.parse::<Recorded>().map(|recorded| recorded.basis_hash);
+                        self.bases.extend(basis.map(|basis| (basis, event)));
+                    }
+                    hops::DECIDED if event.at >= *since => decided.push(event),
+                    _ => {}
+                }
+            }
+        }
+        Ok(decided)
+    }
+
+    /// The table of this version. It is believed only if its content has the hash it goes by.
+    async fn table(&mut self, version: Hash) -> Result<Option<Known>, Error> {
+        if let Some(known) = self.read.get(&version) {
+            return Ok(known.clone());
+        }
+        let known = self.look_up(version).await?;
+        self.read.insert(version, known.clone());
+        Ok(known)
+    }
+
+    async fn look_up(&self, version: Hash) -> Result<Option<Known>, Error> {
+        let Some(built) = self.built.get(&version).and_then(|event| event.body.parse::<Built>()) else {
+            return Ok(None);
+        };
+        let fib = match (built.fib, built.payload) {
+            (Some(fib), _) => Some(fib),
+            (None, Some(address)) => self.payload(address).await?,
+            (None, None) => None,
+        };
+        let Some(fib) = fib.filter(|fib: &Fib| fib.version == version && fib.computed_version() == version) else {
+            return Ok(None);
+        };
+        let recorded = self.bases.get(&built.basis).and_then(|event| event.body.parse::<Recorded>());
+        let basis = match recorded.map(|recorded| (recorded.basis, recorded.payload)) {
+            Some((Some(basis), _)) => Some(basis),
+            Some((None, Some(address))) => self.payload(address).await?,
+            _ => None,
+        };
+        Ok(Some((Arc::new(fib), basis.map(Arc::new))))
+    }
+
+    async fn payload<T: serde::de::DeserializeOwned>(&self, address: Hash) -> Result<Option<T>, Error> {
+        let bytes = self.reader.payload(address).await.map_err(failed)?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    }
+}
+
+/// One decision, made again.
+#[derive(Debug, Serialize)]
+struct Again {
+    seq: u64,
+    run_id: Option<RunId>,
+    /// Version of the table it was made from.
+    fib: Option<Hash>,
+    /// Whether the same bytes came out; nothing if the table is not there any more.
+    equal: Option<bool>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    difference: Option<Difference>,
+}
+
+/// Decisions, made again.
+#[derive(Debug, Default, Serialize)]
+struct AgainAll {
+    decisions: usize,
+    equal: usize,
+    different: usize,
+    without_table: usize,
+    /// Every decision of a run; of many decisions those that are not the same.
+    shown: Vec<Again>,
+}
+
+/// Decisions of which each is shown.
+const SHOWN_MOST: usize = 100;
+
+async fn again_all(hops: Vec<Event>, library: &mut Library, console: &mut Console) -> Result<u8, Error> {
+    let mut all = AgainAll { decisions: hops.len(), ..AgainAll::default() };
+    let few = hops.len() <= SHOWN_MOST;
+    for event in hops {
+        let one = again_one(&event, library).await?;
+        match one.equal {
+            Some(true) => all.equal += 1,
+            Some(false) => all.different += 1,
+            None => all.without_table += 1,
+        }
+        if few || (one.equal == Some(false) && all.shown.len() < SHOWN_MOST) {
+            all.shown.push(one);
+        }
+    }
+    if console.json {
+        console.out_json(&all)?
+    } else {
+        console.out(&all.told())?
+    }
+    if all.different > 0 {
+        return Ok(Class::Corrupt.exit_code());
+    }
+    Ok(if all.decisions > 0 && all.equal == 0 { Class::NotFound.exit_code() } else { 0 })
+}
+
+async fn again_one(event: &Event, library: &mut Library) -> Result<Again, Error> {
+    let mut one = Again { seq: event.seq, run_id: event.run, fib: None, equal: None, difference: None };
+    let Some(hop) = event.body.parse::<Hop>() else { return Ok(one) };
+    one.fib = Some(hop.decision.fib);
+    let Some((fib, _)) = library.table(hop.decision.fib).await? else { return Ok(one) };
+    let made = Hop { chunk: hop.chunk, decision: again(&fib, &hop.decision) };
+    let text = serde_json::to_string(&made).map_err(|error| Error::Other(anyhow::Error::new(error)))?;
+    one.equal = Some(text == event.body.text());
+    if one.equal == Some(false) {
+        let value = serde_json::to_value(&made).unwrap_or_default();
+        let found = difference(&event.body.value(), &value);
+        // The same facts in other bytes are a difference of a kind of its own.
+        one.difference = found.or_else(|| {
+            let (recorded, computed) = (event.body.text().into(), text.into());
+            Some(Difference { at: String::new(), recorded, computed })
+        });
+    }
+    Ok(one)
+}
+
+impl AgainAll {
+    fn told(&self) -> String {
+        let mut text = String::new();
+        for one in &self.shown {
+            let run = one.run_id.map_or_else(String::new, |run| format!(" of run {run}"));
+            let table = one.fib.map_or_else(String::new, |fib| format!("{:.12}", fib.to_string()));
+            text.push_str(&match (&one.difference, one.equal) {
+                (Some(found), _) => format!(
+                    "event {}{run}: DIFFERENT at {}: recorded {}, computed {}\n",
+                    one.seq,
+                    if found.at.is_empty() { "its bytes" } else { &found.at },
+                    plain(&found.recorded.to_string()),
+                    plain(&found.computed.to_string())
+                ),
+                (None, Some(_)) => format!("event {}{run}: equal, from FIB {table}\n", one.seq),
+                (None, None) => format!(
+                    "event {}{run}: not made again, since FIB {table} is not in the journal any more\n",
+                    one.seq
+                ),
+            });
+        }
+        text.push_str(&format!(
+            "{} decisions: {} equal, {} different, {} without their table\n",
+            self.decisions, self.equal, self.different, self.without_table
+        ));
+        text
+    }
+}
+
+/// What another configuration would have changed.
+#[derive(Debug, Default, Serialize)]
+struct Report {
+    decisions: usize,
+    /// Decisions whose table, or what it was made from, is not in the journal any more.
+    without_table: usize,
+    changed: usize,
+    destinations: BTreeMap<String, Sums>,
+    /// How often who took whose place.
+    moves: BTreeMap<String, usize>,
+}
+
+/// Sums of one destination.
+#[derive(Debug, Default, Serialize)]
+struct Sums {
+    decisions: usize,
+    changed: usize,
+    before: Sum,
+    after: Sum,
+}
+
+/// Sums of one policy.
+#[derive(Debug, Default, Serialize)]
+struct Sum {
+    /// What the winners may cost together at the most.
+    cost_max: Money,
+    /// The mean time of an answer by what was known, in microseconds.
+    latency_us: u64,
+    refused: usize,
+    /// How often who ran where.
+    tiers: BTreeMap<String, usize>,
+    #[serde(skip)]
+    total_us: u128,
+    #[serde(skip)]
+    served: u128,
+}
+
+impl Sum {
+    fn add(&mut self, one: &Outcome) {
+        self.cost_max += one.cost_max;
+        if one.winner.is_none() {
+            self.refused += 1;
+            return;
+        }
+        if let Some(tier) = one.tier {
+            *self.tiers.entry(tier.word().to_owned()).or_default() += 1;
+        }
+        self.total_us += u128::from(one.latency_us);
+        self.served += 1;
+        self.latency_us = u64::try_from(self.total_us / self.served).unwrap_or(u64::MAX);
+    }
+
+    fn tiers(&self) -> String {
+        let tiers: Vec<String> = self.tiers.iter().map(|(tier, count)| format!("{tier} {count}")).collect();
+        if tiers.is_empty() { "-".to_owned() } else { tiers.join(" ") }
+    }
+}
+
+async fn compare_all(hops: Vec<Event>, library: &mut Library, rules: &Rules) -> Result<Report, Error> {
+    let mut report = Report { decisions: hops.len(), ..Report::default() };
+    let mut others: BTreeMap<Hash, Arc<Fib>> = BTreeMap::new();
+    for event in hops {
+        let hop = event.body.parse::<Hop>();
+        let version = hop.as_ref().map(|hop| hop.decision.fib);
+        let known = match version {
+            Some(version) => library.table(version).await?,
+            None => None,
+        };
+        let (Some(hop), Some((fib, Some(basis)))) = (hop, known) else {
+            report.without_table += 1;
+            continue;
+        };
+        let other = others.entry(fib.version).or_insert_with(|| Arc::new(basis.under(rules)));
+        report.add(&compare(&hop.decision, &basis, other));
+    }
+    Ok(report)
+}
+
+impl Report {
+    fn add(&mut self, one: &Compared) {
+        let sums = self.destinations.entry(one.destination.clone()).or_default();
+        let changed = one.before.winner != one.after.winner;
+        sums.decisions += 1;
+        sums.changed += usize::from(changed);
+        sums.before.add(&one.before);
+        sums.after.add(&one.after);
+        self.changed += usize::from(changed);
+        if changed {
+            let name = |one: &Outcome| one.winner.clone().unwrap_or_else(|| "nobody".to_owned());
+            *self.moves.entry(format!("{} -> {}", name(&one.before), name(&one.after))).or_default() += 1;
+        }
+    }
+
+    fn told(&self, paint: Paint) -> String {
+        let heading = [
+            "DESTINATION",
+            "DECISIONS",
+            "CHANGED",
+            "COST AT MOST",
+            "WOULD BE",
+            "LATENCY",
+            "WOULD BE",
+            "TIERS",
+            "WOULD BE",
+            "REFUSED",
+            "WOULD BE",
+        ];
+        let mut rows = vec![heading.map(str::to_owned).to_vec()];
+        rows.extend(self.destinations.iter().map(|(destination, sums)| {
+            let Sums { decisions, changed, before, after } = sums;
+            vec![
+                plain(destination),
+                decisions.to_string(),
+                changed.to_string(),
+                before.cost_max.to_string(),
+                after.cost_max.to_string(),
+                micros(before.latency_us),
+                micros(after.latency_us),
+                before.tiers(),
+                after.tiers(),
+                before.refused.to_string(),
+                after.refused.to_string(),
+            ]
+        }));
+        let mut text = headed(&rows, paint);
+        for (moved, count) in &self.moves {
+            text.push_str(&format!("{count} x {}\n", plain(moved)));
+        }
+        text.push_str(&format!(
+            "{} decisions: {} would go elsewhere, {} could not be made again for want of their table\n",
+            self.decisions, self.changed, self.without_table
+        ));
+        text
+    }
+}

@@ -1,0 +1,149 @@
+//! `syzygy rib show`, `syzygy fib show` and `syzygy why-not`: the router's tables, and why somebody is not in them.
+
+use reqwest::Url;
+
+use super::arguments::WhyNot;
+use super::client::Client;
+use super::console::Console;
+use super::error::Error;
+use super::paint::{Paint, columns, micros, plain, wrap};
+use crate::api;
+use crate::types::Timestamp;
+use crate::ziggy::route::{Candidate, Health, Rib, Snapshot};
+
+/// Shows everybody who could serve.
+pub(super) async fn rib(client: &Client, console: &mut Console) -> Result<(), Error> {
+    let rib: Rib = client.get("/rib").await?;
+    if console.json {
+        return console.out_json(&rib);
+    }
+    let paint = console.paint();
+    console.out(&rib_table(&rib, paint))
+}
+
+/// Candidates as a table.
+pub(super) fn rib_table(rib: &Rib, paint: Paint) -> String {
+    let heading = [
+        "CANDIDATE",
+        "CAPABILITIES",
+        "TIER",
+        "REGION",
+        "PRICE IN/OUT",
+        "CONTEXT",
+        "QUALITY",
+        "FIRST",
+        "TAIL",
+        "OK",
+        "PENALTY",
+        "ORIGIN",
+        "STATE",
+    ];
+    let mut rows = vec![heading.map(str::to_owned).to_vec()];
+    rows.extend(rib.candidates.values().map(|one| rib_row(one, rib)));
+    headed(&rows, paint)
+}
+
+fn rib_row(one: &Candidate, rib: &Rib) -> Vec<String> {
+    let capabilities: Vec<&str> = one.capabilities.iter().map(|capability| capability.0.as_str()).collect();
+    let shared = rib.runtimes.get(&one.runtime).map_or(0, |damper| damper.penalty);
+    vec![
+        plain(&one.id),
+        plain(&capabilities.join(",")),
+        one.tier.word().to_owned(),
+        one.region.as_deref().map_or("-".to_owned(), plain),
+        format!("{}/{}", one.price.input, one.price.output),
+        one.context_tokens.to_string(),
+        one.quality.to_string(),
+        micros(one.live.first_token_us),
+        micros(one.live.tail_first_token_us),
+        one.live.reliability.to_string(),
+        one.live.dampening.penalty.max(shared).to_string(),
+        one.origin.word().to_owned(),
+        state(one),
+    ]
+}
+
+fn state(one: &Candidate) -> String {
+    let quarantined = one.quarantined.as_ref().map(|reason| format!("quarantined: {}", plain(reason)));
+    match &one.health {
+        _ if !one.enabled => "switched off".to_owned(),
+        Health::Unhealthy { reason } => format!("unhealthy: {}", plain(reason)),
+        Health::Healthy => quarantined.unwrap_or_else(|| {
+            one.expires.map_or("healthy".to_owned(), |at| format!("healthy, known until {}", second(at)))
+        }),
+    }
+}
+
+fn second(at: Timestamp) -> String {
+    at.rfc3339().chars().take(19).collect()
+}
+
+/// Shows who serves which destination.
+pub(super) async fn fib(client: &Client, console: &mut Console) -> Result<(), Error> {
+    let fib: Snapshot = client.get("/fib").await?;
+    if console.json {
+        return console.out_json(&fib);
+    }
+    let paint = console.paint();
+    console.out(&fib_table(&fib, paint))
+}
+
+/// Routes as a table.
+pub(super) fn fib_table(fib: &Snapshot, paint: Paint) -> String {
+    let mut rows = vec![["DESTINATION", "TENANT", "PLACE", "CANDIDATE", "SCORE", "REMARK"].map(str::to_owned).to_vec()];
+    let default = fib.routes.iter().map(|route| ("-", route));
+    let own = fib.tenants.iter().flat_map(|(tenant, routes)| routes.iter().map(|route| (tenant.as_str(), route)));
+    for (tenant, (destination, route)) in default.chain(own) {
+        let named = |place: &str, candidate: &str, score: String, remark: String| {
+            let destination = plain(&destination.to_string());
+            vec![destination, plain(tenant), place.to_owned(), plain(candidate), score, remark]
+        };
+        if route.ranked.is_empty() {
+            rows.push(named("-", "nobody", "-".to_owned(), String::new()));
+        }
+        for (place, ranked) in route.ranked.iter().enumerate() {
+            let row = fib.rows.iter().find(|row| row.facts.candidate == ranked.candidate);
+            let mut remarks = Vec::new();
+            let pinned = route.pins.iter().find(|pin| pin.candidate == ranked.candidate);
+            remarks.extend(pinned.map(|pin| format!("pinned by {} until {}", plain(&pin.author), second(pin.expires))));
+            remarks.extend((route.kept && place == 0).then(|| "kept in place".to_owned()));
+            if let Some(row) = row {
+                let dampened = row.dampened.map(|one| format!("dampened until {}", second(one.until)));
+                remarks.extend(dampened);
+                remarks.extend(row.stale.then(|| "stale".to_owned()));
+            }
+            rows.push(named(&(place + 1).to_string(), &ranked.candidate, ranked.score.to_string(), remarks.join(", ")));
+        }
+    }
+    format!("{}{}\n", headed(&rows, paint), paint.dim(&format!("FIB {} of {}", fib.version, second(fib.at))))
+}
+
+/// A table with its first line in bold.
+pub(super) fn headed(rows: &[Vec<String>], paint: Paint) -> String {
+    let text = columns(rows);
+    match text.split_once('\n') {
+        Some((first, rest)) => format!("{}\n{rest}", paint.bold(first)),
+        None => text,
+    }
+}
+
+/// Tells why a candidate would or would not serve.
+pub(super) async fn why_not(client: &Client, asked: &WhyNot, console: &mut Console) -> Result<(), Error> {
+    // Only what stands behind the host of this address is used; names of people's candidates hold anything.
+    let query = [("destination", asked.destination.as_str()), ("candidate", asked.candidate.as_str())];
+    let url = Url::parse_with_params("http://host/why-not", query)
+        .map_err(|error| Error::Usage(format!("cannot ask for {:?}: {error}", asked.candidate)))?;
+    let told: api::WhyNot = client.get(&format!("/why-not?{}", url.query().unwrap_or_default())).await?;
+    if console.json {
+        return console.out_json(&told);
+    }
+    let width = console.columns();
+    let mut text = String::new();
+    for words in &told.words {
+        let (mark, rest) = words.strip_prefix("- ").map_or(("", words.as_str()), |rest| ("- ", rest));
+        for (place, line) in wrap(rest, width.saturating_sub(mark.len())).iter().enumerate() {
+            text.push_str(&format!("{}{line}\n", if place == 0 { mark } else { &"  "[..mark.len()] }));
+        }
+    }
+    console.out(&text)
+}

@@ -1,0 +1,154 @@
+//! The tables, why somebody is not in them, and decisions made again from a journal that no host has open.
+
+use std::path::Path;
+
+use serde_json::json;
+
+use super::support::{Done, Setup, TestLauncher};
+use crate::actors::io::record::{Hop, kind as hops};
+use crate::actors::router::record::{Built, Recorded, kind as tables};
+use crate::actors::tests::configs;
+use crate::api::tests::support::{TestHost, Wanted, world};
+use crate::store::{Durability, Journal, NewEvent, Sqlite};
+use crate::types::{Budget, Hash, Money, Price, PrivacyClass, RunId, Timestamp};
+use crate::ziggy::Governance;
+use crate::ziggy::route::{Basis, Candidate, Capability, Destination, Request, Rib, Rules, ScoreWeights, decide};
+
+async fn run(host: &TestHost, arguments: &[&str]) -> Done {
+    Setup::default().run(&TestLauncher::new(host.data.path()), arguments).await
+}
+
+#[tokio::test]
+async fn the_tables_are_shown_and_read_by_programs() {
+    let host = TestHost::start(Wanted::default()).await;
+    let rib = run(&host, &["rib", "show"]).await;
+    assert!(
+        rib.out.starts_with("CANDIDATE") && rib.out.contains("near@near") && rib.out.contains("healthy"),
+        "{rib:?}"
+    );
+    let fib = run(&host, &["fib", "show"]).await;
+    assert!(fib.out.contains("general/public") && fib.out.contains("FIB "), "{fib:?}");
+    assert!(fib.out.lines().any(|line| line.contains("general/restricted") && line.contains("near@near")), "{fib:?}");
+    assert!(run(&host, &["rib", "show", "-o", "json"]).await.json()["candidates"]["far@far"]["agent"].is_string());
+    assert!(run(&host, &["fib", "show", "-o", "json"]).await.json()["routes"]["general/public"]["ranked"].is_array());
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn why_not_names_the_rule_and_what_would_help() {
+    let host = TestHost::start(Wanted::default()).await;
+    let done = run(&host, &["why-not", "general/restricted", "far@far"]).await;
+    assert!(done.out.contains("restricted data may not go to the"), "{done:?}");
+    assert!(done.out.contains("It could serve if all of this held:\n- it runs at the local tier"), "{done:?}");
+    let ahead = run(&host, &["why-not", "general/restricted", "near@near"]).await;
+    assert!(ahead.out.starts_with("It would serve general/restricted."), "{ahead:?}");
+    let both = run(&host, &["why-not", "general/public", "far@far"]).await;
+    assert_eq!(both.code, 0, "{both:?}");
+    for (destination, candidate, lists) in
+        [("nowhere/public", "far@far", "general/public"), ("general/public", "x y&z", "far@far")]
+    {
+        let unknown = run(&host, &["why-not", destination, candidate]).await;
+        assert_eq!(unknown.code, 66, "{unknown:?}");
+        assert!(unknown.err.contains(lists) && unknown.out.is_empty(), "{unknown:?}");
+    }
+    host.stop().await;
+}
+
+fn request(at: Timestamp) -> Request {
+    Request {
+        destination: Destination { capability: Capability::new("general"), privacy: PrivacyClass::Public },
+        tokens_in: 500,
+        tokens_out_max: 200,
+        budget: Budget { money: Money(1_000_000), tokens: 10_000 },
+        session: None,
+        pin: None,
+        tenant: None,
+        modalities: Vec::new(),
+        residency: Vec::new(),
+        seed: Some(7),
+        at,
+    }
+}
+
+/// A journal of one run with three decisions: one as it was made, one with another winner, one from a table that the
+/// journal does not have.
+async fn recorded(data: &Path) -> RunId {
+    let world = world();
+    let at = world.clock.wall();
+    let dear =
+        Candidate { price: Price { input: 4_000_000, output: 4_000_000 }, ..configs::candidate("dear", 1.0, at) };
+    let rib = Rib::of([dear, configs::candidate("cheap", 0.6, at)]).unwrap();
+    let basis = Basis { rib, governance: Governance::default(), at };
+    let fib = basis.under(&configs::ziggy().rules());
+    let decision = decide(&fib, &request(at));
+    assert_eq!(decision.winner.as_deref(), Some("dear"));
+    let basis_hash = Hash::of(&serde_json::to_vec(&basis).unwrap());
+    let journal = Sqlite::open(&data.join("journal.db"), &configs::store(), world.clone(), Vec::new()).await.unwrap();
+    // One table inline and its basis among the payloads, so that both ways are gone.
+    let payload = journal.put_payload(serde_json::to_vec(&basis).unwrap()).await.unwrap();
+    let recorded = Recorded { basis_hash, basis: None, payload: Some(payload) };
+    let (version, candidates, destinations) = (fib.version, fib.rows.len(), fib.routes.len());
+    let fib = Some(fib);
+    let built = Built { version, basis: basis_hash, at, candidates, destinations, fib, payload: None };
+    let run = RunId::new(&world);
+    let hop = |chunk, decision| NewEvent::new(hops::DECIDED, Some(run), "host/io-1", &Hop { chunk, decision });
+    let mut forged = decision.clone();
+    forged.winner = Some("cheap".to_owned());
+    let mut lost = decision.clone();
+    lost.fib = Hash::of(b"gone");
+    let events = vec![
+        // A decision can be on disk before its table.
+        hop(0, decision),
+        NewEvent::new(tables::BASIS, None, "host/router", &recorded),
+        NewEvent::new(tables::BUILT, None, "host/router", &built),
+        hop(1, forged),
+        hop(2, lost),
+    ];
+    journal.append(events, Durability::Durable).await.unwrap();
+    journal.close().await.unwrap();
+    run
+}
+
+#[tokio::test]
+async fn a_recorded_decision_is_made_again_and_a_forged_one_is_found() {
+    let data = tempfile::tempdir().unwrap();
+    let run = recorded(data.path()).await.to_string();
+    let launcher = TestLauncher::new(data.path());
+    for named in [run.as_str(), &run[..12], "last"] {
+        let done = Setup::default().run(&launcher, &["replay", "--decision", named]).await;
+        assert_eq!(done.code, 65, "{done:?}");
+        assert!(done.out.contains("event 1 of run"), "{done:?}");
+        assert!(done.out.contains(": equal, from FIB "), "{done:?}");
+        let difference = "DIFFERENT at /decision/winner: recorded \"cheap\", computed \"dear\"";
+        assert!(done.out.contains(difference), "{done:?}");
+        assert!(done.out.contains("is not in the journal any more"), "{done:?}");
+        assert!(done.out.ends_with("3 decisions: 1 equal, 1 different, 1 without their table\n"), "{done:?}");
+    }
+    let done = Setup::default().run(&launcher, &["replay", "--since", "7d", "-o", "json"]).await;
+    assert_eq!(done.json()["different"], json!(1));
+    for wrong in [&["replay", "--decision", "ffff"][..], &["replay", "--decision", "!"]] {
+        assert_eq!(Setup::default().run(&launcher, wrong).await.code, 66);
+    }
+    for wrong in [&["replay", "--since", "soon"][..], &["replay"], &["replay", "--since", "-1d"]] {
+        assert_eq!(Setup::default().run(&launcher, wrong).await.code, 64);
+    }
+}
+
+#[tokio::test]
+async fn another_configuration_is_asked_what_it_would_have_decided() {
+    let data = tempfile::tempdir().unwrap();
+    recorded(data.path()).await;
+    let mut rules: Rules = configs::ziggy().rules();
+    rules.score.weights = ScoreWeights { latency: 0, cost: 1, truthfulness: 0, reliability: 0, load: 0, freshness: 0 };
+    let launcher = TestLauncher { rules: Some(rules), ..TestLauncher::new(data.path()) };
+    let asked = ["replay", "--since", "1d", "--with", "other.toml"];
+    let done = Setup::default().run(&launcher, &asked).await;
+    assert_eq!(done.code, 0, "{done:?}");
+    assert!(done.out.contains("1 x dear -> cheap"), "{done:?}");
+    let end = "3 decisions: 1 would go elsewhere, 1 could not be made again for want of their table\n";
+    assert!(done.out.ends_with(end), "{done:?}");
+    let report = Setup::default().run(&launcher, &[&asked[..], &["-o", "json"]].concat()).await.json();
+    let general = &report["destinations"]["general/public"];
+    assert_eq!((&general["decisions"], &general["changed"]), (&json!(2), &json!(1)));
+    assert_eq!((&general["before"]["tiers"], &general["after"]["cost_max"]), (&json!({ "local": 2 }), &json!(0)));
+}

@@ -1,0 +1,165 @@
+//! What is observed of a candidate: latencies, successes, and what its faults weigh.
+
+use serde::{Deserialize, Serialize};
+
+use super::damp::{Damper, micros_between};
+use crate::types::Timestamp;
+use crate::ziggy::fixed::{Millionths, halved};
+
+/// What was observed of a candidate. Times are in microseconds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Live {
+    /// Time to the first token: jumps up with a peak, comes down with the half-life.
+    pub first_token_us: u64,
+    /// Time for each token after the first, averaged the same way.
+    pub per_token_us: u64,
+    /// About the 95th percentile of the time to the first token.
+    pub tail_first_token_us: u64,
+    /// About the 95th percentile of the time for each token after the first.
+    pub tail_per_token_us: u64,
+    /// How reliably it answers: the recent share of successes.
+    pub reliability: Millionths,
+    /// The penalty for its own faults.
+    pub dampening: Damper,
+    /// Requests it had in flight when the table was last built.
+    pub in_flight: u32,
+    /// Answers observed.
+    pub samples: u64,
+    /// Failures since the last success.
+    pub failures_in_a_row: u32,
+    /// Tokens served.
+    pub tokens: u64,
+    /// When it was last observed.
+    pub updated: Timestamp,
+}
+
+impl Live {
+    /// What is assumed of a candidate nobody has tried: the operator's guess of its speed, and no failures.
+    pub fn assumed(first_token_us: u64, per_token_us: u64, at: Timestamp) -> Live {
+        Live {
+            first_token_us,
+            per_token_us,
+            tail_first_token_us: first_token_us,
+            tail_per_token_us: per_token_us,
+            reliability: Millionths::ONE,
+            updated: at,
+            ..Live::default()
+        }
+    }
+
+    /// Learns from one answer. True if it was so slow that it is another regime.
+    pub(super) fn learn(&mut self, feedback: &Feedback, config: &LiveConfig, now: Timestamp) -> bool {
+        let elapsed = micros_between(self.updated, now);
+        let half_life = u64::from(config.latency_half_life_s) * 1_000_000;
+        let (tried, regime) = (self.samples > 0, self.is_another_regime(feedback, config));
+        if let Some(seen) = feedback.first_token_us {
+            self.first_token_us = if tried { peak(self.first_token_us, seen, elapsed, half_life) } else { seen };
+            // One change of regime is one: what was unheard of is the measure from then on.
+            let known = tried && !regime;
+            self.tail_first_token_us = if known { tail(self.tail_first_token_us, seen) } else { seen };
+        }
+        if let Some(seen) = feedback.per_token_us {
+            self.per_token_us = if tried { peak(self.per_token_us, seen, elapsed, half_life) } else { seen };
+            self.tail_per_token_us = if tried { tail(self.tail_per_token_us, seen) } else { seen };
+        }
+        let outcome = if feedback.ok { Millionths::ONE } else { Millionths::ZERO };
+        self.reliability = moved(self.reliability, outcome, config.memory);
+        self.failures_in_a_row = if feedback.ok { 0 } else { self.failures_in_a_row.saturating_add(1) };
+        self.samples = self.samples.saturating_add(1);
+        self.tokens = self.tokens.saturating_add(feedback.tokens);
+        self.updated = self.updated.max(now);
+        regime
+    }
+
+    /// Whether a first token came so much later than nearly all before it that something has changed: a prompt that was
+    /// longer than others is inside the tail, once enough were seen.
+    fn is_another_regime(&self, feedback: &Feedback, config: &LiveConfig) -> bool {
+        let Some(seen) = feedback.first_token_us.filter(|_| self.samples >= u64::from(config.memory)) else {
+            return false;
+        };
+        let limit = u128::from(self.tail_first_token_us) * u128::from(config.regime_percent) / 100;
+        u128::from(seen) >= limit && seen >= u64::from(config.regime_least_ms) * 1_000
+    }
+}
+
+/// How observations are averaged and failures forgiven.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct LiveConfig {
+    /// Half-life of latencies, in seconds: how long a peak is held against a candidate.
+    pub latency_half_life_s: u32,
+    /// How many answers the recent share of successes and the quality look back.
+    pub memory: u32,
+    /// Penalty added by a failure.
+    pub failure_penalty: u32,
+    /// Penalty added when a provider says that it was asked too often.
+    pub limited_penalty: u32,
+    /// Penalty added when a candidate is suddenly slow.
+    pub regime_penalty: u32,
+    /// Percent of the tail of its latency from which on a first token counts as sudden slowness.
+    pub regime_percent: u32,
+    /// A first token within so many milliseconds is never too slow, whatever came before.
+    pub regime_least_ms: u32,
+    /// Half-life of the penalty, in seconds.
+    pub penalty_half_life_s: u32,
+    /// Penalty from which on a candidate gets no work.
+    pub suppress: u32,
+    /// Penalty below which it gets work again.
+    pub reuse: u32,
+    /// The most a penalty can grow to, which bounds how long a candidate stays out.
+    pub ceiling: u32,
+    /// Seconds that a row stays in the table, stale, after it has expired.
+    pub stale_s: u32,
+}
+
+/// What failed, if something did.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Fault {
+    /// The candidate itself.
+    #[default]
+    Own,
+    /// The runtime under it, so everybody on that runtime.
+    Runtime,
+    /// Nothing: the provider says that it was asked too often. It counts for everybody on the runtime.
+    Limited,
+}
+
+/// What one answer taught about its candidate.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Feedback {
+    /// Who served.
+    pub candidate: String,
+    /// Whether it served.
+    pub ok: bool,
+    /// What failed, if it did not.
+    #[serde(default)]
+    pub fault: Fault,
+    /// Time to the first token, if one came.
+    pub first_token_us: Option<u64>,
+    /// Time for each token after the first, if there were any.
+    pub per_token_us: Option<u64>,
+    /// Tokens served.
+    pub tokens: u64,
+    /// How good the answer was, if anybody judged.
+    pub quality: Option<Millionths>,
+}
+
+/// Peak-EWMA (Finagle; `tower::load::PeakEwma`): a slower answer counts at once, a faster one only as fast as the old
+/// value fades.
+fn peak(average: u64, seen: u64, elapsed: u64, half_life: u64) -> u64 {
+    if seen >= average { seen } else { seen + halved(average - seen, elapsed, half_life) }
+}
+
+/// A quantile that follows what it sees: nineteen steps up for one above it, one step down for one below, so that it
+/// rests where one in twenty is above. A step is a 160th, about half a percent.
+fn tail(estimate: u64, seen: u64) -> u64 {
+    let step = (estimate / 160).max(1);
+    if seen > estimate { estimate.saturating_add(19 * step) } else { seen.max(estimate.saturating_sub(step)) }
+}
+
+/// An average that moves one `memory`-th of the way to what was seen, rounded towards it so that it can arrive.
+pub(super) fn moved(average: Millionths, seen: Millionths, memory: u32) -> Millionths {
+    let step = average.0.abs_diff(seen.0).div_ceil(memory.max(1));
+    if seen.0 >= average.0 { Millionths(average.0 + step) } else { Millionths(average.0 - step) }
+}

@@ -1,0 +1,151 @@
+//! Decisions made again: the same bits from the same inputs, or what another policy would have decided.
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+
+use super::build::build;
+use super::candidate::Rib;
+use super::decide::{Decision, decide_under};
+use super::fib::Fib;
+use super::policy::Rules;
+use crate::types::{Hash, Money, Timestamp, TrustTier};
+use crate::ziggy::admit::Governance;
+
+/// The first place where a decision that was made again is another one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// Where, as a JSON pointer.
+    pub at: String,
+    /// What stands in the record.
+    pub recorded: Value,
+    /// What comes out now.
+    pub computed: Value,
+}
+
+/// Makes a decision again from its own inputs. Nothing if the same comes out.
+pub fn replay(fib: &Fib, recorded: &Decision) -> Option<Difference> {
+    let again = again(fib, recorded);
+    if again == *recorded {
+        return None;
+    }
+    let value = |decision: &Decision| serde_json::to_value(decision).unwrap_or_default();
+    difference(&value(recorded), &value(&again))
+}
+
+/// The decision that the inputs of a recorded one give on this table. What the recorded one did not look at had nothing
+/// to do.
+pub fn again(fib: &Fib, recorded: &Decision) -> Decision {
+    let load = |candidate: &str| {
+        let seen = recorded.loads.iter().find(|load| load.candidate == candidate);
+        seen.map_or(0, |load| load.in_flight)
+    };
+    decide_under(fib, &recorded.request, &load)
+}
+
+/// Where two values differ first, in the order of the first's keys.
+pub fn difference(recorded: &Value, computed: &Value) -> Option<Difference> {
+    fn walk(at: &mut String, one: &Value, other: &Value) -> Option<Difference> {
+        if one == other {
+            return None;
+        }
+        let keys: Vec<(String, Option<&Value>, Option<&Value>)> = match (one, other) {
+            (Value::Object(one), Value::Object(other)) => {
+                let mut keys: Vec<&String> = one.keys().chain(other.keys()).collect();
+                keys.sort();
+                keys.dedup();
+                keys.into_iter().map(|key| (key.clone(), one.get(key), other.get(key))).collect()
+            }
+            (Value::Array(one), Value::Array(other)) => {
+                let places = 0..one.len().max(other.len());
+                places.map(|place| (place.to_string(), one.get(place), other.get(place))).collect()
+            }
+            _ => {
+                return Some(Difference { at: at.clone(), recorded: one.clone(), computed: other.clone() });
+            }
+        };
+        for (key, one, other) in keys {
+            let length = at.len();
+            at.push('/');
+            at.push_str(&key.replace('~', "~0").replace('/', "~1"));
+            if let Some(found) = walk(at, one.unwrap_or(&Value::Null), other.unwrap_or(&Value::Null)) {
+                return Some(found);
+            }
+            at.truncate(length);
+        }
+        None
+    }
+    walk(&mut String::new(), recorded, computed)
+}
+
+/// What a table was made from, as the journal keeps it: everything that another policy needs to make another table.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Basis {
+    /// Everybody, with all that was known.
+    pub rib: Rib,
+    /// The levers that were in force.
+    pub governance: Governance,
+    /// When the table was made.
+    pub at: Timestamp,
+}
+
+impl Basis {
+    /// The table that other rules make of it.
+    pub fn under(&self, rules: &Rules) -> Fib {
+        build(&self.rib, &self.governance, rules, None, self.at)
+    }
+}
+
+/// One decision under the policy it was made by, and under another.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Compared {
+    /// Version of the table it was made from.
+    pub fib: Hash,
+    /// What it was for.
+    pub destination: String,
+    /// As it was.
+    pub before: Outcome,
+    /// As it would have been.
+    pub after: Outcome,
+}
+
+/// Who serves, and what that means.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Outcome {
+    /// Who; nobody if it is refused.
+    pub winner: Option<String>,
+    /// Where it runs.
+    pub tier: Option<TrustTier>,
+    /// The most it may cost.
+    pub cost_max: Money,
+    /// How long a typical answer of it takes, by what was observed, in microseconds.
+    pub latency_us: u64,
+}
+
+impl Outcome {
+    /// A decision with what was known of its winner.
+    pub fn of(decision: &Decision, basis: &Basis) -> Outcome {
+        let known = decision.winner.as_ref().and_then(|winner| basis.rib.candidates.get(winner));
+        let latency = known.map(|candidate| {
+            let each = candidate.live.per_token_us;
+            let rest = each.saturating_mul(decision.request.tokens_out_max.saturating_sub(1));
+            candidate.live.first_token_us.saturating_add(rest)
+        });
+        Outcome {
+            winner: decision.winner.clone(),
+            tier: known.map(|candidate| candidate.tier),
+            cost_max: decision.cost_max,
+            latency_us: latency.unwrap_or(0),
+        }
+    }
+}
+
+/// Decides what was recorded once more on the table that other rules made of the same basis.
+pub fn compare(recorded: &Decision, basis: &Basis, other: &Fib) -> Compared {
+    let after = again(other, recorded);
+    Compared {
+        fib: recorded.fib,
+        destination: recorded.destination.to_string(),
+        before: Outcome::of(recorded, basis),
+        after: Outcome::of(&after, basis),
+    }
+}
