@@ -199,24 +199,15 @@ fn is(ranked: &Ranked, name: &str) -> bool {
     ranked.candidate == name || ranked.agent == name
 }
 
-/// Applies the constraints that only the request knows: context and budgets.
+/// Applies the constraints that only the request knows, also to those that may not serve anyway: who lacks more than one
+/// thing does not come nearer by getting one of them.
 fn consider<'a>(route: &'a Route, request: &Request) -> (Vec<&'a Ranked>, Vec<Considered>) {
-    let needed = request.tokens_in.saturating_add(request.tokens_out_max);
     let mut legal = Vec::with_capacity(route.ranked.len());
     let mut considered = Vec::with_capacity(route.ranked.len() + route.excluded.len());
     let mut excluded = Vec::with_capacity(route.excluded.len());
     for ranked in &route.ranked {
         let cost = ranked.price.cost(request.tokens_in, request.tokens_out_max);
-        let mut constraints = Vec::new();
-        if needed > u64::from(ranked.context_tokens) {
-            constraints.push(Constraint::Context { needed, has: u64::from(ranked.context_tokens) });
-        }
-        if cost > request.budget.money {
-            constraints.push(Constraint::Budget { cost, budget: request.budget.money });
-        }
-        if needed > request.budget.tokens {
-            constraints.push(Constraint::Tokens { needed, budget: request.budget.tokens });
-        }
+        let constraints = too_much(request, cost, ranked.context_tokens);
         let (candidate, agent) = (ranked.candidate.clone(), ranked.agent.clone());
         if constraints.is_empty() {
             legal.push(ranked);
@@ -227,14 +218,31 @@ fn consider<'a>(route: &'a Route, request: &Request) -> (Vec<&'a Ranked>, Vec<Co
             excluded.push(Considered { candidate, agent, verdict: Verdict::Excluded { constraints } });
         }
     }
-    excluded.extend(route.excluded.iter().map(|one| Considered {
-        candidate: one.candidate.clone(),
-        agent: one.agent.clone(),
-        verdict: Verdict::Excluded { constraints: one.constraints.clone() },
+    excluded.extend(route.excluded.iter().map(|one| {
+        let cost = one.price.cost(request.tokens_in, request.tokens_out_max);
+        let constraints = [one.constraints.clone(), too_much(request, cost, one.context_tokens)].concat();
+        let (candidate, agent) = (one.candidate.clone(), one.agent.clone());
+        Considered { candidate, agent, verdict: Verdict::Excluded { constraints } }
     }));
     excluded.sort_by(|one, other| one.candidate.cmp(&other.candidate));
     considered.extend(excluded);
     (legal, considered)
+}
+
+/// What a request asks too much of: a context of this size, or its own budget.
+fn too_much(request: &Request, cost: Money, context_tokens: u32) -> Vec<Constraint> {
+    let needed = request.tokens_in.saturating_add(request.tokens_out_max);
+    let mut constraints = Vec::new();
+    if needed > u64::from(context_tokens) {
+        constraints.push(Constraint::Context { needed, has: u64::from(context_tokens) });
+    }
+    if cost > request.budget.money {
+        constraints.push(Constraint::Budget { cost, budget: request.budget.money });
+    }
+    if needed > request.budget.tokens {
+        constraints.push(Constraint::Tokens { needed, budget: request.budget.tokens });
+    }
+    constraints
 }
 
 fn choose<'a>(

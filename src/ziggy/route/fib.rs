@@ -214,6 +214,10 @@ pub struct Excluded {
     pub candidate: String,
     /// Its agent.
     pub agent: String,
+    /// What its tokens cost.
+    pub price: Price,
+    /// Tokens it can hold.
+    pub context_tokens: u32,
     /// The rules, hardest first; at least one.
     pub constraints: Vec<Constraint>,
 }
@@ -323,8 +327,13 @@ fn route(assessed: &[Assessed<'_>], destination: &Destination, governance: &Gove
         if constraints.is_empty() {
             route.ranked.push(ranked(one));
         } else {
-            let (candidate, agent) = (candidate.id.clone(), candidate.agent.clone());
-            route.excluded.push(Excluded { candidate, agent, constraints });
+            route.excluded.push(Excluded {
+                candidate: candidate.id.clone(),
+                agent: candidate.agent.clone(),
+                price: candidate.price,
+                context_tokens: candidate.context_tokens,
+                constraints,
+            });
         }
     }
     route.excluded.sort_by(|one, other| one.candidate.cmp(&other.candidate));

@@ -125,6 +125,24 @@ fn every_hard_constraint_excludes_and_is_named() {
 }
 
 #[test]
+fn nobody_is_near_who_would_not_fit_either_once_it_works_again() {
+    let health = Health::Unhealthy { reason: "no answer".to_owned() };
+    let down = |context_tokens| Candidate {
+        health: health.clone(),
+        context_tokens,
+        ..candidate("a", TrustTier::Local, &["general"])
+    };
+    let small = Candidate { context_tokens: 600, ..candidate("b", TrustTier::Local, &["general"]) };
+    let ask = request("general", PrivacyClass::Public);
+    let closest = |down| decide(&fib(&rib([down, small.clone()])), &ask).reasons;
+    let context = Constraint::Context { needed: 700, has: 600 };
+    let small_only = Reason::Refused { closest: "b".to_owned(), constraints: vec![context] };
+    assert_eq!(closest(down(600)), [small_only]);
+    let constraints = vec![Constraint::Unhealthy { reason: "no answer".to_owned() }];
+    assert_eq!(closest(down(700)), [Reason::Refused { closest: "a".to_owned(), constraints }]);
+}
+
+#[test]
 fn the_general_capability_stands_in_only_where_nobody_is_better() {
     let both =
         [candidate("general", TrustTier::Local, &["general"]), candidate("coder", TrustTier::External, &["code"])];
