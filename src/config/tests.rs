@@ -375,7 +375,8 @@ fn everything_that_a_new_runtime_lacks_or_has_wrong_is_said_at_once() {
         misspelt.len() == 1 && misspelt[0].ends_with("did you mean `inference.runtimes.lab.base_url`?"),
         "{misspelt:?}"
     );
-    (said.sort(), expected.sort());
+    said.sort();
+    expected.sort();
     assert_eq!(said, expected);
 }
 
