@@ -31,6 +31,7 @@ pub(super) async fn verify(State(app): State<Arc<App>>) -> Result<Json<Verificat
 pub(super) struct ExportQuery {
     /// Number of the first event; 1 if none is named.
     #[serde(default = "first")]
+    #[param(maximum = 18_446_744_073_709_551_615usize)]
     from: u64,
 }
 

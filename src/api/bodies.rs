@@ -22,7 +22,7 @@ with_task_fields! {
         pub budget: Option<Budget>,
         /// Seconds it may take; the host's own limit holds if it is lower.
         #[serde(default)]
-        #[schema(minimum = 1)]
+        #[schema(minimum = 1, maximum = 18_446_744_073_709_551_615usize)]
         pub timeout_s: Option<u64>,
         /// Answer with a run id at once; the work goes on without the caller.
         #[serde(default)]
@@ -56,10 +56,11 @@ pub struct ChunkRequest {
     pub text: String,
     /// Tokens of a chunk at the most; the host's own number if none is named.
     #[serde(default)]
-    #[schema(minimum = 16)]
+    #[schema(minimum = 16, maximum = 4_294_967_295usize)]
     pub max_tokens: Option<u32>,
     /// Tokens that a chunk repeats of the text before it; the host's own number if none is named.
     #[serde(default)]
+    #[schema(maximum = 4_294_967_295usize)]
     pub overlap_tokens: Option<u32>,
 }
 
@@ -179,6 +180,7 @@ pub struct SetCap {
     /// The candidate.
     pub candidate: String,
     /// Requests at a time; none goes back to its own.
+    #[schema(maximum = 4_294_967_295usize)]
     pub cap: Option<u32>,
 }
 
@@ -222,6 +224,7 @@ pub struct NewOverride {
     #[serde(default)]
     pub capability: Option<String>,
     /// Why; shown wherever the override decides something.
+    #[schema(min_length = 1, pattern = r"\S")]
     pub reason: String,
     /// Seconds after which it no longer counts; thirty days at the most.
     #[schema(minimum = 1, maximum = 2592000)]
@@ -283,6 +286,7 @@ pub struct NewToken {
     pub scopes: Vec<Scope>,
     /// Seconds after which it is no longer good; never if none is named.
     #[serde(default)]
+    #[schema(minimum = 1, maximum = 18_446_744_073_709_551_615usize)]
     pub expires_in_s: Option<u64>,
 }
 

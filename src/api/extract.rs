@@ -61,7 +61,61 @@ fn too_large(limit: usize) -> Problem {
 /// A body of this type, nested no deeper than this.
 pub(super) fn read_json<T: DeserializeOwned>(bytes: &[u8], depth_max: usize) -> Result<T, Problem> {
     check_depth(bytes, depth_max)?;
-    serde_json::from_slice(bytes).map_err(|error| misfit(bytes, &error))
+    let error = match serde_json::from_slice(bytes) {
+        Ok(read) => return Ok(read),
+        Err(error) => error,
+    };
+    // To JSON Schema, and so to the contract, 4.0 is a whole number; to serde it is none.
+    let plain = if error.is_data() { whole_numbers(bytes) } else { None };
+    match plain {
+        Some(plain) => serde_json::from_slice(&plain).map_err(|error| misfit(&plain, &error)),
+        None => Err(misfit(bytes, &error)),
+    }
+}
+
+/// The same JSON with whole numbers written without a point or an exponent, every other byte where it was as far as there
+/// is room; none if there are no such numbers. Only bodies that do not fit as they are pay for it.
+fn whole_numbers(bytes: &[u8]) -> Option<Vec<u8>> {
+    let (mut plain, mut rest, mut changed) = (Vec::with_capacity(bytes.len()), bytes, false);
+    while let Some(byte) = rest.first() {
+        let length = match byte {
+            b'"' => text_length(rest),
+            b'-' | b'0'..=b'9' => rest.iter().take_while(|byte| b"+-.eE0123456789".contains(byte)).count(),
+            _ => 1,
+        };
+        let (token, more) = rest.split_at(length);
+        match std::str::from_utf8(token).ok().and_then(whole) {
+            Some(number) => {
+                // Space after a number means nothing, and keeps the columns that errors name.
+                plain.extend_from_slice(format!("{number:<length$}").as_bytes());
+                changed = true;
+            }
+            None => plain.extend_from_slice(token),
+        }
+        rest = more;
+    }
+    changed.then_some(plain)
+}
+
+/// Bytes of the JSON text that begins here, its quotes included.
+fn text_length(bytes: &[u8]) -> usize {
+    let mut escaped = false;
+    let end = bytes.iter().skip(1).position(|byte| {
+        let ends = *byte == b'"' && !escaped;
+        escaped = *byte == b'\\' && !escaped;
+        ends
+    });
+    end.map_or(bytes.len(), |end| end + 2)
+}
+
+/// What an integer type of ours can hold lies between these.
+const INTEGERS: std::ops::RangeInclusive<f64> = -9.3e18..=1.85e19;
+
+/// The digits of a whole number that is written with a point or an exponent, if this is one.
+fn whole(token: &str) -> Option<String> {
+    let number: f64 = if token.contains(['.', 'e', 'E']) { token.parse().ok()? } else { return None };
+    // Adding nothing makes a negative zero a plain one.
+    (INTEGERS.contains(&number) && number.fract() == 0.0).then(|| format!("{:.0}", number + 0.0))
 }
 
 /// Refuses what is nested deeper than anything that could be meant, before anything is made of it.

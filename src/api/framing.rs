@@ -90,6 +90,15 @@ const SIZE_DIGITS_MAX: u32 = 8;
 /// Digits of a content length at the most: more bytes than any disk has, and always a `u64`.
 const LENGTH_DIGITS_MAX: usize = 18;
 
+/// Headers that may be there once, with what a second one is told: who asks, of what kind the body is, and which page sent
+/// it can have one answer only, and whoever stands before this host may have read the other one. The rest are lists, or
+/// say nothing that counts. Two of the headers that say how long a body is are refused for reasons of their own.
+const ONCE: [(&str, &str); 3] = [
+    ("authorization", "there is more than one header `authorization`"),
+    ("content-type", "there is more than one header `content-type`"),
+    ("origin", "there is more than one header `origin`"),
+];
+
 /// Reads a connection's bytes as they come.
 #[derive(Debug)]
 pub(super) struct Framing {
@@ -205,13 +214,20 @@ fn length(head: &[u8], limits: Limits) -> Result<Length, Refusal> {
     let mut lines = text.trim_end_matches("\r\n").split("\r\n");
     let version = request_line(lines.next().unwrap_or_default())?;
     let (mut hosts, mut bytes, mut chunked, mut count) = (0, None, false, 0);
+    let mut seen = [false; ONCE.len()];
     for line in lines {
         count += 1;
         if count > limits.headers_max {
             return Err(Refusal::TooManyHeaders(limits.headers_max));
         }
         let (name, value) = header(line)?;
-        match name.to_ascii_lowercase().as_str() {
+        let name = name.to_ascii_lowercase();
+        if let Some(place) = ONCE.iter().position(|(once, _)| *once == name)
+            && std::mem::replace(&mut seen[place], true)
+        {
+            return malformed(ONCE[place].1);
+        }
+        match name.as_str() {
             "host" => hosts += 1,
             "content-length" if bytes.is_some() => return malformed("there is more than one content-length"),
             "content-length" => match number(value) {

@@ -51,9 +51,11 @@ pub(super) struct NextQuery {
     privacy: PrivacyClass,
     /// Tokens of the prompt; 256 if none are named.
     #[serde(default)]
+    #[param(maximum = 18_446_744_073_709_551_615usize)]
     tokens_in: Option<u64>,
     /// Tokens the answer may have; 256 if none are named.
     #[serde(default)]
+    #[param(maximum = 18_446_744_073_709_551_615usize)]
     tokens_out: Option<u64>,
     /// The candidate or agent that is asked for by name.
     #[serde(default)]

@@ -102,6 +102,9 @@ pub(super) async fn route(
 fn tightened(app: &App, cx: &Cx, request: &RouteRequest) -> Result<Cx, Problem> {
     let mut cx = cx.clone();
     if let Some(budget) = request.budget {
+        if budget.money.0 < 0 {
+            return Err(Problem::new(Code::InvalidRequest, "budget.money must be at least 0"));
+        }
         cx = cx.with_budget(budget);
     }
     match request.timeout_s {

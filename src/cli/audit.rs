@@ -70,14 +70,22 @@ pub(super) async fn export(
     let failed = |error: rat::Error| Error::Other(anyhow::Error::new(error));
     let on_disk = launcher.on_disk(&asked.connection.local)?;
     let reader = on_disk.read().await.map_err(|error| failed(rat::Error::Journal(error)))?;
+    let refused = reader.refused().map(str::to_owned);
     let (lines, damage) = rat::salvage(reader, asked.from).await.map_err(failed)?;
     let mut lines = std::pin::pin!(lines);
     while let Some(line) = lines.try_next().await.map_err(failed)? {
         console.out(&line)?;
     }
-    let Some(damage) = damage else { return Ok(0) };
+    if damage.is_none() && refused.is_none() {
+        return Ok(0);
+    }
     console.finish()?;
-    console.remark(&format!("syzygy: {}", rat::damaged(&damage)));
+    if let Some(damage) = damage {
+        console.remark(&format!("syzygy: {}", rat::damaged(&damage)));
+    }
+    if let Some(refused) = refused {
+        console.remark(&format!("syzygy: only what is left was read, and there may have been more: {refused}"));
+    }
     Ok(Class::Corrupt.exit_code())
 }
 

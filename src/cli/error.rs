@@ -86,8 +86,17 @@ pub enum Error {
         reason: String,
     },
     /// Something on this machine does not work.
-    #[error("{0:#}")]
+    #[error("{}", causes(.0))]
     Other(#[from] anyhow::Error),
+}
+
+/// An error with its causes; not those whose words it says itself.
+fn causes(error: &anyhow::Error) -> String {
+    error.chain().map(ToString::to_string).fold(String::new(), |text, cause| match text {
+        text if text.contains(&cause) => text,
+        text if text.is_empty() => cause,
+        text => format!("{text}: {cause}"),
+    })
 }
 
 /// A problem as a person reads it.

@@ -38,7 +38,7 @@ pub fn bundled_agents() -> Result<Vec<Profile>, Error> {
 /// The folder or a file in it cannot be read, or anything in any of the files is wrong: then all of it.
 pub fn agents_in(data: &Path) -> Result<Vec<Profile>, Error> {
     let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).map_err(|error| unreadable(&path, &error))?;
+        let text = std::fs::read_to_string(&path).map_err(|error| Error::unreadable(&path, &error))?;
         Ok((path, text))
     };
     let texts = files(&data.join(FOLDER))?.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
@@ -90,19 +90,15 @@ fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(unreadable(folder, &error)),
+        Err(error) => return Err(Error::unreadable(folder, &error)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| unreadable(folder, &error))?.path();
+        let path = entry.map_err(|error| Error::unreadable(folder, &error))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
         }
     }
     files.sort();
     Ok(files)
-}
-
-fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-    Error::Read { path: path.display().to_string(), reason: error.to_string() }
 }

@@ -1,6 +1,7 @@
 //! What can be wrong with a configuration: everything at once, each with its place.
 
 use std::fmt;
+use std::path::Path;
 
 use crate::types::{Class, PrivacyClass, sensitive};
 
@@ -86,6 +87,15 @@ fn list(problems: &[Problem]) -> String {
 }
 
 impl Error {
+    /// A file or folder that the operating system does not let be read.
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
+        let advice = match error.kind() {
+            std::io::ErrorKind::PermissionDenied => "; let this user read it and its directory",
+            _ => "",
+        };
+        Error::Read { path: path.display().to_string(), reason: format!("{error}{advice}") }
+    }
+
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {

@@ -8,12 +8,19 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 
 use super::error::{Problem, Source, shown};
+use super::kinds;
 use super::tree::{Node, Override};
 
 /// A configuration as a whole: what serde cannot know about its values.
 pub(super) trait Checked: DeserializeOwned {
     /// Keys, dotted, with values that cannot work, and what would.
     fn impossible(&self) -> Vec<(String, String)>;
+
+    /// For a key of a table that is of one of several kinds: how many keys of its path are those of the table, and a right
+    /// table of the kind that it says it is, with every key there is.
+    fn example(_path: &[String], _whole: &Node) -> Option<(usize, toml::Value)> {
+        None
+    }
 }
 
 enum Refusal {
@@ -30,6 +37,11 @@ fn read<T: Checked>(tree: &Node) -> Result<T, Refusal> {
     if impossible.is_empty() { Ok(config) } else { Err(Refusal::Values(impossible)) }
 }
 
+/// Whether a tree is a configuration.
+pub(super) fn reads<T: Checked>(tree: &Node) -> bool {
+    read::<T>(tree).is_ok()
+}
+
 /// Lays the overrides over the base, in order.
 ///
 /// # Errors
@@ -42,7 +54,11 @@ pub(super) fn decide<T: Checked>(base: Node, overrides: Vec<Override>) -> Result
     if let Ok(config) = read(&whole) {
         return Ok((config, whole));
     }
-    Err(culprits::<T>(base, overrides))
+    let (opened, cut, lacks) = kinds::opened::<T>(base.clone(), &overrides, &whole);
+    let mut problems = culprits::<T>(opened, cut);
+    problems.extend(lacks);
+    // What is right by an example and wrong without it has no key of its own.
+    Err(if problems.is_empty() { culprits::<T>(base, overrides) } else { problems })
 }
 
 /// Accepts overrides as long as one more is accepted, so that those which need each other find each other; what is left
@@ -154,6 +170,7 @@ fn expectation(message: &str) -> String {
         "a map" => "a table",
         "a sequence" => "a list",
         "path string" => "a string",
+        other if other.starts_with("struct ") || other.contains("tagged enum ") => "a table",
         other => other,
     };
     if expected.starts_with("a nonzero ") { "a whole number from 1 up".to_owned() } else { kind.to_owned() }

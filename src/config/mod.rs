@@ -15,6 +15,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod judge;
+mod kinds;
 mod limits;
 mod sections;
 mod tree;
@@ -22,6 +23,7 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -61,6 +63,10 @@ macro_rules! sections {
                 )?)*
                 all.extend(limits::impossible(self));
                 all
+            }
+
+            fn example(path: &[String], whole: &Node) -> Option<(usize, toml::Value)> {
+                kinds::runtime(path, whole)
             }
         }
     };
@@ -155,6 +161,15 @@ impl Loaded {
         };
         self.tree.leaves().into_iter().map(setting).collect()
     }
+
+    /// What is wrong with the value of a key, found by somebody who looked further than at the value: with its place.
+    pub fn problem(&self, key: &str, expected: String) -> Problem {
+        let path: Vec<String> = key.split('.').map(str::to_owned).collect();
+        let node = self.tree.get(&path);
+        let (source, found) =
+            node.map_or((Source::Default, String::new()), |node| (node.source().clone(), error::shown(&node.value())));
+        Problem { source, key: key.to_owned(), found, expected, meant: None }
+    }
 }
 
 /// Reads and checks the configuration.
@@ -174,6 +189,8 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
     let flag_overrides = with_variables.overrides(flag_layer(&with_variables, &inputs.flags));
 
     let overrides = [file_overrides, variable_overrides, flag_overrides].concat();
+    let said = lay(defaults.clone(), &overrides);
+    problems.extend(said.get(&data_dir_key).and_then(|node| no_directory(node, &inputs.environment)));
     let decided = judge::decide::<Config>(defaults, overrides);
     let (mut config, mut tree) = match decided {
         Ok(decided) if problems.is_empty() => decided,
@@ -196,19 +213,28 @@ fn lay(mut base: Node, overrides: &[Override]) -> Node {
     base
 }
 
+/// What is wrong with the data directory, if something else is in its place.
+fn no_directory(said: &Node, environment: &[(String, String)]) -> Option<Problem> {
+    let (place, source) = data_dir(Path::new(said.value().as_str()?), environment).ok()?;
+    std::fs::metadata(&place).ok().filter(|found| !found.is_dir())?;
+    Some(Problem {
+        source: source.unwrap_or(said.source().clone()),
+        key: "host.data_dir".to_owned(),
+        found: format!("{:?}, which is no directory", place.display().to_string()),
+        expected: "a directory, or a name under which one can be made".to_owned(),
+        meant: None,
+    })
+}
+
 /// The user's file: the one that was named, or the one in the data directory, which cannot move the data directory.
 fn file_layer(inputs: &Inputs, defaults: &Node) -> Result<(Node, Vec<Problem>), Error> {
-    let unreadable = |path: &Path, error: &std::io::Error| Error::Read {
-        path: path.display().to_string(),
-        reason: error.to_string(),
-    };
     let parsed = |path: &Path, text: &str| {
         let path = path.display().to_string();
         let source = |line: usize| Source::File { path: path.clone(), line };
         Node::parse(text, &source).map_or_else(|problems| (Node::empty(), problems), |node| (node, Vec::new()))
     };
     if let Some(path) = &inputs.file {
-        let text = std::fs::read_to_string(path).map_err(|error| unreadable(path, &error))?;
+        let text = std::fs::read_to_string(path).map_err(|error| Error::unreadable(path, &error))?;
         return Ok(parsed(path, &text));
     }
     let (variables, _) = tree::environment_layer(defaults, &inputs.environment);
@@ -222,8 +248,11 @@ fn file_layer(inputs: &Inputs, defaults: &Node) -> Result<(Node, Vec<Problem>), 
     let path = folder.join(FILE_NAME);
     let (node, mut problems) = match std::fs::read_to_string(&path) {
         Ok(text) => parsed(&path, &text),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok((Node::empty(), Vec::new())),
-        Err(error) => return Err(unreadable(&path, &error)),
+        // That something else is in the directory's place is told by its own key.
+        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
+            return Ok((Node::empty(), Vec::new()));
+        }
+        Err(error) => return Err(Error::unreadable(&path, &error)),
     };
     if let Some(moved) = node.get(&key) {
         problems.push(Problem {

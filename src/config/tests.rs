@@ -341,6 +341,92 @@ fn values_that_cannot_work_are_found_in_every_section_at_once() {
     }
 }
 
+/// What is told of this file, with these variables, its own name left out.
+fn told(text: &str, environment: &[(&str, &str)]) -> Vec<String> {
+    let (_folder, mut inputs) = with_file(text);
+    inputs.environment.extend(pairs(environment));
+    let Err(Error::Problems(problems)) = load(&inputs) else { panic!("nothing is wrong with {text}") };
+    let file = inputs.file.unwrap().display().to_string();
+    problems.iter().map(|problem| problem.to_string().replace(&file, "f")).collect()
+}
+
+#[test]
+fn everything_that_a_new_runtime_lacks_or_has_wrong_is_said_at_once() {
+    let text = "[inference.runtimes.lab]\nkind = \"openai\"\nmodel = 3\ncontext_tokens = \"many\"\nbase_ulr = \"u\"\n\
+                price = { input = 1.5 }\n[inference.runtimes.lab.child]\ncommand = \"llama\"\nready_timeout_s = -1\n\
+                [inference.runtimes.spare]\nkind = \"scripted\"\n[inference.runtimes.odd]\nkind = \"openia\"\n\
+                [inference.runtimes.bare]\nmodel = \"m\"\n[io]\npool = 0\n";
+    let every = "expected every key of its kind that config/default.toml explains";
+    let mut expected = vec![
+        "f:3: inference.runtimes.lab.model: found 3, expected a string, such as \"model\"".to_owned(),
+        "f:4: inference.runtimes.lab.context_tokens: found \"many\", expected a whole number from 0 up, such as 4096".to_owned(),
+        "f:6: inference.runtimes.lab.price.input: found 1.5, expected a whole number, such as 0".to_owned(),
+        "f:9: inference.runtimes.lab.child.ready_timeout_s: found -1, expected a whole number from 0 up, such as 60".to_owned(),
+        "f:12: inference.runtimes.odd: found { kind = \"openia\" }, expected one of `embedded`, `openai`, `scripted`; did you mean `openai`?".to_owned(),
+        "f:14: inference.runtimes.bare: found a table that lacks a key, expected `kind` in it".to_owned(),
+        "f:17: io.pool: found 0, expected at least 1".to_owned(),
+        format!("f:1: inference.runtimes.lab: found a table without `base_url`, `max_tokens`, `tier`, `tools`, {every}"),
+        format!("f:6: inference.runtimes.lab.price: found a table without `output`, {every}"),
+        format!("f:7: inference.runtimes.lab.child: found a table without `ready_url`, `stop_grace_s`, {every}"),
+        format!("f:10: inference.runtimes.spare: found a table without `answer`, `tier`, {every}"),
+    ];
+    let (misspelt, mut said): (Vec<_>, Vec<_>) = told(text, &[]).into_iter().partition(|one| one.contains("base_ulr"));
+    assert!(
+        misspelt.len() == 1 && misspelt[0].ends_with("did you mean `inference.runtimes.lab.base_url`?"),
+        "{misspelt:?}"
+    );
+    said.sort();
+    expected.sort();
+    assert_eq!(said, expected);
+}
+
+#[test]
+fn what_one_layer_lacks_another_may_have_and_another_kind_is_judged_as_that() {
+    let variable = "SYZYGY_INFERENCE__RUNTIMES__LAB__ANSWER";
+    let text =
+        "[inference.runtimes.lab]\nkind = \"scripted\"\n[inference.runtimes.local]\nkind = \"openai\"\nmodel = \"m\"\n";
+    let said = told(text, &[(variable, "yes")]);
+    assert_eq!(said.len(), 2, "{said:#?}");
+    assert!(said[0].starts_with("f:1: inference.runtimes.lab: found a table without `tier`, "), "{said:#?}");
+    let lacks = "f:3: inference.runtimes.local: found a table without `base_url`, `context_tokens`, `max_tokens`, `price`, `tier`, `tools`, ";
+    assert!(said[1].starts_with(lacks), "{said:#?}");
+    let said = told("inference.runtimes.local.price = 3\n", &[]);
+    assert_eq!(said, ["f:1: inference.runtimes.local.price: found 3, expected a table"]);
+}
+
+#[test]
+fn every_kind_of_runtime_has_an_example_and_each_of_its_keys_is_explained() {
+    let kinds = told("[inference.runtimes.lab]\nkind = \"none\"\n", &[]).remove(0);
+    let mut known: Vec<&str> = kinds.split('`').skip(1).step_by(2).collect();
+    for example in inference::RuntimeConfig::examples() {
+        let table = toml::Table::try_from(&example).unwrap();
+        known.retain(|kind| *kind != table["kind"].as_str().unwrap());
+        let child = table.get("child").and_then(toml::Value::as_table).cloned().unwrap_or_default();
+        for key in table.keys().chain(child.keys()).filter(|key| *key != "child") {
+            assert!(
+                DEFAULTS.lines().any(|line| line.trim_start_matches("# ").starts_with(&format!("{key} ="))),
+                "{key}"
+            );
+        }
+    }
+    assert!(known.is_empty(), "{known:?} have no example");
+}
+
+#[test]
+fn something_else_in_the_place_of_the_data_directory_is_told_with_the_rest() {
+    let folder = tempfile::tempdir().unwrap();
+    let place = folder.path().join("file");
+    std::fs::write(&place, "").unwrap();
+    let path = place.display().to_string();
+    let said = told("[io]\npool = 0\n", &[("SYZYGY_HOST__DATA_DIR", &path)]);
+    assert_eq!(said.len(), 2, "{said:#?}");
+    let expected =
+        format!("SYZYGY_HOST__DATA_DIR: host.data_dir: found {path:?}, which is no directory, expected a directory");
+    assert!(said[0].starts_with(&expected), "{said:#?}");
+    let inputs = Inputs { flags: vec![flag("--data-dir", "host.data_dir", &path)], ..Inputs::default() };
+    assert!(load(&inputs).unwrap_err().to_string().contains("--data-dir: host.data_dir"));
+}
+
 #[test]
 fn a_zero_where_nothing_could_work_is_never_taken() {
     let may_be_zero = [

@@ -81,6 +81,22 @@ impl Node {
         }
     }
 
+    /// The same without the node at this path.
+    pub(super) fn without(&self, path: &[String]) -> Node {
+        let mut rest = self.clone();
+        rest.remove(path);
+        rest
+    }
+
+    fn remove(&mut self, path: &[String]) {
+        if let (Node::Table(entries, _), Some((first, rest))) = (self, path.split_first()) {
+            match entries.get_mut(first) {
+                Some(inner) if !rest.is_empty() => inner.remove(rest),
+                _ => drop(entries.remove(first)),
+            }
+        }
+    }
+
     /// The same without the places.
     pub(super) fn value(&self) -> toml::Value {
         match self {
@@ -109,6 +125,13 @@ impl Node {
                 }
             }
         }
+    }
+
+    /// Cuts an override into those it makes of this tree.
+    pub(super) fn cut(&self, mut over: Override) -> Vec<Override> {
+        let mut found = Vec::new();
+        cut(self.get(&over.path), over.node, &mut over.path, &mut found);
+        found
     }
 
     /// Cuts a layer into the overrides it makes of this tree: one for each leaf this tree has too, and one for each

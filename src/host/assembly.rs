@@ -29,9 +29,6 @@ const INTENTS_WITHIN: Duration = Duration::from_secs(30);
 const RESTARTS: u32 = 20;
 const PERIOD: Duration = Duration::from_secs(60);
 
-/// Where old events go, in the data directory.
-const ARCHIVES: &str = "archive";
-
 /// The root gives up early: a journal that failed three times in a minute will not heal by trying.
 const ROOT_RESTARTS: u32 = 3;
 
@@ -119,7 +116,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
 /// Where old events go, if any are to leave the journal.
 fn archives(data: Option<&Path>, retention: Retention) -> Option<keeper::Archives> {
     let leave = retention.days > 0 || retention.events_most > 0;
-    data.filter(|_| leave).map(|data| keeper::Archives { retention, folder: data.join(ARCHIVES) })
+    data.filter(|_| leave).map(|data| keeper::Archives { retention, folder: data.join(backends::ARCHIVES) })
 }
 
 /// The journal as the builder wants it opened, or the one of its data directory.
@@ -283,8 +280,8 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         context_tokens: u32::MAX,
         price: Price::default(),
     };
-    // A runtime nobody configured is trusted with nothing.
-    let unknown = Capabilities { tier: TrustTier::External, context_tokens: 0, ..nothing.clone() };
+    // A runtime nobody configured is trusted with nothing; what else it could do nobody knows.
+    let unknown = Capabilities { tier: TrustTier::External, ..nothing.clone() };
     let seen = runtime.unwrap_or(if code { nothing } else { unknown });
     let micros = |millis: u64| millis.saturating_mul(1_000);
     Candidate {

@@ -34,6 +34,13 @@ const INTENTS: &str = include_str!("../../config/intents.toml");
 /// The journal's file in the data directory.
 const JOURNAL: &str = "journal.db";
 
+/// Where old events go, in the data directory.
+pub(super) const ARCHIVES: &str = "archive";
+
+/// What only a host makes, and only once it has a journal: where one of these is and the journal is not, it was lost.
+/// What a person may bring to a first start is none of it: the configuration, agents, models, an operator's token.
+pub(super) const COMPANIONS: [&str; 3] = [crate::api::TOKENS_FILE, crate::api::HOST_FILE, ARCHIVES];
+
 /// Everything that is made of the journal's events.
 pub(super) fn projections() -> Vec<Arc<dyn Projection>> {
     vec![
@@ -53,7 +60,10 @@ pub(super) async fn journal(
     world: &World,
 ) -> Result<Arc<dyn Journal>, Error> {
     match data {
-        Some(data) => Ok(Sqlite::open(&data.join(JOURNAL), config, world.clone(), projections()).await?),
+        Some(data) => {
+            let path = data.join(JOURNAL);
+            Ok(Sqlite::open_beside(&path, &COMPANIONS, config, world.clone(), projections()).await?)
+        }
         None => Ok(store::Memory::open(&store::Disk::default(), config, world.clone(), projections())?),
     }
 }

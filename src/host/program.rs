@@ -8,17 +8,17 @@ use std::time::Duration;
 use async_trait::async_trait;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
-use super::backends::{journal_path, model_store, projections};
+use super::backends::{COMPANIONS, journal_path, model_store, projections};
 use super::{Environment, Host, real_world};
 use crate::actors::agent::Profile;
 use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
 use crate::config::{self, Config, Flag, Inputs, Loaded};
 use crate::inference::RuntimeConfig;
 use crate::inference::models::{Listing, State, Store};
-use crate::store::{Belonging, OnDisk};
+use crate::store::{Belonging, OnDisk, Sqlite};
 use crate::types::{Class, World};
 use crate::ziggy::route::Rules;
-use crate::{supervision, telemetry};
+use crate::{api, store, supervision, telemetry};
 
 /// The root as the command line sees it. The environment is read once, by `main`.
 pub struct Program {
@@ -60,6 +60,30 @@ impl Program {
             Some(data) => Ok(data.clone()),
             None => Ok(self.load(local, None).map_err(configured)?.config.host.data_dir),
         }
+    }
+
+    /// Everything that is wrong with what an operator wrote, once the configuration itself has values that can work: the
+    /// files it names and those of agents, all at once, and before anything is opened.
+    fn check(loaded: &Loaded) -> Result<(), cli::Error> {
+        let data = &loaded.config.host.data_dir;
+        let (mut problems, mut others) = (Vec::new(), Vec::new());
+        for error in loaded.config.api.tls.faults() {
+            match error {
+                api::Error::Tls { key, reason, .. } => problems.push(loaded.problem(key, papers(key, &reason))),
+                other => others.push(said(other.class(), &other)),
+            }
+        }
+        match config::agents_in(data) {
+            Ok(_) => {}
+            Err(config::Error::Problems(found)) => problems.extend(found),
+            Err(other) => others.push(configured(other)),
+        }
+        others.extend(model_store(data, &loaded.config).map_err(rooted).err());
+        let wrong = (!problems.is_empty()).then(|| configured(config::Error::Problems(problems)));
+        let mut all = wrong.into_iter().chain(others);
+        let Some(first) = all.next() else { return Ok(()) };
+        let reason = all.fold(first.to_string(), |text, error| format!("{text}\n{error}"));
+        Err(cli::Error::Local { class: first.class(), reason })
     }
 
     async fn serve(&self, loaded: Loaded) -> Result<(), super::Error> {
@@ -113,6 +137,16 @@ fn configured(error: config::Error) -> cli::Error {
     said(error.class(), &error)
 }
 
+/// What belongs into the file of this key, and why what is there is no such thing.
+fn papers(key: &str, reason: &str) -> String {
+    let wanted = match key {
+        "api.tls.key" => "the private key of the certificate",
+        "api.tls.client_ca" => "certificates of authorities",
+        _ => "the host's certificate and those behind it",
+    };
+    format!("a file in PEM form with {wanted} ({reason})")
+}
+
 fn flag(name: &str, key: &str, value: &str) -> Flag {
     Flag { name: name.to_owned(), key: key.to_owned(), value: value.to_owned() }
 }
@@ -145,6 +179,7 @@ impl Told {
 impl Launcher for Program {
     async fn up(&self, options: &Up) -> Result<(), cli::Error> {
         let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
+        Program::check(&loaded)?;
         let guard = telemetry::init(&loaded.config.telemetry, Arc::clone(&self.world.clock))
             .map_err(|error| said(error.class(), &error))?;
         let served = self.serve(loaded).await;
@@ -160,9 +195,7 @@ impl Launcher for Program {
 
     fn config_check(&self, options: &Up) -> Result<Vec<Setting>, cli::Error> {
         let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
-        let data = &loaded.config.host.data_dir;
-        config::agents_in(data).map_err(configured)?;
-        model_store(data, &loaded.config).map_err(rooted)?;
+        Program::check(&loaded)?;
         let own = |config::Setting { key, value, source }| Setting { key, value, source };
         Ok(loaded.explain().into_iter().map(own).collect())
     }
@@ -178,6 +211,7 @@ impl Launcher for Program {
             writable(&data),
             self.journal_check(&data).await,
         ];
+        checks.extend(tls_checks(&loaded.config));
         checks.extend(agent_checks(&data, &loaded.config));
         let found = match model_store(&data, &loaded.config) {
             Ok(store) => store.examine(),
@@ -199,7 +233,7 @@ impl Launcher for Program {
     }
 
     fn on_disk(&self, local: &Local) -> Result<OnDisk, cli::Error> {
-        Ok(OnDisk::at(&journal_path(&self.place(local)?), projections()))
+        Ok(OnDisk::at(&journal_path(&self.place(local)?), projections()).beside(&COMPANIONS))
     }
 
     fn rules(&self, local: &Local) -> Result<Rules, cli::Error> {
@@ -263,6 +297,17 @@ fn writable(data: &Path) -> Check {
     }
 }
 
+/// How it stands with the files of TLS, if it is on.
+fn tls_checks(config: &Config) -> Vec<Check> {
+    let tls = &config.api.tls;
+    let faults = tls.faults();
+    let good = (tls.is_on() && faults.is_empty()).then(|| {
+        let detail = format!("{} and its key {}", tls.certificate.display(), tls.key.display());
+        check("tls", Verdict::Good, detail)
+    });
+    good.into_iter().chain(faults.iter().map(|fault| check("tls", Verdict::Bad, fault.to_string()))).collect()
+}
+
 /// Every agent that a start would find: which there are, what is wrong with their files, and who has no runtime.
 fn agent_checks(data: &std::path::Path, config: &Config) -> Vec<Check> {
     let own = config::agents_in(data);
@@ -312,10 +357,12 @@ fn embedded_check(title: &str, id: &str, models: &[Listing]) -> Check {
 impl Program {
     async fn journal_check(&self, data: &std::path::Path) -> Check {
         let path = journal_path(data);
-        if !path.exists() {
-            return check("journal", Verdict::Good, "none yet; the first start makes one".to_owned());
+        match Sqlite::is_at(&path, &COMPANIONS).await {
+            Ok(true) | Err(store::Error::Corrupt(_)) => {}
+            Ok(false) => return check("journal", Verdict::Good, "none yet; the first start makes one".to_owned()),
+            Err(error) => return check("journal", Verdict::Bad, error.to_string()),
         }
-        match crate::store::Sqlite::verify_file(&path, &projections()).await {
+        match Sqlite::verify_file(&path, &projections()).await {
             Ok(found) if found.first_bad.is_none() => {
                 check("journal", Verdict::Good, format!("{} events, the chain holds", found.verified))
             }

@@ -46,6 +46,36 @@ pub enum RuntimeConfig {
     Scripted(ScriptedRuntime),
 }
 
+impl RuntimeConfig {
+    /// A right one of each kind, with every key there is: what somebody writes is compared to these, key by key.
+    pub fn examples() -> [RuntimeConfig; 3] {
+        let (model, price) = ("model".to_owned(), Price::default());
+        let url = "http://127.0.0.1:8080".to_owned();
+        let child = ChildCommand {
+            command: "llama-server".to_owned(),
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            ready_url: url.clone(),
+            ready_timeout_s: 60,
+            stop_grace_s: 5,
+        };
+        let embedded = EmbeddedRuntime { model: model.clone(), context_tokens: 4_096, max_tokens: 1_024, price };
+        let openai = OpenaiRuntime {
+            model,
+            base_url: url,
+            tier: TrustTier::Local,
+            tools: false,
+            context_tokens: 4_096,
+            max_tokens: 1_024,
+            price,
+            api_key_env: Some("API_KEY".to_owned()),
+            child: Some(child),
+        };
+        let scripted = ScriptedRuntime { answer: "I am a parrot.".to_owned(), tier: TrustTier::Local };
+        [RuntimeConfig::Embedded(embedded), RuntimeConfig::Openai(openai), RuntimeConfig::Scripted(scripted)]
+    }
+}
+
 /// A GGUF model in this process.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

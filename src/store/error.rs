@@ -22,6 +22,22 @@ pub enum Error {
         /// What the backend said.
         reason: String,
     },
+    /// There was a journal, and there is none any more.
+    #[error(
+        "could not open the journal at {path}: {what}, and what lies beside it ({left}) says that there was one. Put the \
+         file back, or make a data directory of a backup with `syzygy restore FILE --data-dir DIR`{saves}. To begin anew, \
+         name another data directory, or move what is left away"
+    )]
+    Gone {
+        /// Where it lay.
+        path: String,
+        /// What lies there now.
+        what: String,
+        /// Names of what tells that it was there.
+        left: String,
+        /// How something of it can still be read, if it can.
+        saves: String,
+    },
     /// The file was written by a newer version of the program.
     #[error(
         "could not open the journal at {path}: it has schema version {found}, this program knows {known}; use a newer syzygy, or restore a backup of this version into another directory"
@@ -74,7 +90,7 @@ impl Error {
             Error::InUse { .. } | Error::Exists { .. } => Class::Conflict,
             Error::Open { .. } | Error::Write(_) | Error::Read(_) | Error::Closed => Class::Unavailable,
             Error::Newer { .. } | Error::TooLarge { .. } => Class::Invalid,
-            Error::Corrupt(_) => Class::Corrupt,
+            Error::Corrupt(_) | Error::Gone { .. } => Class::Corrupt,
             Error::NoProjection(_) => Class::NotFound,
         }
     }

@@ -39,8 +39,10 @@ impl Principal {
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Budget {
     /// Money at the most.
+    #[schema(value_type = i64, minimum = 0, maximum = 9_223_372_036_854_775_807usize)]
     pub money: Money,
     /// Tokens at the most, prompt and answer together.
+    #[schema(maximum = 18_446_744_073_709_551_615usize)]
     pub tokens: u64,
 }
 

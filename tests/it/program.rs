@@ -216,7 +216,7 @@ async fn a_broken_agent_is_told_with_its_file_and_line_before_a_start_fails_on_i
 }
 
 /// What doctor said of this.
-fn checked(out: &str, name: &str) -> Value {
+pub(crate) fn checked(out: &str, name: &str) -> Value {
     let checks: Value = serde_json::from_str(out).unwrap();
     let found = checks.as_array().unwrap().iter().find(|check| check["name"] == name).cloned();
     found.unwrap_or_else(|| panic!("{name} is not in {out}"))

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 
-use crate::program::{Running, configure, good, home, run};
+use syzygy::types::Class;
+
+use crate::program::{Running, checked, code, configure, good, home, run};
 
 #[tokio::test]
 async fn the_command_line_speaks_tls_and_shows_its_certificate() {
@@ -52,4 +54,48 @@ async fn the_command_line_speaks_tls_and_shows_its_certificate() {
     let (code, _, said) = run(data, &["tree", "--cert", &text(&own)]).await;
     assert!(code == 64 && said.contains("go together"), "{code} {said}");
     host.stop().await;
+}
+
+#[tokio::test]
+async fn files_that_cannot_be_used_are_told_with_their_key_before_anything_is_opened() {
+    let data = home();
+    let data = data.path();
+    let key = KeyPair::generate().unwrap();
+    let params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
+    let (certificate, secret) = (data.join("c.pem"), data.join("k.pem"));
+    std::fs::write(&certificate, params.self_signed(&key).unwrap().pem()).unwrap();
+    std::fs::write(&secret, "no key at all").unwrap();
+    std::fs::create_dir(data.join("agents")).unwrap();
+    std::fs::write(data.join("agents/ann.toml"), "nmae = \"ann\"\n").unwrap();
+    let missing = data.join("missing.pem");
+    let tls = format!("[api.tls]\ncertificate = {certificate:?}\nkey = {secret:?}\nclient_ca = {missing:?}\n");
+    configure(data, &tls);
+    let expected = [
+        format!("syzygy.toml:3: api.tls.key: found {secret:?}, expected a file in PEM form with the private key"),
+        "there is no private key in PEM form in it".to_owned(),
+        format!("syzygy.toml:4: api.tls.client_ca: found {missing:?}, expected a file in PEM form with certificates"),
+        "there is no such file".to_owned(),
+        "agents/ann.toml:1: nmae: found a key that does not exist".to_owned(),
+    ];
+    for verb in [&["config", "check"][..], &["up", "--listen", "127.0.0.1:0"]] {
+        let (exit, _, said) = run(data, verb).await;
+        assert_eq!(exit, code(Class::Invalid), "{said}");
+        for expected in &expected {
+            assert!(said.contains(expected), "{verb:?}: {expected} is not in {said}");
+        }
+    }
+    assert!(!data.join("journal.db").exists() && !data.join("tokens.json").exists());
+    let (exit, out, _) = run(data, &["doctor", "-o", "json"]).await;
+    assert_eq!(exit, code(Class::Unavailable));
+    let tls = checked(&out, "tls");
+    assert_eq!(tls["verdict"], "bad");
+    let detail = tls["detail"].as_str().unwrap();
+    assert!(detail.contains("k.pem (api.tls.key): there is no private key"), "{detail}");
+
+    std::fs::write(&secret, key.serialize_pem()).unwrap();
+    std::fs::remove_file(data.join("agents/ann.toml")).unwrap();
+    configure(data, &format!("[api.tls]\ncertificate = {certificate:?}\nkey = {secret:?}\n"));
+    good(data, &["config", "check"]).await;
+    let well = good(data, &["doctor", "-o", "json"]).await;
+    assert_eq!(checked(&well, "tls")["verdict"], "good");
 }

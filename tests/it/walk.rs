@@ -1,10 +1,86 @@
 //! A walk over the contract: every operation of `/openapi.json`, with data that fits it and data that does not, against
-//! the real program. Whatever is answered must be as the contract says: status, content type, and every field.
+//! the real program. Whatever is answered must be as the contract says: status, content type, and every field. What fits
+//! is accepted, but for what the schema cannot know.
 
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
 use std::process::Stdio;
+
+use serde_json::Value;
 
 use crate::program::{Running, configure, done, home, json};
 use crate::support::part;
+
+/// What data that fits may be refused with: operation, status, and what decides that beside the data. Each row is seen in
+/// every walk, so that none outlives its reason.
+const REFUSED: &[(&str, u16, &str)] = &[
+    ("POST /alerts/{id}/acknowledge", 404, "there may be no alert of this number, and in a new host there is none"),
+    ("POST /classify", 422, "only the host knows which agents there are"),
+    ("POST /control/caps", 404, "only the host knows which candidates there are"),
+    ("POST /control/weights", 404, "only the host knows which candidates there are"),
+    ("POST /feedback", 404, "there may be no run of this id"),
+    ("POST /fib/next", 422, "only the host knows which agents there are"),
+    ("POST /overrides", 404, "only the host knows which candidates there are"),
+    ("POST /overrides", 422, "a capability goes with a pin only, which no field says by itself"),
+    ("POST /route", 422, "only the host knows which agents there are, and how much fits into their contexts"),
+    ("POST /route", 429, "a budget may be too small for the task it is for"),
+    ("POST /runs/{id}/cancel", 409, "the run of the walk has ended"),
+    ("POST /tokens", 409, "the name may be taken"),
+];
+
+/// Operations that accept nothing of a walk, by their rows in [`REFUSED`]: a host that runs well has no alerts, and the
+/// run that is asked about has ended.
+const NEVER_ACCEPTED: [&str; 2] = ["POST /alerts/{id}/acknowledge", "POST /runs/{id}/cancel"];
+
+/// How the walk judges: the settings of the file, the run there is for paths that name one, and [`REFUSED`].
+fn rules(run: &str, operations: &BTreeSet<String>) -> String {
+    let mut rules = include_str!("../../scripts/walk.toml").to_owned();
+    for operation in operations {
+        rules.push_str(&format!("\n[[operations]]\ninclude-name = \"{operation}\"\n"));
+        if operation.contains("/runs/{id}") {
+            rules.push_str(&format!("parameters = {{ id = \"{run}\" }}\n"));
+        }
+        let refused = REFUSED.iter().filter(|(name, ..)| name == operation).map(|(_, status, _)| format!(", {status}"));
+        let statuses: String = refused.collect();
+        rules.push_str("[operations.checks.positive_data_acceptance]\n");
+        rules.push_str(&format!("expected-statuses = [\"2xx\"{statuses}]\n"));
+    }
+    rules
+}
+
+/// Every operation of the contract, by method and path.
+async fn operations(url: &str, token: &str) -> BTreeSet<String> {
+    // Fails if another test was first.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let contract: Value = http.get(url).bearer_auth(token).send().await.unwrap().json().await.unwrap();
+    let paths = contract["paths"].as_object().unwrap().iter();
+    let named = paths.flat_map(|(path, methods)| {
+        methods.as_object().unwrap().keys().map(move |method| format!("{} {path}", method.to_uppercase()))
+    });
+    named.collect()
+}
+
+/// What each operation answered to data that fits, by the events of the walk.
+fn answers(events: &Path) -> BTreeMap<String, BTreeSet<u16>> {
+    let mut seen: BTreeMap<String, BTreeSet<u16>> = BTreeMap::new();
+    for line in std::fs::read_to_string(events).unwrap().lines() {
+        let event: Value = serde_json::from_str(line).unwrap();
+        let recorder = &event["ScenarioFinished"]["recorder"];
+        let (Some(cases), Some(label)) = (recorder["cases"].as_object(), recorder["label"].as_str()) else { continue };
+        for (id, case) in cases {
+            // A check may send it once more with something of its own, such as no token.
+            if !case["parent_id"].is_null() {
+                continue;
+            }
+            let status = recorder["interactions"][id]["response"]["status_code"].as_u64();
+            if let (Some("positive"), Some(status)) = (case["value"]["meta"]["generation"]["mode"].as_str(), status) {
+                seen.entry(label.to_owned()).or_default().insert(u16::try_from(status).unwrap());
+            }
+        }
+    }
+    seen
+}
 
 #[tokio::test]
 async fn every_operation_answers_as_the_contract_says() {
@@ -18,23 +94,36 @@ async fn every_operation_answers_as_the_contract_says() {
     let host = Running::start(data).await;
     // Something to ask about: without a run, most paths would only be asked for what does not exist.
     let run = json(data, &["ask", "What is six times seven?"]).await["run_id"].as_str().unwrap().to_owned();
-    let mut rules = include_str!("../../scripts/walk.toml").to_owned();
-    for path in ["/runs/{id}", "/runs/{id}/events", "/runs/{id}/why", "/runs/{id}/cancel"] {
-        rules.push_str(&format!("\n[[operations]]\ninclude-path = \"{path}\"\nparameters = {{ id = \"{run}\" }}\n"));
-    }
-    let file = data.join("walk.toml");
-    std::fs::write(&file, rules).unwrap();
-    let running: serde_json::Value =
-        serde_json::from_str(&std::fs::read_to_string(data.join("host.json")).unwrap()).unwrap();
+    let running: Value = serde_json::from_str(&std::fs::read_to_string(data.join("host.json")).unwrap()).unwrap();
     let contract = format!("{}/openapi.json", running["url"].as_str().unwrap());
     let token = std::fs::read_to_string(data.join("operator.token")).unwrap();
+    let operations = operations(&contract, token.trim()).await;
+    let (file, events) = (data.join("walk.toml"), data.join("walk.ndjson"));
+    std::fs::write(&file, rules(&run, &operations)).unwrap();
     let mut walk = tokio::process::Command::new(schemathesis);
     walk.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", data).current_dir(data).stdin(Stdio::null());
     walk.arg("--config-file").arg(&file).args(["run", &contract, "--no-color"]);
+    walk.arg("--report-ndjson-path").arg(&events);
     walk.args(["-H", &format!("Authorization: Bearer {}", token.trim())]);
     let output = done(&mut walk).await;
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("Tested: 37"), "{said}");
     host.stop().await;
+
+    let seen = answers(&events);
+    assert_eq!(seen.keys().cloned().collect::<BTreeSet<_>>(), operations, "every operation was given data that fits");
+    for (operation, status, reason) in REFUSED {
+        assert!(
+            seen[*operation].contains(status),
+            "nothing is refused with {status} any more at {operation}: {reason}"
+        );
+    }
+    for (operation, statuses) in &seen {
+        let never = NEVER_ACCEPTED.contains(&operation.as_str());
+        assert_eq!(statuses.iter().any(|status| (200..300).contains(status)), !never, "{operation}: {statuses:?}");
+        let known = |status: &u16| {
+            (200..300).contains(status) || REFUSED.iter().any(|row| row.0 == operation && row.1 == *status)
+        };
+        assert!(statuses.iter().all(known), "{operation}: {statuses:?}");
+    }
 }

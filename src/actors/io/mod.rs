@@ -93,7 +93,7 @@ macro_rules! with_task_fields {
         #[serde(deny_unknown_fields)]
         pub struct $name {
             /// The request itself.
-            #[schema(min_length = 1)]
+            #[schema(min_length = 1, pattern = r"\S")]
             pub prompt: String,
             /// Texts it is about.
             #[serde(default)]
@@ -109,6 +109,7 @@ macro_rules! with_task_fields {
             pub session: Option<String>,
             /// Tokens of the answer (of each chunk) at the most.
             #[serde(default)]
+            #[schema(minimum = 1, maximum = 4_294_967_295usize)]
             pub max_tokens: Option<u32>,
             /// How much it matters that it is served now.
             #[serde(default)]

@@ -181,6 +181,51 @@ async fn json_is_read_as_deep_as_the_limit_and_no_deeper() {
 }
 
 #[tokio::test]
+async fn a_whole_number_is_one_however_it_is_written() {
+    let host = TestHost::start(Wanted::default()).await;
+    let ask = async |path: &str, text: &str| host.raw("POST", path, &host.headers(&[]), text.as_bytes()).await;
+    let cut = ask("/chunk", r#"{"text": "a", "max_tokens": 64.0, "overlap_tokens": 1.6E+1}"#).await;
+    assert_eq!(cut.status, 200, "{}", cut.body);
+    let made =
+        ask("/assemble", r#"{"parts": [{"chunk": -0.0, "text": "4.0 \"5.0\" \\"}, {"chunk": 1, "text": "6e0"}]}"#)
+            .await;
+    assert!(made.body.contains(r#"4.0 \"5.0\" \\"#) && made.body.contains("6e0"), "{}", made.body);
+    for (text, word) in [
+        (r#"{"text": "a", "max_tokens": 64.5}"#, "floating point `64.5`"),
+        (r#"{"text": "a", "max_tokens": -64.0}"#, "integer `-64`"),
+        (r#"{"text": "a", "max_tokens": 1e10}"#, "integer `10000000000`"),
+        (r#"{"text": "a", "max_tokens": 1e30}"#, "floating point"),
+        (r#"{"text": "a", "max_tokens": 64.0, "text": "b"}"#, "duplicate field `text` at line 1 column 40"),
+        (r#"{"text": 4.0}"#, "expected a string"),
+    ] {
+        let refused = ask("/chunk", text).await;
+        assert_eq!((refused.status, refused.code().as_str()), (422, "invalid_request"), "{text}");
+        assert!(refused.json()["detail"].as_str().unwrap().contains(word), "{text}: {}", refused.body);
+    }
+    assert_eq!(ask("/chunk", r#"{"text": "a", "max_tokens": 64.0"#).await.code(), "malformed_json");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn two_answers_to_who_asks_are_none_and_two_traces_neither() {
+    let host = TestHost::start(Wanted::default()).await;
+    let (good, wrong) = (format!("Bearer {}", host.operator()), "Bearer syz_wrong".to_owned());
+    for (first, second) in [(&good, &wrong), (&wrong, &good), (&good, &good)] {
+        let headers =
+            [("host", "localhost".to_owned()), ("authorization", first.clone()), ("Authorization", second.clone())];
+        let answer = host.raw("GET", "/tree", &headers, b"").await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, "malformed_request"), "{}", answer.body);
+        assert_eq!(answer.headers["connection"], "close");
+    }
+    let trace = |digit: &str| format!("00-{}-b7ad6b7169203331-01", digit.repeat(32));
+    let headers = host.headers(&[("traceparent", &trace("a")), ("traceparent", &trace("b"))]);
+    let answer = host.raw("GET", "/tree", &headers, b"").await;
+    let said = &answer.headers["traceparent"];
+    assert!(answer.status == 200 && !said.contains("aaaa") && !said.contains("bbbb"), "{said}");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn what_is_no_text_is_refused_wherever_it_stands() {
     let host = TestHost::start(Wanted::default()).await;
     for path in ["/runs/%ff", "/runs/%ff/why", "/runs?prefix=%ff", "/runs?prefix=%e", "/runs?prefix=%zz", "/runs/%00"] {

@@ -156,3 +156,67 @@ async fn files_that_are_no_certificates_are_named_with_their_key() {
         assert!(error.contains(key) && error.contains(".pem"), "{error}");
     }
 }
+
+#[test]
+fn everything_that_is_wrong_with_the_files_is_told_at_once_and_in_words() {
+    let papers = Papers::new();
+    let good = wanted(&papers, papers.ca()).config.tls;
+    assert!(good.faults().is_empty() && Tls::default().faults().is_empty());
+    let file = |name: &str, text: &str| {
+        let path = papers.folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path
+    };
+    let empty = file("empty.pem", "");
+    let sealed = "-----BEGIN ENCRYPTED PRIVATE KEY-----\nAAAA\n-----END ENCRYPTED PRIVATE KEY-----\n";
+    let sealed = file("sealed.pem", sealed);
+    let no_certificate = file("bad.pem", "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n");
+    let no_key = file("key.pem", "-----BEGIN PRIVATE KEY-----\nAAAA\n-----END PRIVATE KEY-----\n");
+    let torn = file("torn.pem", "-----BEGIN CERTIFICATE-----\nAA");
+    let folder = papers.folder.path().to_owned();
+    let (certificate, key, client_ca) = (good.certificate.clone(), good.key.clone(), good.client_ca.clone());
+    let on = |certificate: &PathBuf, key: &PathBuf, client_ca: &PathBuf| Tls {
+        certificate: certificate.clone(),
+        key: key.clone(),
+        client_ca: client_ca.clone(),
+    };
+    let missing = papers.folder.path().join("missing.pem");
+    for (tls, expected) in [
+        (
+            on(&missing, &missing, &missing),
+            vec![
+                ("api.tls.certificate", "there is no such file"),
+                ("api.tls.key", "there is no such file"),
+                ("api.tls.client_ca", "there is no such file"),
+            ],
+        ),
+        (
+            on(&key, &certificate, &empty),
+            vec![
+                ("api.tls.certificate", "there is no certificate in PEM form in it"),
+                ("api.tls.key", "there is no private key in PEM form in it"),
+                ("api.tls.client_ca", "there is no certificate in PEM form in it"),
+            ],
+        ),
+        (
+            on(&folder, &sealed, &torn),
+            vec![
+                ("api.tls.certificate", "Is a directory"),
+                ("api.tls.key", "its key is encrypted; write it without a passphrase"),
+                ("api.tls.client_ca", "it is no PEM"),
+            ],
+        ),
+        (on(&no_certificate, &no_key, &client_ca), vec![("api.tls.key", "its key cannot be used")]),
+        (
+            on(&no_certificate, &key, &no_certificate),
+            vec![("api.tls.certificate", "is none"), ("api.tls.client_ca", "a certificate in it is none")],
+        ),
+        (on(&certificate, &papers.issue("other").1, &client_ca), vec![("api.tls.key", "it is not the key of")]),
+    ] {
+        let told: Vec<String> = tls.faults().iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (said, (key, word)) in told.iter().zip(expected) {
+            assert!(said.contains(key) && said.contains(word), "{said}: {key} {word}");
+        }
+    }
+}

@@ -9,6 +9,7 @@ use sqlx::sqlite::{SqliteConnectOptions, SqliteJournalMode, SqlitePool, SqlitePo
 use sqlx::{ConnectOptions, Connection, SqlSafeStr, SqliteConnection};
 
 use super::super::{Config, Error};
+use super::place::{self, Lies, refused};
 
 /// What the header of a journal says it is: "SYZG". The first migration writes it.
 const APPLICATION_ID: i32 = 0x5359_5A47;
@@ -97,13 +98,19 @@ pub(super) fn readers(path: &Path, config: &Config) -> SqlitePool {
 }
 
 /// Opens the file for writing and brings its schema up to date. A file that is no journal, or a newer one, is left as
-/// it was.
-pub(super) async fn open(path: &Path, options: SqliteConnectOptions) -> Result<SqliteConnection, Error> {
-    inspect(path).await?;
+/// it was, and so is what is left of a journal whose file is gone.
+pub(super) async fn open(
+    path: &Path,
+    companions: &[&str],
+    options: SqliteConnectOptions,
+) -> Result<SqliteConnection, Error> {
+    inspect(path, companions).await?;
     private().open(path).map_err(|error| open_error(path, refused(&error)))?;
     let mut connection = options.connect().await.map_err(|error| opening(path, &error))?;
     // The direct form, because the other one cannot be proved to be Send by whoever awaits it.
     migrator().run_direct(None, &mut connection, false).await.map_err(|error| migrating(path, error))?;
+    // Before anything is acknowledged, and after the journal is on disk.
+    place::mark(path)?;
     Ok(connection)
 }
 
@@ -122,19 +129,25 @@ fn migrator() -> Migrator {
     Migrator::with_migrations(MIGRATIONS.into_iter().map(step).collect())
 }
 
-/// Looks at the file through a connection that cannot write. A file that is missing or empty may become a journal.
-pub(super) async fn inspect(path: &Path) -> Result<(), Error> {
-    if std::fs::metadata(path).map_or(true, |found| found.len() == 0) {
-        return Ok(());
+/// Whether a journal lies there. What is no journal is refused, and so is a place where there was one that is gone.
+pub(super) async fn inspect(path: &Path, companions: &[&str]) -> Result<bool, Error> {
+    let lies = place::look(path)?;
+    place::free(path)?;
+    if let Lies::Nothing(what) = lies {
+        return place::never_used(path, what, companions).map(|()| false);
     }
     let failed = |error: sqlx::Error| opening(path, &error);
     let mut connection = read_only(path).connect().await.map_err(failed)?;
-    recognise(&mut connection, path).await?;
-    connection.close().await.map_err(failed)
+    let written = recognise(&mut connection, path).await?;
+    connection.close().await.map_err(failed)?;
+    if !written {
+        place::never_used(path, place::BLANK, companions)?;
+    }
+    Ok(written)
 }
 
-/// Refuses what is no journal, or a newer one.
-pub(super) async fn recognise(connection: &mut SqliteConnection, path: &Path) -> Result<(), Error> {
+/// Refuses what is no journal, or a newer one. False is a file without any table: one that may become a journal.
+pub(super) async fn recognise(connection: &mut SqliteConnection, path: &Path) -> Result<bool, Error> {
     let failed = |error: sqlx::Error| opening(path, &error);
     let application: i32 =
         sqlx::query_scalar("PRAGMA application_id").fetch_one(&mut *connection).await.map_err(failed)?;
@@ -146,7 +159,8 @@ pub(super) async fn recognise(connection: &mut SqliteConnection, path: &Path) ->
     .await
     .map_err(failed)?;
     if application != APPLICATION_ID && others > 0 {
-        return Err(open_error(path, "this is the SQLite file of another program".to_owned()));
+        let reason = "this is the SQLite file of another program; move it away, or name another data directory";
+        return Err(open_error(path, reason.to_owned()));
     }
     if own > 0 {
         let found: Option<i64> = sqlx::query_scalar("SELECT max(version) FROM _sqlx_migrations")
@@ -157,17 +171,7 @@ pub(super) async fn recognise(connection: &mut SqliteConnection, path: &Path) ->
             return Err(Error::Newer { path: path.display().to_string(), found, known: KNOWN });
         }
     }
-    Ok(())
-}
-
-/// What the operating system says, and what would help.
-fn refused(error: &std::io::Error) -> String {
-    use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
-    match error.kind() {
-        PermissionDenied | ReadOnlyFilesystem => format!("{error}; {WRITABLE}"),
-        StorageFull => format!("{error}; make room on the disk and start again: nothing that was acknowledged is lost"),
-        _ => error.to_string(),
-    }
+    Ok(others > 0)
 }
 
 pub(super) fn open_error(path: &Path, reason: String) -> Error {
@@ -176,9 +180,15 @@ pub(super) fn open_error(path: &Path, reason: String) -> Error {
 
 /// What a failure to open means.
 pub(super) fn opening(path: &Path, error: &sqlx::Error) -> Error {
+    let seen = match code(error) {
+        Some(CORRUPT | NO_DATABASE) => place::misshapen(path),
+        Some(PERMISSION | CANNOT_OPEN | INPUT_OUTPUT) => place::closed(path),
+        _ => None,
+    };
+    let reason = seen.unwrap_or_else(|| advised(error));
     match is_damage(error) {
-        true => Error::Corrupt(format!("{}: {}", path.display(), advised(error))),
-        false => open_error(path, advised(error)),
+        true => Error::Corrupt(format!("{}: {reason}", path.display())),
+        false => open_error(path, reason),
     }
 }
 
@@ -209,8 +219,12 @@ pub(super) fn advised(error: &sqlx::Error) -> String {
     format!("{}; {advice}", words(error))
 }
 
+/// What helps when the operating system does not let the journal be read.
+pub(super) const READABLE: &str = "let this user read and write the files and their directory";
+
 /// What helps when the operating system does not let the journal be written.
-const WRITABLE: &str = "let this user write to the file and its directory; `syzygy audit export` reads it as it is";
+pub(super) const WRITABLE: &str =
+    "let this user write to the file and its directory; `syzygy audit export` reads it as it is";
 
 /// What is left to do with a damaged journal.
 pub(super) const SAVE: &str =

@@ -9,6 +9,7 @@ mod compact;
 mod connect;
 mod group;
 mod on_disk;
+mod place;
 mod queue;
 mod read;
 mod reader;
@@ -62,26 +63,50 @@ impl Sqlite {
     ///
     /// # Errors
     /// [`Error::InUse`] if another host has it open, [`Error::Newer`] if a newer program wrote it, [`Error::Corrupt`]
-    /// if its end is not where the last commit left it, [`Error::Open`] for everything else, such as a file of
-    /// another kind. None of them changes the file.
+    /// if its end is not where the last commit left it, [`Error::Gone`] if there was one that is not there any more,
+    /// [`Error::Open`] for everything else, such as a file of another kind. None of them changes the file.
     pub async fn open(
         path: &Path,
         config: &Config,
         world: World,
         projections: Vec<Arc<dyn Projection>>,
     ) -> Result<Arc<Sqlite>, Error> {
-        Sqlite::open_with(path, connect::options(path), config, world, projections).await
+        Sqlite::open_beside(path, &[], config, world, projections).await
+    }
+
+    /// The same beside `companions`: names of files and folders which only somebody with a journal makes, so that one is
+    /// missing where they are.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open`].
+    pub async fn open_beside(
+        path: &Path,
+        companions: &[&str],
+        config: &Config,
+        world: World,
+        projections: Vec<Arc<dyn Projection>>,
+    ) -> Result<Arc<Sqlite>, Error> {
+        Sqlite::open_with(path, companions, connect::options(path), config, world, projections).await
+    }
+
+    /// Whether there is a journal at `path`; if not, the next opening makes one.
+    ///
+    /// # Errors
+    /// As [`Sqlite::open_beside`].
+    pub async fn is_at(path: &Path, companions: &[&str]) -> Result<bool, Error> {
+        connect::inspect(path, companions).await
     }
 
     async fn open_with(
         path: &Path,
+        companions: &[&str],
         options: SqliteConnectOptions,
         config: &Config,
         world: World,
         projections: Vec<Arc<dyn Projection>>,
     ) -> Result<Arc<Sqlite>, Error> {
         let lock = Arc::new(connect::lock(path)?);
-        let mut connection = connect::open(path, options).await?;
+        let mut connection = connect::open(path, companions, options).await?;
         let tail = read::tail(&mut connection).await?;
         if let Some((seq, reason)) = tail.fault() {
             return Err(Error::Corrupt(format!("event {seq}: {reason}; {}", connect::SAVE)));

@@ -6,9 +6,11 @@ use std::sync::Arc;
 
 use sqlx::sqlite::{SqliteConnection, SqliteJournalMode, SqliteSynchronous};
 use sqlx::{ConnectOptions, Connection, Executor};
+use tempfile::TempDir;
 
-use super::super::{Error, Kept, Projection, Verification};
+use super::super::{BadEvent, Damage, Error, Kept, Projection, Sound, Verification};
 use super::connect::{self, SAVE, beside, reading};
+use super::place::{self, Lies};
 use super::reader::{self, Reader};
 use super::{group, rebuild, verify};
 
@@ -16,6 +18,7 @@ use super::{group, rebuild, verify};
 pub struct OnDisk {
     path: PathBuf,
     projections: Vec<Arc<dyn Projection>>,
+    companions: &'static [&'static str],
 }
 
 /// A file that goes with a journal: its name in the data directory, and what is in it.
@@ -33,7 +36,12 @@ const BELONGINGS: &str = "CREATE TABLE belongings (name TEXT PRIMARY KEY, bytes 
 impl OnDisk {
     /// The journal that lies there, or will.
     pub fn at(path: &Path, projections: Vec<Arc<dyn Projection>>) -> OnDisk {
-        OnDisk { path: path.to_owned(), projections }
+        OnDisk { path: path.to_owned(), projections, companions: &[] }
+    }
+
+    /// The same beside these files and folders, as [`super::Sqlite::open_beside`] has them.
+    pub fn beside(self, companions: &'static [&'static str]) -> OnDisk {
+        OnDisk { companions, ..self }
     }
 
     /// Reads the whole chain and checks everything, without the lock and without writing: a host may have it open.
@@ -41,14 +49,32 @@ impl OnDisk {
     /// # Errors
     /// The file cannot be read as a journal. A broken chain is no error but an answer.
     pub async fn verify(&self) -> Result<Verification, Error> {
-        let (mut connection, _copied) = reader::connect_somehow(&self.path).await?;
-        connect::recognise(&mut connection, &self.path).await?;
+        let (mut connection, _copied) = match self.connect().await {
+            Err(Error::Corrupt(reason)) => return self.beginning(reason).await,
+            connected => connected?,
+        };
         verify::verify(&mut connection, &self.projections).await
+    }
+
+    /// How far a file is whole that SQLite does not take for one.
+    async fn beginning(&self, refused: String) -> Result<Verification, Error> {
+        let Ok(reader) = self.read().await else { return Err(Error::Corrupt(refused)) };
+        let Sound { from, to, previous, head, damage } = reader.sound(1).await?;
+        let Some(Damage { bad, .. }) = damage else { return Err(Error::Corrupt(refused)) };
+        let first_bad = Some(BadEvent { seq: bad.seq, reason: format!("{} ({refused})", bad.reason) });
+        Ok(Verification { verified: to + 1 - from, head, archived: from - 1, anchor: previous, first_bad })
+    }
+
+    /// A connection that reads, to what is a journal of a schema that this program knows.
+    async fn connect(&self) -> Result<(SqliteConnection, Option<TempDir>), Error> {
+        let (mut connection, copied) = reader::connect_somehow(&self.path, self.companions).await?;
+        connect::recognise(&mut connection, &self.path).await?;
+        Ok((connection, copied))
     }
 
     /// What can be read of it, in whatever state it is.
     pub async fn read(&self) -> Result<Reader, Error> {
-        Reader::open(&self.path).await
+        Reader::open(&self.path, self.companions).await
     }
 
     /// Copies the journal as it is at one moment into a new file, and what goes with it. A host may be writing
@@ -59,8 +85,7 @@ impl OnDisk {
     /// cannot be written. Nothing is left behind then.
     pub async fn backup(&self, to: &Path, belongings: &[Belonging]) -> Result<Kept, Error> {
         vacant(to)?;
-        let (mut connection, _copied) = reader::connect_somehow(&self.path).await?;
-        connect::recognise(&mut connection, &self.path).await?;
+        let (mut connection, _copied) = self.connect().await?;
         let part = Unfinished::make(to)?;
         let text = part.path().to_str().ok_or_else(|| unwritable(to, "its name is no UTF-8"))?.to_owned();
         sqlx::query("VACUUM INTO ?1").bind(text).execute(&mut connection).await.map_err(|error| copying(&error))?;
@@ -89,6 +114,9 @@ impl OnDisk {
     pub async fn restore(&self, from: &Path) -> Result<Kept, Error> {
         vacant(&self.path)?;
         vacant(&beside(&self.path, "-wal"))?;
+        if let Lies::Nothing(what) = place::look(from)? {
+            return Err(connect::open_error(from, format!("{what}; name a file that `syzygy backup` wrote")));
+        }
         let found = OnDisk::at(from, self.projections.clone()).verify().await?;
         if let Some(bad) = found.first_bad {
             return Err(Error::Corrupt(format!("the backup is damaged at event {}: {}", bad.seq, bad.reason)));
@@ -109,6 +137,8 @@ impl OnDisk {
             written(place, &file.bytes).map_err(|error| unwritable(place, error))?;
         }
         part.finish(&self.path)?;
+        // If it cannot be left, the first opening leaves it: there is a journal now.
+        let _ = place::mark(&self.path);
         Ok(Kept { files: files.into_iter().map(|(_, file)| file.name).collect(), ..kept })
     }
 
@@ -117,19 +147,18 @@ impl OnDisk {
     /// # Errors
     /// [`Error::InUse`] if one has, [`Error::Corrupt`] if the events themselves are damaged: then nothing is changed.
     pub async fn rebuild(&self) -> Result<Verification, Error> {
-        if !self.path.exists() {
-            return Err(connect::open_error(&self.path, "there is no such file".to_owned()));
+        if let Lies::Nothing(what) = place::look(&self.path)? {
+            return Err(place::nothing(&self.path, what, self.companions));
         }
         let _lock = connect::lock(&self.path)?;
-        let (mut connection, copied) = reader::connect_somehow(&self.path).await?;
-        connect::recognise(&mut connection, &self.path).await?;
+        let (mut connection, copied) = self.connect().await?;
         let chain = verify::chain(&mut connection).await?;
         let _ = connection.close().await;
         drop(copied);
         if let Some(bad) = chain.first_bad {
             return Err(Error::Corrupt(format!("event {}: {}; {SAVE}", bad.seq, bad.reason)));
         }
-        let mut connection = connect::open(&self.path, connect::options(&self.path)).await?;
+        let mut connection = connect::open(&self.path, self.companions, connect::options(&self.path)).await?;
         for projection in &self.projections {
             let mut transaction = connection.begin().await.map_err(|error| group::writing(&error))?;
             group::restart(&mut transaction, projection.as_ref()).await.map_err(|error| group::writing(&error))?;

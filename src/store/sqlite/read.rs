@@ -112,6 +112,13 @@ pub(super) struct Anchor {
     pub(super) hash: Hash,
 }
 
+impl Anchor {
+    /// That of a chain from which nothing was moved.
+    pub(super) fn beginning() -> Anchor {
+        Anchor { seq: 0, hash: Hash::ZERO }
+    }
+}
+
 /// Reads where the chain begins.
 pub(super) async fn anchor(connection: &mut SqliteConnection) -> Result<Anchor, Error> {
     let row: Option<(i64, Vec<u8>)> = sqlx::query_as("SELECT seq, hash FROM anchor")
@@ -166,6 +173,12 @@ pub(super) async fn tail(connection: &mut SqliteConnection) -> Result<Tail, Erro
         last: number(row.try_get(2).map_err(|error| reading(&error))?),
         last_hash: hash(column(3)?).map_err(wrong)?,
     })
+}
+
+/// The number of the last event that was committed, if the row can be read that says so.
+pub(super) async fn committed(connection: &mut SqliteConnection) -> Option<u64> {
+    let seq: Option<i64> = sqlx::query_scalar("SELECT seq FROM head").fetch_optional(connection).await.ok()?;
+    seq.map(number)
 }
 
 /// A payload, if its bytes are still the ones its address was made of.

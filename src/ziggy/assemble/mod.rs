@@ -16,6 +16,7 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Part {
     /// Which chunk it answers.
+    #[schema(maximum = 18_446_744_073_709_551_615usize)]
     pub chunk: usize,
     /// The answer.
     pub text: String,

@@ -10,8 +10,8 @@ use tempfile::TempDir;
 use tokio::sync::watch;
 
 use super::host::{Host, Promised, configured, exported, loudly};
-use crate::program::{code, command, good, run};
-use crate::support::MINUTE;
+use crate::program::{checked, code, command, good, run};
+use crate::support::{MINUTE, eventually};
 
 /// A data directory with some runs in it, and its events. No host runs.
 async fn used(home: &TempDir) -> (std::path::PathBuf, Vec<String>) {
@@ -78,6 +78,85 @@ async fn a_damaged_byte_is_reported_and_everything_before_it_can_be_exported() {
         }
     }
     assert!(found >= 2, "{found} were found");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_was_cut_short_is_exported_up_to_the_cut() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, events) = used(&home).await;
+    let path = data.join("journal.db");
+    let whole = std::fs::read(&path).unwrap();
+    let mut most = 0;
+    for parts in 1..8 {
+        let length = whole.len() * parts / 8;
+        let what = format!("cut to {length} of {} bytes", whole.len());
+        std::fs::write(&path, &whole[..length]).unwrap();
+        let (exit, out, error) = run(&data, &["audit", "verify"]).await;
+        assert_eq!(exit, code(Class::Corrupt), "{what}: {out}{error}");
+        let (saving, lines, said) = saved(&data, &home, &events, &what).await;
+        assert_eq!(saving, code(Class::Corrupt), "{what}: {said}");
+        assert!(said.contains(&format!("it has {length} of {} bytes: the rest was cut off", whole.len())), "{said}");
+        if lines > 0 && lines < events.len() {
+            assert!(said.contains(&format!("is damaged at event {}", lines + 1)), "{said}");
+            assert!(said.contains(&format!("to {} follow", events.len())), "{said}");
+        }
+        assert!(lines >= most, "{what}: {lines} events, and {most} of less");
+        most = lines;
+        assert!(std::fs::read(&path).unwrap() == whole[..length], "{what}: looking changed the file");
+        let (exit, _, error) = run(&data, &["up", "--listen", "127.0.0.1:0"]).await;
+        assert_eq!(exit, code(Class::Corrupt), "{what}: {error}");
+    }
+    assert!(most > events.len() / 4, "{most} of {} events were read", events.len());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_journal_that_is_lost_is_not_begun_anew_and_a_new_place_is_begun() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, _) = used(&home).await;
+    let path = data.join("journal.db");
+    let up = ["up", "--listen", "127.0.0.1:0"];
+    // With its mark, and as an older program leaves a directory.
+    for left in ["journal.db.made, tokens.json", "tokens.json"] {
+        for emptied in [true, false] {
+            let _ = if emptied { std::fs::write(&path, "") } else { std::fs::remove_file(&path) };
+            for verb in [&up[..], &["audit", "verify"], &["audit", "export"], &["backup", "b"]] {
+                let (exit, out, said) = run(&data, verb).await;
+                assert_eq!((exit, out.as_str()), (code(Class::Corrupt), ""), "{verb:?}: {said}");
+                assert!(
+                    said.contains(&format!("({left})")) && said.contains("`syzygy restore FILE"),
+                    "{verb:?}: {said}"
+                );
+            }
+            let (exit, out, _) = run(&data, &["doctor", "-o", "json"]).await;
+            let journal = checked(&out, "journal");
+            assert_eq!((exit, &journal["verdict"]), (code(Class::Unavailable), &"bad".into()));
+            assert!(journal["detail"].as_str().unwrap().contains("says that there was one"), "{journal}");
+            assert_eq!(std::fs::metadata(&path).map_or(0, |found| found.len()), 0);
+        }
+        let _ = std::fs::remove_file(data.join("journal.db.made"));
+    }
+    // What a person brings to a first start says nothing of an earlier one.
+    let fresh = home.path().join("fresh");
+    configured(&fresh, "");
+    std::fs::create_dir(fresh.join("agents")).unwrap();
+    std::fs::create_dir(fresh.join("models")).unwrap();
+    std::fs::write(fresh.join("agents/marvin.toml"), include_str!("../../../config/agents/marvin.toml")).unwrap();
+    std::fs::write(fresh.join("models.toml"), "model = []\n").unwrap();
+    std::fs::copy(data.join("operator.token"), fresh.join("operator.token")).unwrap();
+    std::fs::write(fresh.join("journal.db"), "").unwrap();
+    let well = good(&fresh, &["doctor", "-o", "json"]).await;
+    assert_eq!(checked(&well, "journal")["detail"], "none yet; the first start makes one");
+    Host::start(&fresh).await.stop().await;
+    // Nor does a start that was killed, at any moment of it.
+    for moment in 0..6 {
+        let killed = home.path().join(format!("killed-{moment}"));
+        configured(&killed, "");
+        let host = Host::spawn(&killed);
+        let name = ["syzygy.toml", "journal.db.lock", "journal.db", "journal.db-wal", "journal.db.made", "host.json"];
+        eventually("the start has come so far", async || killed.join(name[moment]).exists().then_some(())).await;
+        host.kill().await;
+        Host::start(&killed).await.stop().await;
+    }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -169,6 +248,14 @@ async fn a_journal_that_cannot_be_written_is_refused_with_advice_and_can_still_b
     assert_eq!(up.status.code(), Some(code(Class::Unavailable)), "{said}");
     assert!(said.contains("let this user write to the file and its directory"), "{said}");
     assert!(std::fs::read(&path).unwrap() == before, "a refusal changed the file");
+    // What may not be read either is not said to be readable.
+    mode(&path, 0o000);
+    for verb in [&["up", "--listen", "127.0.0.1:0"][..], &["audit", "export"]] {
+        let refused = as_other(verb).output().await.unwrap();
+        let said = String::from_utf8(refused.stderr).unwrap();
+        assert_eq!(refused.status.code(), Some(code(Class::Unavailable)), "{said}");
+        assert!(said.contains("it may not be read") && !said.contains("reads it as it is"), "{said}");
+    }
 }
 
 /// Loads a host until it ends by itself, because its disk takes no more; what it acknowledged, and what it said.

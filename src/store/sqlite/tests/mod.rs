@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod place;
 mod rescue;
 
 use serde_json::json;
@@ -226,7 +227,7 @@ async fn files_of_another_kind_are_refused_and_left_alone() {
     journal.close().await.unwrap();
     let whole = std::fs::read(cut.path()).unwrap();
     std::fs::write(cut.path(), &whole[..whole.len() / 2]).unwrap();
-    for (place, word) in [(foreign, "another program"), (garbage, "not a database"), (cut, "malformed")] {
+    for (place, word) in [(foreign, "another program"), (garbage, "another program wrote it"), (cut, "was cut off")] {
         let before = std::fs::read(place.path()).unwrap();
         let refused = place.try_open(counts(1)).await.map(drop).unwrap_err();
         assert!(refused.to_string().contains(word), "{refused}");
@@ -322,7 +323,7 @@ async fn a_journal_that_is_only_dropped_writes_what_was_queued_and_frees_its_loc
 async fn a_full_disk_stops_the_journal_and_keeps_what_was_acknowledged() {
     let place = Place::sqlite();
     let options = connect::options(&place.path()).pragma("max_page_count", "60");
-    let journal = Sqlite::open_with(&place.path(), options, &config(), world(), counts(1)).await.unwrap();
+    let journal = Sqlite::open_with(&place.path(), &[], options, &config(), world(), counts(1)).await.unwrap();
     let mut acknowledged = 0;
     let reason = loop {
         match journal.append(many(20), Durable).await {

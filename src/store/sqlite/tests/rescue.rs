@@ -198,9 +198,70 @@ async fn torn_and_lost_pages_are_found() {
     }
     for _ in 0..10 {
         let length = usize::try_from(random.next() % whole.len() as u64).unwrap();
-        let found = length == 0 || looked_at(&format!("cut to {length}"), &whole[..length], &events).await;
+        let found = looked_at(&format!("cut to {length}"), &whole[..length], &events).await;
         assert!(found, "cut to {length}");
     }
+}
+
+/// Which pages hold events, in the order of the events, and how many each holds.
+async fn pages_of_events(place: &Place) -> Vec<(usize, u64)> {
+    let leaves = "SELECT pageno, ncell FROM dbstat WHERE name = 'events' AND pagetype = 'leaf' ORDER BY path";
+    let mut connection = place.connect().await;
+    let rows: Vec<(i64, i64)> = sqlx::query_as(leaves).fetch_all(&mut connection).await.unwrap();
+    connection.close().await.unwrap();
+    rows.into_iter().map(|(page, cells)| (usize::try_from(page).unwrap(), u64::try_from(cells).unwrap())).collect()
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_is_read_up_to_the_first_page_that_is_gone() {
+    let (place, events) = large().await;
+    let leaves = pages_of_events(&place).await;
+    let whole = std::fs::read(place.path()).unwrap();
+    let (pages, last) = (whole.len() / 4_096, events.len() as u64);
+    let mut lengths = std::collections::BTreeSet::new();
+    for left in 1..pages {
+        let cut = Place::sqlite();
+        std::fs::write(cut.path(), &whole[..left * 4_096]).unwrap();
+        let expected: u64 = leaves.iter().take_while(|(page, _)| *page <= left).map(|(_, events)| events).sum();
+        let reader = on_disk(&cut).read().await.unwrap();
+        let sound = reader.sound(1).await.unwrap();
+        assert_eq!((sound.from, sound.to), (1, expected), "{left} of {pages} pages");
+        let readable = usize::try_from(expected).unwrap();
+        let read = reader.after(0, Hash::ZERO, readable).await.unwrap();
+        assert_eq!(read, events[..readable], "{left} of {pages} pages");
+        assert!(reader.refused().unwrap().contains("the rest was cut off"), "{:?}", reader.refused());
+        lengths.insert(expected);
+        if expected == last {
+            continue;
+        }
+        let damage = sound.damage.unwrap();
+        assert_eq!(damage.bad.seq, expected + 1);
+        if expected > 0 {
+            assert_eq!(damage.last, Some(last), "the row that counts them is still there");
+        }
+        let found = on_disk(&cut).verify().await.unwrap();
+        assert_eq!((found.verified, found.first_bad.unwrap().seq), (expected, expected + 1), "{left} of {pages} pages");
+        assert!(matches!(cut.try_open(counts(1)).await.map(drop), Err(Error::Corrupt(_))));
+    }
+    assert!(lengths.len() > 5, "events stand on several pages: {lengths:?}");
+}
+
+#[tokio::test]
+async fn a_file_that_was_cut_short_beside_its_log_is_read_with_it() {
+    let (place, journal) = with_ten_events().await;
+    journal.close().await.unwrap();
+    let journal = place.open().await;
+    for _ in 0..6 {
+        journal.append(many(50), Durable).await.unwrap();
+    }
+    let after = super::crash(&place);
+    let whole = std::fs::read(after.path()).unwrap();
+    std::fs::write(after.path(), &whole[..whole.len() - 4_096]).unwrap();
+    let reader = on_disk(&after).read().await.unwrap();
+    let sound = reader.sound(1).await.unwrap();
+    let read = reader.after(0, Hash::ZERO, usize::try_from(sound.to).unwrap()).await.unwrap();
+    assert_eq!(read, everything(&*journal).await[..read.len()]);
+    assert!(sound.to >= 10, "{sound:?}");
 }
 
 #[tokio::test]

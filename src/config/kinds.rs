@@ -1,0 +1,69 @@
+//! Tables of several kinds, each with keys of its own: runtimes. Nobody has defaults for them, so what somebody writes is
+//! judged by laying it over a right table of its kind: each key by itself, and what it lacks all at once.
+
+use std::collections::BTreeSet;
+
+use super::error::{Problem, Source};
+use super::judge::{self, Checked};
+use super::tree::{self, Node, Override};
+use crate::inference::RuntimeConfig;
+
+/// Where runtimes stand, by name.
+const RUNTIMES: [&str; 2] = ["inference", "runtimes"];
+
+/// How many keys of this path are those of a runtime, and a right runtime of the kind that this one says it is.
+pub(super) fn runtime(path: &[String], whole: &Node) -> Option<(usize, toml::Value)> {
+    let length = RUNTIMES.len() + 1;
+    let place = path.get(..length).filter(|place| place.iter().zip(RUNTIMES).all(|(said, known)| said == known))?;
+    let kind = whole.get(&[place, &["kind".to_owned()]].concat())?.value();
+    let examples = RuntimeConfig::examples().into_iter();
+    let found =
+        examples.filter_map(|one| toml::Value::try_from(one).ok()).find(|one| one.get("kind") == Some(&kind))?;
+    Some((length, found))
+}
+
+/// Lays an example under each table that is to be like one, cuts the overrides of the table into one a key, and says
+/// what it lacks. `whole` is everything that was said together: what one layer lacks another may have.
+pub(super) fn opened<T: Checked>(
+    mut base: Node,
+    overrides: &[Override],
+    whole: &Node,
+) -> (Node, Vec<Override>, Vec<Problem>) {
+    let (mut laid, mut cut, mut lacks) = (BTreeSet::new(), Vec::new(), Vec::new());
+    for over in overrides {
+        if let Some((length, example)) = T::example(&over.path, whole)
+            && let place = &over.path[..length]
+            && laid.insert(place)
+        {
+            base.set(place, tree::value_node(example, &Source::Default));
+            lacks.extend(lacking::<T>(&base, place, whole));
+        }
+        cut.extend(base.cut(over.clone()));
+    }
+    (base, cut, lacks)
+}
+
+/// One problem for each table from here on that lacks keys of its example, with all of them. Those it can do without are
+/// the ones without which the example is still right.
+fn lacking<T: Checked>(base: &Node, place: &[String], whole: &Node) -> Vec<Problem> {
+    let (Some(Node::Table(example, _)), Some(Node::Table(said, source))) = (base.get(place), whole.get(place)) else {
+        return Vec::new();
+    };
+    let (mut names, mut problems) = (Vec::new(), Vec::new());
+    for key in example.keys() {
+        let path = [place, std::slice::from_ref(key)].concat();
+        if said.contains_key(key) {
+            problems.extend(lacking::<T>(base, &path, whole));
+        } else if !judge::reads::<T>(&base.without(&path)) {
+            names.push(format!("`{key}`"));
+        }
+    }
+    let missing = (!names.is_empty()).then(|| Problem {
+        source: source.clone(),
+        key: place.join("."),
+        found: format!("a table without {}", names.join(", ")),
+        expected: "every key of its kind that config/default.toml explains".to_owned(),
+        meant: None,
+    });
+    missing.into_iter().chain(problems).collect()
+}
