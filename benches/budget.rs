@@ -44,10 +44,8 @@ fn main() {
     let one = vec![limit("tenant:acme", Window::Day, i64::MAX / 1_000)];
     let kinds = ["tenant:*", "principal:*", "agent:*", "destination:*", "provider:*", "model:*"];
     let windows = [Window::Day, Window::Month];
-    let twelve: Vec<Limit> = kinds
-        .iter()
-        .flat_map(|scope| windows.map(|window| limit(scope, window, i64::MAX / 1_000)))
-        .collect();
+    let twelve: Vec<Limit> =
+        kinds.iter().flat_map(|scope| windows.map(|window| limit(scope, window, i64::MAX / 1_000))).collect();
     for (name, limits) in [("1 account", one), ("12 accounts", twelve.clone())] {
         let treasury = treasury(&world, limits);
         println!("  {name:26} {:6.0}", median(|| alone(&world, &treasury, false)));
@@ -65,7 +63,13 @@ fn main() {
 }
 
 fn limit(scope: &str, window: Window, money: i64) -> Limit {
-    Limit { scope: scope.to_owned(), window, money: Some(money.min(10_000_000_000_000_000)), tokens: None, requests: None }
+    Limit {
+        scope: scope.to_owned(),
+        window,
+        money: Some(money.min(10_000_000_000_000_000)),
+        tokens: None,
+        requests: None,
+    }
 }
 
 fn treasury(world: &World, limits: Vec<Limit>) -> Arc<Treasury> {

@@ -40,7 +40,8 @@ const SCOPE_SHOWN: usize = 40;
 /// Budgets as a table.
 pub(super) fn table(budgets: &[Standing], paint: Paint) -> String {
     if budgets.is_empty() {
-        return "no budgets: nothing is limited but each request; [budgets] in the configuration limits more\n".to_owned();
+        return "no budgets: nothing is limited but each request; [budgets] in the configuration limits more\n"
+            .to_owned();
     }
     let heading = ["SCOPE", "WINDOW", "LIMIT", "RESERVED", "SPENT", "LEFT", "BURN", "FORECAST"];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];

@@ -5,9 +5,9 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::{backends, budgets};
 use super::builder::Builder;
 use super::{Error, Host};
+use super::{backends, budgets};
 use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, io, keeper, router, runtime};
 use crate::api;

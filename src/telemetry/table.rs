@@ -134,8 +134,11 @@ pub const JOURNAL_COMMIT_SECONDS: HistogramSpec =
     histogram("syzygy_journal_commit_seconds", &[], Buckets::Short, "Time of one commit, sync included");
 
 /// What a budget may hold in its window, in dollars, tokens or requests; `unit` says in which.
-pub const BUDGET_LIMIT: GaugeSpec =
-    gauge("syzygy_budget_limit", &["scope", "window", "unit"], "What may be spent in a window, in dollars or as a count");
+pub const BUDGET_LIMIT: GaugeSpec = gauge(
+    "syzygy_budget_limit",
+    &["scope", "window", "unit"],
+    "What may be spent in a window, in dollars or as a count",
+);
 /// What was charged to a budget in its window.
 pub const BUDGET_SPENT: GaugeSpec =
     gauge("syzygy_budget_spent", &["scope", "window", "unit"], "What was spent in this window");

@@ -104,7 +104,9 @@ async fn money_is_never_overrun_and_used_up_to_what_one_more_request_may_cost() 
 // The treasury alone, on real threads, each holding on to its reservation while others come.
 #[test]
 fn threads_that_reserve_at_once_never_hold_more_than_there_is() {
-    let config = limited(r#"[{ scope = "tenant:*", window = "total", money = 2000 }, { scope = "model:small", window = "total", tokens = 1990 }]"#);
+    let config = limited(
+        r#"[{ scope = "tenant:*", window = "total", money = 2000 }, { scope = "model:small", window = "total", tokens = 1990 }]"#,
+    );
     let world = syzygy::host::real_world();
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _inside = runtime.enter();
@@ -168,7 +170,11 @@ async fn what_was_under_way_when_the_host_was_killed_is_charged_in_full_by_the_n
     drop(asked);
     let host = Running::start(data).await;
     let after = json(data, &["budgets", "provider:"]).await;
-    assert_eq!((&after["budgets"][0]["spent"], &after["budgets"][0]["reserved"]), (&reserved.into(), &0.into()), "{after}");
+    assert_eq!(
+        (&after["budgets"][0]["spent"], &after["budgets"][0]["reserved"]),
+        (&reserved.into(), &0.into()),
+        "{after}"
+    );
     let why = good(data, &["why", run_id]).await;
     assert!(why.contains("charged in full") && why.contains("before the outcome was known"), "{why}");
     let table = good(data, &["budgets"]).await;
@@ -218,9 +224,12 @@ async fn a_price_is_the_row_in_force_and_the_runtimes_own_goes_before() {
     let (_, _, said) = run(data, &["up", "--listen", "127.0.0.1:0"]).await;
     assert!(said.contains("no row of prices.toml matches local/silent"), "{said}");
     let row = |input: u32, from: &str| {
-        format!("[[prices]]\nmatch = \"*/silent\"\ninput = {input}\noutput = 9\nfrom = \"{from}\"\nsource = \"a test\"\n")
+        format!(
+            "[[prices]]\nmatch = \"*/silent\"\ninput = {input}\noutput = 9\nfrom = \"{from}\"\nsource = \"a test\"\n"
+        )
     };
-    std::fs::write(data.join("prices.toml"), row(3, "2020-01-01") + &row(4, "2021-01-01") + &row(5, "2999-01-01")).unwrap();
+    std::fs::write(data.join("prices.toml"), row(3, "2020-01-01") + &row(4, "2021-01-01") + &row(5, "2999-01-01"))
+        .unwrap();
     let host = Running::start(data).await;
     let price = |rib: &Value| rib["candidates"]["marvin@local"]["price"].clone();
     let found = rib(data).await;
@@ -240,7 +249,8 @@ async fn rib(data: &std::path::Path) -> Value {
     let running: Value = serde_json::from_str(&std::fs::read_to_string(data.join("host.json")).unwrap()).unwrap();
     let token = std::fs::read_to_string(data.join("operator.token")).unwrap();
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(20)).build().unwrap();
+    let http =
+        reqwest::Client::builder().no_proxy().tls_certs_only([]).timeout(Duration::from_secs(20)).build().unwrap();
     let url = format!("{}/rib", running["url"].as_str().unwrap());
     let text = http.get(url).bearer_auth(token.trim()).send().await.unwrap().text().await.unwrap();
     serde_json::from_str(&text).unwrap()

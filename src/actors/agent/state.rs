@@ -78,7 +78,8 @@ impl Turns {
     /// Tokens of the next question, rather too many than too few.
     fn asked(&self) -> u64 {
         let calls = self.messages.iter().flat_map(|message| &message.tool_calls);
-        let called: u64 = calls.map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments.to_string())).sum();
+        let called: u64 =
+            calls.map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments.to_string())).sum();
         let said: u64 = self.messages.iter().map(|message| estimate_tokens(&message.content)).sum();
         let tools = serde_json::to_string(&self.tools).unwrap_or_default();
         said + called + if self.tools.is_empty() { 0 } else { estimate_tokens(&tools) }

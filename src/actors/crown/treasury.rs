@@ -249,7 +249,9 @@ impl Hold {
 impl Drop for Hold {
     fn drop(&mut self) {
         if self.asked {
-            let Some(settlement) = self.charged_in_full("its work was given up before the outcome was known") else { return };
+            let Some(settlement) = self.charged_in_full("its work was given up before the outcome was known") else {
+                return;
+            };
             let run = self.run;
             self.treasury.with(|books, _| {
                 if books.dropped.len() >= DROPPED_MOST {

@@ -8,10 +8,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::Answer;
 use super::handle::Error;
 use super::pipeline::{FRAME_TOKENS, Piece, Pipeline, Run};
 use super::record::{Admitted, Recorder, kind};
-use super::Answer;
 use crate::actors::agent::{self, Outcome, Profile};
 use crate::actors::crown::{Hold, Permit};
 use crate::store::{self, Durability, Event, Journal, NewEvent, Projection, RowQuery};
@@ -35,7 +35,13 @@ const FACT_TOKENS: u64 = 1_000;
 impl Pipeline {
     /// Whether a candidate may be asked now: first whether every budget has enough left, then whether it has a place. What
     /// was reserved for one that has no place goes back.
-    pub(super) fn attempt(&self, run: &Run<'_>, piece: &Piece, candidate: &Candidate, agent: &agent::Handle) -> Attempt {
+    pub(super) fn attempt(
+        &self,
+        run: &Run<'_>,
+        piece: &Piece,
+        candidate: &Candidate,
+        agent: &agent::Handle,
+    ) -> Attempt {
         let crown = &self.parts.crown;
         let hold = match self.reserve(run, piece, candidate, agent) {
             Ok(hold) => hold,

@@ -32,8 +32,8 @@ use crate::inference::Usage;
 use crate::types::{Money, PrivacyClass, RunId};
 use crate::ziggy::{Citation, Intent};
 
-pub use handle::{Error, Handle, Parts};
 pub use budget::BudgetsProjection;
+pub use handle::{Error, Handle, Parts};
 pub use projection::{RunRow, RunStatus, RunsProjection};
 
 /// Limits of runs.

@@ -157,7 +157,8 @@ impl TestHost {
             config,
             registry: Arc::clone(&registry),
         });
-        let budgets = budget::Config { limits: budgets, accounts_most: 100, burn: BurnConfig { fast: 14_400, slow: 6_000 } };
+        let budgets =
+            budget::Config { limits: budgets, accounts_most: 100, burn: BurnConfig { fast: 14_400, slow: 6_000 } };
         parts.crown.treasury().open(Opening {
             ledger: Ledger::new(&budgets, Timestamp(BEGIN)),
             since: Timestamp(BEGIN),

@@ -505,7 +505,8 @@ impl Account {
             let (reserved, spent) = (self.reserved.of(unit), self.spent.of(unit));
             let left = limit.saturating_sub(spent).saturating_sub(reserved);
             let burn = self.recent.as_mut().map(|recent| recent.burn(now, unit, limit));
-            let used_up = self.recent.as_mut().and_then(|recent| recent.used_up(now, unit, limit.saturating_sub(spent)));
+            let used_up =
+                self.recent.as_mut().and_then(|recent| recent.used_up(now, unit, limit.saturating_sub(spent)));
             all.push(Standing {
                 scope: self.scope.to_string(),
                 window: self.window,

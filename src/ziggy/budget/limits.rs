@@ -6,7 +6,6 @@ use serde::{Deserialize, Serialize};
 
 use super::{Amounts, BurnConfig, Scope, Unit, Window};
 
-
 /// Everything about budgets that is set in the config.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -87,7 +86,10 @@ impl Config {
             }
             for (unit, amount) in Unit::ALL.iter().zip(rows) {
                 if amount.is_some_and(|amount| !(1..=i128::from(MOST)).contains(&amount)) {
-                    found.push(format!("{row}: {} from 1 to {MOST}; whoever may spend nothing is disabled", unit.word()));
+                    found.push(format!(
+                        "{row}: {} from 1 to {MOST}; whoever may spend nothing is disabled",
+                        unit.word()
+                    ));
                 }
             }
             if limit.window == Window::Request && limit.requests.is_some() {
@@ -129,4 +131,3 @@ impl Config {
         found
     }
 }
-

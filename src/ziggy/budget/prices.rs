@@ -127,7 +127,8 @@ impl PriceList {
             if row.cached_input.is_some_and(|cached| cached > row.input) {
                 wrong.push(format!("{name}: cached_input of at most input"));
             }
-            let patterns = row.matches.split_once('/').map(|(provider, model)| (Pattern::parse(provider), Pattern::parse(model)));
+            let patterns =
+                row.matches.split_once('/').map(|(provider, model)| (Pattern::parse(provider), Pattern::parse(model)));
             let (Some((Some(provider), Some(model))), Some(from)) = (patterns, date(&row.from)) else {
                 wrong.push(format!(
                     "{name}: a match such as `provider/model` or `*/model-*`, and a day such as `from = \"2026-01-31\"`"
@@ -152,11 +153,13 @@ impl PriceList {
 
     /// These prices, with those of another list laid over them: a row of the same match and day takes the place of ours.
     pub fn merged(self, over: PriceList) -> Result<PriceList, Vec<String>> {
-        let replaced = |row: &Dated| {
-            over.rows.iter().any(|other| other.row.matches == row.row.matches && other.from == row.from)
-        };
+        let replaced =
+            |row: &Dated| over.rows.iter().any(|other| other.row.matches == row.row.matches && other.from == row.from);
         let kept: Vec<Dated> = self.rows.into_iter().filter(|row| !replaced(row)).collect();
-        let rows = kept.into_iter().chain(over.rows).map(|dated| (format!("{} from {}", dated.row.matches, dated.row.from), dated.row));
+        let rows = kept
+            .into_iter()
+            .chain(over.rows)
+            .map(|dated| (format!("{} from {}", dated.row.matches, dated.row.from), dated.row));
         let (list, wrong) = PriceList::checked(rows.collect());
         if wrong.is_empty() { Ok(list) } else { Err(wrong) }
     }

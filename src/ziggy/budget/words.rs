@@ -97,7 +97,8 @@ impl Explain for News {
             per(*window),
             said(*unit, *reserved)
         );
-        let until = ends.map_or("it does not begin again".to_owned(), |ends| format!("it begins again at {}", ends.rfc3339()));
+        let until =
+            ends.map_or("it does not begin again".to_owned(), |ends| format!("it begins again at {}", ends.rfc3339()));
         match (self.what, burn) {
             (What::Burning, Some(burn)) => {
                 let mut words = vec![format!(

@@ -143,7 +143,10 @@ async fn what_happens_to_a_budget_is_an_alert_with_its_numbers() {
     let exhausted = soon(news.recv()).await.unwrap().body.value();
     assert_eq!(exhausted["kind"], "budget_exhausted");
     let said = exhausted["message"].as_str().unwrap();
-    assert!(said.contains("2 requests were refused") && said.contains("it begins again at 2025-07-01T00:00:00"), "{said}");
+    assert!(
+        said.contains("2 requests were refused") && said.contains("it begins again at 2025-07-01T00:00:00"),
+        "{said}"
+    );
     let kept = crown.alerts(&cx(&world, 60 * SECOND)).await.unwrap();
     let kinds: Vec<(&str, Severity)> = kept.iter().map(|alert| (alert.kind.as_str(), alert.severity)).collect();
     assert_eq!(kinds, [("budget_exhausted", Severity::Critical), ("budget_burning", Severity::Critical)]);
@@ -157,7 +160,8 @@ async fn a_price_of_the_configuration_goes_before_the_list() {
     let rows = "[[prices]]\nmatch = \"*/small\"\ninput = 3\noutput = 4\nfrom = \"2020-01-01\"\nsource = \"a test\"\n";
     let provider = |price| Provider { model: "small".to_owned(), tools: false, price };
     let own = Price { input: 1, output: 2 };
-    let ledger = Ledger::new(&Config { limits: vec![], accounts_most: 1, burn: BurnConfig { fast: 2, slow: 1 } }, BEGIN);
+    let ledger =
+        Ledger::new(&Config { limits: vec![], accounts_most: 1, burn: BurnConfig { fast: 2, slow: 1 } }, BEGIN);
     let providers = BTreeMap::from([("own".to_owned(), provider(Some(own))), ("listed".to_owned(), provider(None))]);
     let prices = PriceList::read(rows).unwrap();
     crown.treasury().open(Opening { ledger, since: BEGIN, prices, providers });

@@ -1,6 +1,8 @@
 //! Budgets on the way of a run: reserved on the record before anybody is asked, charged for what was taken, and never
 //! free when nobody knows.
 
+#![expect(clippy::panic, reason = "a failed test panics")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
@@ -117,7 +119,10 @@ async fn whoever_fits_the_budget_serves_and_when_nobody_does_the_refusal_says_wh
     let Error::Budget { refusal, wait } = &error else { panic!("{error}") };
     assert_eq!(error.class(), Class::Exhausted);
     let said = error.to_string();
-    assert!(said.contains("tenant:tester has $0.000") && said.contains("the day ends at 2025-06-16T00:00:00"), "{said}");
+    assert!(
+        said.contains("tenant:tester has $0.000") && said.contains("the day ends at 2025-06-16T00:00:00"),
+        "{said}"
+    );
     let ends = refusal.ends().unwrap();
     let left = Duration::from_micros(u64::try_from(ends.0 - bench.world.clock.wall().0).unwrap());
     assert!(wait.unwrap().abs_diff(left) < Duration::from_secs(1), "{wait:?} {left:?}");

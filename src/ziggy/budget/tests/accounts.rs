@@ -64,7 +64,8 @@ fn one_request_may_be_limited_by_itself() {
         assert!(matches!(refused, Refusal::Short { unit: found, .. } if found == unit), "{refused:?}");
         assert_eq!(refused.ends(), None);
     }
-    let held = ledger.reserve(&claim("acme", "anna"), Amounts { money: Money(5), tokens: 100, requests: 1 }, NOW).unwrap();
+    let held =
+        ledger.reserve(&claim("acme", "anna"), Amounts { money: Money(5), tokens: 100, requests: 1 }, NOW).unwrap();
     assert!(held.is_empty(), "it counts nowhere");
     ledger.refund(held);
 }
@@ -123,7 +124,8 @@ fn a_request_counts_in_the_window_in_which_it_reserved() {
 #[test]
 fn what_was_spent_before_a_restart_counts_and_what_nobody_limits_any_more_does_not() {
     let rows = config([day("tenant:*", 10), Limit { money: Some(50), ..limit("tenant:acme", Window::Month) }]);
-    let charge = |scope: &str, window: Window, now| Charge { scope: scope.into(), window, began: window.period(now).began };
+    let charge =
+        |scope: &str, window: Window, now| Charge { scope: scope.into(), window, began: window.period(now).began };
     let mut ledger = Ledger::new(&rows, NOW);
     ledger.load(&charge("tenant:acme", Window::Day, NOW), money(9), NOW);
     ledger.load(&charge("tenant:acme", Window::Month, NOW), money(30), NOW);

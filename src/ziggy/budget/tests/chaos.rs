@@ -27,7 +27,11 @@ enum Act {
 }
 
 fn any_amounts() -> impl Strategy<Value = Amounts> {
-    (0i64..40, 0u64..40, 0u64..3).prop_map(|(money, tokens, requests)| Amounts { money: Money(money), tokens, requests })
+    (0i64..40, 0u64..40, 0u64..3).prop_map(|(money, tokens, requests)| Amounts {
+        money: Money(money),
+        tokens,
+        requests,
+    })
 }
 
 fn any_act() -> impl Strategy<Value = Act> {
@@ -42,7 +46,8 @@ fn any_act() -> impl Strategy<Value = Act> {
 }
 
 fn any_limits() -> impl Strategy<Value = Vec<Limit>> {
-    let scopes = vec!["tenant:*", "tenant:acme", "principal:*", "principal:anna", "agent:marvin", "provider:*", "model:small"];
+    let scopes =
+        vec!["tenant:*", "tenant:acme", "principal:*", "principal:anna", "agent:marvin", "provider:*", "model:small"];
     let windows = [Window::Minute, Window::Day, Window::Month, Window::Total];
     let one = (proptest::option::of(1i64..300), proptest::option::of(1u64..300), proptest::option::of(1u64..20));
     let all = proptest::collection::vec(one, 4);

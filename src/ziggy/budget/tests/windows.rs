@@ -39,7 +39,9 @@ fn every_month_follows_the_one_before_without_a_gap() {
 #[test]
 fn a_date_is_a_day_that_exists() {
     assert_eq!(date("2024-02-29").unwrap().rfc3339(), "2024-02-29T00:00:00.000000Z");
-    for wrong in ["2023-02-29", "2024-13-01", "2024-1-1", "24-01-01", "2024-01-32", "2024-01-01T00:00", "+024-01-01", ""] {
+    for wrong in
+        ["2023-02-29", "2024-13-01", "2024-1-1", "24-01-01", "2024-01-32", "2024-01-01T00:00", "+024-01-01", ""]
+    {
         assert_eq!(date(wrong), None, "{wrong}");
     }
 }
