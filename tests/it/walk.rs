@@ -35,6 +35,6 @@ async fn every_operation_answers_as_the_contract_says() {
     let output = done(&mut walk).await;
     let said = String::from_utf8_lossy(&output.stdout);
     assert!(output.status.success(), "{said}\n{}", String::from_utf8_lossy(&output.stderr));
-    assert!(said.contains("Tested: 32"), "{said}");
+    assert!(said.contains("Tested: 33"), "{said}");
     host.stop().await;
 }
