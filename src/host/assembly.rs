@@ -40,9 +40,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         make_private(data)?;
     }
     let journal = open_journal(&mut builder, &config, &world).await?;
-    // Before unfinished runs are marked: nothing of a run comes after its end.
-    let found = io::budget::find(&journal, &config.budgets, world.clock.wall(), "host").await?;
-    let interrupted = io::record::interrupt_unfinished(&journal, "host").await?;
+    let (found, interrupted) = budgets::unfinished(&journal, &config, &world).await?;
     let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
     let launches = launches(&mut builder, &config, &models)?;
@@ -55,7 +53,6 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &journal, &world)?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
-    let charged = found.charged;
     budgets::open(crown.treasury(), found, &runtimes, &config, data.as_deref())?;
     let candidates = budgets::priced(candidates, crown.treasury());
     let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
@@ -107,7 +104,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         api: api_child,
     };
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
-    let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted, "charged": charged });
+    let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted });
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;
     Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })

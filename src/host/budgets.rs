@@ -2,15 +2,17 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 
 use super::Error;
 use super::backends::user_file;
 use crate::actors::crown::{Opening, Provider, Treasury};
 use crate::actors::io::budget::Found;
-use crate::actors::runtime;
+use crate::actors::{io, runtime};
 use crate::config::Config;
 use crate::inference::RuntimeConfig;
-use crate::types::Price;
+use crate::store::Journal;
+use crate::types::{Price, World};
 use crate::ziggy::budget::PriceList;
 use crate::ziggy::route::Candidate;
 
@@ -26,6 +28,20 @@ fn prices(data: Option<&Path>) -> Result<PriceList, Error> {
     let file = path.display().to_string();
     let added = PriceList::read(&text).map_err(|reasons| wrong(&file, reasons))?;
     own.merged(added).map_err(|reasons| wrong(&file, reasons))
+}
+
+/// Settles what the host before this one left: charges what nobody knows the end of, and then marks the runs, since
+/// nothing of a run comes after its end. Returns the budgets, and how many runs there were.
+pub(super) async fn unfinished(
+    journal: &Arc<dyn Journal>,
+    config: &Config,
+    world: &World,
+) -> Result<(Found, usize), Error> {
+    let found = io::budget::find(journal, &config.budgets, world.clock.wall(), "host").await?;
+    if found.charged > 0 {
+        tracing::warn!(charged = found.charged, "reservations whose outcome is not known were charged in full");
+    }
+    Ok((found, io::record::interrupt_unfinished(journal, "host").await?))
 }
 
 /// Opens the treasury with what was found in the journal.

@@ -5,10 +5,9 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-use super::burn::Recent;
+use super::account::{Account, News, Standing, What};
 use super::limits::{Caps, EACH};
-use super::window::Period;
-use super::{Amounts, Burn, BurnConfig, Config, Pace, Refusal, Scope, Unit, Window};
+use super::{Amounts, BurnConfig, Config, Refusal, Scope, Window};
 use crate::types::Timestamp;
 
 /// The names a request belongs to, one of each kind.
@@ -87,28 +86,6 @@ impl Held {
     }
 }
 
-/// One name in one window.
-#[derive(Debug)]
-struct Account {
-    scope: Arc<str>,
-    window: Window,
-    caps: Caps,
-    period: Period,
-    reserved: Amounts,
-    spent: Amounts,
-    /// What was charged above its reservation.
-    over: Amounts,
-    /// Requests that were refused for it.
-    refused: u64,
-    /// Reservations that have not ended, those of windows that are over included.
-    open: u32,
-    recent: Option<Recent>,
-    /// What was told of it in this window.
-    told: (Pace, bool),
-    /// Whether it stands in the list of those that changed.
-    changed: bool,
-}
-
 /// The limits of one kind of name.
 #[derive(Debug, Default)]
 struct Rules {
@@ -134,59 +111,6 @@ pub struct Ledger {
     most: usize,
     burn: BurnConfig,
     changed: Vec<u32>,
-}
-
-/// How one unit of one account stands.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[schema(as = BudgetStanding)]
-pub struct Standing {
-    /// Whose, such as `tenant:acme`.
-    pub scope: String,
-    /// In which window.
-    pub window: Window,
-    /// In which unit.
-    pub unit: Unit,
-    /// The limit.
-    pub limit: u64,
-    /// Reserved for requests that have not ended.
-    pub reserved: u64,
-    /// Charged in this window.
-    pub spent: u64,
-    /// What is left for the next request.
-    pub left: u64,
-    /// Charged above what had been reserved; part of `spent`.
-    pub over: u64,
-    /// Requests refused for it in this window.
-    pub refused: u64,
-    /// When this window began.
-    pub began: Timestamp,
-    /// When it ends; none if it never does.
-    pub ends: Option<Timestamp>,
-    /// How fast it burns; none for windows too short to act in.
-    pub burn: Option<Burn>,
-    /// How bad that is.
-    pub pace: Pace,
-    /// When it will be used up at this pace; none if that is not before the window ends.
-    pub used_up_at: Option<Timestamp>,
-}
-
-/// What happened to an account that an operator should know.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum What {
-    /// It burns too fast.
-    Burning,
-    /// Somebody was refused for it, for the first time in this window.
-    Exhausted,
-}
-
-/// One such thing, with the numbers it follows from.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct News {
-    /// What happened.
-    pub what: What,
-    /// How the account stands.
-    pub standing: Standing,
 }
 
 impl Ledger {
@@ -235,20 +159,7 @@ impl Ledger {
                 known.once = Some(caps);
                 continue;
             }
-            let account = Account {
-                scope: Arc::clone(&full),
-                window,
-                caps,
-                period: window.period(now),
-                reserved: Amounts::ZERO,
-                spent: Amounts::ZERO,
-                over: Amounts::ZERO,
-                refused: 0,
-                open: 0,
-                recent: window.pace_us().map(|length| Recent::new(length, now)),
-                told: (Pace::Even, false),
-                changed: false,
-            };
+            let account = Account::new(Arc::clone(&full), window, caps, now);
             known.accounts.push(self.put(account));
         }
         self.known[scope as usize].insert(name.into(), known);
@@ -309,10 +220,17 @@ impl Ledger {
         let mut short: Option<Refusal> = None;
         for scope in Scope::ALL {
             let name = claim.name(scope);
-            if !self.ensure(scope, name, now) {
-                return Err(Refusal::Crowded { scope: format!("{scope}:{name}"), most: self.most });
-            }
-            let Some(known) = self.known[scope as usize].get(name) else { continue };
+            let known = match self.known[scope as usize].get(name) {
+                Some(known) => known,
+                None if self.rules[scope as usize].each.is_empty() => continue,
+                None => {
+                    if !self.ensure(scope, name, now) {
+                        return Err(Refusal::Crowded { scope: format!("{scope}:{name}"), most: self.most });
+                    }
+                    let Some(opened) = self.known[scope as usize].get(name) else { continue };
+                    opened
+                }
+            };
             if let Some((unit, limit)) = known.once.and_then(|caps| caps.exceeded_by(amounts)) {
                 return Err(Refusal::Short {
                     scope: format!("{scope}:{name}"),
@@ -467,63 +385,3 @@ fn ends_later(one: &Refusal, other: &Refusal) -> bool {
     }
 }
 
-impl Account {
-    /// Opens the window that this moment lies in, if it is a later one (B4).
-    fn roll(&mut self, now: Timestamp) {
-        if self.period.ends.is_none_or(|ends| now < ends) {
-            return;
-        }
-        self.period = self.window.period(now);
-        (self.reserved, self.spent, self.over) = (Amounts::ZERO, Amounts::ZERO, Amounts::ZERO);
-        (self.refused, self.told.1) = (0, false);
-    }
-
-    fn touch(&mut self, place: u32, changed: &mut Vec<u32>) {
-        if !std::mem::replace(&mut self.changed, true) {
-            changed.push(place);
-        }
-    }
-
-    fn short(&self, unit: Unit, limit: u64, wanted: Amounts) -> Refusal {
-        Refusal::Short {
-            scope: self.scope.to_string(),
-            window: self.window,
-            unit,
-            limit,
-            spent: self.spent.of(unit),
-            reserved: self.reserved.of(unit),
-            wanted: wanted.of(unit),
-            ends: self.period.ends,
-        }
-    }
-
-    fn standings(&mut self, now: Timestamp, burning: &BurnConfig) -> Vec<Standing> {
-        self.roll(now);
-        let mut all = Vec::new();
-        for unit in Unit::ALL {
-            let Some(limit) = self.caps.of(unit) else { continue };
-            let (reserved, spent) = (self.reserved.of(unit), self.spent.of(unit));
-            let left = limit.saturating_sub(spent).saturating_sub(reserved);
-            let burn = self.recent.as_mut().map(|recent| recent.burn(now, unit, limit));
-            let used_up =
-                self.recent.as_mut().and_then(|recent| recent.used_up(now, unit, limit.saturating_sub(spent)));
-            all.push(Standing {
-                scope: self.scope.to_string(),
-                window: self.window,
-                unit,
-                limit,
-                reserved,
-                spent,
-                left,
-                over: self.over.of(unit),
-                refused: self.refused,
-                began: self.period.began,
-                ends: self.period.ends,
-                burn,
-                pace: burn.map_or(Pace::Even, |burn| burn.pace(burning)),
-                used_up_at: used_up.filter(|at| self.period.ends.is_none_or(|ends| *at < ends)),
-            });
-        }
-        all
-    }
-}

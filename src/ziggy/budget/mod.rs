@@ -14,6 +14,7 @@
 //! - B5: what became of a request that nobody knows the end of is charged in full.
 //! - B6: the totals do not depend on the order in which requests are charged.
 
+mod account;
 mod burn;
 mod ledger;
 mod limits;
@@ -30,8 +31,9 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::{Money, Timestamp};
 
+pub use account::{News, Standing, What};
 pub use burn::{Burn, BurnConfig, Pace};
-pub use ledger::{Charge, Claim, Held, Ledger, News, Standing, What};
+pub use ledger::{Charge, Claim, Held, Ledger};
 pub use limits::{Caps, Config, Limit};
 pub use prices::{PriceList, PriceRow};
 pub use window::{Time, Window, date};

@@ -1,6 +1,8 @@
 //! Budgets on the way of a run: reserved on the record before anybody is asked, charged for what was taken, and never
 //! free when nobody knows.
 
+#![expect(clippy::panic, reason = "a failed test panics")]
+
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
