@@ -3,8 +3,8 @@
 
 use std::process::Stdio;
 
-use crate::program::{Running, configure, done, home, json};
-use crate::support::part;
+use crate::program::{Running, configure, done, good, home, json, run};
+use crate::support::{eventually, part};
 
 #[tokio::test]
 async fn every_operation_answers_as_the_contract_says() {
@@ -14,14 +14,24 @@ async fn every_operation_answers_as_the_contract_says() {
     // The walk says wrong tokens on purpose, and more of them than anybody may.
     let mut settings = std::fs::read_to_string(data.join("syzygy.toml")).unwrap();
     settings.push_str("[api]\ntoken_failures_max = 1_000_000\n");
+    settings.push_str(
+        "[[review.rules]]\nname = \"walk\"\nkind = \"policy\"\naction = \"before\"\ndeadline_s = 600\nquorum = 1\n\
+         on_expiry = \"deny\"\nkeywords = [\"xylophone\"]\n",
+    );
     configure(data, &settings);
     let host = Running::start(data).await;
     // Something to ask about: without a run, most paths would only be asked for what does not exist.
-    let run = json(data, &["ask", "What is six times seven?"]).await["run_id"].as_str().unwrap().to_owned();
+    let first = json(data, &["ask", "What is six times seven?"]).await["run_id"].as_str().unwrap().to_owned();
     let mut rules = include_str!("../../scripts/walk.toml").to_owned();
     for path in ["/runs/{id}", "/runs/{id}/events", "/runs/{id}/why", "/runs/{id}/cancel"] {
-        rules.push_str(&format!("\n[[operations]]\ninclude-path = \"{path}\"\nparameters = {{ id = \"{run}\" }}\n"));
+        rules.push_str(&format!("\n[[operations]]\ninclude-path = \"{path}\"\nparameters = {{ id = \"{first}\" }}\n"));
     }
+    let waits = good(data, &["ask", "--detach", "Build a xylophone"]).await;
+    let item = format!("{}-1", waits.trim());
+    for path in ["/hitl/{id}", "/hitl/{id}/delegate", "/hitl/{id}/approve", "/hitl/{id}/deny"] {
+        rules.push_str(&format!("\n[[operations]]\ninclude-path = \"{path}\"\nparameters = {{ id = \"{item}\" }}\n"));
+    }
+    eventually("it waits", async || (run(data, &["inbox", "show", &item]).await.0 == 0).then_some(())).await;
     let file = data.join("walk.toml");
     std::fs::write(&file, rules).unwrap();
     let running: serde_json::Value =
