@@ -1,5 +1,6 @@
 //! What waits for people, and what they say of it.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use axum::Json;
@@ -13,7 +14,7 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::problem::{Code, Problem, Problems};
 use crate::actors::inbox;
-use crate::ziggy::review::{Edits, Item, ItemStatus};
+use crate::ziggy::review::{Item, ItemStatus};
 
 /// Items of a list if its caller names no number: a screenful.
 const LIST: usize = 20;
@@ -40,6 +41,7 @@ pub(super) struct ListQuery {
 
 /// Items, newest run first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReviewItems)]
 pub struct Items {
     /// The items, without what they are about.
     pub items: Vec<Item>,
@@ -49,6 +51,7 @@ pub struct Items {
 
 /// An item with what it is about.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+#[schema(as = ReviewShown)]
 pub struct Shown {
     /// The item.
     pub item: Item,
@@ -67,8 +70,8 @@ pub struct Said {
     #[schema(max_length = 4096)]
     pub comment: Option<String>,
     /// What is to stand in the payload instead, by JSON pointer; only to approve.
-    #[serde(default, skip_serializing_if = "Edits::is_empty")]
-    pub edits: Edits,
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub edits: BTreeMap<String, String>,
     /// The revision of the item they have seen: another one is refused. The present one if none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub revision: Option<u32>,

@@ -70,7 +70,9 @@ impl Meter {
             return;
         };
         match event.kind.as_str() {
-            kind::ACCEPTED if state.running.len() < RUNNING_MOST => {
+            // What waits for people is not under way, and how long it waits says nothing about the work.
+            kind::PARKED => _ = state.running.remove(&run),
+            kind::ACCEPTED | kind::RESUMED if state.running.len() < RUNNING_MOST => {
                 state.running.insert(run, event.at);
             }
             kind::ADMITTED => {

@@ -100,7 +100,20 @@ fn value(with: &Node, over: &Override, key: String, expected: String) -> Problem
         let expected = format!("a value with which {key} can stay as it is ({expected})");
         return Problem { source, key: over.path.join("."), found, expected, meant: None };
     }
-    Problem { source: node.source().clone(), key, found: shown(&node.value()), expected, meant: None }
+    let whole = node.value();
+    // A list is replaced as a whole, so what is wrong in it has no place of its own, but it can be shown.
+    let inner = path.strip_prefix(over.path.as_slice()).and_then(|rest| within(&whole, rest));
+    let found = if with.get(&path).is_some() { shown(&whole) } else { inner.map_or_else(|| shown(&whole), shown) };
+    Problem { source: node.source().clone(), key, found, expected, meant: None }
+}
+
+/// What stands at a path within a value; numbers count the entries of a list.
+fn within<'a>(value: &'a toml::Value, path: &[String]) -> Option<&'a toml::Value> {
+    path.iter().try_fold(value, |value, step| match value {
+        toml::Value::Array(entries) => entries.get(step.parse::<usize>().ok()?),
+        toml::Value::Table(entries) => entries.get(step),
+        _ => None,
+    })
 }
 
 /// Turns serde's sentence about an override into found and expected.

@@ -495,3 +495,63 @@ fn no_time_and_no_count_is_too_large_to_work_with() {
     }
     assert!(seen > 40, "{seen}");
 }
+
+#[test]
+fn every_rule_and_webhook_that_cannot_work_is_told_at_once() {
+    let text = r#"
+[review]
+edit_bytes_max = 1_000_000
+[review.delivery]
+attempts = 0
+[[review.rules]]
+name = "two words"
+kind = "policy"
+action = "before"
+deadline_s = 0
+quorum = 0
+on_expiry = "deny"
+[[review.rules]]
+name = "twice"
+kind = "no_candidate"
+action = "after"
+deadline_s = 60
+quorum = 1
+on_expiry = "approve"
+nobody = true
+[[review.rules]]
+name = "twice"
+kind = "publication"
+action = "after"
+deadline_s = 60
+quorum = 1
+on_expiry = "deny"
+class = "public"
+[[review.webhooks]]
+name = "desk"
+url = "nowhere"
+events = []
+"#;
+    let (_folder, inputs) = with_file(text);
+    let Err(Error::Problems(problems)) = load(&inputs) else { unreachable!() };
+    let keys: Vec<&str> = problems.iter().map(|problem| problem.key.as_str()).collect();
+    let expected = [
+        "review.edit_bytes_max",
+        "review.delivery.attempts",
+        "review.rules.0.name",
+        "review.rules.0.deadline_s",
+        "review.rules.0.quorum",
+        "review.rules.0.class",
+        "review.rules.1.nobody",
+        "review.rules.1.on_expiry",
+        "review.rules.2.name",
+        "review.webhooks.0.url",
+        "review.webhooks.0.events",
+    ];
+    for key in expected {
+        assert!(keys.contains(&key), "{key} is not among {keys:?}");
+    }
+    assert_eq!(keys.len(), expected.len(), "{keys:?}");
+    let quorum = problems.iter().find(|problem| problem.key == "review.rules.0.quorum").unwrap();
+    assert_eq!((quorum.found.as_str(), quorum.expected.as_str()), ("0", "from 1 to 32"));
+    assert!(problems.iter().all(|problem| problem.source.to_string().contains("mine.toml:")), "{problems:#?}");
+}

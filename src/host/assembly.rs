@@ -45,8 +45,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
     let launches = launches(&mut builder, &config, &models)?;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
-    let mut tools = executor::core_tools(Arc::clone(&world.clock));
-    tools.append(&mut builder.tools);
+    let tools = [executor::core_tools(Arc::clone(&world.clock)), std::mem::take(&mut builder.tools)].concat();
     let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
     let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, &runtimes, &world)).collect();
     Rib::of(candidates.iter().cloned()).map_err(Error::Candidates)?;
@@ -73,7 +72,6 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();
 
-    let metrics = Arc::new(Metrics::new());
     let serving = builder.serve.then(|| {
         api::launch(api::Parts {
             io: io.clone(),
@@ -83,7 +81,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
             journal: Arc::clone(&journal),
             registry: Arc::clone(&registry),
             world: world.clone(),
-            metrics,
+            metrics: Arc::new(Metrics::new()),
             version: env!("CARGO_PKG_VERSION"),
             chunk: config.ziggy.chunk,
             data_dir: data.clone().unwrap_or_default(),
@@ -104,10 +102,16 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         api: api_child,
     };
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
+    record_start(&journal, interrupted).await?;
+    Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
+}
+
+/// Writes down that the host has started, and how many runs its last life left behind.
+async fn record_start(journal: &Arc<dyn Journal>, interrupted: usize) -> Result<(), Error> {
     let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted });
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;
-    Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
+    Ok(())
 }
 
 /// Where old events go, if any are to leave the journal.

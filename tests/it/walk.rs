@@ -8,8 +8,8 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-use crate::program::{Running, configure, done, home, json};
-use crate::support::part;
+use crate::program::{Running, configure, done, good, home, json, run};
+use crate::support::{eventually, part};
 
 /// What data that fits may be refused with: operation, status, and what decides that beside the data. Each row is seen in
 /// every walk, so that none outlives its reason.
@@ -32,13 +32,17 @@ const REFUSED: &[(&str, u16, &str)] = &[
 /// run that is asked about has ended.
 const NEVER_ACCEPTED: [&str; 2] = ["POST /alerts/{id}/acknowledge", "POST /runs/{id}/cancel"];
 
-/// How the walk judges: the settings of the file, the run there is for paths that name one, and [`REFUSED`].
-fn rules(run: &str, operations: &BTreeSet<String>) -> String {
+/// How the walk judges: the settings of the file, the run and the item there are for paths that name one, and
+/// [`REFUSED`].
+fn rules(run: &str, item: &str, operations: &BTreeSet<String>) -> String {
     let mut rules = include_str!("../../scripts/walk.toml").to_owned();
     for operation in operations {
         rules.push_str(&format!("\n[[operations]]\ninclude-name = \"{operation}\"\n"));
         if operation.contains("/runs/{id}") {
             rules.push_str(&format!("parameters = {{ id = \"{run}\" }}\n"));
+        }
+        if operation.contains("/hitl/{id}") {
+            rules.push_str(&format!("parameters = {{ id = \"{item}\" }}\n"));
         }
         let refused = REFUSED.iter().filter(|(name, ..)| name == operation).map(|(_, status, _)| format!(", {status}"));
         let statuses: String = refused.collect();
@@ -90,16 +94,23 @@ async fn every_operation_answers_as_the_contract_says() {
     // The walk says wrong tokens on purpose, and more of them than anybody may.
     let mut settings = std::fs::read_to_string(data.join("syzygy.toml")).unwrap();
     settings.push_str("[api]\ntoken_failures_max = 1_000_000\n");
+    settings.push_str(
+        "[[review.rules]]\nname = \"walk\"\nkind = \"policy\"\naction = \"before\"\ndeadline_s = 600\nquorum = 1\n\
+         on_expiry = \"deny\"\nkeywords = [\"xylophone\"]\n",
+    );
     configure(data, &settings);
     let host = Running::start(data).await;
     // Something to ask about: without a run, most paths would only be asked for what does not exist.
-    let run = json(data, &["ask", "What is six times seven?"]).await["run_id"].as_str().unwrap().to_owned();
+    let first = json(data, &["ask", "What is six times seven?"]).await["run_id"].as_str().unwrap().to_owned();
+    let waits = good(data, &["ask", "--detach", "Build a xylophone"]).await;
+    let item = format!("{}-1", waits.trim());
+    eventually("it waits", async || (run(data, &["inbox", "show", &item]).await.0 == 0).then_some(())).await;
     let running: Value = serde_json::from_str(&std::fs::read_to_string(data.join("host.json")).unwrap()).unwrap();
     let contract = format!("{}/openapi.json", running["url"].as_str().unwrap());
     let token = std::fs::read_to_string(data.join("operator.token")).unwrap();
     let operations = operations(&contract, token.trim()).await;
     let (file, events) = (data.join("walk.toml"), data.join("walk.ndjson"));
-    std::fs::write(&file, rules(&run, &operations)).unwrap();
+    std::fs::write(&file, rules(&first, &item, &operations)).unwrap();
     let mut walk = tokio::process::Command::new(schemathesis);
     walk.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", data).current_dir(data).stdin(Stdio::null());
     walk.arg("--config-file").arg(&file).args(["run", &contract, "--no-color"]);

@@ -226,7 +226,7 @@ impl Handle {
     pub async fn approve(&self, cx: &Cx, id: &str, said: Said) -> Result<Item, Error> {
         let Said { comment, edits, seen } = said;
         let item = self.item(id).await?;
-        let (mut revision, mut stored) = (seen.unwrap_or(item.revision), None);
+        let (revision, mut stored) = (seen.unwrap_or(item.revision), None);
         if !edits.is_empty() {
             item.may_change(&edits)?;
             let (bytes, most) = (edits.values().map(String::len).sum::<usize>(), self.config.edit_bytes_max);
@@ -237,8 +237,6 @@ impl Handle {
             let mut all = self.edits(&item).await?;
             all.extend(edits.clone());
             stored = Some(self.journal.put_payload(serde_json::json!(all).to_string().into_bytes()).await?);
-            // They are laid over what was read here, whatever was seen.
-            revision = if seen.is_none_or(|seen| seen == item.revision) { item.revision } else { revision };
         }
         let edited = edits.into_keys().collect();
         self.judge(cx, id, Opinion::Approve, (comment, edited, revision), stored).await

@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 use tokio::io::{AsyncBufReadExt, BufReader};
 
-use super::support::{TestHost, Wanted};
+use super::support::{TestHost, Wanted, data_with};
 use crate::actors::inbox;
 use crate::actors::tests::{configs, read};
+use crate::api::{Scope, TOKENS_FILE};
 
 /// A host that asks people before it gives an answer.
 fn asking() -> Wanted {
@@ -123,5 +124,21 @@ async fn whoever_waits_for_a_run_that_is_cancelled_hears_so() {
     assert_eq!(problem["code"], "cancelled");
     let listed = host.get("/hitl?status=cancelled").await.json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn the_operator_of_an_earlier_version_may_decide_and_nobody_else_without_the_scope() {
+    let old = [Scope::Read, Scope::Route, Scope::Control, Scope::Admin];
+    let data = data_with(&[("admin", "syz_admin", &old, None)]);
+    let path = data.path().join(TOKENS_FILE);
+    let text = std::fs::read_to_string(&path).unwrap();
+    assert_eq!(text.matches(",\"review\"").count(), 1, "{text}");
+    std::fs::write(&path, text.replace(",\"review\"", "")).unwrap();
+    let host = TestHost::start_in(data, Wanted::default()).await.unwrap();
+    assert_eq!(host.get("/hitl").await.status, 200);
+    let refused = host.ask_as(Some("syz_admin"), "GET", "/hitl", None).await;
+    assert_eq!((refused.status, refused.code().as_str()), (403, "insufficient_scope"));
+    assert!(refused.body.contains("`review`"), "{}", refused.body);
     host.stop().await;
 }

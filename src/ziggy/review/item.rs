@@ -40,6 +40,7 @@ pub type Edits = BTreeMap<String, String>;
 /// How an item stands.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReviewStatus)]
 pub enum ItemStatus {
     /// It waits for people.
     Open,
@@ -69,6 +70,7 @@ impl ItemStatus {
 /// What somebody thinks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]
+#[schema(as = ReviewOpinion)]
 pub enum Opinion {
     /// It may go on.
     Approve,
@@ -78,6 +80,7 @@ pub enum Opinion {
 
 /// What somebody said of an item.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ReviewVerdict)]
 pub struct Verdict {
     /// Who: the name of their token.
     pub author: String,
@@ -95,6 +98,7 @@ pub struct Verdict {
 
 /// Work that waits, or waited, for people.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+#[schema(as = ReviewItem)]
 pub struct Item {
     /// Its id: that of its run, a dash, and which item of the run it is, from 1.
     #[schema(pattern = "^[0-9a-f]{32}-[0-9]+$")]

@@ -116,7 +116,7 @@ async fn a_closed_item_is_unsettled_until_its_run_has_heard_of_it_over_restarts_
     first.end().await;
     let second = bench_on(&disk, configs::inbox(), &Arc::default()).await;
     let unsettled = second.inbox.unsettled().await.unwrap();
-    assert_eq!(unsettled.iter().map(|item| item.id.clone()).collect::<Vec<_>>(), [one.id.clone()]);
+    assert_eq!(unsettled.iter().map(|item| item.id.clone()).collect::<Vec<_>>(), std::slice::from_ref(&one.id));
     second.journal.append(vec![settled(&unsettled[0], "test")], Durability::Durable).await.unwrap();
     assert!(second.inbox.unsettled().await.unwrap().is_empty());
     assert!(second.inbox.item(&one.id).await.unwrap().settled);
