@@ -59,7 +59,8 @@ impl RuntimeConfig {
             ready_timeout_s: 60,
             stop_grace_s: 5,
         };
-        let embedded = EmbeddedRuntime { model: model.clone(), context_tokens: 4_096, max_tokens: 1_024, price };
+        let embedded =
+            EmbeddedRuntime { model: model.clone(), context_tokens: 4_096, max_tokens: 1_024, price: Some(price) };
         let openai = OpenaiRuntime {
             model,
             base_url: url,
@@ -67,7 +68,7 @@ impl RuntimeConfig {
             tools: false,
             context_tokens: 4_096,
             max_tokens: 1_024,
-            price,
+            price: Some(price),
             api_key_env: Some("API_KEY".to_owned()),
             child: Some(child),
         };
