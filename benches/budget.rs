@@ -83,7 +83,8 @@ fn treasury(world: &World, limits: Vec<Limit>) -> Arc<Treasury> {
     let runtime = tokio::runtime::Builder::new_current_thread().build().unwrap();
     let _inside = runtime.enter();
     let journal = Memory::open(&Disk::default(), &store, world.clone(), Vec::new()).unwrap();
-    let watching = crown::Config { watch_every_s: 1, alerts_kept: 10, overrides_most: 10 };
+    let watching = serde_json::json!({ "watch_every_s": 1, "alerts_kept": 10, "overrides_most": 10 });
+    let watching: crown::Config = serde_json::from_value(watching).unwrap();
     let (crown, _) = crown::Handle::launch(journal, watching, world);
     let now = world.clock.wall();
     let (ledger, prices) = (Ledger::new(&config, now), PriceList::default());

@@ -4,6 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
+use super::asked::{Inbox, Replay, TableVerb, WhyNot};
 use crate::actors::io::RunStatus;
 use crate::api::Scope;
 use crate::types::PrivacyClass;
@@ -446,117 +447,4 @@ pub(super) struct Plan {
 pub(super) enum ConfigVerb {
     /// Check every layer and show what is in force, and where it came from.
     Check(Up),
-}
-
-#[derive(Debug, Args)]
-pub(super) struct Inbox {
-    #[command(subcommand)]
-    pub(super) verb: Option<InboxVerb>,
-    #[command(flatten)]
-    pub(super) connection: Connection,
-}
-
-#[derive(Debug, Clone, Copy, Subcommand)]
-pub(super) enum TableVerb {
-    /// Print the table in force.
-    Show,
-}
-
-#[derive(Debug, Args)]
-pub(super) struct WhyNot {
-    /// The destination, such as `code/public`.
-    #[arg(value_name = "DESTINATION")]
-    pub(super) destination: String,
-    /// The candidate, such as `marvin@local`.
-    #[arg(value_name = "CANDIDATE")]
-    pub(super) candidate: String,
-    #[command(flatten)]
-    pub(super) connection: Connection,
-}
-
-#[derive(Debug, Subcommand)]
-pub(super) enum InboxVerb {
-    /// List items, newest run first; those that are open if no status is named.
-    List {
-        /// How many at the most.
-        #[arg(short = 'n', long, default_value_t = 20, value_parser = clap::value_parser!(u32).range(1..=500))]
-        limit: u32,
-        /// Only items after this one.
-        #[arg(long, value_name = "ITEM")]
-        after: Option<String>,
-        /// Items that stand so.
-        #[arg(long, value_enum, default_value_t = ItemWord::Open)]
-        status: ItemWord,
-    },
-    /// Show an item and what it is about.
-    Show {
-        /// The item, or its run.
-        item: String,
-    },
-    /// Let its run go on.
-    Approve {
-        /// The item, or its run.
-        item: String,
-        /// Why.
-        #[arg(short, long)]
-        comment: Option<String>,
-    },
-    /// End its run.
-    Deny {
-        /// The item, or its run.
-        item: String,
-        /// Why; whoever gave the task reads it.
-        #[arg(short, long)]
-        comment: Option<String>,
-    },
-    /// Put another text in place of one, and let its run go on with that.
-    Edit {
-        /// The item, or its run.
-        item: String,
-        /// The new text; `-` is what comes in on stdin.
-        text: String,
-        /// What is changed, as a JSON pointer; the first thing that may be if none is named.
-        #[arg(long, value_name = "POINTER")]
-        at: Option<String>,
-        /// Why.
-        #[arg(short, long)]
-        comment: Option<String>,
-    },
-    /// Ask somebody else to decide.
-    Delegate {
-        /// The item, or its run.
-        item: String,
-        /// The name of their token.
-        to: String,
-        /// Why.
-        #[arg(short, long)]
-        comment: Option<String>,
-    },
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(super) enum ItemWord {
-    Open,
-    Approved,
-    Denied,
-    Expired,
-    Cancelled,
-    All,
-}
-
-#[derive(Debug, Args)]
-#[command(group = clap::ArgGroup::new("which").required(true))]
-pub(super) struct Replay {
-    /// Make the decisions of this run again and compare them byte by byte: its id, the beginning of it, or `last`.
-    #[arg(long, value_name = "RUN", group = "which", conflicts_with = "with")]
-    pub(super) decision: Option<String>,
-    /// Make every decision of so long again, such as `90m`, `12h` or `7d`.
-    #[arg(long, value_name = "TIME", group = "which")]
-    pub(super) since: Option<String>,
-    /// Decide under this configuration instead, and say what would have been different.
-    #[arg(long, value_name = "FILE")]
-    pub(super) with: Option<PathBuf>,
-    /// Where the data is.
-    #[arg(long, value_name = "DIR")]
-    pub(super) data_dir: Option<PathBuf>,
 }

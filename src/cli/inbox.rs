@@ -2,7 +2,7 @@
 
 use serde_json::Value;
 
-use super::arguments::{InboxVerb, ItemWord};
+use super::asked::{InboxVerb, ItemWord};
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;

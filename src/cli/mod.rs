@@ -12,6 +12,7 @@
 mod alerts;
 mod arguments;
 mod ask;
+mod asked;
 mod audit;
 mod backup;
 mod budgets;
@@ -54,7 +55,8 @@ pub use arguments::{Arguments, Local, Up};
 pub use console::Stdio;
 pub use error::Error;
 
-use arguments::{AuditVerb, ConfigVerb, TableVerb, Verb};
+use arguments::{AuditVerb, ConfigVerb, Verb};
+use asked::TableVerb;
 use client::Client;
 use console::Console;
 

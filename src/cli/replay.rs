@@ -6,7 +6,8 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use super::Launcher;
-use super::arguments::{Local, Replay};
+use super::arguments::Local;
+use super::asked::Replay;
 use super::console::Console;
 use super::error::Error;
 use super::paint::{Paint, micros, plain};

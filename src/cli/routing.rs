@@ -2,7 +2,7 @@
 
 use reqwest::Url;
 
-use super::arguments::WhyNot;
+use super::asked::WhyNot;
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;

@@ -54,10 +54,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     budgets::open(crown.treasury(), found, &runtimes, &config, data.as_deref())?;
     let candidates = budgets::priced(candidates, crown.treasury());
-    let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
-    let configs = (config.router, config.ziggy.clone());
-    let (router, router_child) =
-        router::Handle::launch(candidates, handles, crown.clone(), Arc::clone(&journal), configs, &world);
+    let (router, router_child) = launch_router(candidates, &runtimes, &crown, &parts);
     let (inbox, inbox_tree) = launch_inbox(&config, &builder, &journal, &crown)?;
     let io_parts = io::Parts {
         journal: Arc::clone(&journal),
@@ -104,6 +101,18 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
     record_start(&journal, interrupted).await?;
     Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
+}
+
+/// The router, with the table of those who may serve.
+fn launch_router(
+    candidates: Vec<Candidate>,
+    runtimes: &BTreeMap<String, runtime::Handle>,
+    crown: &crown::Handle,
+    common: &Common<'_>,
+) -> (router::Handle, Child) {
+    let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
+    let configs = (common.config.router, common.config.ziggy.clone());
+    router::Handle::launch(candidates, handles, crown.clone(), Arc::clone(&common.journal), configs, common.world)
 }
 
 /// Writes down that the host has started, and how many runs its last life left behind.

@@ -87,9 +87,12 @@ async fn an_agent_that_goes_round_in_circles_is_taken_out_and_proves_itself() {
     };
     let alert = eventually("an alert", found).await;
     assert_eq!((alert.state, alert.severity), (AlertState::Firing, Severity::Critical));
-    let letter = async || receiver.received_requests().await.unwrap().into_iter().next();
-    let letter: Value = eventually("a letter", letter).await.body_json().unwrap();
-    assert_eq!((&letter["event"], &letter["alert"]["kind"]), (&json!("alert.raised"), &json!("loops")));
+    // Others are about what this machine lacks, such as the default model.
+    let letter = async || {
+        let letters = receiver.received_requests().await.unwrap();
+        letters.iter().map(|one| one.body_json::<Value>().unwrap()).find(|one| one["alert"]["kind"] == "loops")
+    };
+    assert_eq!(eventually("a letter", letter).await["event"], json!("alert.raised"));
     ill.store(false, Ordering::Relaxed);
     let trial = async || crown.governance().trials.contains_key("ann@ann").then_some(());
     eventually("a trial", trial).await;

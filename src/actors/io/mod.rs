@@ -26,6 +26,7 @@ mod pipeline;
 mod projection;
 mod prompt;
 pub mod record;
+mod refusal;
 mod resumer;
 mod state;
 mod trial;

@@ -11,10 +11,11 @@ use tokio::sync::mpsc;
 
 use super::handle::Error;
 use super::message::Arrival;
-use super::pipeline::{Piece, Pipeline, Run, refusal};
+use super::pipeline::{Piece, Pipeline, Run};
 use super::projection::{RunRow, RunStatus, RunsProjection};
 use super::prompt::whole;
 use super::record::{Filed, Parked, Recorder, Resumed, Served, kind};
+use super::refusal::refusal;
 use super::{Answer, Document, Progress, Task};
 use crate::actors::inbox::{self, Opening};
 use crate::store::{Durability, NewEvent};

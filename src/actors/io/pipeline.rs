@@ -14,6 +14,7 @@ use super::message::Arrival;
 use super::parking::Fate;
 use super::prompt::{quoted, whole};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
+use super::refusal::refusal;
 use super::state::Ending;
 use super::trial;
 use super::{Answer, Config, Progress, Task};
@@ -26,8 +27,7 @@ use crate::telemetry;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
-use crate::ziggy::explain;
-use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback, decide_under};
+use crate::ziggy::route::{self, Candidate, Decision, Feedback, decide_under};
 use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, estimate_tokens};
 
 /// Everything a run needs, shared by all of them.
@@ -468,42 +468,4 @@ fn add_new(all: &mut Vec<String>, more: &[String]) {
             all.push(one.clone());
         }
     }
-}
-
-/// Why nobody may serve, as an error with the class of what stood in the way of the nearest candidate.
-pub(super) fn refusal(decision: &Decision) -> Error {
-    let constraint = decision.reasons.iter().find_map(|reason| match reason {
-        route::Reason::Refused { constraints, .. } | route::Reason::PinExcluded { constraints, .. } => {
-            constraints.first()
-        }
-        _ => None,
-    });
-    let class = match constraint {
-        Some(Constraint::Privacy { .. } | Constraint::Residency { .. }) => Class::Denied,
-        Some(Constraint::Budget { .. } | Constraint::Tokens { .. }) => Class::Exhausted,
-        Some(Constraint::Context { .. } | Constraint::Modality { .. }) => Class::Invalid,
-        Some(Constraint::Capability { .. }) | None => Class::NotFound,
-        Some(_) => Class::Unavailable,
-    };
-    // What was considered besides is in the record of the decision; here stands what the caller can change.
-    let mut reason = format!("nobody may serve {}", decision.destination);
-    for one in &decision.reasons {
-        match one {
-            route::Reason::Refused { closest, constraints } => {
-                let remedies: Vec<String> = constraints.iter().map(explain::remedy).collect();
-                reason.push_str(&format!("; {closest} could if {}", remedies.join(", and if ")));
-            }
-            route::Reason::PinExcluded { pin, constraints } if !constraints.is_empty() => {
-                let remedies: Vec<String> = constraints.iter().map(explain::remedy).collect();
-                reason.push_str(&format!("; {pin} was asked for and could if {}", remedies.join(", and if ")));
-            }
-            route::Reason::NoRoute { offered, .. } => {
-                let offered: Vec<&str> = offered.iter().map(|capability| capability.0.as_str()).collect();
-                let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
-                reason.push_str(&format!("; offered is {offered}, so add an agent with it or one that is general"));
-            }
-            _ => {}
-        }
-    }
-    Error::Refused { class, reason }
 }
