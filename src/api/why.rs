@@ -9,7 +9,7 @@ use serde::{Deserialize, Serialize};
 use utoipa::ToSchema;
 
 use crate::actors::io::record::{Accepted, Admitted, Ended, Failed, Hop, Served, kind};
-use crate::actors::io::{Answer, RunStatus};
+use crate::actors::io::{Answer, RunStatus, Taken};
 use crate::store::Event;
 use crate::types::{Class, RunId, Timestamp, sensitive};
 use crate::ziggy::explain::Explain;
@@ -96,6 +96,7 @@ impl Told {
             kind::CHUNKED => event.body.parse().map(|chunks: Vec<Chunk>| self.chunked(&chunks)),
             kind::DECIDED => event.body.parse().map(|hop: Hop| self.decided(&hop)),
             kind::ADMITTED => event.body.parse().map(|admitted: Admitted| self.admitted(&admitted, event.seq)),
+            kind::STEP => event.body.parse().map(|taken: Taken| self.stepped(&taken)),
             kind::SERVED => event.body.parse().map(|served: Served| self.served(&served)),
             kind::FAILED => event.body.parse().map(|failed: Failed| self.failed(&failed, event.seq)),
             kind::COMPLETED => event.body.parse().map(|answer: Answer| completed(&answer)),
@@ -156,6 +157,14 @@ impl Told {
             Some(next) => format!("{next} is tried next."),
             None => "Nobody was left to try.".to_owned(),
         }
+    }
+
+    fn stepped(&self, taken: &Taken) -> Vec<String> {
+        let mut words = taken.step.words();
+        if let Some(first) = words.first_mut() {
+            first.insert_str(0, &self.of(taken.chunk));
+        }
+        words
     }
 
     fn served(&self, served: &Served) -> Vec<String> {

@@ -95,6 +95,10 @@ sections! {
     ziggy: ziggy::Config,
     /// Limits of an agent's memory.
     memory: memory::Config,
+    /// How candidates are limited.
+    limit: ziggy::limit::Config => ziggy::limit::Config::impossible,
+    /// What is done when the first choice does not serve.
+    ladder: ziggy::ladder::Config => ziggy::ladder::Config::impossible,
 }
 
 /// A key that the command line sets.

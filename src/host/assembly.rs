@@ -54,6 +54,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), config.crown, &world);
+    let crown = crown.limited(config.limit.clone());
+    runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
     let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
     let configs = (config.router, config.ziggy.clone());
     let (router, router_child) =
@@ -66,6 +68,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         router: router.clone(),
         crown: crown.clone(),
         agents: Arc::new(agents),
+        ladder: Arc::new(config.ladder.clone()),
+        human: None,
     };
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();

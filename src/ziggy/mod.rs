@@ -17,6 +17,8 @@ pub mod chunk;
 pub mod classify;
 pub mod explain;
 mod fixed;
+pub mod ladder;
+pub mod limit;
 pub mod route;
 
 use serde::{Deserialize, Serialize};

@@ -8,7 +8,7 @@ use std::time::Duration;
 use syzygy::actors::agent::{Assignment, Definition, Kit, Work};
 use syzygy::actors::io::Task;
 use syzygy::host::{Builder, Host, real_world};
-use syzygy::inference::{Error, Scripted, Step};
+use syzygy::inference::{Error, Pacing, Scripted, Step};
 use syzygy::prelude::async_trait;
 use syzygy::supervision::{
     Actor, Address, Child, Context, Envelope, Fault, JobError, Mailbox, Node, Overflow, Reply, Status,
@@ -188,7 +188,11 @@ fn moody() -> Builder {
                 vec![Step::Fail(Error::Protocol { runtime: runtime(), reason })]
             }
             "limit" => {
-                vec![Step::Fail(Error::RateLimited { runtime: runtime(), retry_after: Some(30 * SECOND) })]
+                vec![Step::Fail(Error::RateLimited {
+                    runtime: runtime(),
+                    retry_after: Some(30 * SECOND),
+                    pacing: Pacing::default(),
+                })]
             }
             "hang" => vec![part, Step::Hang],
             "panic" => panic!("a runtime with a bug"),

@@ -14,6 +14,7 @@ mod memory;
 mod overload;
 mod privacy;
 mod program;
+mod resilience;
 mod run;
 mod simulation;
 mod stuck;

@@ -9,6 +9,7 @@
 //! - C2: with a cap, never more permits are out than the cap allows (A1 of `ziggy::admit`), however many ask at once.
 //! - C3: a permit gives its place back exactly once, when it is dropped.
 //! - C4: the governance in force before a restart is in force after it.
+//! - C5: what a provider said of itself counts before whoever caused it to say so hears the answer.
 
 mod actor;
 mod handle;
@@ -26,7 +27,7 @@ use crate::types::Timestamp;
 use crate::ziggy::{Override, Shed};
 
 pub use handle::{Error, Handle};
-pub use permit::Permit;
+pub use permit::{Asked, Permit};
 pub use projection::GovernanceProjection;
 
 /// How CROWN watches the host.

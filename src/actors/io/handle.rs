@@ -9,13 +9,14 @@ use tokio::sync::mpsc;
 use super::actor::{Open, Shell};
 use super::message::{Arrival, Message};
 use super::pipeline::Pipeline;
+use super::ladder::Human;
 use super::{Answer, Config, Progress, Task};
 use crate::actors::{agent, crown, router};
 use crate::inference::Embedder;
 use crate::store::{self, Journal};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
-use crate::ziggy::{Classification, IntentModel, route};
+use crate::ziggy::{Classification, IntentModel, ladder, route};
 
 /// Why a run has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -100,6 +101,10 @@ pub struct Parts {
     pub crown: crown::Handle,
     /// Who works, by name.
     pub agents: Arc<BTreeMap<String, agent::Handle>>,
+    /// What is done when the first choice does not serve.
+    pub ladder: Arc<ladder::Config>,
+    /// The person who may be asked last, if there is one.
+    pub human: Option<Arc<dyn Human>>,
 }
 
 /// Reaches the pool of io actors.

@@ -12,7 +12,10 @@
 //! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.
 
 mod actor;
+mod admission;
 mod handle;
+mod hedge;
+mod ladder;
 mod message;
 mod pipeline;
 mod projection;
@@ -30,6 +33,7 @@ use crate::types::{Money, PrivacyClass, RunId};
 use crate::ziggy::{Citation, Intent};
 
 pub use handle::{Error, Handle, Parts};
+pub use ladder::{Handover, Human, Taken};
 pub use projection::{RunRow, RunStatus, RunsProjection};
 
 /// Limits of runs.
@@ -145,6 +149,9 @@ pub struct Answer {
     pub citations: Vec<Citation>,
     /// Chunks it was worked on in.
     pub chunks: usize,
+    /// The steps that were taken because a first choice did not serve, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Taken>,
     /// Time from acceptance to answer, in microseconds.
     pub took_us: u64,
 }
@@ -185,6 +192,8 @@ pub enum Progress {
         /// Who is tried next; none if nobody is left.
         next: Option<String>,
     },
+    /// A step was taken because the one before it did not serve.
+    Step(Taken),
     /// A long prompt is being read.
     Reading {
         /// Which chunk, from 0.

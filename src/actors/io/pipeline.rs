@@ -7,13 +7,17 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
+use super::admission::{Missed, refusal, verdict};
 use super::handle::{Error, Parts};
+use super::hedge::Attempt;
+use super::ladder::{Rungs, Taken};
 use super::message::Arrival;
 use super::prompt::{quoted, whole};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::state::Ending;
 use super::{Answer, Config, Progress, Task};
 use crate::actors::agent::{self, Assignment, Outcome};
+use crate::actors::crown::Asked;
 use crate::inference::{Delta, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
@@ -21,39 +25,40 @@ use crate::telemetry;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
-use crate::ziggy::explain::{self, Explain};
-use crate::ziggy::route::{self, Candidate, Constraint, Decision, Feedback};
+use crate::ziggy::route::{self, Candidate, Decision, Feedback};
 use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, decide, estimate_tokens};
 
 /// Everything a run needs, shared by all of them.
 pub(super) struct Pipeline {
     pub(super) parts: Parts,
+    pub(super) rungs: Rungs,
     config: Config,
-    world: World,
+    pub(super) world: World,
 }
 
 /// One chunk on its way: what is asked, and the part of which document it is asked about.
-struct Piece {
-    index: usize,
-    prompt: String,
-    tokens: u64,
+pub(super) struct Piece {
+    pub(super) index: usize,
+    pub(super) prompt: String,
+    pub(super) tokens: u64,
 }
 
 /// What came of one chunk.
-struct Done {
-    piece: usize,
-    candidate: String,
-    cost: Money,
-    outcome: Outcome,
+pub(super) struct Done {
+    pub(super) piece: usize,
+    pub(super) candidate: String,
+    pub(super) cost: Money,
+    pub(super) outcome: Outcome,
+    pub(super) steps: Vec<Taken>,
 }
 
 /// A run with what is known of it.
-struct Run<'a> {
-    cx: Cx,
-    task: &'a Task,
-    class: Classification,
-    record: Recorder,
-    news: mpsc::Sender<Progress>,
+pub(super) struct Run<'a> {
+    pub(super) cx: Cx,
+    pub(super) task: &'a Task,
+    pub(super) class: Classification,
+    pub(super) record: Recorder,
+    pub(super) news: mpsc::Sender<Progress>,
 }
 
 /// Tokens that instructions and message framing add to a prompt, at the most. Measured: the chat template and system
@@ -62,7 +67,7 @@ const FRAME_TOKENS: u64 = 96;
 
 impl Pipeline {
     pub(super) fn new(parts: Parts, config: Config, world: World) -> Pipeline {
-        Pipeline { parts, config, world }
+        Pipeline { parts, rungs: Rungs::default(), config, world }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -300,45 +305,42 @@ impl Pipeline {
     /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
     async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Done, Error> {
         let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
-        let ladder = decision.ladder.clone();
         let hop = Hop { chunk: piece.index, decision };
         run.record.write(vec![run.record.event(kind::DECIDED, &hop)]).await?;
-        if ladder.is_empty() {
+        if hop.decision.ladder.is_empty() {
             return Err(refusal(&hop.decision));
         }
-        let mut last = None;
-        for (place, candidate) in ladder.iter().enumerate() {
-            match self.hop(run, &piece, candidate).await {
-                Ok(served) => return Ok(served),
-                Err(error) if error.class() == Class::Cancelled => return Err(Error::Cancelled),
-                Err(error) => {
-                    let (chunk, reason, next) = (piece.index, error.to_string(), ladder.get(place + 1).cloned());
-                    let fallback = Progress::Fallback { chunk, candidate: candidate.clone(), reason, next };
-                    let _ = run.news.try_send(fallback);
-                    last = Some(error);
-                }
-            }
-        }
-        Err(last.unwrap_or_else(|| refusal(&hop.decision)))
+        self.climb(run, &piece, &hop.decision).await
     }
 
-    async fn hop(&self, run: &Run<'_>, piece: &Piece, id: &str) -> Result<Done, Error> {
+    /// Sends a piece of work to one candidate, if it is admitted.
+    pub(super) async fn hop(
+        &self,
+        run: &Run<'_>,
+        piece: &Piece,
+        id: &str,
+        attempt: Attempt<'_>,
+    ) -> Result<Done, Missed> {
         let rib = self.parts.router.rib();
         let known = rib.candidates.get(id);
         let (Some(candidate), Some(agent)) = (known, known.and_then(|known| self.parts.agents.get(&known.agent)))
         else {
-            return Err(Error::Refused { class: Class::NotFound, reason: format!("{id} has left the table") });
+            return Err(Missed::left(id));
         };
         let chunk = piece.index;
-        let (admission, permit) = self.parts.crown.admit(id, candidate.cap, run.task.value);
+        let out = run.task.max_tokens.unwrap_or(self.config.answer_tokens);
+        let (runtime, value) = (candidate.runtime.as_str(), run.task.value);
+        let tokens = (piece.tokens + FRAME_TOKENS).saturating_add(u64::from(out));
+        let asked = Asked { candidate: id, runtime, cap: candidate.cap, value, tokens };
+        let (admission, permit) = self.parts.crown.ask(&asked);
         let admitted = Admitted { chunk, candidate: id.to_owned(), admission };
         run.record.write(vec![run.record.event(kind::ADMITTED, &admitted)]).await?;
-        let Some(_permit) = permit else {
-            return Err(Error::Refused { class: Class::Exhausted, reason: admitted.admission.words().join(" ") });
-        };
+        let Some(permit) = permit else { return Err(Missed::refused(&admitted.admission)) };
+        attempt.admitted();
         let _ = run.news.try_send(Progress::Hop { chunk, candidate: id.to_owned() });
         let span = telemetry::span_for(&run.cx, "hop");
-        let result = self.work(run, piece, agent).instrument(span).await;
+        let result = self.work(run, piece, agent, attempt).instrument(span).await;
+        permit.settle(verdict(&result, self.world.clock.now() >= run.cx.deadline()));
         self.learn(run, candidate, &result);
         match result {
             Ok(outcome) => {
@@ -346,18 +348,24 @@ impl Pipeline {
                 let served = Served { chunk, candidate: id.to_owned(), cost, outcome };
                 run.record.write(vec![run.record.event(kind::SERVED, &served)]).await?;
                 let Served { candidate, cost, outcome, .. } = served;
-                Ok(Done { piece: chunk, candidate, cost, outcome })
+                Ok(Done { piece: chunk, candidate, cost, outcome, steps: Vec::new() })
             }
             Err(error) => {
                 let (class, reason) = (error.class(), error.to_string());
                 let failed = Failed { chunk, candidate: id.to_owned(), class, reason };
                 run.record.write(vec![run.record.event(kind::FAILED, &failed)]).await?;
-                Err(Error::Agent { candidate: id.to_owned(), error: Box::new(error) })
+                Err(Missed::failed(id, runtime, error))
             }
         }
     }
 
-    async fn work(&self, run: &Run<'_>, piece: &Piece, agent: &agent::Handle) -> Result<Outcome, agent::Error> {
+    async fn work(
+        &self,
+        run: &Run<'_>,
+        piece: &Piece,
+        agent: &agent::Handle,
+        attempt: Attempt<'_>,
+    ) -> Result<Outcome, agent::Error> {
         let (news, deltas) = mpsc::channel(DELTAS_WAITING);
         let assignment = Assignment {
             prompt: piece.prompt.clone(),
@@ -365,7 +373,8 @@ impl Pipeline {
             max_tokens: Some(run.task.max_tokens.unwrap_or(self.config.answer_tokens)),
             news,
         };
-        let (outcome, ()) = tokio::join!(agent.work(&run.cx, assignment), show(deltas, run.news.clone(), piece.index));
+        let show = show(deltas, run.news.clone(), piece.index, attempt);
+        let (outcome, ()) = tokio::join!(agent.work(&run.cx, assignment), show);
         outcome
     }
 
@@ -400,8 +409,9 @@ impl Pipeline {
     fn put_together(&self, run: &Run<'_>, served: Vec<Done>, began: Instant) -> Answer {
         let chunks = served.len();
         let (mut cost, mut usage, mut served_by) = (Money::ZERO, Usage::default(), Vec::new());
-        let (mut recalled, mut learned) = (Vec::new(), Vec::new());
+        let (mut recalled, mut learned, mut steps) = (Vec::new(), Vec::new(), Vec::new());
         for one in &served {
+            steps.extend_from_slice(&one.steps);
             cost += one.cost;
             usage += one.outcome.usage;
             if !served_by.contains(&one.candidate) {
@@ -425,6 +435,7 @@ impl Pipeline {
             learned,
             citations: assembled.citations,
             chunks,
+            steps,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         }
     }
@@ -434,10 +445,11 @@ impl Pipeline {
 const DELTAS_WAITING: usize = 64;
 
 /// Passes an agent's news on under its chunk. When nobody reads any more, it only drains.
-async fn show(mut deltas: mpsc::Receiver<Delta>, news: mpsc::Sender<Progress>, chunk: usize) {
+async fn show(mut deltas: mpsc::Receiver<Delta>, news: mpsc::Sender<Progress>, chunk: usize, attempt: Attempt<'_>) {
     while let Some(delta) = deltas.recv().await {
         let progress = match delta {
             Delta::Reading { tokens, total } => Progress::Reading { chunk, tokens, total },
+            Delta::Text { .. } if !attempt.speaks() => continue,
             Delta::Text { text } => Progress::Text { chunk, text },
         };
         let _ = news.send(progress).await;
@@ -451,42 +463,4 @@ fn add_new(all: &mut Vec<String>, more: &[String]) {
             all.push(one.clone());
         }
     }
-}
-
-/// Why nobody may serve, as an error with the class of what stood in the way of the nearest candidate.
-fn refusal(decision: &Decision) -> Error {
-    let constraint = decision.reasons.iter().find_map(|reason| match reason {
-        route::Reason::Refused { constraints, .. } | route::Reason::PinExcluded { constraints, .. } => {
-            constraints.first()
-        }
-        _ => None,
-    });
-    let class = match constraint {
-        Some(Constraint::Privacy { .. }) => Class::Denied,
-        Some(Constraint::Budget { .. } | Constraint::Tokens { .. }) => Class::Exhausted,
-        Some(Constraint::Context { .. }) => Class::Invalid,
-        Some(Constraint::Capability { .. }) | None => Class::NotFound,
-        Some(_) => Class::Unavailable,
-    };
-    // What was considered besides is in the record of the decision; here stands what the caller can change.
-    let mut reason = format!("nobody may serve {}", decision.destination);
-    for one in &decision.reasons {
-        match one {
-            route::Reason::Refused { closest, constraints } => {
-                let remedies: Vec<String> = constraints.iter().map(explain::remedy).collect();
-                reason.push_str(&format!("; {closest} could if {}", remedies.join(", and if ")));
-            }
-            route::Reason::PinExcluded { pin, constraints } if !constraints.is_empty() => {
-                let remedies: Vec<String> = constraints.iter().map(explain::remedy).collect();
-                reason.push_str(&format!("; {pin} was asked for and could if {}", remedies.join(", and if ")));
-            }
-            route::Reason::NoRoute { offered, .. } => {
-                let offered: Vec<&str> = offered.iter().map(|capability| capability.0.as_str()).collect();
-                let offered = if offered.is_empty() { "nothing".to_owned() } else { offered.join(", ") };
-                reason.push_str(&format!("; offered is {offered}, so add an agent with it or one that is general"));
-            }
-            _ => {}
-        }
-    }
-    Error::Refused { class, reason }
 }

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::Timestamp;
 
+use super::limit;
 use super::route::Capability;
 
 /// How much it matters that a request is served now. Ordered: shedding begins at the least.
@@ -174,6 +175,20 @@ pub enum Refusal {
         /// Why.
         reason: String,
     },
+    /// What was learned of the candidate or its provider speaks against it.
+    Limited(limit::Refused),
+}
+
+impl Refusal {
+    /// Whether waiting may change it. If so: microseconds until asking again is worth it, where that does not depend on
+    /// another request's end.
+    pub fn passes(&self) -> Option<Option<u64>> {
+        match self {
+            Refusal::Full { cap, .. } => (*cap > 0).then_some(None),
+            Refusal::Limited(refused) => Some(refused.again_us()),
+            Refusal::Shed { .. } | Refusal::Quarantined { .. } | Refusal::Disabled { .. } => None,
+        }
+    }
 }
 
 /// Whether work may start.

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod accepting;
+mod ladder;
 mod projection;
 mod shell;
 mod state;

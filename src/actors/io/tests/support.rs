@@ -9,7 +9,7 @@ use tokio::sync::mpsc;
 
 use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
-use crate::actors::io::{Answer, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
+use crate::actors::io::{Answer, Error, Handle, Human, Parts, Progress, RunRow, RunsProjection, Task};
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
 use crate::actors::{crown, executor, router};
@@ -17,7 +17,7 @@ use crate::inference::{Lexical, Runtime};
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::{Child, Root, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
-use crate::ziggy::IntentModel;
+use crate::ziggy::{IntentModel, ladder};
 use crate::ziggy::route::Candidate;
 
 /// Longer than any run of these tests may take.
@@ -37,6 +37,15 @@ pub(super) async fn bench(runtimes: &[Arc<Watched>]) -> Bench {
 }
 
 pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
+    bench_with(disk, runtimes, configs::ladder(), None).await
+}
+
+pub(super) async fn bench_with(
+    disk: &Disk,
+    runtimes: &[Arc<Watched>],
+    ladder: ladder::Config,
+    human: Option<Arc<dyn Human>>,
+) -> Bench {
     let world = world();
     let journal = journal(
         disk,
@@ -73,6 +82,8 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
         router,
         crown: crown.clone(),
         agents: Arc::new(agents),
+        ladder: Arc::new(ladder),
+        human,
     };
     let config = read(json!({
         "pool": 2, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 100_000, "prompt_bytes_max": 4_000,
