@@ -11,7 +11,9 @@ use std::hint::black_box;
 use std::time::Instant;
 
 use syzygy::types::{Random, Seeded, Timestamp};
-use syzygy::ziggy::limit::{Algorithm, Ask, Candidate, Concurrency, ConcurrencyConfig, Config, Provider, Rates, Verdict};
+use syzygy::ziggy::limit::{
+    Algorithm, Ask, Candidate, Concurrency, ConcurrencyConfig, Config, Provider, Rates, Verdict,
+};
 
 const SECOND: u64 = 1_000_000;
 
@@ -20,6 +22,8 @@ const SECOND: u64 = 1_000_000;
 enum Work {
     /// From 50 to 150 ms.
     Alike,
+    /// Around 100 ms, log-normal with a sigma of 0.6: the lengths of conversations.
+    Skewed,
     /// Nine of ten 50 ms, the tenth a second: short and long prompts.
     Mixed,
 }
@@ -28,6 +32,12 @@ impl Work {
     fn draw(self, random: &Seeded) -> u64 {
         match self {
             Work::Alike => 50_000 + random.next() % 100_000,
+            Work::Skewed => {
+                // Box and Muller's way to a normal number.
+                let share = || (random.next() >> 11) as f64 / (1_u64 << 53) as f64;
+                let normal = (-2.0 * (1.0 - share()).ln()).sqrt() * (std::f64::consts::TAU * share()).cos();
+                (100_000.0 * (normal * 0.6 - 0.18).exp()) as u64
+            }
             Work::Mixed if random.next() % 10 == 0 => SECOND,
             Work::Mixed => 50_000,
         }
@@ -35,7 +45,7 @@ impl Work {
 
     fn mean(self) -> u64 {
         match self {
-            Work::Alike => 100_000,
+            Work::Alike | Work::Skewed => 100_000,
             Work::Mixed => 145_000,
         }
     }
@@ -101,7 +111,7 @@ fn table() {
     println!("| work | way | places | limit | of the best throughput | latency, of the work alone |");
     println!("|---|---|---|---|---|---|");
     let places = [(0, 50), (60 * SECOND, 15), (120 * SECOND, 50)];
-    for (name, work) in [("alike", Work::Alike), ("mixed", Work::Mixed)] {
+    for (name, work) in [("alike", Work::Alike), ("skewed", Work::Skewed), ("mixed", Work::Mixed)] {
         for algorithm in [Algorithm::Fixed, Algorithm::Gradient2, Algorithm::Vegas] {
             let config = ConcurrencyConfig { algorithm, initial: 20, least: 4, most: 200 };
             for (found, (_, places)) in simulate(&config, work, &places, 7).iter().zip(places) {
@@ -157,8 +167,7 @@ mod gate {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let host = runtime.block_on(Host::builder().runtime(Scripted::saying("local", "Yes.")).start()).unwrap();
         let crown = host.crown().clone();
-        let asked =
-            Asked { candidate: "a@b", runtime: "b", cap: Some(1_000), value: Value::Normal, tokens: 100 };
+        let asked = Asked { candidate: "a@b", runtime: "b", cap: Some(1_000), value: Value::Normal, tokens: 100 };
         for threads in [1, 2, 4] {
             let rounds = 500_000_u32;
             let began = Instant::now();

@@ -149,7 +149,7 @@ async fn dead() {
 async fn flapping() {
     let (first, second) = (Target::start().await, Target::start().await);
     let host = Arc::new(host(first.port, second.port).await);
-    let flap = |at: Duration| first.up.store(at.as_secs() / 4 % 2 == 0, Ordering::Release);
+    let flap = |at: Duration| first.up.store((at.as_secs() / 4).is_multiple_of(2), Ordering::Release);
     let (errors, p99) = ask(&host, 1_200, APART, flap).await;
     let (asked, failed) = first.take();
     println!(

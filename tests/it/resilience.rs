@@ -105,7 +105,7 @@ async fn a_dead_target_is_asked_four_times_of_six_hundred() {
 async fn a_flapping_target_is_left_alone_and_comes_back_once_it_is_stable() {
     // Four seconds on, four seconds off, and on for good after 48 seconds.
     let stable = Duration::from_secs(48);
-    let (host, seen) = host(move |at| at >= stable || at.as_secs() / 4 % 2 == 0).await;
+    let (host, seen) = host(move |at| at >= stable || (at.as_secs() / 4).is_multiple_of(2)).await;
     ask(&host, &mut each(40), 1_200).await;
     let (asked, failed) = seen.take();
     assert!(failed <= 10 && asked >= 100, "{failed} of {asked} failed while it flapped");
@@ -130,9 +130,8 @@ async fn every_step_down_the_ladder_is_told_with_its_reason() {
     assert_eq!(step.reason, "of those tried 1 failed");
     let events = events(&host, answer.run_id).await;
     let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-    let expected = [
-        "hop.decided", "hop.admitted", "hop.failed", "hop.step", "hop.admitted", "hop.served", "run.completed",
-    ];
+    let expected =
+        ["hop.decided", "hop.admitted", "hop.failed", "hop.step", "hop.admitted", "hop.served", "run.completed"];
     assert_eq!(&kinds[kinds.len() - expected.len()..], expected);
     end(host).await;
 }

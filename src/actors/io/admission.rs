@@ -47,7 +47,10 @@ impl Missed {
             Admission::Refused { reason, .. } => Refusal::passes(reason),
             Admission::Admitted { .. } => None,
         };
-        Missed::Refused { error: Error::Refused { class: Class::Exhausted, reason: admission.words().join(" ") }, passes }
+        Missed::Refused {
+            error: Error::Refused { class: Class::Exhausted, reason: admission.words().join(" ") },
+            passes,
+        }
     }
 
     /// For a candidate that is not there any more.

@@ -7,9 +7,9 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use super::actor::{Open, Shell};
+use super::ladder::Human;
 use super::message::{Arrival, Message};
 use super::pipeline::Pipeline;
-use super::ladder::Human;
 use super::{Answer, Config, Progress, Task};
 use crate::actors::{agent, crown, router};
 use crate::inference::Embedder;

@@ -4,6 +4,7 @@
 //! twice and takes the longest waits away. It is sent only before the first token, only to a candidate the ladder would
 //! step to anyway, only if both fit the budget, and only while its provider's budget for tries beyond the first allows.
 
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use parking_lot::Mutex;
@@ -55,6 +56,7 @@ pub(super) struct Attempt<'a> {
     number: u32,
     speech: &'a Speech,
     in_line: &'a Mutex<Option<InLine>>,
+    admitted: &'a AtomicU64,
 }
 
 impl Attempt<'_> {
@@ -66,6 +68,7 @@ impl Attempt<'_> {
     /// It has a place, so it gives up the one in line.
     pub(super) fn admitted(&self) {
         self.in_line.lock().take();
+        self.admitted.fetch_add(1, Ordering::AcqRel);
     }
 }
 
@@ -80,14 +83,16 @@ impl Pipeline {
         climb: &mut Climb<'_>,
     ) -> Result<Done, (String, Missed)> {
         let hedge = self.hedge(run, piece, id, climb);
-        let (speech, in_line) = (Speech::new(), Mutex::new(climb.in_line.take()));
-        let first = Attempt { number: 1, speech: &speech, in_line: &in_line };
+        let (speech, in_line, admitted) = (Speech::new(), Mutex::new(climb.in_line.take()), AtomicU64::new(0));
+        let first = Attempt { number: 1, speech: &speech, in_line: &in_line, admitted: &admitted };
         let result = match hedge {
             None => self.hop(run, piece, id, first).await.map_err(|missed| (id.to_owned(), missed)),
             Some((after, step)) => self.both(run, piece, climb, (id, first), (after, step)).await,
         };
         climb.spoke |= speech.end();
         climb.in_line = in_line.into_inner();
+        // The places it gave back itself are no reason to ask again.
+        climb.freed += admitted.into_inner();
         result
     }
 

@@ -151,8 +151,8 @@ pub(super) struct Climb<'a> {
     came: BTreeMap<String, Came>,
     attempts: BTreeMap<String, u32>,
     waited: Duration,
-    /// How often a place had become free when the candidates were last asked.
-    freed: u64,
+    /// How often a place had become free when the candidates were last asked, and by its own doing since.
+    pub(super) freed: u64,
     taken: Vec<Taken>,
     last: Option<Error>,
     asked_human: bool,

@@ -9,8 +9,7 @@ use super::actor::Shell;
 use super::message::{Message, Work};
 use super::{Config, View};
 use crate::inference::{
-    self, Capabilities, ChildCommand, Completion, Delta, Health, Message as Said, Pacing, Request, Role,
-    Runtime,
+    self, Capabilities, ChildCommand, Completion, Delta, Health, Message as Said, Pacing, Request, Role, Runtime,
 };
 use crate::supervision::{Address, Backoff, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::types::{Class, Cx, World};

@@ -37,7 +37,15 @@ impl Answer {
     pub(super) fn new(request: &Request) -> Answer {
         let bytes: usize = request.messages.iter().map(|message| message.content.len()).sum();
         let prompt = bytes as u64 / BYTES_PER_TOKEN + request.messages.len() as u64 * TOKENS_PER_MESSAGE;
-        Answer { text: String::new(), calls: Vec::new(), finish: None, counts: None, pieces: 0, prompt, pacing: Pacing::default() }
+        Answer {
+            text: String::new(),
+            calls: Vec::new(),
+            finish: None,
+            counts: None,
+            pieces: 0,
+            prompt,
+            pacing: Pacing::default(),
+        }
     }
 
     /// Keeps what the server said about how much more it takes.

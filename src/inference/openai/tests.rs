@@ -179,7 +179,9 @@ fn what_is_left_is_read_as_providers_write_it() {
     assert_eq!(said.requests, Some(Left { remaining: 59, resets_after: Duration::from_secs(1) }));
     assert_eq!(said.tokens, Some(Left { remaining: 149_984, resets_after: Duration::from_secs(360) }));
     assert!(pacing(&headers(&[("x-ratelimit-remaining-requests", "59")])).is_silent(), "until when is not said");
-    assert!(pacing(&headers(&[("x-ratelimit-remaining-tokens", "many"), ("x-ratelimit-reset-tokens", "1s")])).is_silent());
+    assert!(
+        pacing(&headers(&[("x-ratelimit-remaining-tokens", "many"), ("x-ratelimit-reset-tokens", "1s")])).is_silent()
+    );
     let both = headers(&[("retry-after-ms", "250"), ("retry-after", "1")]);
     assert_eq!(wait(&both, NEW_YEAR), Some(Duration::from_millis(250)));
     assert_eq!(wait(&headers(&[("retry-after", "1")]), NEW_YEAR), Some(Duration::from_secs(1)));

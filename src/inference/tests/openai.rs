@@ -273,7 +273,8 @@ async fn what_the_endpoint_says_is_left_comes_with_the_answer_and_with_the_refus
         response.insert_header("x-ratelimit-remaining-requests", "4").insert_header("x-ratelimit-reset-requests", "2s")
     };
     let left = Left { remaining: 4, resets_after: Duration::from_secs(2) };
-    let server = answering(said(ResponseTemplate::new(200)).set_body_raw(event("Hi.") + END, "text/event-stream")).await;
+    let server =
+        answering(said(ResponseTemplate::new(200)).set_body_raw(event("Hi.") + END, "text/event-stream")).await;
     let completion = generate(&runtime(&server.uri()), &patient(), request("Hi", 4)).await.unwrap();
     assert_eq!(completion.pacing, Pacing { requests: Some(left), tokens: None });
     let error = refused(said(ResponseTemplate::new(429))).await;

@@ -21,6 +21,7 @@ use serde::{Deserialize, Serialize};
 
 use super::Millionths;
 use super::route::Destination;
+use crate::types::planted::{Bug, planted};
 use crate::types::{Money, PrivacyClass, TrustTier};
 
 /// One thing that can be done.
@@ -283,7 +284,8 @@ fn step(rung: Rung, standing: Option<&Standing>, reason: String, passed: Vec<Pas
 
 /// LA1, checked where it counts and not only where the list was made.
 fn lawful(situation: &Situation, standing: &Standing) -> bool {
-    situation.privacy.may_go_to(standing.tier) && standing.cost_max <= situation.money
+    let may_see = situation.privacy.may_go_to(standing.tier) || planted(Bug::TierIgnored);
+    may_see && standing.cost_max <= situation.money
 }
 
 fn stand(config: &Config, rungs: &[(Rung, bool)], situation: &Situation, rung: Rung) -> Stands {

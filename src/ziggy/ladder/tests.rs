@@ -126,10 +126,8 @@ fn waiting_has_limits() {
 #[test]
 fn who_failed_in_passing_is_tried_again_before_anything_worse() {
     let mut situation = of_three();
-    situation.came = BTreeMap::from([
-        ("far".to_owned(), FAILED),
-        ("near".to_owned(), Came::Failed { attempts: 1, again: true }),
-    ]);
+    situation.came =
+        BTreeMap::from([("far".to_owned(), FAILED), ("near".to_owned(), Came::Failed { attempts: 1, again: true })]);
     let step = next(&config(), &to("general/public"), &situation);
     assert_eq!((step.rung, step.candidate.as_deref()), (Rung::Retry, Some("near")));
     situation.came.insert("near".to_owned(), Came::Failed { attempts: 2, again: true });

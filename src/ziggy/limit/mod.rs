@@ -61,12 +61,7 @@ impl Config {
     /// No limit at all, and nothing is tried again: what holds until a host says otherwise.
     pub fn unlimited() -> Config {
         Config {
-            concurrency: ConcurrencyConfig {
-                algorithm: Algorithm::Fixed,
-                initial: u32::MAX,
-                least: 1,
-                most: u32::MAX,
-            },
+            concurrency: ConcurrencyConfig { algorithm: Algorithm::Fixed, initial: u32::MAX, least: 1, most: u32::MAX },
             circuit: CircuitConfig { failures: 0, open_ms: 0, open_most_ms: 0, forget_ms: 0 },
             throttle: ThrottleConfig { requests_per_accept: 0, window_s: 120, least: u32::MAX },
             retry: RetryConfig { attempts: 1, tokens: 0, token_per_answer: 0, first_ms: 0, most_ms: 0 },

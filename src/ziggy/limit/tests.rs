@@ -326,7 +326,9 @@ fn tokens_that_were_not_used_are_given_back() {
     let mut bench = Bench::new(config());
     bench.rates.1 = Rates { requests_per_minute: 0, tokens_per_minute: 6_000, burst_s: 10 };
     let sent = bench.send(1_000, 10).unwrap();
-    assert!(matches!(bench.send(1_000, 10), Err(Refused::Rate { unit: Unit::Tokens, again_us, .. }) if again_us == 10 * SECOND));
+    assert!(
+        matches!(bench.send(1_000, 10), Err(Refused::Rate { unit: Unit::Tokens, again_us, .. }) if again_us == 10 * SECOND)
+    );
     bench.settle(sent, Verdict::Answered { latency_us: 10, tokens: 0 }, 10);
     assert!(bench.send(1_000, 10).is_ok());
 }
@@ -348,17 +350,41 @@ fn latency(in_flight: u32, places: u32) -> u64 {
 }
 
 #[test]
-fn both_ways_find_about_what_a_server_can_do_at_once() {
-    for algorithm in [Algorithm::Gradient2, Algorithm::Vegas] {
-        let config = ConcurrencyConfig { algorithm, initial: 20, least: 1, most: 1_000 };
-        let mut limit = Concurrency::new(&config);
-        for _ in 0..5_000 {
-            let in_flight = limit.limit();
-            limit.answered(&config, latency(in_flight, 50), in_flight);
-        }
-        // Gradient2 tolerates half as much again of latency; Vegas a queue of a few.
-        assert!((45..=110).contains(&limit.limit()), "{algorithm:?} stays at {}", limit.limit());
+fn vegas_finds_what_a_server_of_even_work_can_do_at_once() {
+    let config = ConcurrencyConfig { algorithm: Algorithm::Vegas, initial: 20, least: 1, most: 1_000 };
+    let mut limit = Concurrency::new(&config);
+    for _ in 0..2_000 {
+        let in_flight = limit.limit();
+        limit.answered(&config, latency(in_flight, 50), in_flight);
     }
+    assert!((50..=65).contains(&limit.limit()), "{}", limit.limit());
+}
+
+#[test]
+fn gradient_grows_while_nothing_slows_down_and_shrinks_when_answers_take_longer() {
+    let config = ConcurrencyConfig { algorithm: Algorithm::Gradient2, initial: 20, least: 4, most: 200 };
+    let mut limit = Concurrency::new(&config);
+    for _ in 0..100 {
+        let in_flight = limit.limit();
+        limit.answered(&config, 100_000, in_flight);
+    }
+    // 0.8 of a request more with each answer: a fifth of the four that may queue.
+    assert_eq!(limit.limit(), 100);
+    for _ in 0..20 {
+        let in_flight = limit.limit();
+        limit.answered(&config, 400_000, in_flight);
+    }
+    assert!((10..=25).contains(&limit.limit()), "{}", limit.limit());
+}
+
+#[test]
+fn a_limit_that_is_not_used_does_not_grow() {
+    let config = ConcurrencyConfig { algorithm: Algorithm::Gradient2, initial: 20, least: 4, most: 200 };
+    let mut limit = Concurrency::new(&config);
+    (0..1_000).for_each(|_| limit.answered(&config, 1_000, 3));
+    assert_eq!(limit.limit(), 20);
+    (0..5).for_each(|_| limit.lost(&config));
+    assert_eq!(limit.limit(), 11);
 }
 
 #[test]

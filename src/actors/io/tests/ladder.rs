@@ -162,10 +162,9 @@ async fn a_person_is_asked_last_and_told_why() {
     assert_eq!((answer.answer.as_str(), answer.served_by.as_slice()), ("Ask me tomorrow.", &["human".to_owned()][..]));
     let passed: Vec<&str> = answer.steps[0].step.passed.iter().map(|passed| passed.rung.word()).collect();
     assert_eq!(passed, ["local", "private", "partner", "external", "retry", "wait", "smaller", "cached"]);
-    let asked = person.0.lock();
+    let asked = std::mem::take(&mut *person.0.lock());
     assert_eq!((asked.len(), asked[0].prompt.as_str()), (1, "fail"));
     assert!(asked[0].reason.contains("told to fail"), "{}", asked[0].reason);
-    drop(asked);
     bench.end().await;
 }
 

@@ -17,8 +17,8 @@ use crate::inference::{Lexical, Runtime};
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::{Child, Root, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
-use crate::ziggy::{IntentModel, ladder};
 use crate::ziggy::route::Candidate;
+use crate::ziggy::{IntentModel, ladder};
 
 /// Longer than any run of these tests may take.
 pub(super) const LONG: Duration = Duration::from_secs(300);
