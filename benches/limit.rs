@@ -137,7 +137,7 @@ fn cost() {
     let began = Instant::now();
     for place in 0..rounds {
         let now = Timestamp(i64::from(place));
-        let ask = Ask { tokens: 10, chance: random.next() };
+        let ask = Ask { tokens: 10, chance: random.next(), last_resort: false };
         let sent = candidate.send(&mut provider, &config, (&rate, &rate), ask, now);
         if let Ok(sent) = black_box(sent) {
             let verdict = Verdict::Answered { latency_us: 1_000, tokens: 5 };
@@ -167,7 +167,14 @@ mod gate {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let host = runtime.block_on(Host::builder().runtime(Scripted::saying("local", "Yes.")).start()).unwrap();
         let crown = host.crown().clone();
-        let asked = Asked { candidate: "a@b", runtime: "b", cap: Some(1_000), value: Value::Normal, tokens: 100 };
+        let asked = Asked {
+            candidate: "a@b",
+            runtime: "b",
+            cap: Some(1_000),
+            value: Value::Normal,
+            tokens: 100,
+            last_resort: false,
+        };
         for threads in [1, 2, 4] {
             let rounds = 500_000_u32;
             let began = Instant::now();

@@ -53,13 +53,9 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, &runtimes, &world)).collect();
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
-    let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), config.crown, &world);
-    let crown = crown.limited(config.limit.clone());
-    runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
+    let (crown, governor) = launch_crown(&runtimes, &parts);
     let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
-    let configs = (config.router, config.ziggy.clone());
-    let (router, router_child) =
-        router::Handle::launch(candidates, handles, crown.clone(), Arc::clone(&journal), configs, &world);
+    let (router, router_child) = launch_router(candidates, handles, &crown, &parts);
     let io_parts = io::Parts {
         journal: Arc::clone(&journal),
         embedder: Arc::clone(&parts.embedder),
@@ -232,6 +228,26 @@ fn launch_agents(
         handles.insert(name, handle);
     }
     (handles, tree)
+}
+
+/// The governor, with the limits of the config, and told what every runtime's provider says of itself.
+fn launch_crown(runtimes: &BTreeMap<String, runtime::Handle>, common: &Common<'_>) -> (crown::Handle, Child) {
+    let config = common.config;
+    let (crown, child) = crown::Handle::launch(Arc::clone(&common.journal), config.crown, common.world);
+    let crown = crown.limited(config.limit.clone());
+    runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
+    (crown, child)
+}
+
+fn launch_router(
+    candidates: Vec<Candidate>,
+    runtimes: Vec<runtime::Handle>,
+    crown: &crown::Handle,
+    common: &Common<'_>,
+) -> (router::Handle, Child) {
+    let configs = (common.config.router, common.config.ziggy.clone());
+    let journal = Arc::clone(&common.journal);
+    router::Handle::launch(candidates, runtimes, crown.clone(), journal, configs, common.world)
 }
 
 /// An agent as the router sees it: what it offers, and what its runtime costs and may see.

@@ -93,7 +93,7 @@ impl Handle {
 
     /// Whether a candidate may be given a request now; if so, with the place it takes. Never waits.
     pub fn admit(&self, candidate: &str, cap: Option<u32>, value: Value) -> (Admission, Option<Permit>) {
-        self.ask(&Asked { candidate, runtime: "", cap, value, tokens: 0 })
+        self.ask(&Asked { candidate, runtime: "", cap, value, tokens: 0, last_resort: false })
     }
 
     /// The same, with the limits of the candidate and its provider asked in the same step. Never waits.

@@ -30,6 +30,8 @@ pub struct Asked<'a> {
     pub value: Value,
     /// Tokens it may take, prompt and answer together.
     pub tokens: u64,
+    /// Whether nobody else can serve it; then an open circuit does not stand in the way.
+    pub last_resort: bool,
 }
 
 /// Every candidate's gate.
@@ -125,7 +127,8 @@ impl Gates {
         if !admission.admitted() {
             return (admission, None);
         }
-        let ask = limit::Ask { tokens: asked.tokens, chance: self.shared.random.next() };
+        let ask =
+            limit::Ask { tokens: asked.tokens, chance: self.shared.random.next(), last_resort: asked.last_resort };
         let sent = {
             let mut provider = gate.provider.lock();
             candidate.send(&mut provider, &gate.limits, (&gate.rates.0, &gate.rates.1), ask, now)

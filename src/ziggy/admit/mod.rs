@@ -185,6 +185,8 @@ impl Refusal {
     pub fn passes(&self) -> Option<Option<u64>> {
         match self {
             Refusal::Full { cap, .. } => (*cap > 0).then_some(None),
+            // Who failed in a row is no busier than before.
+            Refusal::Limited(limit::Refused::Circuit { .. }) => None,
             Refusal::Limited(refused) => Some(refused.again_us()),
             Refusal::Shed { .. } | Refusal::Quarantined { .. } | Refusal::Disabled { .. } => None,
         }

@@ -11,6 +11,7 @@
 //!   no wait reaches beyond the longest or the deadline.
 //! - LA3: a rung that is switched off is not stepped on, and the record says so.
 //! - LA4: a candidate that failed too often lately is tried after all others of its kind.
+//! - LA5: one that is left alone for its failures is tried once if nobody else is left: the last way is never closed.
 
 #[cfg(test)]
 mod tests;
@@ -176,6 +177,8 @@ pub enum Came {
     },
     /// It was not admitted, and waiting does not change that.
     Barred,
+    /// It failed in a row and is left alone, unless nobody else can serve.
+    Out,
     /// It failed.
     Failed {
         /// How often.
@@ -350,6 +353,21 @@ fn retry(situation: &Situation) -> Stands {
             let reason = "its failure may have been in passing, and its provider's budget allows another try";
             Stands::Yes(step(Rung::Retry, Some(one), reason.to_owned(), Vec::new()))
         }
+        None => last_resort(situation),
+    }
+}
+
+/// LA5: who is left alone is asked all the same if nobody else is left, and nobody would be free later.
+fn last_resort(situation: &Situation) -> Stands {
+    let came = |is: fn(&Came) -> bool| {
+        situation.legal.iter().find(|one| situation.came.get(&one.candidate).is_some_and(is) && lawful(situation, one))
+    };
+    let others = untried(situation).next().or_else(|| came(|came| matches!(came, Came::Busy { .. })));
+    match came(|came| matches!(came, Came::Out)).filter(|_| others.is_none()) {
+        Some(one) => {
+            let reason = "it failed in a row, but nobody else is left";
+            Stands::Yes(step(Rung::Retry, Some(one), reason.to_owned(), Vec::new()))
+        }
         None => Stands::No("nobody failed in a way that may pass, or within what may be tried again".to_owned()),
     }
 }
@@ -390,7 +408,9 @@ fn so_far(situation: &Situation) -> String {
     let failed = count(|came| matches!(came, Came::Failed { .. }));
     let busy = count(|came| matches!(came, Came::Busy { .. }));
     let barred = count(|came| matches!(came, Came::Barred));
-    let counts = [(failed, "failed"), (busy, "had no room"), (barred, "may not be given work")];
+    let out = count(|came| matches!(came, Came::Out));
+    let counts =
+        [(failed, "failed"), (out, "failed in a row before"), (busy, "had no room"), (barred, "may not be given work")];
     let parts: Vec<String> =
         counts.iter().filter(|(count, _)| *count > 0).map(|(count, what)| format!("{count} {what}")).collect();
     if parts.is_empty() { "nobody was tried yet".to_owned() } else { format!("of those tried {}", parts.join(", ")) }

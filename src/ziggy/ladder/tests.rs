@@ -135,6 +135,18 @@ fn who_failed_in_passing_is_tried_again_before_anything_worse() {
 }
 
 #[test]
+fn who_is_left_alone_is_asked_once_when_nobody_else_is_left() {
+    let walk = walked(&config(), of_three(), |name| if name == "far" { Came::Out } else { FAILED });
+    assert_eq!(walk[..3], ["external far", "local near", "smaller tiny"], "others come first");
+    let mut alone = situation(vec![standing("far", TrustTier::External, 800_000)]);
+    alone.came.insert("far".to_owned(), Came::Out);
+    let step = next(&config(), &to("general/public"), &alone);
+    assert_eq!((step.rung, step.candidate.as_deref()), (Rung::Retry, Some("far")), "LA5");
+    alone.came.insert("far".to_owned(), Came::Failed { attempts: 1, again: false });
+    assert_eq!(next(&config(), &to("general/public"), &alone).rung, Rung::Refuse);
+}
+
+#[test]
 fn who_failed_too_often_lately_comes_last_whatever_its_tier() {
     let mut situation = of_three();
     situation.legal = vec![
@@ -206,6 +218,7 @@ proptest! {
                     }
                     let times = attempts.entry(chosen.clone()).or_default();
                     let came = match fate {
+                        0 if *again % 2 == 0 && step.rung != Rung::Retry => Came::Out,
                         0 => Came::Barred,
                         1 => Came::Busy { again_us: None },
                         2 => Came::Busy { again_us: Some(*again + 1) },

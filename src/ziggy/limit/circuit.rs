@@ -74,8 +74,10 @@ impl Circuit {
     pub fn answered(&mut self, trial: bool, now: Timestamp) {
         match self.phase {
             Phase::Closed { .. } => self.phase = Phase::Closed { failures: 0 },
-            Phase::HalfOpen if trial => (self.phase, self.closed) = (Phase::Closed { failures: 0 }, now),
-            // An answer from before it opened says nothing about now.
+            // An answer from before it opened says nothing about now; the trial's does, and that of a last resort.
+            Phase::HalfOpen | Phase::Open { .. } if trial => {
+                (self.phase, self.closed) = (Phase::Closed { failures: 0 }, now);
+            }
             Phase::HalfOpen | Phase::Open { .. } => {}
         }
     }

@@ -10,7 +10,8 @@
 //! - LI1: a refusal changes nothing: what was not sent is counted nowhere.
 //! - LI2: whatever was sent and then settled has left no place, no token and no trial behind.
 //! - LI3: a rate admits at most its burst and what the time brings, in every stretch of time.
-//! - LI4: an open circuit lets nothing through before its time, and then one at a time.
+//! - LI4: an open circuit lets nothing through before its time, and then one at a time; but for what has nowhere else
+//!   to go.
 //! - LI5: the limit on concurrency stays between its least and its most, and never more are in flight than it said when
 //!   the last one was sent.
 //! - LI6: within a provider's pause or spent allowance nothing is sent to it, by no candidate.
@@ -223,6 +224,8 @@ pub struct Ask {
     pub tokens: u64,
     /// Chance, for the throttle: 64 random bits.
     pub chance: u64,
+    /// Whether nobody else can serve it. An open circuit protects the rest from waiting, and then there is no rest.
+    pub last_resort: bool,
 }
 
 /// What was sent, to be settled once.
@@ -234,6 +237,8 @@ pub struct Sent {
     pub tokens: u64,
     /// Whether it is the trial of an open circuit.
     pub trial: bool,
+    /// Whether it went through an open circuit as a last resort.
+    pub last_resort: bool,
 }
 
 /// What became of a request, as far as limits care.
@@ -388,7 +393,8 @@ impl Candidate {
         ask: Ask,
         now: Timestamp,
     ) -> Result<Sent, Refused> {
-        if let Some(again_us) = self.circuit.against(now) {
+        let open = self.circuit.against(now);
+        if let Some(again_us) = open.filter(|_| !ask.last_resort) {
             return Err(Refused::Circuit { again_us });
         }
         if let Some(refused) = provider.against(rates.1, ask.tokens, now) {
@@ -412,7 +418,7 @@ impl Candidate {
         self.metered.take(rates.0, ask.tokens, now);
         self.throttle.sent(&config.throttle, now);
         self.in_flight += 1;
-        Ok(Sent { in_flight: self.in_flight, tokens: ask.tokens, trial })
+        Ok(Sent { in_flight: self.in_flight, tokens: ask.tokens, trial, last_resort: open.is_some() })
     }
 
     /// LI2: gives back what a request held, and learns from what became of it.
@@ -435,7 +441,7 @@ impl Candidate {
                 self.metered.give_back(rates.0, unused);
                 provider.retry.answered(&config.retry);
                 self.throttle.accepted(&config.throttle, now);
-                self.circuit.answered(sent.trial, now);
+                self.circuit.answered(sent.trial || sent.last_resort, now);
                 self.concurrency.answered(&config.concurrency, latency_us, sent.in_flight);
                 self.recent.saw(latency_us);
             }
@@ -447,7 +453,7 @@ impl Candidate {
             // It is there, and it says how it wants to be treated: no reason to open a circuit.
             Verdict::Overloaded => {
                 provider.retry.failed();
-                self.circuit.answered(sent.trial, now);
+                self.circuit.answered(sent.trial || sent.last_resort, now);
                 self.concurrency.lost(&config.concurrency);
             }
             Verdict::Late => {

@@ -40,7 +40,7 @@ impl Bench {
     }
 
     fn send(&mut self, tokens: u64, now: u64) -> Result<Sent, Refused> {
-        let ask = Ask { tokens, chance: u64::MAX };
+        let ask = Ask { tokens, chance: u64::MAX, last_resort: false };
         let rates = (&self.rates.0, &self.rates.1);
         self.candidate.send(&mut self.provider, &self.config, rates, ask, at(now))
     }
@@ -259,6 +259,23 @@ fn an_open_circuit_waits_twice_as_long_each_time_and_forgets() {
 }
 
 #[test]
+fn what_has_nowhere_else_to_go_passes_an_open_circuit_and_closes_it_if_it_is_answered() {
+    let mut bench = Bench::new(config());
+    (0..3).for_each(|_| bench.fails(10));
+    let before = bench.send(1, 10).unwrap_err();
+    let mut resort = || {
+        let ask = Ask { tokens: 1, chance: u64::MAX, last_resort: true };
+        bench.candidate.send(&mut bench.provider, &bench.config, (&FREE, &FREE), ask, at(10)).unwrap()
+    };
+    let (one, other) = (resort(), resort());
+    assert!(one.last_resort && !one.trial);
+    bench.settle(one, Verdict::Failed, 10);
+    assert_eq!(bench.send(1, 10).unwrap_err(), before, "a failure that was to be expected changes nothing");
+    bench.settle(other, OK, 10);
+    assert!(bench.send(1, 10).is_ok());
+}
+
+#[test]
 fn a_trial_nobody_waited_for_is_tried_by_the_next() {
     let mut bench = Bench::new(config());
     (0..3).for_each(|_| bench.fails(10));
@@ -290,7 +307,7 @@ fn a_throttled_candidate_is_refused_by_chance() {
         let sent = bench.send(1, 10).unwrap();
         bench.settle(sent, Verdict::Overloaded, 10);
     }
-    let ask = |chance| Ask { tokens: 1, chance };
+    let ask = |chance| Ask { tokens: 1, chance, last_resort: false };
     let (config, free) = (bench.config.clone(), (&FREE, &FREE));
     let refused = bench.candidate.send(&mut bench.provider, &config, free, ask(0), at(10)).unwrap_err();
     assert!(matches!(refused, Refused::Throttle { sent: 20, accepted: 0, .. }), "{refused:?}");

@@ -185,7 +185,7 @@ async fn a_restart_in_the_tree_is_an_alert_that_can_be_acknowledged() {
 async fn what_a_provider_asks_for_holds_for_everybody_who_uses_it() {
     let bench = bench_on(&Disk::default()).await;
     let ask = |candidate, runtime| {
-        let asked = Asked { candidate, runtime, cap: None, value: Value::Normal, tokens: 10 };
+        let asked = Asked { candidate, runtime, cap: None, value: Value::Normal, tokens: 10, last_resort: false };
         bench.crown.ask(&asked)
     };
     let refusal = |admission| match admission {
