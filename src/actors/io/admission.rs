@@ -8,7 +8,7 @@ use crate::actors::runtime;
 use crate::inference;
 use crate::types::Class;
 use crate::ziggy::explain::{self, Explain};
-use crate::ziggy::limit::Verdict;
+use crate::ziggy::limit::{Refused, Verdict};
 use crate::ziggy::route::{self, Constraint, Decision};
 use crate::ziggy::{Admission, Refusal};
 
@@ -20,6 +20,8 @@ pub(super) enum Missed {
         error: Error,
         /// Whether waiting may change it; if so, microseconds until asking again is worth it, if that is known.
         passes: Option<Option<u64>>,
+        /// Whether it is left alone for failing in a row.
+        out: bool,
     },
     /// It tried.
     Failed {
@@ -47,16 +49,17 @@ impl Missed {
             Admission::Refused { reason, .. } => Refusal::passes(reason),
             Admission::Admitted { .. } => None,
         };
-        Missed::Refused {
-            error: Error::Refused { class: Class::Exhausted, reason: admission.words().join(" ") },
-            passes,
-        }
+        let circuit = |reason: &Refusal| matches!(reason, Refusal::Limited(Refused::Circuit { .. }));
+        let out = matches!(admission, Admission::Refused { reason, .. } if circuit(reason));
+        // Who failed cannot work now; who is full can work later.
+        let class = if out { Class::Unavailable } else { Class::Exhausted };
+        Missed::Refused { error: Error::Refused { class, reason: admission.words().join(" ") }, passes, out }
     }
 
     /// For a candidate that is not there any more.
     pub(super) fn left(id: &str) -> Missed {
         let error = Error::Refused { class: Class::NotFound, reason: format!("{id} has left the table") };
-        Missed::Refused { error, passes: None }
+        Missed::Refused { error, passes: None, out: false }
     }
 
     /// For a candidate that said so itself.
@@ -64,7 +67,7 @@ impl Missed {
         let (full, in_passing) = (no_room(&error), in_passing(&error));
         let error = Error::Agent { candidate: candidate.to_owned(), error: Box::new(error) };
         match full {
-            Some(again_us) => Missed::Refused { error, passes: Some(again_us) },
+            Some(again_us) => Missed::Refused { error, passes: Some(again_us), out: false },
             None => Missed::Failed { error, runtime: runtime.to_owned(), in_passing },
         }
     }

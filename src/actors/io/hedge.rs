@@ -57,6 +57,8 @@ pub(super) struct Attempt<'a> {
     speech: &'a Speech,
     in_line: &'a Mutex<Option<InLine>>,
     admitted: &'a AtomicU64,
+    /// Whether nobody else is left.
+    pub(super) last_resort: bool,
 }
 
 impl Attempt<'_> {
@@ -84,7 +86,8 @@ impl Pipeline {
     ) -> Result<Done, (String, Missed)> {
         let hedge = self.hedge(run, piece, id, climb);
         let (speech, in_line, admitted) = (Speech::new(), Mutex::new(climb.in_line.take()), AtomicU64::new(0));
-        let first = Attempt { number: 1, speech: &speech, in_line: &in_line, admitted: &admitted };
+        let last_resort = climb.came.get(id) == Some(&Came::Out);
+        let first = Attempt { number: 1, speech: &speech, in_line: &in_line, admitted: &admitted, last_resort };
         let result = match hedge {
             None => self.hop(run, piece, id, first).await.map_err(|missed| (id.to_owned(), missed)),
             Some((after, step)) => self.both(run, piece, climb, (id, first), (after, step)).await,
@@ -138,7 +141,7 @@ impl Pipeline {
         }
         let Some(other) = step.candidate.clone() else { return one.await.map_err(of(id)) };
         self.record_step(run, piece, climb, &step).await.map_err(|error| (other.clone(), Missed::from(error)))?;
-        let mut two = Box::pin(self.hop(run, piece, &other, Attempt { number: 2, ..attempt }));
+        let mut two = Box::pin(self.hop(run, piece, &other, Attempt { number: 2, last_resort: false, ..attempt }));
         let (missed, rest) = tokio::select! {
             result = &mut one => match result {
                 Ok(done) => return Ok(done),

@@ -148,7 +148,7 @@ pub(super) struct Climb<'a> {
     pub(super) decision: &'a Decision,
     destination: String,
     pub(super) legal: Vec<Standing>,
-    came: BTreeMap<String, Came>,
+    pub(super) came: BTreeMap<String, Came>,
     attempts: BTreeMap<String, u32>,
     waited: Duration,
     /// How often a place had become free when the candidates were last asked, and by its own doing since.
@@ -278,6 +278,7 @@ impl Pipeline {
     pub(super) fn missed(&self, climb: &mut Climb<'_>, candidate: &str, missed: Missed) {
         let came = match &missed {
             Missed::Refused { passes: Some(again_us), .. } => Came::Busy { again_us: *again_us },
+            Missed::Refused { out: true, .. } => Came::Out,
             Missed::Refused { passes: None, .. } | Missed::Broken(_) => Came::Barred,
             Missed::Failed { in_passing, runtime, .. } => {
                 let attempts = climb.attempts.entry(candidate.to_owned()).or_default();
@@ -292,7 +293,8 @@ impl Pipeline {
     }
 
     async fn back_off(&self, climb: &Climb<'_>, candidate: &str) {
-        let attempt = climb.attempts.get(candidate).copied().unwrap_or(1);
+        // A last resort has not been asked yet, and waits for nothing.
+        let Some(attempt) = climb.attempts.get(candidate).copied() else { return };
         let micros = full_jitter(&self.parts.crown.limits().retry, attempt, self.world.random.next());
         tokio::time::sleep(Duration::from_micros(micros)).await;
     }

@@ -331,7 +331,8 @@ impl Pipeline {
         let out = run.task.max_tokens.unwrap_or(self.config.answer_tokens);
         let (runtime, value) = (candidate.runtime.as_str(), run.task.value);
         let tokens = (piece.tokens + FRAME_TOKENS).saturating_add(u64::from(out));
-        let asked = Asked { candidate: id, runtime, cap: candidate.cap, value, tokens };
+        let (cap, last_resort) = (candidate.cap, attempt.last_resort);
+        let asked = Asked { candidate: id, runtime, cap, value, tokens, last_resort };
         let (admission, permit) = self.parts.crown.ask(&asked);
         let admitted = Admitted { chunk, candidate: id.to_owned(), admission };
         run.record.write(vec![run.record.event(kind::ADMITTED, &admitted)]).await?;
