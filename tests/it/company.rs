@@ -208,12 +208,26 @@ async fn runtimes_that_break_fail_the_run_and_nothing_else() {
     for (mood, class, words) in [
         ("die", Class::Unavailable, "connection reset"),
         ("garbage", Class::Unavailable, "could not understand local"),
-        ("limit", Class::Exhausted, "rate limiting"),
         ("hang", Class::Timeout, "deadline"),
         ("panic", Class::Internal, "a runtime with a bug"),
     ] {
         fails(&host, task(mood), class, words).await;
     }
+    end(host).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_asks_to_wait_is_left_in_peace_by_everybody() {
+    let host = moody().start().await.unwrap();
+    for (prompt, words) in [("limit", "rate limiting"), ("Fine?", "asked to wait 30.000 s more")] {
+        let error = host.ask(&host.context("tester", SECOND), task(prompt)).await.unwrap_err();
+        assert_eq!(error.class(), Class::Exhausted, "{error}");
+        assert!(error.to_string().contains(words), "{words:?} is not in {error}");
+    }
+    tokio::time::advance(30 * SECOND).await;
+    let answer = host.ask(&host.context("tester", SECOND), task("Fine?")).await.unwrap();
+    assert_eq!(answer.answer, "Fine.");
+    all_up(&host.tree());
     end(host).await;
 }
 
