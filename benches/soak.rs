@@ -20,7 +20,9 @@ use syzygy::actors::agent::{Definition, Profile};
 use syzygy::actors::io::Task;
 use syzygy::config::{Flag, Inputs};
 use syzygy::host::{Host, real_world};
-use syzygy::inference::{Capabilities, Completion, Delta, Error, Finish, Health, Request, Runtime, Scripted, Usage};
+use syzygy::inference::{
+    Capabilities, Completion, Delta, Error, Finish, Health, Pacing, Request, Runtime, Scripted, Usage,
+};
 use syzygy::supervision::{
     Actor, Address, Child, Config, Context, Envelope, Fault, Mailbox, Node, Overflow, Registry, Reply, Root, Strategy,
     Stuck, Tree,
@@ -100,7 +102,8 @@ impl Runtime for Metered {
             self.tokens.fetch_add(1, Relaxed);
         }
         let usage = Usage { input_tokens: 1, output_tokens: self.most };
-        Ok(Completion { text: "Well.".to_owned(), tool_calls: Vec::new(), finish: Finish::Stop, usage })
+        let (text, pacing) = ("Well.".to_owned(), Pacing::default());
+        Ok(Completion { text, tool_calls: Vec::new(), finish: Finish::Stop, usage, pacing })
     }
 }
 

@@ -234,6 +234,7 @@ fn name(progress: &Progress) -> &'static str {
         Progress::Classified { .. } => "classified",
         Progress::Hop { .. } => "hop",
         Progress::Fallback { .. } => "fallback",
+        Progress::Step(_) => "step",
         Progress::Reading { .. } => "reading",
         Progress::Parked { .. } => "parked",
         Progress::Resumed { .. } => "resumed",

@@ -10,7 +10,7 @@ use utoipa::ToSchema;
 
 use crate::actors::inbox;
 use crate::actors::io::record::{Accepted, Admitted, Ended, Failed, Hop, Parked, Resumed, Served, kind};
-use crate::actors::io::{self, Answer, RunStatus};
+use crate::actors::io::{self, Answer, RunStatus, Taken};
 use crate::store::Event;
 use crate::types::{Class, Hash, RunId, Timestamp, sensitive};
 use crate::ziggy::budget::Settlement;
@@ -125,6 +125,7 @@ impl Told<'_> {
             kind::TRIED => event.body.parse().map(|tried: io::Tried| self.on_trial(&tried)),
             "trajectory.repeated" => event.body.parse().map(|circles: Circles| circled(&circles)),
             kind::ADMITTED => event.body.parse().map(|admitted: Admitted| self.admitted(&admitted, event.seq)),
+            kind::STEP => event.body.parse().map(|taken: Taken| self.stepped(&taken)),
             kind::SERVED => event.body.parse().map(|served: Served| self.served(&served)),
             kind::FAILED => event.body.parse().map(|failed: Failed| self.failed(&failed, event.seq)),
             kind::COMPLETED => event.body.parse().map(|answer: Answer| completed(&answer)),
@@ -207,6 +208,14 @@ impl Told<'_> {
             Some(next) => format!("{next} is tried next."),
             None => "Nobody was left to try.".to_owned(),
         }
+    }
+
+    fn stepped(&self, taken: &Taken) -> Vec<String> {
+        let mut words = taken.step.words();
+        if let Some(first) = words.first_mut() {
+            first.insert_str(0, &self.of(taken.chunk));
+        }
+        words
     }
 
     fn served(&self, served: &Served) -> Vec<String> {

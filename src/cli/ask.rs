@@ -12,7 +12,7 @@ use super::error::Error;
 use super::paint::{micros, plain, short};
 use super::sse::{Parser, SentEvent};
 use super::{Environment, Launcher};
-use crate::actors::io::{Answer, Document, Progress};
+use crate::actors::io::{Answer, Document, Progress, Taken};
 use crate::api::{AcceptedRun, Problem, RouteRequest};
 use crate::types::RunId;
 use crate::ziggy::Value;
@@ -164,6 +164,11 @@ impl Told<'_> {
                 let next = next.map_or("nobody is left to try".to_owned(), |next| format!("trying {next}"));
                 let line = format!("{}{candidate} failed, {next}: {reason}", of(chunk));
                 self.console.remark(&short(&line, columns));
+            }
+            Progress::Step(_) if self.console.json => {}
+            Progress::Step(Taken { chunk, step }) => {
+                let words = step.words().into_iter().next().unwrap_or_default();
+                self.console.passing(&format!("{}{words}", of(chunk)));
             }
             Progress::Reading { chunk, tokens, total } => {
                 self.console.passing(&format!("{}read {tokens} of {total} tokens", of(chunk)));

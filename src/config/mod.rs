@@ -107,6 +107,10 @@ sections! {
     memory: memory::Config,
     /// What may be spent.
     budgets: ziggy::budget::Config => ziggy::budget::Config::impossible,
+    /// How candidates are limited.
+    limit: ziggy::limit::Config => ziggy::limit::Config::impossible,
+    /// What is done when the first choice does not serve.
+    ladder: ziggy::ladder::Config => ziggy::ladder::Config::impossible,
 }
 
 /// A key that the command line sets.

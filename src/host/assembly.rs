@@ -49,7 +49,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
     let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, &runtimes, &world)).collect();
     Rib::of(candidates.iter().cloned()).map_err(Error::Candidates)?;
-    let (crown, governor) = launch_governor(&builder, (&config, &agents), &journal, &world)?;
+    let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     budgets::open(crown.treasury(), found, &runtimes, &config, data.as_deref())?;
@@ -65,6 +65,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         router: router.clone(),
         crown: crown.clone(),
         agents: Arc::new(agents),
+        ladder: Arc::new(config.ladder.clone()),
+        human: None,
     };
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();
@@ -327,6 +329,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
 fn launch_governor(
     builder: &Builder,
     (config, agents): (&Config, &[Definition]),
+    runtimes: &BTreeMap<String, runtime::Handle>,
     journal: &Arc<dyn Journal>,
     world: &World,
 ) -> Result<(crown::Handle, Child), Error> {
@@ -337,6 +340,8 @@ fn launch_governor(
     let parts = crown::Parts { journal, config: config.crown.clone(), alerts, post, keys };
     let (crown, governor) = crown::Handle::launch_with(parts, world);
     crown.know(agents.iter().map(|definition| known(definition, config)).collect());
+    let crown = crown.limited(config.limit.clone());
+    runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
     Ok((crown, governor))
 }
 

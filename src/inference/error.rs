@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use super::Usage;
+use super::{Pacing, Usage};
 use crate::types::Class;
 
 /// Why a runtime could not do as asked.
@@ -71,6 +71,8 @@ pub enum Error {
         runtime: String,
         /// How long the endpoint asked to wait.
         retry_after: Option<Duration>,
+        /// What it said is left.
+        pacing: Pacing,
     },
     /// The endpoint cannot be reached, or failed.
     #[error("could not use {runtime}: {reason}")]

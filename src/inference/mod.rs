@@ -18,6 +18,7 @@ mod http;
 pub mod models;
 mod news;
 mod openai;
+mod pacing;
 mod scripted;
 mod secret;
 
@@ -46,6 +47,7 @@ pub use embedded::Embedded;
 pub use embedding::{Lexical, MiniLm, WordLlama};
 pub use error::Error;
 pub use openai::Openai;
+pub use pacing::{Left, Pacing};
 pub use scripted::{Scripted, Step};
 pub use secret::Secret;
 
@@ -160,6 +162,9 @@ pub struct Completion {
     pub finish: Finish,
     /// What it took.
     pub usage: Usage,
+    /// How much more the provider takes, if it said so.
+    #[serde(default, skip_serializing_if = "Pacing::is_silent")]
+    pub pacing: Pacing,
 }
 
 /// What a runtime can do and where it stands.

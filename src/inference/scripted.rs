@@ -12,7 +12,7 @@ use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
 use super::news::News;
-use super::{Capabilities, Completion, Delta, Error, Finish, Health, Request, Runtime, Usage};
+use super::{Capabilities, Completion, Delta, Error, Finish, Health, Pacing, Request, Runtime, Usage};
 use crate::types::{Cx, Price, ToolCall, TrustTier};
 
 /// Requests kept for tests to look at; a benchmark sends millions, and the newest are of interest.
@@ -195,6 +195,7 @@ impl Runtime for Scripted {
             tool_calls: Vec::new(),
             finish: Finish::Stop,
             usage: Usage { input_tokens, output_tokens: 0 },
+            pacing: Pacing::default(),
         };
         let result = tokio::select! {
             biased;

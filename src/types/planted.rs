@@ -14,7 +14,7 @@ pub(crate) enum Bug {
     EndsTwice,
     /// The id of a detached run is handed out before the run is on disk.
     AcknowledgedTooSoon,
-    /// The router does not compare privacy class and trust tier.
+    /// Neither the router nor the ladder compares privacy class and trust tier.
     TierIgnored,
     /// An actor is started again without being counted.
     RestartUncounted,

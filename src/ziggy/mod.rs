@@ -19,6 +19,8 @@ pub mod classify;
 pub mod explain;
 mod fixed;
 pub mod govern;
+pub mod ladder;
+pub mod limit;
 pub mod plan;
 pub mod review;
 pub mod route;

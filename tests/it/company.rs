@@ -8,7 +8,7 @@ use std::time::Duration;
 use syzygy::actors::agent::{Assignment, Definition, Kit, Work};
 use syzygy::actors::io::Task;
 use syzygy::host::{Builder, Host, real_world};
-use syzygy::inference::{Error, Scripted, Step};
+use syzygy::inference::{Error, Pacing, Scripted, Step};
 use syzygy::prelude::async_trait;
 use syzygy::supervision::{
     Actor, Address, Child, Context, Envelope, Fault, JobError, Mailbox, Node, Overflow, Reply, Status,
@@ -188,7 +188,11 @@ fn moody() -> Builder {
                 vec![Step::Fail(Error::Protocol { runtime: runtime(), reason })]
             }
             "limit" => {
-                vec![Step::Fail(Error::RateLimited { runtime: runtime(), retry_after: Some(30 * SECOND) })]
+                vec![Step::Fail(Error::RateLimited {
+                    runtime: runtime(),
+                    retry_after: Some(30 * SECOND),
+                    pacing: Pacing::default(),
+                })]
             }
             "hang" => vec![part, Step::Hang],
             "panic" => panic!("a runtime with a bug"),
@@ -204,12 +208,26 @@ async fn runtimes_that_break_fail_the_run_and_nothing_else() {
     for (mood, class, words) in [
         ("die", Class::Unavailable, "connection reset"),
         ("garbage", Class::Unavailable, "could not understand local"),
-        ("limit", Class::Exhausted, "rate limiting"),
         ("hang", Class::Timeout, "deadline"),
         ("panic", Class::Internal, "a runtime with a bug"),
     ] {
         fails(&host, task(mood), class, words).await;
     }
+    end(host).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_provider_that_asks_to_wait_is_left_in_peace_by_everybody() {
+    let host = moody().start().await.unwrap();
+    for (prompt, words) in [("limit", "rate limiting"), ("Fine?", "asked to wait 30.000 s more")] {
+        let error = host.ask(&host.context("tester", SECOND), task(prompt)).await.unwrap_err();
+        assert_eq!(error.class(), Class::Exhausted, "{error}");
+        assert!(error.to_string().contains(words), "{words:?} is not in {error}");
+    }
+    tokio::time::advance(30 * SECOND).await;
+    let answer = host.ask(&host.context("tester", SECOND), task("Fine?")).await.unwrap();
+    assert_eq!(answer.answer, "Fine.");
+    all_up(&host.tree());
     end(host).await;
 }
 

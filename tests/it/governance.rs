@@ -59,7 +59,10 @@ async fn an_override_counts_until_it_expires() {
     let answer = host.ask(&cx(&host), task("Who are you?")).await.unwrap();
     assert_eq!(answer.served_by, ["bob@bob"]);
     let decided = events(&host, answer.run_id).await.into_iter().find(|event| event.kind == "hop.decided").unwrap();
-    let text = decided.body.text().to_owned();
+    let decision = decided.body.parse::<Hop>().unwrap().decision;
+    let fib = host.router().fib();
+    assert_eq!((decision.fib, decision.counts.excluded.len()), (fib.version, 1));
+    let text = serde_json::to_string(&consider(&fib, &decision.request)).unwrap();
     assert!(text.contains("maintenance") && text.contains("ada"), "{text}");
     eventually("the override to expire", async || (served(&host).await == "ann@ann").then_some(())).await;
     assert!(host.world().clock.wall() >= expires);

@@ -17,6 +17,7 @@ mod memory;
 mod overload;
 mod privacy;
 mod program;
+mod resilience;
 mod run;
 mod simulation;
 mod stuck;

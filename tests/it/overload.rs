@@ -34,7 +34,8 @@ async fn host() -> (Host, Metered) {
 fn doors(host: &Host) -> Vec<Node> {
     let tree = host.tree();
     let crown = tree[0].children.iter().find(|node| node.id == "crown").unwrap();
-    crown.children.iter().find(|node| node.id == "io").unwrap().children.clone()
+    let io = crown.children.iter().find(|node| node.id == "io").unwrap().children.iter();
+    io.filter(|node| node.id.starts_with("io-")).cloned().collect()
 }
 
 fn shown(nodes: &[Node], what: &str) -> u64 {

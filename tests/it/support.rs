@@ -7,7 +7,9 @@ use async_trait::async_trait;
 use syzygy::actors::agent::{Definition, Profile};
 use syzygy::actors::io::Task;
 use syzygy::host::{Builder, Host};
-use syzygy::inference::{Capabilities, Completion, Delta, Error, Finish, Health, Request, Runtime, Scripted, Usage};
+use syzygy::inference::{
+    Capabilities, Completion, Delta, Error, Finish, Health, Pacing, Request, Runtime, Scripted, Usage,
+};
 use syzygy::store::Event;
 use syzygy::types::{Cx, RunId};
 use tokio::sync::{mpsc, watch};
@@ -149,7 +151,7 @@ impl Runtime for Metered {
             text.push_str("word ");
         }
         let usage = Usage { input_tokens: 1, output_tokens: self.most };
-        Ok(Completion { text, tool_calls: Vec::new(), finish: Finish::Stop, usage })
+        Ok(Completion { text, tool_calls: Vec::new(), finish: Finish::Stop, usage, pacing: Pacing::default() })
     }
 }
 

@@ -288,7 +288,7 @@ impl Shell {
 
     /// Writes down that a run went round in circles, for the governor's rules and for whoever asks why.
     fn tell_of_circles(&self, cx: &Cx, error: &Error, context: &mut Context<Message>) {
-        let Error::Loop { what, turns, repeats } = error else { return };
+        let Error::Loop { what, turns, repeats } = error.cause() else { return };
         let Profile { name, runtime, .. } = &*self.profile;
         let body = serde_json::json!({
             "candidate": format!("{name}@{runtime}"), "agent": name, "what": what, "turns": turns, "repeats": repeats,

@@ -100,6 +100,14 @@ impl Error {
         }
     }
 
+    /// What went wrong, whatever had been spent by then.
+    pub fn cause(&self) -> &Error {
+        match self {
+            Error::Spent { error, .. } => error.cause(),
+            cause => cause,
+        }
+    }
+
     /// What was processed before it failed; none if nobody knows.
     pub fn usage(&self) -> Option<Usage> {
         match self {

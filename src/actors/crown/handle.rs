@@ -11,14 +11,17 @@ use tokio::sync::watch;
 use super::actor::Shell;
 use super::ear::{Ear, Heard};
 use super::message::Message;
-use super::permit::{Permit, Places};
+use super::permit::{Asked, Gates, Permit};
 use super::treasury::Treasury;
 use super::{Alert, AlertsConfig, Change, Config, Known, Severity, Silence, Standings};
+use crate::actors::runtime::Hears;
+use crate::inference::{Left, Pacing};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::telemetry::{Key, NoPost, Post};
 use crate::types::{Class, Clock, Cx, RunId, Timestamp, World};
 use crate::ziggy::govern::{Samples, Trial, rule};
+use crate::ziggy::limit::{self, Allowance};
 use crate::ziggy::plan::Load;
 use crate::ziggy::{Admission, Governance, Refusal, Value, plan};
 
@@ -58,7 +61,7 @@ impl Error {
 pub(super) struct Published {
     pub(super) governance: ArcSwap<Governance>,
     pub(super) version: watch::Sender<u64>,
-    pub(super) places: Places,
+    pub(super) gates: Gates,
     /// Budgets and prices.
     pub(super) treasury: Arc<Treasury>,
     /// What was heard of the journal.
@@ -126,7 +129,7 @@ impl Handle {
         let published = Arc::new(Published {
             governance: ArcSwap::from_pointee(Governance::default()),
             version: watch::Sender::new(0),
-            places: Places::default(),
+            gates: Gates::new(world),
             treasury: Arc::new(Treasury::new(Arc::clone(&world.clock))),
             ear: Ear { heard: Mutex::new(Heard::new(samples, parts.alerts.kinds())) },
             began: world.clock.wall(),
@@ -181,8 +184,50 @@ impl Handle {
 
     /// Whether a candidate may be given a request now, whatever run it is of; if so, with the place it takes. Never waits.
     pub fn admit(&self, candidate: &str, cap: Option<u32>, value: Value) -> (Admission, Option<Permit>) {
+        self.ask(&Asked { candidate, runtime: "", cap, value, tokens: 0, last_resort: false })
+    }
+
+    /// The same, with the limits of the candidate and its provider asked in the same step. Never waits.
+    pub fn ask(&self, asked: &Asked<'_>) -> (Admission, Option<Permit>) {
         let governance = self.published.governance.load();
-        self.published.places.take(&governance, candidate, cap, value, self.clock.wall())
+        self.published.gates.take(&governance, asked)
+    }
+
+    /// The same handle with these limits in force, from the first request on.
+    #[must_use]
+    pub fn limited(self, limits: limit::Config) -> Handle {
+        self.published.gates.limit(limits);
+        self
+    }
+
+    /// The limits in force.
+    pub fn limits(&self) -> Arc<limit::Config> {
+        self.published.gates.limits()
+    }
+
+    /// Whether a runtime may be bothered beyond the first attempt.
+    pub fn may_retry(&self, runtime: &str) -> bool {
+        self.published.gates.may_retry(runtime)
+    }
+
+    /// The latency that 95 of 100 of a candidate's answers stay under, in microseconds, once there were enough.
+    pub fn p95_us(&self, candidate: &str) -> Option<u64> {
+        self.published.gates.p95_us(candidate)
+    }
+
+    /// Requests a candidate is sent at a time, for now, if it was ever asked for.
+    pub fn limit_of(&self, candidate: &str) -> Option<u32> {
+        self.published.gates.limit_of(candidate)
+    }
+
+    /// How often a place has become free so far, at any candidate.
+    pub fn freed(&self) -> u64 {
+        self.published.gates.freed()
+    }
+
+    /// Returns when a place has become free more often than this.
+    pub async fn freed_since(&self, seen: u64) {
+        self.published.gates.freed_since(seen).await;
     }
 
     /// Budgets and prices.
@@ -191,21 +236,15 @@ impl Handle {
     }
 
     /// The same for one run: a candidate on trial is for those runs only that take part.
-    pub fn admit_run(
-        &self,
-        run: RunId,
-        candidate: &str,
-        cap: Option<u32>,
-        value: Value,
-    ) -> (Admission, Option<Permit>) {
+    pub fn admit_run(&self, run: RunId, asked: &Asked<'_>) -> (Admission, Option<Permit>) {
         {
             let governance = self.published.governance.load();
-            if let Some(trial) = governance.kept_from(candidate, run, self.clock.wall()) {
+            if let Some(trial) = governance.kept_from(asked.candidate, run, self.clock.wall()) {
                 let reason = Refusal::Trial { share: trial.share };
                 return (Admission::Refused { governance: governance.version, reason }, None);
             }
         }
-        self.admit(candidate, cap, value)
+        self.ask(asked)
     }
 
     /// Puts a candidate on trial that this run takes part in before the others of a ladder, and says which. Those on trial
@@ -244,7 +283,7 @@ impl Handle {
 
     /// How many requests a candidate has in flight.
     pub fn in_flight(&self, candidate: &str) -> u32 {
-        self.published.places.in_flight(candidate)
+        self.published.gates.in_flight(candidate)
     }
 
     /// Changes the governance, in the name of the context's principal, and returns the version that is now in force.
@@ -309,4 +348,22 @@ impl Handle {
     pub async fn standings(&self, cx: &Cx) -> Result<Standings, Error> {
         Ok(self.address.call_control(cx, |reply| Message::Standings { reply }).await.map_err(Failure::from)?)
     }
+}
+
+impl Hears for Handle {
+    /// C7.
+    fn heard(&self, runtime: &str, refused: Option<Option<Duration>>, pacing: &Pacing) {
+        let allowance = |left: Left| Allowance { remaining: left.remaining, resets_us: micros(left.resets_after) };
+        let pause = self.limits().pause_ms.saturating_mul(1_000);
+        let said = limit::Heard {
+            wait_us: refused.map(|wait| wait.map_or(pause, micros)),
+            requests: pacing.requests.map(allowance),
+            tokens: pacing.tokens.map(allowance),
+        };
+        self.published.gates.heard(runtime, &said);
+    }
+}
+
+fn micros(time: Duration) -> u64 {
+    u64::try_from(time.as_micros()).unwrap_or(u64::MAX)
 }

@@ -13,6 +13,7 @@
 //!   end, who is on the way back from quarantine, every alert and every silence.
 //! - C5: what a rule does is in the journal with its evidence before it is done, and is an alert.
 //! - C6: an alert is in the journal before anybody is told of it.
+//! - C7: what a provider said of itself counts before whoever caused it to say so hears the answer.
 
 mod actor;
 mod book;
@@ -41,7 +42,7 @@ pub use crate::ziggy::govern::{Known, Severity};
 pub use book::{Alert, AlertState, Silence};
 pub use config::{AlertsConfig, Config, Observe, Webhook};
 pub use handle::{Error, Handle, OnTrial, Parts};
-pub use permit::Permit;
+pub use permit::{Asked, Permit};
 pub use projection::GovernanceProjection;
 pub use standing::{InForce, OnTheWay};
 pub use treasury::{Hold, Opening, Provider, Treasury};

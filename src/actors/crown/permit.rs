@@ -1,68 +1,222 @@
-//! Permits: admission as one atomic count against an immutable snapshot.
+//! Gates: admission as one step against an immutable snapshot and what was learned of the candidate and its provider.
+//!
+//! Governance comes first and always wins: a cap, a quarantine or shedding refuses whatever a limiter would allow, and a
+//! limiter refuses what governance allows. Both are asked under one lock, so what was allowed is still allowed when it is
+//! counted (C2).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 
 use dashmap::DashMap;
+use parking_lot::Mutex;
+use tokio::sync::Notify;
+use tokio::time::Instant;
 
-use crate::types::Timestamp;
 use crate::types::planted::{Bug, planted};
-use crate::ziggy::{Admission, Ask, Governance, Value, admit};
+use crate::types::{Clock, Random, Timestamp, World};
+use crate::ziggy::limit::{self, Candidate, Heard, Provider, Rates, Sent, Verdict};
+use crate::ziggy::{Admission, Ask, Governance, Refusal, Value, admit};
 
-/// How many requests each candidate has in flight.
-#[derive(Default)]
-pub(super) struct Places {
-    taken: DashMap<String, Arc<AtomicU32>>,
+/// Who wants to be given to whom.
+#[derive(Debug, Clone, Copy)]
+pub struct Asked<'a> {
+    /// The candidate the router chose.
+    pub candidate: &'a str,
+    /// The runtime under it, whose provider's limits it shares with others.
+    pub runtime: &'a str,
+    /// The candidate's own cap.
+    pub cap: Option<u32>,
+    /// How much the request matters.
+    pub value: Value,
+    /// Tokens it may take, prompt and answer together.
+    pub tokens: u64,
+    /// Whether nobody else can serve it; then an open circuit does not stand in the way.
+    pub last_resort: bool,
 }
 
-/// A place a candidate has given to one request. Dropping it gives the place back.
-#[derive(Debug)]
+/// Every candidate's gate.
+pub(super) struct Gates {
+    limits: OnceLock<Arc<limit::Config>>,
+    gates: DashMap<String, Arc<Gate>>,
+    providers: DashMap<String, Arc<Mutex<Provider>>>,
+    shared: Arc<Shared>,
+}
+
+/// What all gates have in common.
+struct Shared {
+    clock: Arc<dyn Clock>,
+    random: Arc<dyn Random>,
+    /// Limits count from here, on the clock that never goes back.
+    began: Instant,
+    /// How often a place became free, and who is woken when one does.
+    freed: AtomicU64,
+    wake: Notify,
+}
+
+/// One candidate's gate.
+pub(super) struct Gate {
+    limits: Arc<limit::Config>,
+    candidate: Mutex<Candidate>,
+    provider: Arc<Mutex<Provider>>,
+    /// The candidate's own, and its provider's.
+    rates: (Rates, Rates),
+    shared: Arc<Shared>,
+}
+
+/// A place a candidate has given to one request. Dropping it gives the place back; settling it also says what became of
+/// the request, from which the gate learns.
 pub struct Permit {
-    taken: Arc<AtomicU32>,
+    gate: Arc<Gate>,
+    sent: Sent,
+    verdict: Verdict,
+}
+
+impl Permit {
+    /// Gives the place back and says what became of the request.
+    pub fn settle(mut self, verdict: Verdict) {
+        self.verdict = verdict;
+    }
 }
 
 impl Drop for Permit {
     fn drop(&mut self) {
         if !planted(Bug::PermitLeaks) {
-            self.taken.fetch_sub(1, Ordering::AcqRel);
+            self.gate.settle(self.sent, self.verdict);
         }
     }
 }
 
-impl Places {
-    /// C2: asks Ziggy with the count of this instant, and takes the place only if the count is still the same.
-    pub(super) fn take(
-        &self,
-        governance: &Governance,
-        candidate: &str,
-        cap: Option<u32>,
-        value: Value,
-        now: Timestamp,
-    ) -> (Admission, Option<Permit>) {
-        let taken = self.of(candidate);
-        let mut ask = Ask { candidate: candidate.to_owned(), cap, in_flight: taken.load(Ordering::Acquire), value };
-        loop {
-            let admission = admit(governance, &ask, now);
-            if !admission.admitted() {
-                return (admission, None);
-            }
-            let swap =
-                taken.compare_exchange_weak(ask.in_flight, ask.in_flight + 1, Ordering::AcqRel, Ordering::Acquire);
-            match swap {
-                Ok(_) => return (admission, Some(Permit { taken })),
-                Err(seen) => ask.in_flight = seen,
+impl std::fmt::Debug for Permit {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Permit").field("sent", &self.sent).finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    fn now(&self) -> Timestamp {
+        let since = self.clock.now().saturating_duration_since(self.began);
+        Timestamp(i64::try_from(since.as_micros()).unwrap_or(i64::MAX))
+    }
+}
+
+impl Gates {
+    pub(super) fn new(world: &World) -> Gates {
+        let (clock, random) = (Arc::clone(&world.clock), Arc::clone(&world.random));
+        let began = clock.now();
+        let shared = Arc::new(Shared { clock, random, began, freed: AtomicU64::new(0), wake: Notify::new() });
+        Gates { limits: OnceLock::new(), gates: DashMap::new(), providers: DashMap::new(), shared }
+    }
+
+    /// Puts limits in force; they cannot be changed once a candidate was asked for.
+    pub(super) fn limit(&self, limits: limit::Config) {
+        let _ = self.limits.set(Arc::new(limits));
+    }
+
+    pub(super) fn limits(&self) -> Arc<limit::Config> {
+        Arc::clone(self.limits.get_or_init(|| Arc::new(limit::Config::unlimited())))
+    }
+
+    /// C2: asks Ziggy with the count of this instant, and takes the place before anybody else can.
+    pub(super) fn take(&self, governance: &Governance, asked: &Asked<'_>) -> (Admission, Option<Permit>) {
+        let gate = self.of(asked);
+        let (wall, now) = (self.shared.clock.wall(), self.shared.now());
+        let mut candidate = gate.candidate.lock();
+        let in_flight = candidate.in_flight();
+        let ask = Ask { candidate: asked.candidate.to_owned(), cap: asked.cap, in_flight, value: asked.value };
+        let admission = admit(governance, &ask, wall);
+        if !admission.admitted() {
+            return (admission, None);
+        }
+        let ask =
+            limit::Ask { tokens: asked.tokens, chance: self.shared.random.next(), last_resort: asked.last_resort };
+        let sent = {
+            let mut provider = gate.provider.lock();
+            candidate.send(&mut provider, &gate.limits, (&gate.rates.0, &gate.rates.1), ask, now)
+        };
+        drop(candidate);
+        match sent {
+            Ok(sent) => (admission, Some(Permit { gate, sent, verdict: Verdict::Unknown })),
+            Err(refused) => {
+                let reason = Refusal::Limited(refused);
+                (Admission::Refused { governance: governance.version, reason }, None)
             }
         }
     }
 
-    fn of(&self, candidate: &str) -> Arc<AtomicU32> {
-        if let Some(taken) = self.taken.get(candidate) {
-            return Arc::clone(&taken);
+    fn of(&self, asked: &Asked<'_>) -> Arc<Gate> {
+        if let Some(gate) = self.gates.get(asked.candidate) {
+            return Arc::clone(&gate);
         }
-        Arc::clone(&self.taken.entry(candidate.to_owned()).or_default())
+        let (limits, provider) = (self.limits(), self.provider(asked.runtime));
+        let make = || {
+            let candidate = Mutex::new(Candidate::new(&limits));
+            let rates = (limits.rates_of(asked.candidate), limits.rates_of(asked.runtime));
+            Arc::new(Gate { limits: Arc::clone(&limits), candidate, provider, rates, shared: Arc::clone(&self.shared) })
+        };
+        Arc::clone(&self.gates.entry(asked.candidate.to_owned()).or_insert_with(make))
+    }
+
+    fn provider(&self, runtime: &str) -> Arc<Mutex<Provider>> {
+        if let Some(provider) = self.providers.get(runtime) {
+            return Arc::clone(&provider);
+        }
+        let make = || Arc::new(Mutex::new(Provider::new(&self.limits())));
+        Arc::clone(&self.providers.entry(runtime.to_owned()).or_insert_with(make))
+    }
+
+    /// Believes what a provider said about itself.
+    pub(super) fn heard(&self, runtime: &str, said: &Heard) {
+        self.provider(runtime).lock().heard(said, self.shared.now());
+    }
+
+    /// Whether a provider may be bothered beyond the first attempt.
+    pub(super) fn may_retry(&self, runtime: &str) -> bool {
+        let limits = self.limits();
+        self.provider(runtime).lock().may_retry(&limits)
+    }
+
+    /// The latency that 95 of 100 of a candidate's answers stay under, once there were enough.
+    pub(super) fn p95_us(&self, candidate: &str) -> Option<u64> {
+        self.gates.get(candidate).and_then(|gate| gate.candidate.lock().p95_us())
+    }
+
+    /// How often a place has become free so far.
+    pub(super) fn freed(&self) -> u64 {
+        self.shared.freed.load(Ordering::Acquire)
+    }
+
+    /// Returns when a place has become free more often than this. None that became free meanwhile is missed.
+    pub(super) async fn freed_since(&self, seen: u64) {
+        loop {
+            let mut woken = std::pin::pin!(self.shared.wake.notified());
+            woken.as_mut().enable();
+            if self.freed() != seen {
+                return;
+            }
+            woken.await;
+        }
     }
 
     pub(super) fn in_flight(&self, candidate: &str) -> u32 {
-        self.taken.get(candidate).map_or(0, |taken| taken.load(Ordering::Acquire))
+        self.gates.get(candidate).map_or(0, |gate| gate.candidate.lock().in_flight())
+    }
+
+    /// Requests a candidate is sent at a time, for now.
+    pub(super) fn limit_of(&self, candidate: &str) -> Option<u32> {
+        self.gates.get(candidate).map(|gate| gate.candidate.lock().limit())
+    }
+}
+
+impl Gate {
+    /// C3: gives the place back.
+    fn settle(&self, sent: Sent, verdict: Verdict) {
+        let now = self.shared.now();
+        {
+            let mut candidate = self.candidate.lock();
+            let mut provider = self.provider.lock();
+            candidate.settle(&mut provider, &self.limits, (&self.rates.0, &self.rates.1), (sent, verdict), now);
+        }
+        self.shared.freed.fetch_add(1, Ordering::AcqRel);
+        self.shared.wake.notify_waiters();
     }
 }

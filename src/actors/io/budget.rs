@@ -9,20 +9,20 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Answer;
+use super::admission::Missed;
 use super::handle::Error;
 use super::pipeline::{FRAME_TOKENS, Piece, Pipeline, Run};
 use super::record::{Admitted, Recorder, kind};
 use crate::actors::agent::{self, Outcome, Profile};
-use crate::actors::crown::{Hold, Permit};
+use crate::actors::crown::{Asked, Hold, Permit};
 use crate::store::{self, Durability, Event, Journal, NewEvent, Projection, RowQuery};
-use crate::types::{Class, Cx, Money, Price, RunId, Timestamp};
+use crate::types::{Cx, Money, Price, RunId, Timestamp};
 use crate::ziggy::budget::{Amounts, Charge, Claim, Config, Ledger, Reservation, Settlement, Window};
-use crate::ziggy::explain::Explain;
 use crate::ziggy::route::Candidate;
 use crate::ziggy::{Admission, Refusal, estimate_tokens};
 
 /// What came of asking for a place and a budget.
-pub(super) struct Attempt {
+pub(super) struct Place {
     pub(super) admission: Admission,
     pub(super) permit: Option<Permit>,
     pub(super) hold: Option<Hold>,
@@ -35,29 +35,38 @@ const FACT_TOKENS: u64 = 1_000;
 impl Pipeline {
     /// Whether a candidate may be asked now: first whether every budget has enough left, then whether it has a place. What
     /// was reserved for one that has no place goes back.
-    pub(super) fn attempt(
+    pub(super) fn take_place(
         &self,
         run: &Run<'_>,
         piece: &Piece,
-        candidate: &Candidate,
-        agent: &agent::Handle,
-    ) -> Attempt {
+        (candidate, agent): (&Candidate, &agent::Handle),
+        last_resort: bool,
+    ) -> Place {
         let crown = &self.parts.crown;
         let hold = match self.reserve(run, piece, candidate, agent) {
             Ok(hold) => hold,
             Err(shortage) => {
                 let governance = crown.governance().version;
                 let admission = Admission::Refused { governance, reason: Refusal::Budget { shortage } };
-                return Attempt { admission, permit: None, hold: None };
+                return Place { admission, permit: None, hold: None };
             }
         };
-        let (admission, permit) = crown.admit_run(run.record.run, &candidate.id, candidate.cap, run.task.value);
+        let out = run.task.max_tokens.unwrap_or(self.config.answer_tokens);
+        let asked = Asked {
+            candidate: &candidate.id,
+            runtime: &candidate.runtime,
+            cap: candidate.cap,
+            value: run.task.value,
+            tokens: (piece.tokens + FRAME_TOKENS).saturating_add(u64::from(out)),
+            last_resort,
+        };
+        let (admission, permit) = crown.admit_run(run.record.run, &asked);
         let hold = hold.filter(|_| permit.is_some()).map(|mut hold| {
             // From here on the journal may say that it was asked.
             hold.ask();
             hold
         });
-        Attempt { admission, permit, hold }
+        Place { admission, permit, hold }
     }
 
     fn reserve(
@@ -101,14 +110,14 @@ impl Pipeline {
         Ok(())
     }
 
-    /// Why a candidate was not asked, as an error.
-    pub(super) fn not_admitted(&self, admission: Admission) -> Error {
+    /// Why a candidate was not asked.
+    pub(super) fn not_admitted(&self, admission: Admission) -> Missed {
         match admission {
             Admission::Refused { reason: Refusal::Budget { shortage }, .. } => {
                 let wait = self.parts.crown.treasury().wait(&shortage);
-                Error::Budget { refusal: Box::new(shortage), wait }
+                Missed::Refused { error: Error::Budget { refusal: Box::new(shortage), wait }, passes: None, out: false }
             }
-            other => Error::Refused { class: Class::Exhausted, reason: other.words().join(" ") },
+            other => Missed::refused(&other),
         }
     }
 

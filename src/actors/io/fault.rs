@@ -6,7 +6,7 @@ use crate::ziggy::route::Fault;
 
 /// What failed. A provider, a model and a key fail for everybody who uses them; what an agent does wrong is its own.
 pub(super) fn of(error: &agent::Error) -> Fault {
-    let agent::Error::Runtime(runtime::Error::Runtime(error)) = error else { return Fault::Own };
+    let agent::Error::Runtime(runtime::Error::Runtime(error)) = error.cause() else { return Fault::Own };
     match error {
         inference::Error::RateLimited { .. } => Fault::Limited,
         inference::Error::Unavailable { .. }

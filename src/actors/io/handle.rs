@@ -7,6 +7,7 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::actor::{Open, Shell};
+use super::ladder::Human;
 use super::message::{Arrival, Message};
 use super::parking::Passed;
 use super::pipeline::Pipeline;
@@ -18,7 +19,7 @@ use crate::store::{self, Journal};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
 use crate::ziggy::explain::Explain;
-use crate::ziggy::{Classification, IntentModel, budget, route};
+use crate::ziggy::{Classification, IntentModel, budget, ladder, route};
 
 /// Why a run has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -125,6 +126,10 @@ pub struct Parts {
     pub crown: crown::Handle,
     /// Who works, by name.
     pub agents: Arc<BTreeMap<String, agent::Handle>>,
+    /// What is done when the first choice does not serve.
+    pub ladder: Arc<ladder::Config>,
+    /// The person who may be asked last, if there is one.
+    pub human: Option<Arc<dyn Human>>,
 }
 
 /// Reaches the pool of io actors.

@@ -17,9 +17,12 @@
 //!   and what it took stands in the event that ends it.
 
 mod actor;
+mod admission;
 pub mod budget;
 mod fault;
 mod handle;
+mod hedge;
+mod ladder;
 mod message;
 mod parking;
 mod pipeline;
@@ -42,6 +45,7 @@ use crate::ziggy::{Citation, Intent};
 
 pub use budget::BudgetsProjection;
 pub use handle::{Error, Handle, Parts};
+pub use ladder::{Handover, Human, Taken};
 pub use projection::{RunRow, RunStatus, RunsProjection};
 pub use trial::Tried;
 
@@ -159,6 +163,9 @@ pub struct Answer {
     pub citations: Vec<Citation>,
     /// Chunks it was worked on in.
     pub chunks: usize,
+    /// The steps that were taken because a first choice did not serve, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub steps: Vec<Taken>,
     /// Time from acceptance to answer, in microseconds.
     pub took_us: u64,
 }
@@ -212,6 +219,8 @@ pub enum Progress {
         /// Who is tried next; none if nobody is left.
         next: Option<String>,
     },
+    /// A step was taken because the one before it did not serve.
+    Step(Taken),
     /// A long prompt is being read.
     Reading {
         /// Which chunk, from 0.

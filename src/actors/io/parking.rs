@@ -366,6 +366,7 @@ fn by_hand(item: &Item, answer: String, by: String, class: &Classification) -> A
         learned: Vec::new(),
         citations: Vec::new(),
         chunks: 1,
+        steps: Vec::new(),
         took_us: u64::try_from(waited).unwrap_or(0),
     }
 }

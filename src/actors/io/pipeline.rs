@@ -7,9 +7,12 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 use tracing::Instrument;
 
-use super::budget::{Attempt, bounded};
+use super::admission::{Missed, verdict};
+use super::budget::{Place, bounded};
 use super::fault;
 use super::handle::{Error, Parts};
+use super::hedge::Attempt;
+use super::ladder::{Rungs, Taken};
 use super::message::Arrival;
 use super::parking::Fate;
 use super::prompt::{quoted, whole};
@@ -33,23 +36,25 @@ use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, estim
 /// Everything a run needs, shared by all of them.
 pub(super) struct Pipeline {
     pub(super) parts: Parts,
+    pub(super) rungs: Rungs,
     pub(super) config: Config,
     pub(super) world: World,
 }
 
 /// One chunk on its way: what is asked, and the part of which document it is asked about.
 pub(super) struct Piece {
-    index: usize,
-    prompt: String,
+    pub(super) index: usize,
+    pub(super) prompt: String,
     pub(super) tokens: u64,
 }
 
 /// What came of one chunk.
-struct Done {
-    piece: usize,
-    candidate: String,
-    cost: Money,
-    outcome: Outcome,
+pub(super) struct Done {
+    pub(super) piece: usize,
+    pub(super) candidate: String,
+    pub(super) cost: Money,
+    pub(super) outcome: Outcome,
+    pub(super) steps: Vec<Taken>,
 }
 
 /// A run with what is known of it.
@@ -67,7 +72,7 @@ pub(super) const FRAME_TOKENS: u64 = 96;
 
 impl Pipeline {
     pub(super) fn new(parts: Parts, config: Config, world: World) -> Pipeline {
-        Pipeline { parts, config, world }
+        Pipeline { parts, rungs: Rungs::default(), config, world }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -320,42 +325,38 @@ impl Pipeline {
         let mut ladder = decision.ladder.clone();
         let hop = Hop { chunk: piece.index, decision };
         run.record.write(vec![run.record.event(kind::DECIDED, &hop)]).await?;
-        if ladder.is_empty() {
+        if hop.decision.ladder.is_empty() {
             return Err(refusal(&hop.decision));
         }
         trial::first(&self.parts.crown, &run.record, &hop, &mut ladder).await?;
-        let mut last = None;
-        for (place, candidate) in ladder.iter().enumerate() {
-            match self.hop(run, &piece, candidate).await {
-                Ok(served) => return Ok(served),
-                Err(error) if error.class() == Class::Cancelled => return Err(Error::Cancelled),
-                Err(error) => {
-                    let (chunk, reason, next) = (piece.index, error.to_string(), ladder.get(place + 1).cloned());
-                    let fallback = Progress::Fallback { chunk, candidate: candidate.clone(), reason, next };
-                    let _ = run.news.try_send(fallback);
-                    last = Some(error);
-                }
-            }
-        }
-        Err(last.unwrap_or_else(|| refusal(&hop.decision)))
+        self.climb(run, &piece, &hop.decision, &ladder).await
     }
 
-    async fn hop(&self, run: &Run<'_>, piece: &Piece, id: &str) -> Result<Done, Error> {
+    /// Sends a piece of work to one candidate, if it is admitted.
+    pub(super) async fn hop(
+        &self,
+        run: &Run<'_>,
+        piece: &Piece,
+        id: &str,
+        attempt: Attempt<'_>,
+    ) -> Result<Done, Missed> {
         let rib = self.parts.router.rib();
         let known = rib.candidates.get(id);
         let (Some(candidate), Some(agent)) = (known, known.and_then(|known| self.parts.agents.get(&known.agent)))
         else {
-            return Err(Error::Refused { class: Class::NotFound, reason: format!("{id} has left the table") });
+            return Err(Missed::left(id));
         };
         let chunk = piece.index;
-        let Attempt { admission, permit, hold } = self.attempt(run, piece, candidate, agent);
+        let Place { admission, permit, hold } = self.take_place(run, piece, (candidate, agent), attempt.last_resort);
         let reserved = hold.as_ref().map(Hold::reservation);
         let admitted = Admitted { chunk, candidate: id.to_owned(), admission, reserved };
         self.write_admitted(run, &admitted).await?;
-        let Some(_permit) = permit else { return Err(self.not_admitted(admitted.admission)) };
+        let Some(permit) = permit else { return Err(self.not_admitted(admitted.admission)) };
+        attempt.admitted();
         let _ = run.news.try_send(Progress::Hop { chunk, candidate: id.to_owned() });
         let span = telemetry::span_for(&run.cx, "hop");
-        let result = self.work(run, piece, agent, hold.as_ref()).instrument(span).await;
+        let result = self.work(run, piece, agent, (hold.as_ref(), attempt)).instrument(span).await;
+        permit.settle(verdict(&result, self.world.clock.now() >= run.cx.deadline()));
         self.learn(run, candidate, &result);
         let (cost, spent) = self.charge(candidate, hold, &result);
         match result {
@@ -363,13 +364,13 @@ impl Pipeline {
                 let served = Served { chunk, candidate: id.to_owned(), cost, outcome, spent };
                 run.record.write(vec![run.served(&served, self)]).await?;
                 let Served { candidate, cost, outcome, .. } = served;
-                Ok(Done { piece: chunk, candidate, cost, outcome })
+                Ok(Done { piece: chunk, candidate, cost, outcome, steps: Vec::new() })
             }
             Err(error) => {
                 let (class, reason) = (error.class(), error.to_string());
                 let failed = Failed { chunk, candidate: id.to_owned(), class, reason, spent };
                 run.record.write(vec![run.record.event(kind::FAILED, &failed)]).await?;
-                Err(Error::Agent { candidate: id.to_owned(), error: Box::new(error) })
+                Err(Missed::failed(id, &candidate.runtime, error))
             }
         }
     }
@@ -379,7 +380,7 @@ impl Pipeline {
         run: &Run<'_>,
         piece: &Piece,
         agent: &agent::Handle,
-        hold: Option<&Hold>,
+        (hold, attempt): (Option<&Hold>, Attempt<'_>),
     ) -> Result<Outcome, agent::Error> {
         let (news, deltas) = mpsc::channel(DELTAS_WAITING);
         let assignment = Assignment {
@@ -389,7 +390,7 @@ impl Pipeline {
             news,
         };
         let cx = bounded(&run.cx, hold);
-        let shown = show(deltas, run.audience(self), piece.index);
+        let shown = show(deltas, run.audience(self), piece.index, attempt);
         tokio::join!(agent.work(&cx, assignment), shown).0
     }
 
@@ -417,8 +418,9 @@ impl Pipeline {
     fn put_together(&self, run: &Run<'_>, served: Vec<Done>, began: Instant) -> Answer {
         let chunks = served.len();
         let (mut cost, mut usage, mut served_by) = (Money::ZERO, Usage::default(), Vec::new());
-        let (mut recalled, mut learned) = (Vec::new(), Vec::new());
+        let (mut recalled, mut learned, mut steps) = (Vec::new(), Vec::new(), Vec::new());
         for one in &served {
+            steps.extend_from_slice(&one.steps);
             cost += one.cost;
             usage += one.outcome.usage;
             if !served_by.contains(&one.candidate) {
@@ -442,6 +444,7 @@ impl Pipeline {
             learned,
             citations: assembled.citations,
             chunks,
+            steps,
             took_us: u64::try_from(took.as_micros()).unwrap_or(u64::MAX),
         }
     }
@@ -451,10 +454,11 @@ impl Pipeline {
 const DELTAS_WAITING: usize = 64;
 
 /// Passes an agent's news on under its chunk. When nobody reads any more, it only drains.
-async fn show(mut deltas: mpsc::Receiver<Delta>, news: mpsc::Sender<Progress>, chunk: usize) {
+async fn show(mut deltas: mpsc::Receiver<Delta>, news: mpsc::Sender<Progress>, chunk: usize, attempt: Attempt<'_>) {
     while let Some(delta) = deltas.recv().await {
         let progress = match delta {
             Delta::Reading { tokens, total } => Progress::Reading { chunk, tokens, total },
+            Delta::Text { .. } if !attempt.speaks() => continue,
             Delta::Text { text } => Progress::Text { chunk, text },
         };
         let _ = news.send(progress).await;

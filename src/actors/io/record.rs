@@ -30,6 +30,8 @@ pub mod kind {
     pub const TRIED: &str = "hop.trial";
     /// A candidate was or was not admitted: [`super::Admitted`].
     pub const ADMITTED: &str = "hop.admitted";
+    /// A step down the ladder was taken: [`crate::actors::io::Taken`].
+    pub const STEP: &str = "hop.step";
     /// A candidate answered: [`super::Served`].
     pub const SERVED: &str = "hop.served";
     /// A candidate failed: [`super::Failed`].

@@ -10,7 +10,7 @@ use super::state::{Outcome, State};
 use crate::actors::line::Arrival;
 use tokio::sync::oneshot;
 
-use crate::inference::{self, Health, Usage};
+use crate::inference::{self, Completion, Health, Usage};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
 use crate::types::{Class, Cx};
 
@@ -104,9 +104,24 @@ impl Shell {
         if matches!(result, Err(Error::Runtime(inference::Error::Damaged { .. }))) {
             self.repair(context);
         }
+        self.pass_on(&result);
         reply.send(result);
         if let Some(work) = self.state.generated(outcome) {
             self.run(*work, context);
+        }
+    }
+
+    /// RT5: what the provider said of itself, to whoever wants to know.
+    fn pass_on(&self, result: &Result<Completion, Error>) {
+        let Some(hears) = self.shown.hears.get() else { return };
+        let runtime = &self.state.view().capabilities.name;
+        match result {
+            Ok(completion) if completion.pacing.is_silent() => {}
+            Ok(completion) => hears.heard(runtime, None, &completion.pacing),
+            Err(Error::Runtime(inference::Error::RateLimited { retry_after, pacing, .. })) => {
+                hears.heard(runtime, Some(*retry_after), pacing);
+            }
+            Err(_) => {}
         }
     }
 

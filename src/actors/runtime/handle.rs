@@ -1,6 +1,6 @@
 //! What others may ask of a runtime, and how one is put into the tree.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use tokio::sync::{mpsc, watch};
@@ -9,7 +9,7 @@ use super::actor::Shell;
 use super::message::{Message, Work};
 use super::{Config, View};
 use crate::inference::{
-    self, Capabilities, ChildCommand, Completion, Delta, Health, Message as Said, Request, Role, Runtime,
+    self, Capabilities, ChildCommand, Completion, Delta, Health, Message as Said, Pacing, Request, Role, Runtime,
 };
 use crate::supervision::{Address, Backoff, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::types::{Class, Cx, World};
@@ -52,6 +52,12 @@ pub struct Launch {
     pub child: Option<ChildCommand>,
 }
 
+/// Who is told what providers say about how much more they take, in an answer or a refusal.
+pub trait Hears: Send + Sync + 'static {
+    /// A runtime's provider said what is left, or refused for overload and may have said for how long. Never waits.
+    fn heard(&self, runtime: &str, refused: Option<Option<Duration>>, pacing: &Pacing);
+}
+
 /// Reaches one runtime.
 #[derive(Clone)]
 pub struct Handle {
@@ -64,6 +70,7 @@ pub struct Handle {
 pub(super) struct Shown {
     pub(super) view: watch::Sender<View>,
     pub(super) health: watch::Sender<Health>,
+    pub(super) hears: OnceLock<Arc<dyn Hears>>,
 }
 
 /// News that may wait for a slow reader before the generation waits with it.
@@ -82,13 +89,18 @@ impl Handle {
             Address::new(Mailbox::new(config.waiting + config.concurrency.max(1) as usize, Overflow::Refuse), world);
         let view = View::of(capabilities);
         let health = watch::Sender::new(view.health.clone());
-        let shown = Arc::new(Shown { view: watch::Sender::new(view), health });
+        let shown = Arc::new(Shown { view: watch::Sender::new(view), health, hears: OnceLock::new() });
         let (launch, shared) = (Arc::new(launch), Arc::clone(&shown));
         let child =
             Child::actor(&*name, &address, move || Shell::new(Arc::clone(&launch), config, Arc::clone(&shared)))
                 .backoff(BACKOFF)
                 .shutdown(Shutdown::After(Duration::from_secs(10)));
         (Handle { address, shown, name }, child)
+    }
+
+    /// Names who is told what the runtime's provider says of itself. The first one stays.
+    pub fn tell(&self, hears: Arc<dyn Hears>) {
+        let _ = self.shown.hears.set(hears);
     }
 
     /// Its name in the config.

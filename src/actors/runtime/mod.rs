@@ -9,6 +9,7 @@
 //! - RT2: no more than `concurrency` requests generate at a time; the rest wait in order, at most `waiting`.
 //! - RT3: when the child process ends, the actor fails, so that its supervisor starts both again.
 //! - RT4: what the runtime found damaged is repaired by a job, one at a time; a repair that failed is tried again later.
+//! - RT5: what a provider says about how much more it takes is passed on before the answer it came with.
 
 mod actor;
 mod handle;
@@ -22,7 +23,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::inference::{Capabilities, Health};
 
-pub use handle::{Error, Handle, Launch};
+pub use handle::{Error, Handle, Hears, Launch};
 
 /// How a runtime is driven. One for all runtimes; what differs stands with each runtime.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]

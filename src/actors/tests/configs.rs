@@ -37,6 +37,15 @@ pub(crate) fn ziggy() -> ziggy::Config {
     }))
 }
 
+/// The whole ladder but cached answers, with a short line.
+pub(crate) fn ladder() -> ziggy::ladder::Config {
+    read(json!({
+        "order": ["local", "private", "partner", "external", "retry", "wait", "smaller", "cached", "human", "refuse"],
+        "off": ["cached"], "wait_most": 2, "wait_within_ms": 5_000, "smaller_below": 300_000, "cache_entries": 2,
+        "cache_ttl_s": 60, "hedge": false, "destinations": {},
+    }))
+}
+
 /// A journal that writes at once.
 pub(crate) fn store() -> store::Config {
     read(json!({

@@ -325,6 +325,8 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         router: router.clone(),
         crown: crown.clone(),
         agents: Arc::new(agents),
+        ladder: Arc::new(configs::ladder()),
+        human: None,
     };
     let io_config = read(json!({
         "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "prompt_bytes_max": 4_000,

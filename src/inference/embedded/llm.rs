@@ -15,7 +15,7 @@ use tokenizers::Tokenizer;
 use super::template::Template;
 use super::worker::{Job, Worker};
 use super::{header, vocabulary, weights};
-use crate::inference::{Completion, Error, Finish, Message};
+use crate::inference::{Completion, Error, Finish, Message, Pacing};
 
 /// The longest context the model code can rotate positions for.
 pub(super) const LONGEST_CONTEXT: u32 = MAX_SEQ_LEN as u32;
@@ -134,7 +134,8 @@ impl Llm {
             }
             logits = step(&mut weights, &[token], prompt.len() + generated.len() - 1)?;
         };
-        Ok(Completion { text, tool_calls: Vec::new(), finish, usage: job.meter.usage() })
+        let (usage, pacing) = (job.meter.usage(), Pacing::default());
+        Ok(Completion { text, tool_calls: Vec::new(), finish, usage, pacing })
     }
 }
 

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::wire::{CallPiece, Counts, Part};
-use crate::inference::{Completion, Finish, Request, Usage};
+use crate::inference::{Completion, Finish, Pacing, Request, Usage};
 use crate::types::ToolCall;
 
 /// Bytes of text a token stands for where a server does not count: the usual estimate for English.
@@ -23,6 +23,7 @@ pub(super) struct Answer {
     counts: Option<Counts>,
     pieces: u64,
     prompt: u64,
+    pacing: Pacing,
 }
 
 #[derive(Default)]
@@ -36,7 +37,20 @@ impl Answer {
     pub(super) fn new(request: &Request) -> Answer {
         let bytes: usize = request.messages.iter().map(|message| message.content.len()).sum();
         let prompt = bytes as u64 / BYTES_PER_TOKEN + request.messages.len() as u64 * TOKENS_PER_MESSAGE;
-        Answer { text: String::new(), calls: Vec::new(), finish: None, counts: None, pieces: 0, prompt }
+        Answer {
+            text: String::new(),
+            calls: Vec::new(),
+            finish: None,
+            counts: None,
+            pieces: 0,
+            prompt,
+            pacing: Pacing::default(),
+        }
+    }
+
+    /// Keeps what the server said about how much more it takes.
+    pub(super) fn paced(&mut self, pacing: Pacing) {
+        self.pacing = pacing;
     }
 
     /// Takes one part; returns its text, or why it makes no sense.
@@ -102,11 +116,11 @@ impl Answer {
 
     /// The whole answer. Arguments that are no JSON stay a text, for whoever checks them to tell the model.
     pub(super) fn complete(self) -> Completion {
-        let usage = self.usage();
+        let (usage, pacing) = (self.usage(), self.pacing);
         let calls: Vec<ToolCall> =
             self.calls.into_iter().enumerate().map(|(index, call)| call.complete(index)).collect();
         let finish = if calls.is_empty() { self.finish.unwrap_or(Finish::Stop) } else { Finish::ToolCalls };
-        Completion { text: self.text, tool_calls: calls, finish, usage }
+        Completion { text: self.text, tool_calls: calls, finish, usage, pacing }
     }
 }
 

@@ -7,6 +7,7 @@
 mod answer;
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzz;
+mod pacing;
 mod refusal;
 mod sse;
 mod wire;
@@ -220,6 +221,7 @@ impl Runtime for Openai {
         let work = async {
             let response = self.ask(&request).await?;
             asked = true;
+            answer.paced(pacing::pacing(response.headers()));
             self.read(response, &mut answer, &mut news).await
         };
         // Whichever of the three loses is dropped; for the work that closes the connection, which stops the server.

@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
 use reqwest::{Response, StatusCode};
 
 use super::Openai;
+use super::pacing::{pacing, wait};
 use super::wire::Complaint;
 use crate::inference::{Error, http};
 use crate::types::{Timestamp, sensitive};
@@ -17,14 +17,13 @@ const LARGEST_REFUSAL: usize = 64 * 1024;
 const LONGEST_MESSAGE: usize = 300;
 
 /// The longest wait an endpoint can ask for; beyond a day it is a mistake and not a plan.
-const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
+pub(super) const LONGEST_WAIT: Duration = Duration::from_secs(86_400);
 
 impl Openai {
     /// The error a response stands for.
     pub(super) async fn refusal(&self, response: Response) -> Error {
         let status = response.status();
-        let wait = response.headers().get(RETRY_AFTER).and_then(|header| header.to_str().ok());
-        let retry_after = wait.and_then(|header| retry_after(header, self.clock.wall()));
+        let (retry_after, pacing) = (wait(response.headers(), self.clock.wall()), pacing(response.headers()));
         if status.is_redirection() {
             return self.protocol(format!("status {status} points elsewhere, and redirects are not followed"));
         }
@@ -36,8 +35,10 @@ impl Openai {
         }
         let message = complaint.message().unwrap_or_else(|| String::from_utf8_lossy(&body).into_owned());
         let message: String = self.without_key(&message).chars().take(LONGEST_MESSAGE).collect();
-        if status == StatusCode::TOO_MANY_REQUESTS {
-            return Error::RateLimited { runtime: self.name.clone(), retry_after };
+        // An overloaded endpoint that says when to come back wants the same as one that counts.
+        let asks_to_wait = status == StatusCode::SERVICE_UNAVAILABLE && retry_after.is_some();
+        if status == StatusCode::TOO_MANY_REQUESTS || asks_to_wait {
+            return Error::RateLimited { runtime: self.name.clone(), retry_after, pacing };
         }
         if status.is_server_error() || status == StatusCode::REQUEST_TIMEOUT {
             return self.unavailable(format!("the endpoint answered with status {status}: {message}"));

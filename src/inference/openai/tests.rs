@@ -8,9 +8,10 @@ use proptest::prelude::*;
 use serde_json::json;
 
 use super::answer::Answer;
+use super::pacing::{pacing, span, wait};
 use super::refusal::retry_after;
 use super::sse::{Error, Parser};
-use crate::inference::{Completion, Finish, Message, Request, Role};
+use crate::inference::{Completion, Finish, Left, Message, Request, Role};
 use crate::types::Timestamp;
 
 /// 2026-01-01T00:00:00Z.
@@ -144,5 +145,55 @@ fn waits_are_seconds_or_dates() {
     ];
     for (header, seconds) in cases {
         assert_eq!(retry_after(header, NEW_YEAR), seconds.map(Duration::from_secs_f64), "{header:?}");
+    }
+}
+
+#[test]
+fn what_is_left_is_read_as_providers_write_it() {
+    let cases = [
+        ("1s", Some(1_000)),
+        ("6m0s", Some(360_000)),
+        ("20ms", Some(20)),
+        ("1.5", Some(1_500)),
+        ("1h2m3s", Some(3_723_000)),
+        ("2000d", Some(86_400_000)),
+        ("", None),
+        ("soon", None),
+        ("-1s", None),
+        ("1.2.3s", None),
+        ("9e999s", None),
+    ];
+    for (text, millis) in cases {
+        assert_eq!(span(text), millis.map(Duration::from_millis), "{text:?}");
+    }
+    let headers = |rows: &[(&'static str, &str)]| {
+        let rows = rows.iter().map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        rows.collect::<reqwest::header::HeaderMap>()
+    };
+    let said = pacing(&headers(&[
+        ("x-ratelimit-remaining-requests", "59"),
+        ("x-ratelimit-reset-requests", "1s"),
+        ("x-ratelimit-remaining-tokens", "149984"),
+        ("x-ratelimit-reset-tokens", "6m0s"),
+    ]));
+    assert_eq!(said.requests, Some(Left { remaining: 59, resets_after: Duration::from_secs(1) }));
+    assert_eq!(said.tokens, Some(Left { remaining: 149_984, resets_after: Duration::from_secs(360) }));
+    assert!(pacing(&headers(&[("x-ratelimit-remaining-requests", "59")])).is_silent(), "until when is not said");
+    assert!(
+        pacing(&headers(&[("x-ratelimit-remaining-tokens", "many"), ("x-ratelimit-reset-tokens", "1s")])).is_silent()
+    );
+    let both = headers(&[("retry-after-ms", "250"), ("retry-after", "1")]);
+    assert_eq!(wait(&both, NEW_YEAR), Some(Duration::from_millis(250)));
+    assert_eq!(wait(&headers(&[("retry-after", "1")]), NEW_YEAR), Some(Duration::from_secs(1)));
+}
+
+proptest! {
+    #[test]
+    fn no_span_makes_it_panic(text in "\\PC*", parts in prop::collection::vec((0_u64.., "(s|ms|us|m|h|d|)"), 0..4)) {
+        let _ = span(&text);
+        let written: String = parts.iter().map(|(number, unit)| format!("{number}{unit}")).collect();
+        if let Some(span) = span(&written) {
+            prop_assert!(span <= Duration::from_secs(86_400));
+        }
     }
 }

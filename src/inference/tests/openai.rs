@@ -266,3 +266,20 @@ fn a_base_url_must_be_one() {
         assert!(matches!(made.err(), Some(Error::Unavailable { .. })), "{base_url:?}");
     }
 }
+
+#[tokio::test]
+async fn what_the_endpoint_says_is_left_comes_with_the_answer_and_with_the_refusal() {
+    let said = |response: ResponseTemplate| {
+        response.insert_header("x-ratelimit-remaining-requests", "4").insert_header("x-ratelimit-reset-requests", "2s")
+    };
+    let left = Left { remaining: 4, resets_after: Duration::from_secs(2) };
+    let server =
+        answering(said(ResponseTemplate::new(200)).set_body_raw(event("Hi.") + END, "text/event-stream")).await;
+    let completion = generate(&runtime(&server.uri()), &patient(), request("Hi", 4)).await.unwrap();
+    assert_eq!(completion.pacing, Pacing { requests: Some(left), tokens: None });
+    let error = refused(said(ResponseTemplate::new(429))).await;
+    assert!(matches!(error, Error::RateLimited { retry_after: None, pacing, .. } if pacing.requests == Some(left)));
+    // An endpoint that is overloaded and says when to come back is waited for, as one that counts.
+    let error = refused(ResponseTemplate::new(503).insert_header("retry-after", "3")).await;
+    assert!(matches!(error, Error::RateLimited { retry_after: Some(wait), .. } if wait == Duration::from_secs(3)));
+}

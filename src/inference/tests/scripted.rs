@@ -16,7 +16,14 @@ async fn plays_its_steps_in_order() {
             ],
             vec![call],
             vec![Step::text("cut"), Step::Limit, Step::text("never said")],
-            vec![Step::text("a "), Step::Fail(Error::RateLimited { runtime: "script".to_owned(), retry_after: None })],
+            vec![
+                Step::text("a "),
+                Step::Fail(Error::RateLimited {
+                    runtime: "script".to_owned(),
+                    retry_after: None,
+                    pacing: Pacing::default(),
+                }),
+            ],
             vec![Step::text("three words said"), Step::Hang],
         ],
     );

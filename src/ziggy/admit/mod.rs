@@ -16,6 +16,7 @@ use crate::types::{RunId, Timestamp};
 
 use super::govern::Trial;
 use super::govern::probation::takes_part;
+use super::limit;
 use super::route::Capability;
 
 /// How much it matters that a request is served now. Ordered: shedding begins at the least.
@@ -203,6 +204,24 @@ pub enum Refusal {
         /// Which, and how much.
         shortage: super::budget::Refusal,
     },
+    /// What was learned of the candidate or its provider speaks against it.
+    Limited(limit::Refused),
+}
+
+impl Refusal {
+    /// Whether waiting may change it. If so: microseconds until asking again is worth it, where that does not depend on
+    /// another request's end.
+    pub fn passes(&self) -> Option<Option<u64>> {
+        match self {
+            Refusal::Full { cap, .. } => (*cap > 0).then_some(None),
+            // Who failed in a row is no busier than before.
+            Refusal::Limited(limit::Refused::Circuit { .. }) => None,
+            Refusal::Limited(refused) => Some(refused.again_us()),
+            // A budget's window ends in minutes or months, and a trial is for other runs.
+            Refusal::Budget { .. } | Refusal::Trial { .. } => None,
+            Refusal::Shed { .. } | Refusal::Quarantined { .. } | Refusal::Disabled { .. } => None,
+        }
+    }
 }
 
 /// Whether work may start.

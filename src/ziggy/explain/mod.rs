@@ -293,5 +293,6 @@ fn refusal(reason: &Refusal) -> String {
         Refusal::Disabled { author, reason } => {
             format!("{author} switched it off ({reason}); it serves again when that override ends.")
         }
+        Refusal::Limited(refused) => refused.words(),
     }
 }

@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use crate::actors::agent::Error;
 use crate::actors::agent::state::{Limits, Step, Turns};
-use crate::inference::{Completion, Finish, Request, Role, Usage};
+use crate::inference::{Completion, Finish, Pacing, Request, Role, Usage};
 use crate::types::{Class, ToolCall};
 
 const LIMITS: Limits = Limits { turns: 8, answer_tokens: 100, tokens: 1_000, temperature: 0.5 };
@@ -19,7 +19,8 @@ fn call(id: &str, name: &str, arguments: Value) -> ToolCall {
 
 fn said(text: &str, calls: Vec<ToolCall>) -> Completion {
     let usage = Usage { input_tokens: 20, output_tokens: 10 };
-    Completion { text: text.to_owned(), tool_calls: calls, finish: Finish::Stop, usage }
+    let (text, pacing) = (text.to_owned(), Pacing::default());
+    Completion { text, tool_calls: calls, finish: Finish::Stop, usage, pacing }
 }
 
 #[track_caller]

@@ -9,7 +9,7 @@ use parking_lot::Mutex;
 use serde_json::{Value as Json, json};
 use tokio::sync::broadcast;
 
-use crate::actors::crown::{AlertState, AlertsConfig, Config, GovernanceProjection, Handle, Known, Parts};
+use crate::actors::crown::{AlertState, AlertsConfig, Asked, Config, GovernanceProjection, Handle, Known, Parts};
 use crate::actors::tests::{SECOND, cx, journal, later, read, soon, start, stop, world};
 use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent};
 use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Registry, Root};
@@ -178,8 +178,10 @@ async fn who_goes_round_in_circles_is_taken_out_and_comes_back_by_proving_itself
     assert_eq!(two.crown.on_trial(run(inside), &mut ladder).map(|one| one.candidate), Some("a@x".to_owned()));
     assert_eq!(ladder, ["a@x", "b@x"]);
     assert_eq!(two.crown.on_trial(run(outside), &mut ladder), None);
-    assert!(two.crown.admit_run(run(inside), "a@x", None, Value::Normal).0.admitted());
-    let (refused, _) = two.crown.admit_run(run(outside), "a@x", None, Value::Normal);
+    let (runtime, value) = ("x", Value::Normal);
+    let asked = Asked { candidate: "a@x", runtime, cap: None, value, tokens: 0, last_resort: false };
+    assert!(two.crown.admit_run(run(inside), &asked).0.admitted());
+    let (refused, _) = two.crown.admit_run(run(outside), &asked);
     assert!(matches!(refused, Admission::Refused { reason: Refusal::Trial { share: 50 }, .. }), "{refused:?}");
     two.answer("a@x", run(inside), true).await;
     assert_eq!(two.next("crown.probation").await["step"], "success");

@@ -6,12 +6,15 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use futures::future::join_all;
 
 use super::{config, disable};
-use crate::actors::crown::{Change, Error, GovernanceProjection, Handle};
+use crate::actors::crown::{Asked, Change, Error, GovernanceProjection, Handle};
+use crate::actors::runtime::Hears;
 use crate::actors::tests::{SECOND, cx, journal, later, soon, start, stop, world};
+use crate::inference::{Left, Pacing};
 use crate::store::{Disk, Journal, Memory};
 use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Root};
 use crate::types::{Class, World};
-use crate::ziggy::{Admission, Shed, Value};
+use crate::ziggy::limit::{Refused, Verdict};
+use crate::ziggy::{Admission, Refusal, Shed, Value};
 
 struct Bench {
     world: World,
@@ -176,4 +179,49 @@ async fn a_restart_in_the_tree_is_an_alert_that_can_be_acknowledged() {
     assert_eq!(crown.alerts(&cx).await.unwrap()[0].acknowledged_by.as_deref(), Some("tester"));
     let unknown = crown.acknowledge(&cx, 77).await.unwrap_err();
     assert_eq!((unknown.class(), unknown.to_string().as_str()), (Class::NotFound, "could not find alert 77"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_provider_asks_for_holds_for_everybody_who_uses_it() {
+    let bench = bench_on(&Disk::default()).await;
+    let ask = |candidate, runtime| {
+        let asked = Asked { candidate, runtime, cap: None, value: Value::Normal, tokens: 10, last_resort: false };
+        bench.crown.ask(&asked)
+    };
+    let refusal = |admission| match admission {
+        Admission::Refused { reason: Refusal::Limited(refused), .. } => Some(refused),
+        _ => None,
+    };
+    let first = ask("a@lab", "lab").1.unwrap();
+    // C5: as the runtime passes it on, before the answer.
+    bench.crown.heard("lab", Some(Some(2 * SECOND)), &Pacing::default());
+    first.settle(Verdict::Overloaded);
+    for candidate in ["a@lab", "b@lab"] {
+        let refused = refusal(ask(candidate, "lab").0).unwrap();
+        assert_eq!(refused, Refused::Paused { again_us: 2_000_000 });
+    }
+    assert!(ask("c@other", "other").1.is_some(), "another provider is another matter");
+    tokio::time::advance(2 * SECOND).await;
+    assert!(ask("a@lab", "lab").1.is_some());
+    let left = Left { remaining: 0, resets_after: 5 * SECOND };
+    bench.crown.heard("lab", None, &Pacing { requests: Some(left), tokens: None });
+    let refused = refusal(ask("b@lab", "lab").0).unwrap();
+    assert!(matches!(refused, Refused::Allowance { again_us: 5_000_000, .. }), "{refused:?}");
+    // Governance is asked first.
+    bench.change(cap("b@lab", 0)).await.unwrap();
+    assert!(matches!(ask("b@lab", "lab").0, Admission::Refused { reason: Refusal::Full { .. }, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_waits_for_a_place_misses_none_that_becomes_free() {
+    let bench = bench_on(&Disk::default()).await;
+    let seen = bench.crown.freed();
+    drop(bench.crown.admit("a", Some(1), Value::Normal));
+    soon(bench.crown.freed_since(seen)).await;
+    let (seen, held) = (bench.crown.freed(), bench.crown.admit("a", Some(1), Value::Normal));
+    let free = async {
+        tokio::task::yield_now().await;
+        drop(held);
+    };
+    tokio::join!(soon(bench.crown.freed_since(seen)), free);
 }

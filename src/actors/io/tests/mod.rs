@@ -4,6 +4,7 @@
 mod accepting;
 mod budgets;
 mod parking;
+mod ladder;
 mod projection;
 mod shell;
 mod state;

@@ -102,6 +102,7 @@ async fn when_the_first_fails_the_next_answers_and_both_are_on_the_record() {
         ("hop.decided", ""),
         ("hop.admitted", "first"),
         ("hop.failed", "first"),
+        ("hop.step", "second"),
         ("hop.admitted", "second"),
         ("hop.served", "second"),
     ];

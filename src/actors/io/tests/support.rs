@@ -10,7 +10,7 @@ use tokio::sync::mpsc;
 use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::inbox::{self, InboxProjection};
-use crate::actors::io::{Answer, BudgetsProjection, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
+use crate::actors::io::{Answer, BudgetsProjection, Error, Handle, Human, Parts, Progress, RunRow, RunsProjection, Task};
 use crate::actors::router::TablesProjection;
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
@@ -20,8 +20,8 @@ use crate::inference::{Lexical, Runtime};
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::{Child, Root, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
-use crate::ziggy::IntentModel;
 use crate::ziggy::route::Candidate;
+use crate::ziggy::{IntentModel, ladder};
 
 /// Longer than any run of these tests may take.
 pub(super) const LONG: Duration = Duration::from_secs(300);
@@ -44,8 +44,28 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
     bench_with(disk, runtimes, configs::inbox()).await
 }
 
-/// The same with these rules.
+/// The same with these rules of when people are asked.
 pub(super) async fn bench_with(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Config) -> Bench {
+    bench_of(disk, runtimes, reviewing, configs::ladder(), None).await
+}
+
+/// The same with this ladder, and maybe somebody at its end.
+pub(super) async fn bench_under(
+    disk: &Disk,
+    runtimes: &[Arc<Watched>],
+    ladder: ladder::Config,
+    human: Option<Arc<dyn Human>>,
+) -> Bench {
+    bench_of(disk, runtimes, configs::inbox(), ladder, human).await
+}
+
+async fn bench_of(
+    disk: &Disk,
+    runtimes: &[Arc<Watched>],
+    reviewing: inbox::Config,
+    ladder: ladder::Config,
+    human: Option<Arc<dyn Human>>,
+) -> Bench {
     let world = world();
     let journal = journal(
         disk,
@@ -93,6 +113,8 @@ pub(super) async fn bench_with(disk: &Disk, runtimes: &[Arc<Watched>], reviewing
         router,
         crown: crown.clone(),
         agents: Arc::new(agents),
+        ladder: Arc::new(ladder),
+        human,
     };
     let config = read(json!({
         "pool": 2, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 100_000, "prompt_bytes_max": 4_000,
