@@ -126,6 +126,7 @@ async fn a_journal_that_is_lost_is_not_begun_anew_and_a_new_place_is_begun() {
                     said.contains(&format!("({left})")) && said.contains("`syzygy restore FILE"),
                     "{verb:?}: {said}"
                 );
+                assert_eq!(said.matches("could not open").count(), 1, "said once: {said}");
             }
             let (exit, out, _) = run(&data, &["doctor", "-o", "json"]).await;
             let journal = checked(&out, "journal");
@@ -256,6 +257,11 @@ async fn a_journal_that_cannot_be_written_is_refused_with_advice_and_can_still_b
         assert_eq!(refused.status.code(), Some(code(Class::Unavailable)), "{said}");
         assert!(said.contains("it may not be read") && !said.contains("reads it as it is"), "{said}");
     }
+    mode(&data, 0o000);
+    let refused = as_other(&["config", "check"]).output().await.unwrap();
+    let said = String::from_utf8(refused.stderr).unwrap();
+    assert!(said.contains("syzygy.toml: Permission denied") && said.contains("let this user read it"), "{said}");
+    mode(&data, 0o755);
 }
 
 /// Loads a host until it ends by itself, because its disk takes no more; what it acknowledged, and what it said.
