@@ -384,4 +384,3 @@ fn ends_later(one: &Refusal, other: &Refusal) -> bool {
         (Some(one), Some(other)) => one > other,
     }
 }
-
