@@ -101,10 +101,16 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         api: api_child,
     };
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
+    announce(&journal, interrupted).await?;
+    Ok(Host { root, registry, world, journal, io, router, crown, served, lacking, config })
+}
+
+/// Writes down that the host is up, and how many runs of the one before were unfinished.
+async fn announce(journal: &Arc<dyn Journal>, interrupted: usize) -> Result<(), Error> {
     let started = serde_json::json!({ "version": env!("CARGO_PKG_VERSION"), "interrupted_runs": interrupted });
     let event = NewEvent::new("host.started", None, "host", &started);
     journal.append(vec![event], Durability::Behind).await?;
-    Ok(Host { root, registry, world, journal, io, router, crown, served, lacking, config })
+    Ok(())
 }
 
 /// Where old events go, if any are to leave the journal.
