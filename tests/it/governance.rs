@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use syzygy::actors::crown::Change;
+use syzygy::actors::io::record::Hop;
 use syzygy::host::Host;
 use syzygy::inference::Scripted;
 use syzygy::types::{Budget, Class, Money, Price, Timestamp};
+use syzygy::ziggy::route::consider;
 use syzygy::ziggy::{Action, Override};
 
 use crate::support::{agent, cx, end, events, eventually, task};
