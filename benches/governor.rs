@@ -8,7 +8,7 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use syzygy::actors::crown::{Change, Known};
+use syzygy::actors::crown::{Asked, Change, Known};
 use syzygy::host::Host;
 use syzygy::inference::Scripted;
 use syzygy::types::{RunId, Timestamp, ToolCall};
@@ -103,8 +103,10 @@ async fn main() {
     let run = |number| RunId::from_pair(0x0197_0000_0000_7000, number);
     let bare =
         nanos("a permit, without a run", |_| drop(black_box(crown.admit("marvin@local", Some(64), Value::Normal))));
+    let (candidate, runtime, cap, value) = ("marvin@local", "local", Some(64), Value::Normal);
+    let asked = Asked { candidate, runtime, cap, value, tokens: 100, last_resort: false };
     let permit = nanos("a permit for a run, nobody on trial", |number| {
-        drop(black_box(crown.admit_run(run(number), "marvin@local", Some(64), Value::Normal)));
+        drop(black_box(crown.admit_run(run(number), &asked)));
     });
     let mut ladder = vec!["marvin@local".to_owned(), "zerene@field".to_owned()];
     let order = nanos("the order of a ladder, nobody on trial", |number| {
@@ -114,7 +116,7 @@ async fn main() {
     let change = Change::Trial { candidate: "marvin@local".to_owned(), trial };
     crown.change(&host.context("bench", Duration::from_secs(60)), change).await.unwrap();
     let on_trial = nanos("a permit for a run, on trial", |number| {
-        drop(black_box(crown.admit_run(run(number), "marvin@local", Some(64), Value::Normal)));
+        drop(black_box(crown.admit_run(run(number), &asked)));
     });
     let ordered = nanos("the order of a ladder, one on trial", |number| {
         black_box(crown.on_trial(run(number), &mut ladder));

@@ -38,7 +38,7 @@ impl Work {
                 let normal = (-2.0 * (1.0 - share()).ln()).sqrt() * (std::f64::consts::TAU * share()).cos();
                 (100_000.0 * (normal * 0.6 - 0.18).exp()) as u64
             }
-            Work::Mixed if random.next() % 10 == 0 => SECOND,
+            Work::Mixed if random.next().is_multiple_of(10) => SECOND,
             Work::Mixed => 50_000,
         }
     }

@@ -15,7 +15,7 @@ use crate::config::Config;
 use crate::inference::{Capabilities, Embedder, RuntimeConfig};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
-use crate::telemetry::{Metrics, NoPost, Post};
+use crate::telemetry::Metrics;
 use crate::types::{Cx, Price, TrustTier, World};
 use crate::ziggy::plan::Grows;
 use crate::ziggy::route::{Candidate, Capability, Health, Live, Modality, Origin, Rib};
@@ -220,10 +220,7 @@ fn launch_inbox(
     journal: &Arc<dyn Journal>,
     crown: &crown::Handle,
 ) -> Result<(inbox::Handle, Child), Error> {
-    let outbound = match &builder.outbound {
-        Some(outbound) => Arc::clone(outbound),
-        None => backends::outbound()?,
-    };
+    let outbound = builder.carrier()?;
     let keys = backends::keys(&config.review, &builder.environment)?;
     let parts = inbox::Parts { journal: Arc::clone(journal), crown: crown.clone(), outbound, keys };
     Ok(inbox::Handle::launch(parts, config.review.clone(), &builder.world))
@@ -333,11 +330,10 @@ fn launch_governor(
     journal: &Arc<dyn Journal>,
     world: &World,
 ) -> Result<(crown::Handle, Child), Error> {
-    let webhooks = &config.alerts.webhooks;
-    let post: Arc<dyn Post> = if webhooks.is_empty() { Arc::new(NoPost) } else { Arc::new(backends::post()?) };
-    let keys = backends::webhook_keys(webhooks, &builder.environment)?;
+    let outbound = builder.carrier()?;
+    let keys = backends::webhook_keys(&config.alerts.webhooks, &builder.environment)?;
     let (journal, alerts) = (Arc::clone(journal), config.alerts.clone());
-    let parts = crown::Parts { journal, config: config.crown.clone(), alerts, post, keys };
+    let parts = crown::Parts { journal, config: config.crown.clone(), alerts, outbound, keys };
     let (crown, governor) = crown::Handle::launch_with(parts, world);
     crown.know(agents.iter().map(|definition| known(definition, config)).collect());
     let crown = crown.limited(config.limit.clone());

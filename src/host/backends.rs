@@ -21,7 +21,6 @@ use crate::inference::{
     WordLlama,
 };
 use crate::store::{self, Journal, Projection, Sqlite};
-use crate::telemetry::{self, HttpPost};
 use crate::types::{Cx, World};
 use crate::ziggy::IntentModel;
 
@@ -133,8 +132,7 @@ pub(super) fn runtime(
 
 /// How notices are sent to programs of others.
 pub(super) fn outbound() -> Result<Arc<dyn Outbound>, Error> {
-    let http =
-        Http::new().map_err(|error| Error::File { file: "review.webhooks".to_owned(), reason: error.to_string() })?;
+    let http = Http::new().map_err(|error| Error::File { file: "webhooks".to_owned(), reason: error.to_string() })?;
     Ok(Arc::new(http))
 }
 
@@ -226,16 +224,8 @@ pub(super) async fn intents(embedder: &dyn Embedder, cx: &Cx) -> Result<IntentMo
     }
 }
 
-/// Who carries alerts to webhooks.
-pub(super) fn post() -> Result<HttpPost, Error> {
-    HttpPost::new().map_err(|reason| Error::File { file: "alerts.webhooks".to_owned(), reason })
-}
-
 /// What messages to webhooks are signed with, by the webhook's name.
-pub(super) fn webhook_keys(
-    webhooks: &[Webhook],
-    environment: &Environment,
-) -> Result<BTreeMap<String, telemetry::Key>, Error> {
+pub(super) fn webhook_keys(webhooks: &[Webhook], environment: &Environment) -> Result<BTreeMap<String, Key>, Error> {
     let mut keys = BTreeMap::new();
     for webhook in webhooks {
         let Some(variable) = &webhook.secret_env else { continue };
@@ -243,7 +233,7 @@ pub(super) fn webhook_keys(
             file: format!("alerts.webhooks {:?}", webhook.name),
             reason: format!("its secret_env names {variable}, which is not set"),
         })?;
-        keys.insert(webhook.name.clone(), telemetry::Key::new(key));
+        keys.insert(webhook.name.clone(), Key::new(key));
     }
     Ok(keys)
 }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use super::{Error, Host, real_world};
+use super::{Error, Host, backends, real_world};
 use crate::actors::agent::Definition;
 use crate::actors::executor::Tool;
 use crate::actors::runtime::Launch;
@@ -128,6 +128,14 @@ impl Builder {
     pub(crate) fn journal(mut self, open: OpenJournal) -> Builder {
         self.journal = Some(open);
         self
+    }
+
+    /// Who carries notices to programs of others.
+    pub(super) fn carrier(&self) -> Result<Arc<dyn Outbound>, Error> {
+        match &self.outbound {
+            Some(outbound) => Ok(Arc::clone(outbound)),
+            None => backends::outbound(),
+        }
     }
 
     /// Sends notices this way instead of by HTTP.

@@ -16,7 +16,6 @@ mod error;
 mod export;
 mod lines;
 mod metrics;
-mod post;
 mod span;
 mod table;
 
@@ -39,7 +38,6 @@ use crate::types::Clock;
 pub use config::{Config, Format};
 pub use error::Error;
 pub use metrics::{Counter, Gauge, Histogram, Metrics};
-pub use post::{HttpPost, Key, Letter, NoPost, Post};
 pub use span::{root_span_for, span_for, traceparent};
 pub use table::{
     ACTOR_RESTARTS, ADMISSIONS, ALERTS, ALERTS_FIRING, BUDGET_BURN, BUDGET_BURN_RATE, BUDGET_LIMIT, BUDGET_OVER,

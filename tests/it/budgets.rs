@@ -30,6 +30,10 @@ fn limited(limits: &str) -> Config {
         flag("budgets.limits", limits),
         flag("runtime.waiting", "2000"),
         flag("io.durable_answers", "false"),
+        // Nothing but the budget is to stand in a crowd's way.
+        flag("limit.concurrency.algorithm", "fixed"),
+        flag("limit.concurrency.initial", "2000"),
+        flag("limit.concurrency.most", "2000"),
     ];
     config::load(&Inputs { flags, ..Inputs::default() }).unwrap().config
 }

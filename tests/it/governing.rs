@@ -67,7 +67,7 @@ async fn words(host: &Host, run: RunId) -> String {
 #[tokio::test]
 async fn an_agent_that_goes_round_in_circles_is_taken_out_and_proves_itself() {
     let receiver = MockServer::start().await;
-    let hears = Mock::given(method("POST")).and(header_exists("syzygy-signature"));
+    let hears = Mock::given(method("POST")).and(header_exists("x-syzygy-signature"));
     hears.respond_with(ResponseTemplate::new(200)).mount(&receiver).await;
     let ill = Arc::new(AtomicBool::new(true));
     let host = host(&ill, &receiver.uri()).await;

@@ -14,12 +14,17 @@ use crate::support::{eventually, part};
 /// What data that fits may be refused with: operation, status, and what decides that beside the data. Each row is seen in
 /// every walk, so that none outlives its reason.
 const REFUSED: &[(&str, u16, &str)] = &[
+    ("DELETE /alerts/silences/{id}", 404, "the silence of the walk was lifted by then"),
+    ("POST /alerts/silences", 422, "a silence has to name what it is for, which no schema of a map says"),
     ("POST /alerts/{id}/acknowledge", 404, "there may be no alert of this number, and in a new host there is none"),
     ("POST /classify", 422, "only the host knows which agents there are"),
     ("POST /control/caps", 404, "only the host knows which candidates there are"),
     ("POST /control/weights", 404, "only the host knows which candidates there are"),
     ("POST /feedback", 404, "there may be no run of this id"),
     ("POST /fib/next", 422, "only the host knows which agents there are"),
+    ("POST /hitl/{id}/approve", 409, "what is decided stays decided"),
+    ("POST /hitl/{id}/approve", 422, "only the item knows what may be changed"),
+    ("POST /hitl/{id}/deny", 409, "what is decided stays decided"),
     ("POST /overrides", 404, "only the host knows which candidates there are"),
     ("POST /overrides", 422, "a capability goes with a pin only, which no field says by itself"),
     ("POST /route", 422, "only the host knows which agents there are, and how much fits into their contexts"),
@@ -32,17 +37,37 @@ const REFUSED: &[(&str, u16, &str)] = &[
 /// run that is asked about has ended.
 const NEVER_ACCEPTED: [&str; 2] = ["POST /alerts/{id}/acknowledge", "POST /runs/{id}/cancel"];
 
-/// How the walk judges: the settings of the file, the run and the item there are for paths that name one, and
-/// [`REFUSED`].
-fn rules(run: &str, item: &str, operations: &BTreeSet<String>) -> String {
+/// What there is for operations that ask for something by its name.
+struct Names {
+    run: String,
+    /// Items that wait for people: for those who look, who approve and who deny.
+    items: [String; 3],
+}
+
+impl Names {
+    /// The parameters an operation is always given.
+    fn parameters(&self, operation: &str) -> Option<String> {
+        let [seen, approved, denied] = &self.items;
+        let id = match operation {
+            "DELETE /alerts/silences/{id}" => "1",
+            "POST /hitl/{id}/approve" => approved,
+            "POST /hitl/{id}/deny" => denied,
+            "GET /why-not" => return Some("destination = \"general/public\", candidate = \"marvin@local\"".to_owned()),
+            _ if operation.contains("/hitl/{id}") => seen,
+            _ if operation.contains("/runs/{id}") => &self.run,
+            _ => return None,
+        };
+        Some(format!("id = \"{id}\""))
+    }
+}
+
+/// How the walk judges: the settings of the file, what there is for those that name something, and [`REFUSED`].
+fn rules(names: &Names, operations: &BTreeSet<String>) -> String {
     let mut rules = include_str!("../../scripts/walk.toml").to_owned();
     for operation in operations {
         rules.push_str(&format!("\n[[operations]]\ninclude-name = \"{operation}\"\n"));
-        if operation.contains("/runs/{id}") {
-            rules.push_str(&format!("parameters = {{ id = \"{run}\" }}\n"));
-        }
-        if operation.contains("/hitl/{id}") {
-            rules.push_str(&format!("parameters = {{ id = \"{item}\" }}\n"));
+        if let Some(parameters) = names.parameters(operation) {
+            rules.push_str(&format!("parameters = {{ {parameters} }}\n"));
         }
         let refused = REFUSED.iter().filter(|(name, ..)| name == operation).map(|(_, status, _)| format!(", {status}"));
         let statuses: String = refused.collect();
@@ -50,6 +75,22 @@ fn rules(run: &str, item: &str, operations: &BTreeSet<String>) -> String {
         rules.push_str(&format!("expected-statuses = [\"2xx\"{statuses}]\n"));
     }
     rules
+}
+
+/// Something that waits for people.
+async fn item(data: &Path) -> String {
+    let waits = good(data, &["ask", "--detach", "Build a xylophone"]).await;
+    let item = format!("{}-1", waits.trim());
+    eventually("it waits", async || (run(data, &["inbox", "show", &item]).await.0 == 0).then_some(())).await;
+    item
+}
+
+/// Says that nobody is to be told of something, and is the first to say so.
+async fn silence(url: &str, token: &str) {
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let said = serde_json::json!({ "matcher": { "kind": "none" }, "expires_in_s": 600, "reason": "the walk" });
+    let answer = http.post(format!("{url}/alerts/silences")).bearer_auth(token).json(&said).send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
 }
 
 /// Every operation of the contract, by method and path.
@@ -102,15 +143,14 @@ async fn every_operation_answers_as_the_contract_says() {
     let host = Running::start(data).await;
     // Something to ask about: without a run, most paths would only be asked for what does not exist.
     let first = json(data, &["ask", "What is six times seven?"]).await["run_id"].as_str().unwrap().to_owned();
-    let waits = good(data, &["ask", "--detach", "Build a xylophone"]).await;
-    let item = format!("{}-1", waits.trim());
-    eventually("it waits", async || (run(data, &["inbox", "show", &item]).await.0 == 0).then_some(())).await;
+    let names = Names { run: first, items: [item(data).await, item(data).await, item(data).await] };
     let running: Value = serde_json::from_str(&std::fs::read_to_string(data.join("host.json")).unwrap()).unwrap();
     let contract = format!("{}/openapi.json", running["url"].as_str().unwrap());
     let token = std::fs::read_to_string(data.join("operator.token")).unwrap();
     let operations = operations(&contract, token.trim()).await;
+    silence(running["url"].as_str().unwrap(), token.trim()).await;
     let (file, events) = (data.join("walk.toml"), data.join("walk.ndjson"));
-    std::fs::write(&file, rules(&first, &item, &operations)).unwrap();
+    std::fs::write(&file, rules(&names, &operations)).unwrap();
     let mut walk = tokio::process::Command::new(schemathesis);
     walk.env_clear().env("PATH", "/usr/bin:/bin").env("HOME", data).current_dir(data).stdin(Stdio::null());
     walk.arg("--config-file").arg(&file).args(["run", &contract, "--no-color"]);

@@ -97,7 +97,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     anywhere("serde_json", "data"),
     only(
         "sha2",
-        &["inference", "field", "telemetry"],
+        &["inference", "field"],
         "publishers pin model files by it, receivers of webhooks check signatures; our own hashes are types::Hash",
     ),
     only("sqlx", &["store"], "SQL is the store's"),

@@ -13,12 +13,13 @@ use super::ear::{Ear, Heard};
 use super::message::Message;
 use super::permit::{Asked, Gates, Permit};
 use super::treasury::Treasury;
+use super::webhook::Nobody;
 use super::{Alert, AlertsConfig, Change, Config, Known, Severity, Silence, Standings};
 use crate::actors::runtime::Hears;
+use crate::field::{Key, Outbound};
 use crate::inference::{Left, Pacing};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::telemetry::{Key, NoPost, Post};
 use crate::types::{Class, Clock, Cx, RunId, Timestamp, World};
 use crate::ziggy::govern::{Samples, Trial, rule};
 use crate::ziggy::limit::{self, Allowance};
@@ -85,7 +86,7 @@ pub struct Parts {
     /// What it says to whom.
     pub alerts: AlertsConfig,
     /// Who carries it there.
-    pub post: Arc<dyn Post>,
+    pub outbound: Arc<dyn Outbound>,
     /// What it is signed with, by the name of the webhook.
     pub keys: BTreeMap<String, Key>,
 }
@@ -117,7 +118,7 @@ impl Handle {
     /// CROWN's actor as a row of the tree, and its handle. It tells nobody.
     pub fn launch(journal: Arc<dyn Journal>, config: Config, world: &World) -> (Handle, Child) {
         let (alerts, keys) = (AlertsConfig::default(), BTreeMap::new());
-        Handle::launch_with(Parts { journal, config, alerts, post: Arc::new(NoPost), keys }, world)
+        Handle::launch_with(Parts { journal, config, alerts, outbound: Arc::new(Nobody), keys }, world)
     }
 
     /// The same with everything it can have. The governance in force is read from the journal when the actor starts.

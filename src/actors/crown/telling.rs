@@ -121,7 +121,7 @@ impl Shell {
             let sender = Sender {
                 webhook: webhook.clone(),
                 journal: Arc::clone(&self.parts.journal),
-                post: Arc::clone(&self.parts.post),
+                outbound: Arc::clone(&self.parts.outbound),
                 key: self.parts.keys.get(&webhook.name).cloned(),
                 clock: Arc::clone(&context.world().clock),
                 source: context.path().to_owned(),

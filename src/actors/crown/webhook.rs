@@ -9,12 +9,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
 use super::Webhook;
 use super::projection::{DELIVERED, GAVE_UP, GovernanceProjection, letters};
+use crate::field::{Error, Key, Notice, Outbound};
 use crate::store::{Durability, Journal, NewEvent, RowQuery};
-use crate::telemetry::{Key, Letter, Post};
 use crate::types::{Clock, Cx, Timestamp};
 
 /// Letters that are sent in one go; what is left waits for the next.
@@ -57,7 +58,7 @@ pub(super) struct Line {
 pub(super) struct Sender {
     pub(super) webhook: Webhook,
     pub(super) journal: Arc<dyn Journal>,
-    pub(super) post: Arc<dyn Post>,
+    pub(super) outbound: Arc<dyn Outbound>,
     pub(super) key: Option<Key>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) source: String,
@@ -98,21 +99,19 @@ impl Sender {
         let body = serde_json::json!({
             "delivery": delivery, "event": row.kind, "seq": row.seq, "at": row.at, "alert": row.alert,
         });
-        let letter = Letter {
+        let notice = Notice {
             url: self.webhook.url.clone(),
-            event: row.kind.clone(),
-            delivery,
-            body: body.to_string(),
             key: self.key.clone(),
-            seconds: self.clock.wall().0.div_euclid(1_000_000),
+            id: delivery,
+            event: row.kind.clone(),
+            at: self.clock.wall(),
+            body: body.to_string(),
         };
-        let within = Duration::from_secs(self.webhook.within_s);
+        let cx = cx.with_deadline(self.clock.now() + Duration::from_secs(self.webhook.within_s));
         tokio::select! {
             biased;
             () = cx.cancelled() => Err("the host stops".to_owned()),
-            answer = tokio::time::timeout(within, self.post.post(letter)) => {
-                answer.unwrap_or_else(|_| Err(format!("no answer within {} s", self.webhook.within_s)))
-            }
+            sent = self.outbound.deliver(&cx, &notice) => sent.map_err(|error| error.to_string()),
         }
     }
 
@@ -120,6 +119,16 @@ impl Sender {
         let event = NewEvent::new(kind, None, &self.source, body);
         // Durable, so that the rows of the next round do not have it any more.
         self.journal.append(vec![event], Durability::Durable).await.map(drop).map_err(|error| error.to_string())
+    }
+}
+
+/// For a host that tells nobody, and so is never asked to.
+pub(super) struct Nobody;
+
+#[async_trait]
+impl Outbound for Nobody {
+    async fn deliver(&self, _cx: &Cx, _notice: &Notice) -> Result<(), Error> {
+        Err(Error::Address("this host tells nobody".to_owned()))
     }
 }
 

@@ -33,8 +33,8 @@ pub(super) struct Place {
 const FACT_TOKENS: u64 = 1_000;
 
 impl Pipeline {
-    /// Whether a candidate may be asked now: first whether every budget has enough left, then whether it has a place. What
-    /// was reserved for one that has no place goes back.
+    /// Whether a candidate may be asked now: first whether it has a place, which goes back if a budget is too short. The
+    /// other way round those who wait for a place would hold a budget back that others could use.
     pub(super) fn take_place(
         &self,
         run: &Run<'_>,
@@ -43,14 +43,6 @@ impl Pipeline {
         last_resort: bool,
     ) -> Place {
         let crown = &self.parts.crown;
-        let hold = match self.reserve(run, piece, candidate, agent) {
-            Ok(hold) => hold,
-            Err(shortage) => {
-                let governance = crown.governance().version;
-                let admission = Admission::Refused { governance, reason: Refusal::Budget { shortage } };
-                return Place { admission, permit: None, hold: None };
-            }
-        };
         let out = run.task.max_tokens.unwrap_or(self.config.answer_tokens);
         let asked = Asked {
             candidate: &candidate.id,
@@ -61,12 +53,22 @@ impl Pipeline {
             last_resort,
         };
         let (admission, permit) = crown.admit_run(run.record.run, &asked);
-        let hold = hold.filter(|_| permit.is_some()).map(|mut hold| {
-            // From here on the journal may say that it was asked.
-            hold.ask();
-            hold
-        });
-        Place { admission, permit, hold }
+        let Some(permit) = permit else { return Place { admission, permit: None, hold: None } };
+        match self.reserve(run, piece, candidate, agent) {
+            Ok(hold) => {
+                let hold = hold.map(|mut hold| {
+                    // From here on the journal may say that it was asked.
+                    hold.ask();
+                    hold
+                });
+                Place { admission, permit: Some(permit), hold }
+            }
+            Err(shortage) => {
+                let governance = crown.governance().version;
+                let admission = Admission::Refused { governance, reason: Refusal::Budget { shortage } };
+                Place { admission, permit: None, hold: None }
+            }
+        }
     }
 
     fn reserve(

@@ -285,8 +285,9 @@ impl Pipeline {
     pub(super) fn missed(&self, climb: &mut Climb<'_>, candidate: &str, missed: Missed) {
         let came = match &missed {
             Missed::Refused { passes: Some(again_us), .. } => Came::Busy { again_us: *again_us },
-            Missed::Refused { out: true, .. } => Came::Out,
-            Missed::Refused { passes: None, .. } | Missed::Broken(_) => Came::Barred,
+            // Who is still left alone as a last resort is not asked for ever.
+            Missed::Refused { out: true, .. } if climb.came.get(candidate) != Some(&Came::Out) => Came::Out,
+            Missed::Refused { .. } | Missed::Broken(_) => Came::Barred,
             Missed::Failed { in_passing, runtime, .. } => {
                 let attempts = climb.attempts.entry(candidate.to_owned()).or_default();
                 *attempts += 1;

@@ -43,6 +43,22 @@ fn a_zero_where_nothing_could_work_is_never_taken() {
         "ziggy.score.anchors.typical_output_tokens",
         "memory.same_above",
         "memory.relevant_from",
+        "limit.pause_ms",
+        "limit.circuit.failures",
+        "limit.circuit.open_ms",
+        "limit.circuit.open_most_ms",
+        "limit.circuit.forget_ms",
+        "limit.throttle.requests_per_accept",
+        "limit.throttle.least",
+        "limit.retry.tokens",
+        "limit.retry.token_per_answer",
+        "limit.retry.first_ms",
+        "limit.retry.most_ms",
+        "ladder.wait_most",
+        "ladder.wait_within_ms",
+        "ladder.smaller_below",
+        "ladder.cache_entries",
+        "ladder.cache_ttl_s",
     ];
     let inputs = Inputs { environment: pairs(&[("HOME", "/h")]), ..Inputs::default() };
     let numbers = load(&inputs).unwrap().explain().into_iter().filter(|one| one.value.parse::<f64>().is_ok());

@@ -136,7 +136,10 @@ fn who_failed_in_passing_is_tried_again_before_anything_worse() {
 
 #[test]
 fn who_is_left_alone_is_asked_once_when_nobody_else_is_left() {
-    let walk = walked(&config(), of_three(), |name| if name == "far" { Came::Out } else { FAILED });
+    let asked = std::cell::Cell::new(0);
+    let far = || if asked.replace(asked.get() + 1) == 0 { Came::Out } else { FAILED };
+    let walk = walked(&config(), of_three(), |name| if name == "far" { far() } else { FAILED });
+    assert_eq!(asked.get(), 2, "{walk:?}");
     assert_eq!(walk[..3], ["external far", "local near", "smaller tiny"], "others come first");
     let mut alone = situation(vec![standing("far", TrustTier::External, 800_000)]);
     alone.came.insert("far".to_owned(), Came::Out);

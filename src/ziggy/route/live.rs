@@ -47,6 +47,15 @@ impl Live {
         }
     }
 
+    /// The recent share of successes. What it lacks halves with the penalty, since one who gets no work for its failures
+    /// could otherwise never show that it works again.
+    pub(super) fn reliability_at(&self, now: Timestamp, config: &LiveConfig) -> Millionths {
+        let lacks = Millionths::ONE.0.saturating_sub(self.reliability.0);
+        let half_life = u64::from(config.penalty_half_life_s) * 1_000_000;
+        let left = halved(u64::from(lacks), micros_between(self.updated, now), half_life);
+        Millionths(Millionths::ONE.0.saturating_sub(u32::try_from(left).unwrap_or(u32::MAX)))
+    }
+
     /// Learns from one answer. True if it was so slow that it is another regime.
     pub(super) fn learn(&mut self, feedback: &Feedback, config: &LiveConfig, now: Timestamp) -> bool {
         let elapsed = micros_between(self.updated, now);
@@ -63,7 +72,7 @@ impl Live {
             self.tail_per_token_us = if tried { tail(self.tail_per_token_us, seen) } else { seen };
         }
         let outcome = if feedback.ok { Millionths::ONE } else { Millionths::ZERO };
-        self.reliability = moved(self.reliability, outcome, config.memory);
+        self.reliability = moved(self.reliability_at(now, config), outcome, config.memory);
         self.failures_in_a_row = if feedback.ok { 0 } else { self.failures_in_a_row.saturating_add(1) };
         self.samples = self.samples.saturating_add(1);
         self.tokens = self.tokens.saturating_add(feedback.tokens);

@@ -131,7 +131,7 @@ impl ScoreParts {
             latency: step(between(latency, milli(anchors.latency_good_ms), milli(anchors.latency_bad_ms))),
             cost: between(typical_cost(candidate, anchors), u64::from(anchors.cost_good), u64::from(anchors.cost_bad)),
             truthfulness: step(candidate.quality.min(Millionths::ONE)),
-            reliability: step(seen.reliability.min(Millionths::ONE)),
+            reliability: step(seen.reliability_at(now, live).min(Millionths::ONE)),
             load: step(between(u64::from(seen.in_flight), u64::from(anchors.load_good), u64::from(anchors.load_bad))),
             freshness: step(freshness(candidate, anchors, live, now)),
         }

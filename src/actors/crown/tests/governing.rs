@@ -11,10 +11,10 @@ use tokio::sync::broadcast;
 
 use crate::actors::crown::{AlertState, AlertsConfig, Asked, Config, GovernanceProjection, Handle, Known, Parts};
 use crate::actors::tests::{SECOND, cx, journal, later, read, soon, start, stop, world};
+use crate::field::{self, Key, Notice, Outbound};
 use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent};
 use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Registry, Root};
-use crate::telemetry::{Key, Letter, Post};
-use crate::types::{Class, RunId, World};
+use crate::types::{Class, Cx, RunId, World};
 use crate::ziggy::plan::Grows;
 use crate::ziggy::{Admission, Refusal, Value};
 
@@ -35,14 +35,15 @@ fn alerts(webhooks: Json) -> AlertsConfig {
 #[derive(Default)]
 struct Carrier {
     answers: Mutex<VecDeque<Result<(), String>>>,
-    carried: Mutex<Vec<Letter>>,
+    carried: Mutex<Vec<Notice>>,
 }
 
 #[async_trait]
-impl Post for Carrier {
-    async fn post(&self, letter: Letter) -> Result<(), String> {
-        self.carried.lock().push(letter);
-        self.answers.lock().pop_front().unwrap_or(Ok(()))
+impl Outbound for Carrier {
+    async fn deliver(&self, _cx: &Cx, notice: &Notice) -> Result<(), field::Error> {
+        self.carried.lock().push(notice.clone());
+        let answer = self.answers.lock().pop_front().unwrap_or(Ok(()));
+        answer.map_err(field::Error::Unreachable)
     }
 }
 
@@ -74,7 +75,7 @@ async fn carried_by(
         journal: journal.clone(),
         config,
         alerts,
-        post: carrier.clone(),
+        outbound: carrier.clone(),
         keys: [("ops".to_owned(), Key::new("secret"))].into(),
     };
     let (crown, child) = Handle::launch_with(parts, &world);
@@ -332,7 +333,7 @@ async fn a_webhook_is_told_in_order_again_and_again_until_it_has_it() {
     {
         let carried = one.carrier.carried.lock();
         assert_eq!(carried.len(), 3, "two that were refused and one that was not");
-        let names: Vec<&str> = carried.iter().map(|letter| letter.delivery.as_str()).collect();
+        let names: Vec<&str> = carried.iter().map(|notice| notice.id.as_str()).collect();
         assert!(names[0].starts_with("ops-") && names.iter().all(|name| *name == names[0]), "{names:?}");
         let body: Json = serde_json::from_str(&carried[2].body).unwrap();
         assert_eq!((&body["event"], &body["alert"]["kind"]), (&json!("alert.raised"), &json!("loops")));
@@ -353,7 +354,7 @@ async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     while one.carrier.carried.lock().is_empty() {
         tokio::task::yield_now().await;
     }
-    let first = one.carrier.carried.lock()[0].delivery.clone();
+    let first = one.carrier.carried.lock()[0].id.clone();
     one.end().await;
     let failing = Carrier::default();
     failing.answers.lock().extend(vec![Err("gone".to_owned()); 3]);
@@ -363,7 +364,7 @@ async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     assert_eq!((&lost["attempts"], &lost["reason"]), (&json!(3), &json!("gone")));
     let failed = two.next("alert.raised").await;
     assert_eq!((&failed["kind"], &failed["told"]), (&json!("webhook_failed"), &json!([])), "it is not told of itself");
-    assert!(two.carrier.carried.lock().iter().take(3).all(|letter| letter.delivery == first));
+    assert!(two.carrier.carried.lock().iter().take(3).all(|notice| notice.id == first));
     // What lay behind it comes next: that the alert of the host before is over.
     two.next("webhook.delivered").await;
     let last: Json = serde_json::from_str(&two.carrier.carried.lock()[3].body).unwrap();

@@ -3,8 +3,8 @@
 
 mod accepting;
 mod budgets;
-mod parking;
 mod ladder;
+mod parking;
 mod projection;
 mod shell;
 mod state;

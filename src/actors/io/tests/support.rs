@@ -10,7 +10,9 @@ use tokio::sync::mpsc;
 use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::inbox::{self, InboxProjection};
-use crate::actors::io::{Answer, BudgetsProjection, Error, Handle, Human, Parts, Progress, RunRow, RunsProjection, Task};
+use crate::actors::io::{
+    Answer, BudgetsProjection, Error, Handle, Human, Parts, Progress, RunRow, RunsProjection, Task,
+};
 use crate::actors::router::TablesProjection;
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
