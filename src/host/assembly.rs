@@ -47,8 +47,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
     let tools = [executor::core_tools(Arc::clone(&world.clock)), std::mem::take(&mut builder.tools)].concat();
     let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
-    let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, &runtimes, &world)).collect();
-    Rib::of(candidates.iter().cloned()).map_err(Error::Candidates)?;
+    let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
@@ -70,7 +69,6 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     };
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();
-
     let serving = builder.serve.then(|| {
         api::launch(api::Parts {
             io: io.clone(),
@@ -103,6 +101,17 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
     record_start(&journal, interrupted).await?;
     Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
+}
+
+/// Every agent as the router sees it, if they can all be told apart.
+fn candidates(
+    agents: &[Definition],
+    runtimes: &BTreeMap<String, runtime::Handle>,
+    world: &World,
+) -> Result<Vec<Candidate>, Error> {
+    let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, runtimes, world)).collect();
+    Rib::of(candidates.iter().cloned()).map_err(Error::Candidates)?;
+    Ok(candidates)
 }
 
 /// The router, with the table of those who may serve.

@@ -54,6 +54,11 @@ fn rated(name: &str, quality: f32) -> Definition {
 
 /// A host whose better target works only when it is said to, and whose other one always does.
 async fn host(works: impl Fn(Duration) -> bool + Send + 'static) -> (Host, Seen) {
+    beside(0.81, works).await
+}
+
+/// The same with the quality of the other one.
+async fn beside(quality: f32, works: impl Fn(Duration) -> bool + Send + 'static) -> (Host, Seen) {
     let (began, seen) = (now(), Seen::default());
     let (count, asked) = (seen.clone(), now);
     let first = Scripted::new("first", move |_| {
@@ -68,7 +73,7 @@ async fn host(works: impl Fn(Duration) -> bool + Send + 'static) -> (Host, Seen)
     let host = Host::builder()
         .without_bundled_agents()
         .agent(rated("first", 0.9))
-        .agent(rated("second", 0.75))
+        .agent(rated("second", quality))
         .runtime(first)
         .runtime(Scripted::saying("second", "Yes."))
         .world(world)
@@ -105,7 +110,8 @@ async fn a_dead_target_is_asked_four_times_of_six_hundred() {
 async fn a_flapping_target_is_left_alone_and_comes_back_once_it_is_stable() {
     // Four seconds on, four seconds off, and on for good after 48 seconds.
     let stable = Duration::from_secs(48);
-    let (host, seen) = host(move |at| at >= stable || (at.as_secs() / 4).is_multiple_of(2)).await;
+    // So much better that it takes its place back from the one that keeps it (`ziggy.score.keep_within`).
+    let (host, seen) = beside(0.75, move |at| at >= stable || (at.as_secs() / 4).is_multiple_of(2)).await;
     ask(&host, &mut each(40), 1_200).await;
     let (asked, failed) = seen.take();
     assert!(failed <= 10 && asked >= 100, "{failed} of {asked} failed while it flapped");

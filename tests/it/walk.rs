@@ -14,7 +14,7 @@ use crate::support::{eventually, part};
 /// What data that fits may be refused with: operation, status, and what decides that beside the data. Each row is seen in
 /// every walk, so that none outlives its reason.
 const REFUSED: &[(&str, u16, &str)] = &[
-    ("DELETE /alerts/silences/{id}", 404, "the silence of the walk was lifted by then"),
+    ("DELETE /alerts/silences/{id}", 404, "there is one silence, and it is lifted once"),
     ("POST /alerts/silences", 422, "a silence has to name what it is for, which no schema of a map says"),
     ("POST /alerts/{id}/acknowledge", 404, "there may be no alert of this number, and in a new host there is none"),
     ("POST /classify", 422, "only the host knows which agents there are"),
@@ -25,6 +25,7 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("POST /hitl/{id}/approve", 409, "what is decided stays decided"),
     ("POST /hitl/{id}/approve", 422, "only the item knows what may be changed"),
     ("POST /hitl/{id}/deny", 409, "what is decided stays decided"),
+    ("POST /hitl/{id}/deny", 422, "what is denied is not changed"),
     ("POST /overrides", 404, "only the host knows which candidates there are"),
     ("POST /overrides", 422, "a capability goes with a pin only, which no field says by itself"),
     ("POST /route", 422, "only the host knows which agents there are, and how much fits into their contexts"),
@@ -49,7 +50,6 @@ impl Names {
     fn parameters(&self, operation: &str) -> Option<String> {
         let [seen, approved, denied] = &self.items;
         let id = match operation {
-            "DELETE /alerts/silences/{id}" => "1",
             "POST /hitl/{id}/approve" => approved,
             "POST /hitl/{id}/deny" => denied,
             "GET /why-not" => return Some("destination = \"general/public\", candidate = \"marvin@local\"".to_owned()),

@@ -409,8 +409,9 @@ impl Candidate {
         }
         // The share of all 64-bit numbers that lies below, in millionths.
         let drawn = u32::try_from((u128::from(ask.chance) * 1_000_000) >> 64).unwrap_or(u32::MAX);
-        if drawn < self.throttle.probability(&config.throttle, now).0 {
+        if drawn < self.throttle.probability(&config.throttle, self.in_flight, now).0 {
             let (sent, accepted) = self.throttle.counts(&config.throttle, now);
+            let sent = sent.saturating_sub(u64::from(self.in_flight));
             return Err(Refused::Throttle { sent, accepted, again_us: DRAW_AGAIN_US });
         }
         let trial = self.circuit.sent(now);

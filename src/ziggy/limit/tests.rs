@@ -294,10 +294,19 @@ fn a_provider_that_refuses_half_is_asked_less_and_one_that_answers_is_not() {
         }
     }
     // (100 - 2 * 25) / 101.
-    assert_eq!(throttle.probability(&config, at(100)), crate::ziggy::Millionths(495_049));
+    assert_eq!(throttle.probability(&config, 0, at(100)), crate::ziggy::Millionths(495_049));
     (0..25).for_each(|place| throttle.accepted(&config, at(place)));
-    assert_eq!(throttle.probability(&config, at(100)), crate::ziggy::Millionths::ZERO);
+    assert_eq!(throttle.probability(&config, 0, at(100)), crate::ziggy::Millionths::ZERO);
     assert_eq!(throttle.counts(&config, at(121 * SECOND)), (0, 0), "two minutes later nothing of it counts");
+}
+
+#[test]
+fn a_burst_on_its_way_is_not_taken_for_refused() {
+    let (config, mut throttle) = (config().throttle, Throttle::default());
+    (0..50).for_each(|_| throttle.sent(&config, at(1)));
+    assert_eq!(throttle.probability(&config, 50, at(2)), crate::ziggy::Millionths::ZERO);
+    // Their time is over, and none was accepted: 50 / 51.
+    assert_eq!(throttle.probability(&config, 0, at(3)), crate::ziggy::Millionths(980_392));
 }
 
 #[test]

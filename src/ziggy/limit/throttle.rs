@@ -1,8 +1,9 @@
 //! The client's own throttle: whoever is refused often sends less, so that refusing does not cost the provider the rest.
 //!
 //! From "Site Reliability Engineering", chapter 21, Handling Overload: a request is not sent with the probability
-//! max(0, (requests - K * accepts) / (requests + 1)) over the last minutes. Requests are counted when they are sent and
-//! not when they end, or a provider that answers nothing is never throttled.
+//! max(0, (requests - K * accepts) / (requests + 1)) over the last minutes. Requests that are still on their way say
+//! nothing yet: answers of models take seconds, so a burst would count as refused. Of a provider that answers nothing no
+//! more than its places are on the way, and each counts once its time is over.
 
 use serde::{Deserialize, Serialize};
 
@@ -46,9 +47,10 @@ impl Throttle {
         lately.fold((0, 0), |(sent, accepted), one| (sent + u64::from(one.sent), accepted + u64::from(one.accepted)))
     }
 
-    /// The probability of not sending.
-    pub fn probability(&self, config: &ThrottleConfig, now: Timestamp) -> Millionths {
+    /// The probability of not sending while so many are on their way.
+    pub fn probability(&self, config: &ThrottleConfig, on_the_way: u32, now: Timestamp) -> Millionths {
         let (sent, accepted) = self.counts(config, now);
+        let sent = sent.saturating_sub(u64::from(on_the_way));
         if config.requests_per_accept == 0 || sent < u64::from(config.least) {
             return Millionths::ZERO;
         }

@@ -47,13 +47,13 @@ impl Live {
         }
     }
 
-    /// The recent share of successes. What it lacks halves with the penalty, since one who gets no work for its failures
-    /// could otherwise never show that it works again.
+    /// The recent share of successes. What it lacks halves with each half-life of the penalty, since one who gets no work
+    /// for its failures could otherwise never show that it works again; in steps, so that time alone makes few tables.
     pub(super) fn reliability_at(&self, now: Timestamp, config: &LiveConfig) -> Millionths {
         let lacks = Millionths::ONE.0.saturating_sub(self.reliability.0);
-        let half_life = u64::from(config.penalty_half_life_s) * 1_000_000;
-        let left = halved(u64::from(lacks), micros_between(self.updated, now), half_life);
-        Millionths(Millionths::ONE.0.saturating_sub(u32::try_from(left).unwrap_or(u32::MAX)))
+        let half_life = (u64::from(config.penalty_half_life_s) * 1_000_000).max(1);
+        let halvings = u32::try_from(micros_between(self.updated, now) / half_life).unwrap_or(u32::MAX);
+        Millionths(Millionths::ONE.0 - lacks.checked_shr(halvings).unwrap_or(0))
     }
 
     /// Learns from one answer. True if it was so slow that it is another regime.

@@ -361,7 +361,7 @@ async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     let configs = (config(loops()), alerts(webhook()));
     let mut two = carried_by(failing, &disk, configs, Vec::new(), world).await;
     let lost = two.next("webhook.gave_up").await;
-    assert_eq!((&lost["attempts"], &lost["reason"]), (&json!(3), &json!("gone")));
+    assert_eq!((&lost["attempts"], &lost["reason"]), (&json!(3), &json!("could not deliver the notice: gone")));
     let failed = two.next("alert.raised").await;
     assert_eq!((&failed["kind"], &failed["told"]), (&json!("webhook_failed"), &json!([])), "it is not told of itself");
     assert!(two.carrier.carried.lock().iter().take(3).all(|notice| notice.id == first));
