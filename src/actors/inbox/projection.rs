@@ -35,7 +35,7 @@ pub fn settled(item: &Item, source: &str) -> NewEvent {
     Record { item: item.id.clone(), hooks: Vec::new(), happened: Happened::Settled }.event(item.run, source)
 }
 
-/// Body of [`NOTIFIED`].
+/// Body of the event that a notice was delivered or given up.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notified {
     /// Number of the event it was about.
