@@ -142,10 +142,16 @@ impl Shell {
             return;
         };
         line.busy = false;
-        let round = round.unwrap_or_else(|reason| {
-            tracing::warn!(webhook = webhook.name, reason, "letters could not be read");
-            Round { more: true, ..Round::default() }
-        });
+        let round = match round {
+            Ok(round) => round,
+            Err(reason) => {
+                // The journal's trouble and not the receiver's: it costs no attempt, but it takes a rest.
+                tracing::warn!(webhook = webhook.name, reason, "letters could not be read or noted as delivered");
+                let wait = pause(webhook, 1, chance);
+                (line.due, line.rests_until) = (true, Some(context.now() + wait));
+                return context.after(wait, Message::Again { webhook: place });
+            }
+        };
         line.due |= round.more || round.failed.is_some();
         line.attempts = if round.delivered > 0 { 0 } else { line.attempts };
         let Some((letter, reason)) = round.failed else {

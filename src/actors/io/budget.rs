@@ -18,6 +18,7 @@ use crate::actors::crown::{Asked, Hold, Permit};
 use crate::store::{self, Durability, Event, Journal, NewEvent, Projection, RowQuery};
 use crate::types::{Cx, Money, Price, RunId, Timestamp};
 use crate::ziggy::budget::{Amounts, Charge, Claim, Config, Ledger, Reservation, Settlement, Window};
+use crate::ziggy::limit::Verdict;
 use crate::ziggy::route::Candidate;
 use crate::ziggy::{Admission, Refusal, estimate_tokens};
 
@@ -64,6 +65,7 @@ impl Pipeline {
                 Place { admission, permit: Some(permit), hold }
             }
             Err(shortage) => {
+                permit.settle(Verdict::NotSent);
                 let governance = crown.governance().version;
                 let admission = Admission::Refused { governance, reason: Refusal::Budget { shortage } };
                 Place { admission, permit: None, hold: None }

@@ -388,7 +388,8 @@ impl Pipeline {
 
     /// An answer a candidate gave, with the steps that led to it. It is kept if it may be given again.
     fn served(&self, run: &Run<'_>, piece: &Piece, climb: Climb<'_>, done: Done) -> Done {
-        if self.parts.ladder.has(&climb.decision.destination, Rung::Cached) {
+        // What people may still change or deny is not given to anybody else.
+        if self.parts.ladder.has(&climb.decision.destination, Rung::Cached) && !run.withheld(self) {
             let until = self.world.clock.now() + Duration::from_secs(self.parts.ladder.cache_ttl_s);
             let (candidate, text) = (done.candidate.clone(), done.outcome.text.clone());
             let most = usize::try_from(self.parts.ladder.cache_entries).unwrap_or(usize::MAX);

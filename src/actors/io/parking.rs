@@ -445,7 +445,7 @@ impl Run<'_> {
     }
 
     /// Whether its answer may be withheld, so that nobody sees a part of it meanwhile.
-    fn withheld(&self, pipeline: &Pipeline) -> bool {
+    pub(super) fn withheld(&self, pipeline: &Pipeline) -> bool {
         may_withhold(pipeline.parts.inbox.rules(), &self.situation(""))
     }
 

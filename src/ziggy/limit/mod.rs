@@ -259,6 +259,8 @@ pub enum Verdict {
     Late,
     /// Nobody knows, since nobody waited or the request itself was wrong.
     Unknown,
+    /// It was not sent after all, so it counts for nothing.
+    NotSent,
 }
 
 /// What a provider said about itself in an answer or a refusal.
@@ -462,6 +464,14 @@ impl Candidate {
                 self.circuit.undecided(sent.trial, now);
             }
             Verdict::Unknown => {
+                self.throttle.accepted(&config.throttle, now);
+                self.circuit.undecided(sent.trial, now);
+            }
+            Verdict::NotSent => {
+                provider.requests.give_back(1);
+                provider.tokens.give_back(sent.tokens);
+                provider.metered.undo(rates.1, sent.tokens);
+                self.metered.undo(rates.0, sent.tokens);
                 self.throttle.accepted(&config.throttle, now);
                 self.circuit.undecided(sent.trial, now);
             }

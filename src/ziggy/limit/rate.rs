@@ -99,6 +99,11 @@ impl Window {
     pub fn take(&mut self, cost: u64) {
         self.left = self.left.saturating_sub(cost);
     }
+
+    /// Takes back what was counted and not sent.
+    pub fn give_back(&mut self, cost: u64) {
+        self.left = self.left.saturating_add(cost);
+    }
 }
 
 /// Rates of requests and of tokens together.
@@ -122,6 +127,12 @@ impl Metered {
     pub(super) fn take(&mut self, rates: &Rates, tokens: u64, now: Timestamp) {
         self.requests.take(rates.requests_per_minute, 1, now);
         self.tokens.take(rates.tokens_per_minute, tokens, now);
+    }
+
+    /// Takes back a whole request that was not sent.
+    pub(super) fn undo(&mut self, rates: &Rates, tokens: u64) {
+        self.requests.give_back(rates.requests_per_minute, 1);
+        self.give_back(rates, tokens);
     }
 
     pub(super) fn give_back(&mut self, rates: &Rates, tokens: u64) {

@@ -301,6 +301,20 @@ fn a_provider_that_refuses_half_is_asked_less_and_one_that_answers_is_not() {
 }
 
 #[test]
+fn what_was_not_sent_after_all_counts_for_nothing() {
+    let mut bench = Bench::new(config());
+    let one = Rates { requests_per_minute: 1, tokens_per_minute: 60, burst_s: 1 };
+    bench.rates = (one, one);
+    for _ in 0..3 {
+        let sent = bench.send(1, SECOND).unwrap();
+        bench.settle(sent, Verdict::NotSent, SECOND);
+    }
+    let sent = bench.send(1, SECOND).unwrap();
+    bench.settle(sent, Verdict::Unknown, SECOND);
+    assert!(bench.send(1, SECOND).is_err(), "what was sent counts");
+}
+
+#[test]
 fn a_burst_on_its_way_is_not_taken_for_refused() {
     let (config, mut throttle) = (config().throttle, Throttle::default());
     (0..50).for_each(|_| throttle.sent(&config, at(1)));
