@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use super::{Money, PrivacyClass, RunId, TraceId};
+use super::{Label, Money, PrivacyClass, Residency, RunId, TraceId};
 
 /// Who asks. The name is for records; scopes decide what it may do.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -71,7 +71,7 @@ struct Inner {
     principal: Principal,
     deadline: Instant,
     budget: Budget,
-    privacy: PrivacyClass,
+    label: Label,
     cancel: CancellationToken,
 }
 
@@ -87,7 +87,7 @@ impl Cx {
             principal,
             deadline,
             budget,
-            privacy: PrivacyClass::Public,
+            label: Label::default(),
             cancel: CancellationToken::new(),
         };
         Cx { inner: Arc::new(inner), asker: None }
@@ -106,7 +106,12 @@ impl Cx {
 
     /// The same context with its class raised to at least this one.
     pub fn with_privacy(&self, class: PrivacyClass) -> Cx {
-        self.derive(|inner| inner.privacy = inner.privacy.max(class))
+        self.derive(|inner| inner.label.class = inner.label.class.max(class))
+    }
+
+    /// The same context for data that may only be where this allows too.
+    pub fn with_residency(&self, residency: &Residency) -> Cx {
+        self.derive(|inner| inner.label.residency = inner.label.residency.and(residency))
     }
 
     /// The same context with a deadline no later than this one.
@@ -203,7 +208,12 @@ impl Cx {
 
     /// How private what travels in this call is.
     pub fn privacy(&self) -> PrivacyClass {
-        self.inner.privacy
+        self.inner.label.class
+    }
+
+    /// What a place has to be to see what travels in this call.
+    pub fn label(&self) -> Label {
+        self.inner.label.clone()
     }
 
     /// The token that tells work under this call to stop.

@@ -4,6 +4,7 @@
 
 mod aside;
 mod class;
+mod classified;
 mod clock;
 mod cx;
 mod ids;
@@ -18,6 +19,7 @@ mod tests;
 
 pub use aside::aside;
 pub use class::Class;
+pub use classified::{Classified, Cleared, Label, Place, Residency, Withheld};
 pub use clock::{Clock, Hindrance, Random, Seeded, Timestamp, World};
 pub use cx::{Budget, Cx, Principal};
 pub use ids::{Hash, RunId, TraceId};

@@ -43,6 +43,34 @@ fn a_derived_context_only_tightens() {
 }
 
 #[test]
+fn a_payload_opens_only_for_a_place_that_may_see_it() {
+    let regions = |names: &[&str]| Residency::within(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let label = Label { class: PrivacyClass::Confidential, residency: regions(&["eu", "ch"]) };
+    let sent = |place: &Place| Classified::new(label.clone(), "x").clear(place).map(Cleared::into_inner);
+    assert_eq!(sent(&Place::of(TrustTier::Private).in_region("ch")), Ok("x"));
+    let far = Withheld::Tier { class: PrivacyClass::Confidential, tier: TrustTier::Partner };
+    assert_eq!(sent(&Place::of(TrustTier::Partner).in_region("eu")), Err(far));
+    let us = sent(&Place::of(TrustTier::Local).in_region("us")).unwrap_err();
+    assert_eq!(us.to_string(), "could not send data to a place in us: it may only be in ch or eu");
+    assert!(sent(&Place::of(TrustTier::Local)).unwrap_err().to_string().contains("an unknown region"));
+    assert_eq!(format!("{:?}", Classified::new(label, "a secret")), "Classified(confidential)");
+}
+
+#[test]
+fn a_label_is_only_ever_tightened() {
+    let regions = |names: &[&str]| Residency::within(&names.iter().map(ToString::to_string).collect::<Vec<_>>());
+    let both = regions(&["eu", "ch"]).and(&regions(&["us", "eu"]));
+    assert_eq!(both, regions(&["eu"]));
+    assert_eq!(both.and(&Residency::ANYWHERE), both);
+    let nowhere = both.and(&regions(&["us"]));
+    assert!(!nowhere.allows(&Place::of(TrustTier::Local).in_region("eu")) && nowhere != Residency::ANYWHERE);
+    let strict = Label { class: PrivacyClass::Internal, residency: nowhere };
+    assert_eq!(Label::of(PrivacyClass::Restricted).and(&strict).class, PrivacyClass::Restricted);
+    let read: Residency = serde_json::from_str("[]").unwrap();
+    assert_ne!(read, Residency::ANYWHERE, "an empty list is nowhere");
+}
+
+#[test]
 fn cancelling_a_child_leaves_its_parent_alone() {
     let now = tokio::time::Instant::now();
     let parent = Cx::housekeeping(now, std::time::Duration::from_secs(1));
