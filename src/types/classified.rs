@@ -18,7 +18,7 @@ pub struct Place {
     pub tier: TrustTier,
     /// Where in the world it is, in the operator's own words; `None` if that is not known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub region: Option<Arc<str>>,
+    pub region: Option<String>,
 }
 
 impl Place {
@@ -29,13 +29,13 @@ impl Place {
 
     /// The same place in this region.
     pub fn in_region(self, region: &str) -> Place {
-        Place { region: Some(Arc::from(region)), ..self }
+        Place { region: Some(region.to_owned()), ..self }
     }
 }
 
 /// The regions data may be in. Without any it may be anywhere.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
+#[serde(from = "Option<Vec<String>>", into = "Option<Vec<String>>")]
 pub struct Residency {
     /// `None` for anywhere. An empty list is nowhere: two callers' regions had none in common.
     regions: Option<Arc<[String]>>,
@@ -71,6 +71,18 @@ impl Residency {
     /// The regions it names, in order; `None` for anywhere.
     pub fn regions(&self) -> Option<&[String]> {
         self.regions.as_deref()
+    }
+}
+
+impl From<Option<Vec<String>>> for Residency {
+    fn from(regions: Option<Vec<String>>) -> Residency {
+        Residency { regions: regions.map(Arc::from) }
+    }
+}
+
+impl From<Residency> for Option<Vec<String>> {
+    fn from(residency: Residency) -> Option<Vec<String>> {
+        residency.regions.map(|regions| regions.to_vec())
     }
 }
 
