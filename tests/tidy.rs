@@ -49,6 +49,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "config-keys", check: texts::config_keys },
     Rule { name: "machine-paths", check: texts::machine_paths },
     Rule { name: "words", check: texts::words },
+    Rule { name: "promises", check: documents::promises },
 ];
 
 #[test]

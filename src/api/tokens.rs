@@ -5,7 +5,7 @@
 //! - TK2: checking a token takes the same time whatever is known of it.
 //! - TK3: `operator.token` and `tokens.json` are readable by their owner only, from the moment they exist.
 
-use std::fs::{self, OpenOptions};
+use std::fs::{self, File, OpenOptions};
 use std::io::Write;
 use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
 use std::path::Path;
@@ -217,7 +217,9 @@ impl Tokens {
         // What a broken write left behind is not ours to trust.
         let _ = fs::remove_file(&next);
         write_new(&next, &text).map_err(Error::file(&next))?;
-        fs::rename(&next, &path).map_err(Error::file(&path))
+        fs::rename(&next, &path).map_err(Error::file(&path))?;
+        // Without this a token that was revoked may be back after a power cut.
+        File::open(data).and_then(|folder| folder.sync_all()).map_err(Error::file(data))
     }
 
     /// The token this is, if it is one (TK2): every known hash is compared, whether or not one was found before.

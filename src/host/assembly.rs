@@ -36,9 +36,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let config = builder.effective()?;
     let agents = builder.agents()?;
     let (world, data) = (builder.world.clone(), builder.data.clone());
-    if let Some(data) = &data {
-        make_private(data)?;
-    }
+    data.as_deref().map(make_private).transpose()?;
+    let prices = budgets::prices(&config, data.as_deref())?;
     let journal = open_journal(&mut builder, &config, &world).await?;
     let (found, interrupted) = budgets::unfinished(&journal, &config, &world).await?;
     let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
@@ -51,7 +50,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
-    budgets::open(crown.treasury(), found, &runtimes, &config, data.as_deref())?;
+    budgets::open(crown.treasury(), found, prices, &runtimes, &config);
     let candidates = budgets::priced(candidates, crown.treasury());
     let (router, router_child) = launch_router(candidates, &runtimes, &crown, &parts);
     let (inbox, inbox_tree) = launch_inbox(&config, &builder, &journal, &crown)?;

@@ -19,11 +19,31 @@ use crate::ziggy::route::Candidate;
 /// Prices the binary knows; the same file in the data directory adds to them.
 const PRICES: &str = include_str!("../../config/prices.toml");
 
-/// The prices of this data directory.
-fn prices(data: Option<&Path>) -> Result<PriceList, Error> {
+/// Prices of the operator's own, in the data directory.
+pub(super) const PRICES_FILE: &str = "prices.toml";
+
+/// The prices of this data directory, and that whatever is paid for has one. Read before anything is opened.
+pub(super) fn prices(config: &Config, data: Option<&Path>) -> Result<PriceList, Error> {
+    let prices = listed(data)?;
+    for (name, runtime) in &config.inference.runtimes {
+        // What is paid for elsewhere must have a price, or a budget would let everything pass.
+        if let RuntimeConfig::Openai(own) = runtime
+            && own.price.is_none()
+            && !prices.rows().any(|row| row.covers(name, &own.model))
+        {
+            return Err(Error::File {
+                file: format!("inference.runtimes.{name}"),
+                reason: format!("it has no price, and no row of prices.toml matches {name}/{}", own.model),
+            });
+        }
+    }
+    Ok(prices)
+}
+
+fn listed(data: Option<&Path>) -> Result<PriceList, Error> {
     let wrong = |file: &str, reasons: Vec<String>| Error::File { file: file.to_owned(), reason: reasons.join("; ") };
     let own = PriceList::read(PRICES).map_err(|reasons| wrong("config/prices.toml", reasons))?;
-    let Some(path) = data.map(|data| data.join("prices.toml")) else { return Ok(own) };
+    let Some(path) = data.map(|data| data.join(PRICES_FILE)) else { return Ok(own) };
     let Some(text) = user_file(&path)? else { return Ok(own) };
     let file = path.display().to_string();
     let added = PriceList::read(&text).map_err(|reasons| wrong(&file, reasons))?;
@@ -48,25 +68,14 @@ pub(super) async fn unfinished(
 pub(super) fn open(
     treasury: &Treasury,
     found: Found,
+    prices: PriceList,
     runtimes: &BTreeMap<String, runtime::Handle>,
     config: &Config,
-    data: Option<&Path>,
-) -> Result<(), Error> {
-    let prices = prices(data)?;
+) {
     let mut providers = BTreeMap::new();
     for (name, handle) in runtimes {
         let seen = handle.capabilities();
         let configured = config.inference.runtimes.get(name);
-        let listed = |price: Option<Price>| price.is_some() || prices.rows().any(|row| row.covers(name, &seen.model));
-        // What is paid for elsewhere must have a price, or a budget would let everything pass.
-        if let Some(own @ RuntimeConfig::Openai(_)) = configured
-            && !listed(own.price())
-        {
-            return Err(Error::File {
-                file: format!("inference.runtimes.{name}"),
-                reason: format!("it has no price, and no row of prices.toml matches {name}/{}", seen.model),
-            });
-        }
         // A runtime in code says itself what it costs, and may stand where the configuration has another. That something
         // costs nothing is only said if the configuration says so.
         let free = configured.and_then(RuntimeConfig::price) == Some(Price::default());
@@ -75,7 +84,6 @@ pub(super) fn open(
     }
     let Found { ledger, since, .. } = found;
     treasury.open(Opening { ledger, since, prices, providers });
-    Ok(())
 }
 
 /// The candidates at the prices that are in force.

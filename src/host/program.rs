@@ -9,6 +9,7 @@ use async_trait::async_trait;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::backends::{COMPANIONS, journal_path, model_store, projections};
+use super::budgets::{self, PRICES_FILE};
 use super::{Environment, Host, real_world};
 use crate::actors::agent::Profile;
 use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
@@ -28,7 +29,7 @@ pub struct Program {
 
 /// What a backup keeps beside the journal: without these a host would start as another one. The operator's token is
 /// left out, since it is a key to this host; the hashes of all tokens are not. Archives never change, so they are copied once, as files.
-const BELONGING: [&str; 3] = ["syzygy.toml", "models.toml", crate::api::TOKENS_FILE];
+const BELONGING: [&str; 4] = ["syzygy.toml", "models.toml", PRICES_FILE, crate::api::TOKENS_FILE];
 
 /// Folders of which the same is true, and how the names of their files end.
 const BELONGING_IN: [(&str, &str); 1] = [("agents", "toml")];
@@ -79,6 +80,7 @@ impl Program {
             Err(other) => others.push(configured(other)),
         }
         others.extend(model_store(data, &loaded.config).map_err(rooted).err());
+        others.extend(budgets::prices(&loaded.config, Some(data)).map_err(rooted).err());
         let wrong = (!problems.is_empty()).then(|| configured(config::Error::Problems(problems)));
         let mut all = wrong.into_iter().chain(others);
         let Some(first) = all.next() else { return Ok(()) };

@@ -240,6 +240,26 @@ const SAMPLES: &[Sample] = &[
         caught: &[("README.md", 2, "`blazing`"), ("README.md", 2, "`seamless`"), ("README.md", 2, "`powerful`")],
         good: &[("README.md", "The robustness of a trailblazing horse.\n"), ("src/a.rs", "//! powerful\n")],
     },
+    Sample {
+        rule: "promises",
+        bad: &[
+            (
+                "docs/semantics.md",
+                "1. **A.** `t::it_holds`\n2. **B.**\n## C\n`it_holds`\n2. **D.** `t::it_held`,\n `it_holds`\n",
+            ),
+            ("tests/it/t.rs", "//! x\nfn it_holds() {}\n"),
+            ("src/a.rs", "//! x\nfn it_held() {}\n"),
+        ],
+        caught: &[
+            ("docs/semantics.md", 2, "names no test"),
+            ("docs/semantics.md", 5, "there twice"),
+            ("docs/semantics.md", 5, "t::it_held"),
+        ],
+        good: &[
+            ("docs/semantics.md", "1. **A.** It is\n   `t::it_holds`\n3. **B.** `a.b` and `it_holds`.\n"),
+            ("src/a/tests.rs", "//! x\nasync fn it_holds() {}\n"),
+        ],
+    },
 ];
 
 fn house(files: impl IntoIterator<Item = (&'static str, String)>) -> Vec<File> {

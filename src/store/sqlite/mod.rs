@@ -106,6 +106,9 @@ impl Sqlite {
         projections: Vec<Arc<dyn Projection>>,
     ) -> Result<Arc<Sqlite>, Error> {
         let lock = Arc::new(connect::lock(path)?);
+        if let Some(seq) = config.crash_before_event.or(config.crash_after_event) {
+            tracing::warn!(seq, "this process kills itself at an event: store.crash_*_event is for tests only");
+        }
         let mut connection = connect::open(path, companions, options).await?;
         let tail = read::tail(&mut connection).await?;
         if let Some((seq, reason)) = tail.fault() {

@@ -96,17 +96,20 @@ pub struct PriceList {
 #[serde(deny_unknown_fields)]
 struct File {
     #[serde(default)]
-    prices: Vec<toml::Value>,
+    prices: Vec<toml::Spanned<toml::Value>>,
 }
 
 impl PriceList {
-    /// Reads a file of prices. Everything that is wrong with it is said at once, each with the number of its row.
+    /// Reads a file of prices. Everything that is wrong with it is said at once, each with its line and the number of its
+    /// row.
     pub fn read(text: &str) -> Result<PriceList, Vec<String>> {
         let file: File = toml::from_str(text).map_err(|error| vec![error.to_string().trim().to_owned()])?;
         let (mut rows, mut wrong) = (Vec::new(), Vec::new());
         for (place, value) in file.prices.into_iter().enumerate() {
+            let line = text.get(..value.span().start).unwrap_or_default().matches('\n').count() + 1;
+            let value = value.into_inner();
             let matches = value.get("match").and_then(toml::Value::as_str).unwrap_or("no match").to_owned();
-            let name = format!("row {} ({matches})", place + 1);
+            let name = format!("line {line}, row {} ({matches})", place + 1);
             match value.try_into::<PriceRow>() {
                 Ok(row) => rows.push((name, row)),
                 Err(error) => wrong.push(format!("{name}: {}", error.message())),

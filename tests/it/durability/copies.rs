@@ -12,7 +12,14 @@ use crate::support::MINUTE;
 async fn a_backup_of_a_host_at_work_restores_to_a_host_that_knows_its_runs() {
     let home = tempfile::tempdir().unwrap();
     let (data, other) = (home.path().join("data"), home.path().join("other"));
-    configured(&data, "");
+    // What has its price in the operator's own list does not start without that list.
+    let priced = "[inference.runtimes.paid]\nkind = \"openai\"\nmodel = \"paid-for\"\n\
+                  base_url = \"http://127.0.0.1:9/v1\"\ntier = \"local\"\ntools = false\ncontext_tokens = 4096\n\
+                  max_tokens = 64\n";
+    configured(&data, priced);
+    let prices =
+        "[[prices]]\nmatch = \"*/paid-for\"\ninput = 1\noutput = 1\nfrom = \"2020-01-01\"\nsource = \"a test\"\n";
+    std::fs::write(data.join("prices.toml"), prices).unwrap();
     std::fs::create_dir(data.join("agents")).unwrap();
     let own = include_str!("../../../config/agents/marvin.toml").replace("\"marvin\"", "\"own\"");
     std::fs::write(data.join("agents/own.toml"), own).unwrap();
@@ -26,7 +33,10 @@ async fn a_backup_of_a_host_at_work_restores_to_a_host_that_knows_its_runs() {
     let file = file.to_str().unwrap();
     let kept = json(&data, &["backup", file]).await;
     assert!(kept["kept"]["events"].as_u64().unwrap() > 200, "{kept}");
-    assert_eq!(kept["kept"]["files"], serde_json::json!(["agents/own.toml", "syzygy.toml", "tokens.json"]));
+    assert_eq!(
+        kept["kept"]["files"],
+        serde_json::json!(["agents/own.toml", "prices.toml", "syzygy.toml", "tokens.json"])
+    );
     let (exit, _, error) = run(&data, &["backup", file]).await;
     assert!(exit == code(Class::Conflict) && error.contains("nothing is overwritten"), "{exit}: {error}");
     let (exit, _, error) = run(&data, &["restore", file]).await;

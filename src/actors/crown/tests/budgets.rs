@@ -8,10 +8,13 @@ use std::sync::atomic::{AtomicI64, Ordering};
 use tokio::time::Instant;
 
 use super::config;
-use crate::actors::crown::{GovernanceProjection, Handle, Hold, Opening, Provider, Severity};
+use crate::actors::crown::{Asked, GovernanceProjection, Handle, Hold, Opening, Provider, Severity};
+use crate::actors::runtime::Hears;
 use crate::actors::tests::{BEGIN, SECOND, cx, journal, soon, start, world};
+use crate::inference::Pacing;
 use crate::store::{Disk, Journal};
 use crate::types::{Clock, Money, Price, RunId, Seeded, Timestamp, World};
+use crate::ziggy::Value;
 use crate::ziggy::budget::{Amounts, BurnConfig, Claim, Config, Ledger, Limit, PriceList, Refusal, Standing, Window};
 
 const CLAIM: Claim<'static> = Claim {
@@ -123,6 +126,32 @@ async fn a_clock_that_was_set_neither_refunds_a_window_nor_holds_it_open() {
     assert!(spend().is_err());
     tokio::time::advance(60 * SECOND).await;
     assert!(spend().is_ok() && spend().is_err(), "a minute later is the next one, wherever the wall stands");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_clock_that_was_set_moves_no_limit() {
+    let clock = Arc::new(Wayward(AtomicI64::new(BEGIN.0)));
+    let world = World { clock: clock.clone(), random: Arc::new(Seeded::new(7)) };
+    let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
+    let (crown, _child) = Handle::launch(journal, config(), &world);
+    let ask = || {
+        let asked = Asked {
+            candidate: "a@lab",
+            runtime: "lab",
+            cap: None,
+            value: Value::Normal,
+            tokens: 1,
+            last_resort: false,
+        };
+        crown.ask(&asked).1.is_some()
+    };
+    crown.heard("lab", Some(Some(10 * SECOND)), &Pacing::default());
+    for days in [-400_i64, -1, 1, 400] {
+        clock.0.store(BEGIN.0 + days * 24 * 60 * 60_000_000, Ordering::Release);
+        assert!(!ask(), "the provider asked for ten seconds, wherever the wall stands ({days} days)");
+    }
+    tokio::time::advance(10 * SECOND).await;
+    assert!(ask());
 }
 
 #[tokio::test(start_paused = true)]

@@ -66,15 +66,15 @@ fn prices_that_cannot_be_are_all_said_with_their_rows() {
     ];
     let found = PriceList::read(&rows.concat()).unwrap_err();
     let expected = [
-        "row 1 (*/a): input of at least 0",
-        "row 2 (*/b): invalid type: floating point `NaN`",
-        "row 3 (*/c): invalid type: floating point `1.5`",
-        "row 4 (noslash): a match such as",
-        "row 5 (*/d): a match such as",
-        "row 7 (*/e): one price at a time; row 6 (*/e) is for the same models",
-        "row 10 (*/f*/g): a match such as",
-        "row 11 (*/h): unknown field `sauce`",
-        "row 12 (*/i): cached_input of at most input",
+        "line 1, row 1 (*/a): input of at least 0",
+        "line 7, row 2 (*/b): invalid type: floating point `NaN`",
+        "line 13, row 3 (*/c): invalid type: floating point `1.5`",
+        "line 19, row 4 (noslash): a match such as",
+        "line 25, row 5 (*/d): a match such as",
+        "line 37, row 7 (*/e): one price at a time; line 31, row 6 (*/e) is for the same models",
+        "line 55, row 10 (*/f*/g): a match such as",
+        "line 61, row 11 (*/h): unknown field `sauce`",
+        "line 67, row 12 (*/i): cached_input of at most input",
     ];
     for line in expected {
         assert!(found.iter().any(|text| text.starts_with(line)), "{line} is not among {found:#?}");
