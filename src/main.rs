@@ -2,6 +2,7 @@
 
 use std::io::{IsTerminal, Write};
 use std::process::ExitCode;
+use std::time::Duration;
 
 use syzygy::cli::{self, Stdio};
 use syzygy::config;
@@ -11,6 +12,9 @@ use syzygy::types::Class;
 /// Small pieces are allocated and freed all the time and by changing threads, which the system's allocator is slow at.
 #[global_allocator]
 static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Time for threads that still do something when everything has stopped.
+const GUESTS_LEAVE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
     if let Err(message) = config::cpu_check() {
@@ -35,7 +39,10 @@ fn main() -> ExitCode {
         columns: None,
     };
     let program = Program::new(environment.clone());
-    runtime.block_on(cli::run(std::env::args_os(), &environment, stdio, &program))
+    let exit = runtime.block_on(cli::run(std::env::args_os(), &environment, stdio, &program));
+    // An agent that never gives its thread back would keep the process.
+    runtime.shutdown_timeout(GUESTS_LEAVE);
+    exit
 }
 
 fn fail(message: &str) -> ExitCode {

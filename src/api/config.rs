@@ -32,6 +32,8 @@ pub struct Config {
     pub head_timeout_s: u64,
     /// Seconds the body of a request may take.
     pub read_timeout_s: u64,
+    /// Seconds a client may take nothing of an answer that is there for it.
+    pub write_timeout_s: u64,
     /// Seconds a connection may be open without a request on it.
     pub idle_timeout_s: u64,
     /// Seconds until the deadline of a request that names none, and the most one may name.
@@ -93,6 +95,7 @@ impl Config {
             ("headers_max", self.headers_max == 0),
             ("head_timeout_s", self.head_timeout_s == 0),
             ("read_timeout_s", self.read_timeout_s == 0),
+            ("write_timeout_s", self.write_timeout_s == 0),
             ("idle_timeout_s", self.idle_timeout_s == 0),
             ("request_timeout_s", self.request_timeout_s == 0),
             ("requests_max", self.requests_max == 0),

@@ -57,7 +57,7 @@ impl Server {
     async fn serve(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
         let config = self.app.config();
         let limits = Limits { head_bytes_max: config.head_bytes_max, headers_max: config.headers_max };
-        let mut guarded = Guarded::new(stream, limits, config.head_timeout_s);
+        let mut guarded = Guarded::new(stream, limits, (config.head_timeout_s, config.write_timeout_s));
         self.requests(&mut guarded, peer).await;
         let mut stream = guarded.into_inner();
         tokio::select! {

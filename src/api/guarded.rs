@@ -24,14 +24,31 @@ pub(super) struct Guarded<S> {
     /// Seconds a head may take, and the alarm for the one that has begun.
     head_timeout_s: u64,
     alarm: Option<Pin<Box<Sleep>>>,
+    /// Seconds a client may take nothing of what is written, and the alarm since it took nothing.
+    write_timeout_s: u64,
+    stalled: Option<Pin<Box<Sleep>>>,
     /// What the client is told before the end, and how much of it was sent.
     refusal: Option<(Vec<u8>, usize)>,
 }
 
 impl<S> Guarded<S> {
-    pub(super) fn new(inner: S, limits: Limits, head_timeout_s: u64) -> Guarded<S> {
+    pub(super) fn new(inner: S, limits: Limits, (head_timeout_s, write_timeout_s): (u64, u64)) -> Guarded<S> {
         let framing = Framing::new(limits);
-        Guarded { inner, framing, ready: Vec::new(), at: 0, head_timeout_s, alarm: None, refusal: None }
+        let (ready, at, alarm, stalled, refusal) = (Vec::new(), 0, None, None, None);
+        Guarded { inner, framing, ready, at, head_timeout_s, alarm, write_timeout_s, stalled, refusal }
+    }
+
+    /// What a write came to: an error if the client has taken nothing for too long.
+    fn written<T>(&mut self, context: &mut Context<'_>, wrote: Poll<io::Result<T>>) -> Poll<io::Result<T>> {
+        if wrote.is_ready() {
+            self.stalled = None;
+            return wrote;
+        }
+        let within = Duration::from_secs(self.write_timeout_s);
+        let alarm = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(within)));
+        ready!(alarm.as_mut().poll(context));
+        let reason = format!("the client took nothing for {} s (api.write_timeout_s)", self.write_timeout_s);
+        Poll::Ready(Err(io::Error::new(io::ErrorKind::TimedOut, reason)))
     }
 
     /// The stream itself, for what is read to nobody.
@@ -100,24 +117,30 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
-    fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write(context, bytes)
+    fn poll_write(self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
+        let this = self.get_mut();
+        let wrote = Pin::new(&mut this.inner).poll_write(context, bytes);
+        this.written(context, wrote)
     }
 
     fn poll_write_vectored(
-        mut self: Pin<&mut Self>,
+        self: Pin<&mut Self>,
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.inner).poll_write_vectored(context, slices)
+        let this = self.get_mut();
+        let wrote = Pin::new(&mut this.inner).poll_write_vectored(context, slices);
+        this.written(context, wrote)
     }
 
     fn is_write_vectored(&self) -> bool {
         self.inner.is_write_vectored()
     }
 
-    fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.inner).poll_flush(context)
+    fn poll_flush(self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let this = self.get_mut();
+        let flushed = Pin::new(&mut this.inner).poll_flush(context);
+        this.written(context, flushed)
     }
 
     /// Says why, if there is a why, and closes.
@@ -126,7 +149,8 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for Guarded<S> {
         while let Some((bytes, sent)) = &mut this.refusal
             && *sent < bytes.len()
         {
-            let count = ready!(Pin::new(&mut this.inner).poll_write(context, &bytes[*sent..]))?;
+            let wrote = Pin::new(&mut this.inner).poll_write(context, &bytes[*sent..]);
+            let count = ready!(wrote)?;
             if count == 0 {
                 break;
             }

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use parking_lot::Mutex;
 use reqwest::{Client, Url};
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::process::{Pid, Signal, kill_process_group};
 use serde::{Deserialize, Serialize};
 use tokio::io::{AsyncBufReadExt, AsyncRead, AsyncReadExt, BufReader};
 use tokio::process::{Child, ChildStdin, Command};
@@ -82,6 +82,7 @@ impl ChildCommand {
         Ok(Process {
             runtime: runtime.to_owned(),
             _stdin: child.stdin.take(),
+            group: child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw),
             ready_timeout: Duration::from_secs(self.ready_timeout_s),
             child,
             lines,
@@ -96,10 +97,12 @@ impl ChildCommand {
     }
 }
 
-/// A running process. Killed when dropped.
+/// A running process, and all it started that did not leave its group. Killed when dropped.
 pub struct Process {
     runtime: String,
     child: Child,
+    /// The group it leads: a server's workers outlive it otherwise, with their port and their memory.
+    group: Option<Pid>,
     /// Held open: a process that reads it sees its end when the host dies, however it dies.
     _stdin: Option<ChildStdin>,
     lines: Arc<Mutex<VecDeque<String>>>,
@@ -150,11 +153,7 @@ impl Process {
 
     /// Asks the process to end, waits, and ends it if it does not.
     pub async fn stop(mut self, grace: Duration) -> Result<ExitStatus, Error> {
-        let pid = self.child.id().and_then(|id| i32::try_from(id).ok()).and_then(Pid::from_raw);
-        if let Some(pid) = pid {
-            // It may have ended a moment ago, which the wait below finds out.
-            let _ = kill_process(pid, Signal::TERM);
-        }
+        self.signal(Signal::TERM);
         let ended = match timeout(grace, self.child.wait()).await {
             Ok(ended) => ended,
             Err(_) => match self.child.start_kill() {
@@ -165,6 +164,13 @@ impl Process {
         ended.map_err(|cause| self.failed(&format!("its process could not be stopped: {cause}")))
     }
 
+    /// Tells the whole group. It may have ended a moment ago; then nobody hears it.
+    fn signal(&self, signal: Signal) {
+        if let Some(group) = self.group {
+            let _ = kill_process_group(group, signal);
+        }
+    }
+
     fn failed(&self, reason: &str) -> Error {
         let words = self.last_lines();
         let reason = match words.last() {
@@ -172,6 +178,13 @@ impl Process {
             None => reason.to_owned(),
         };
         Error::Unavailable { runtime: self.runtime.clone(), reason }
+    }
+}
+
+impl Drop for Process {
+    /// Whoever of the group is left, also where its leader has ended.
+    fn drop(&mut self) {
+        self.signal(Signal::KILL);
     }
 }
 

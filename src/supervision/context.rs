@@ -136,6 +136,17 @@ impl<M: Send + 'static> Context<M> {
         }));
     }
 
+    /// The same for code that somebody else wrote and that may hold its thread: it gets one of its own.
+    pub fn guest<T: Send + 'static>(
+        &mut self,
+        cx: &Cx,
+        work: impl Future<Output = T> + Send + 'static,
+        report: impl FnOnce(Result<T, JobError>) -> M + Send + 'static,
+    ) {
+        let hosted = self.kernel.registry.guests.clone().host(Arc::clone(&self.entry), self.mark(), work);
+        self.job(cx, hosted, |outcome| report(outcome.and_then(|outcome| outcome)));
+    }
+
     /// Starts work whose outcome nobody needs, under `cx`'s deadline and cancellation.
     pub fn jot(&mut self, cx: &Cx, work: impl Future<Output = ()> + Send + 'static) {
         if self.running() >= JOBS_MOST {

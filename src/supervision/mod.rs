@@ -19,6 +19,7 @@ mod address;
 mod asker;
 mod context;
 mod failure;
+mod guest;
 mod life;
 mod mailbox;
 mod plan;

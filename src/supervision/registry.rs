@@ -10,6 +10,7 @@ use parking_lot::{Mutex, RwLock};
 use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
+use super::guest::Guests;
 use super::mailbox::Queue;
 use super::stats::{AtHand, Stats};
 use super::supervisor::{Handle, Link};
@@ -260,7 +261,7 @@ pub struct Node {
     pub status: Status,
     /// Times it was started again after it ended.
     pub restarts: u64,
-    /// Incarnations that were killed and did not end.
+    /// Incarnations that were killed and did not end, and work that holds its thread though nobody waits for it.
     pub left_behind: u64,
     /// Wall time of its last start, microseconds since 1970.
     pub up_since_micros: i64,
@@ -305,6 +306,7 @@ pub struct Node {
 pub struct Registry {
     entries: RwLock<BTreeMap<Arc<str>, Arc<Entry>>>,
     next: AtomicU64,
+    pub(super) guests: Guests,
 }
 
 impl Registry {

@@ -304,10 +304,14 @@ pub struct Tree {
     pub(super) strategy: Strategy,
     pub(super) intensity: Intensity,
     pub(super) auto_shutdown: AutoShutdown,
+    pub(super) children_most: usize,
     pub(super) children: Vec<Child>,
     pub(super) link: Arc<Link>,
     pub(super) watch: Watched,
 }
+
+/// Children of a supervisor that says nothing else, at the most: a million take 8 GB, which is what one host may have.
+const CHILDREN_MOST: usize = 1_000_000;
 
 impl Tree {
     /// A supervisor with this id and strategy, OTP's intensity of one restart in five seconds, and no children yet.
@@ -317,6 +321,7 @@ impl Tree {
             strategy,
             intensity: Intensity { restarts: 1, period: Duration::from_secs(5) },
             auto_shutdown: AutoShutdown::Never,
+            children_most: CHILDREN_MOST,
             children: Vec::new(),
             link: Arc::default(),
             watch: Watched::AsTree,
@@ -337,6 +342,12 @@ impl Tree {
     /// Whether it ends with its significant children.
     pub fn auto_shutdown(mut self, auto_shutdown: AutoShutdown) -> Tree {
         self.auto_shutdown = auto_shutdown;
+        self
+    }
+
+    /// How many children it may have, those of its table and those added later; one more is refused.
+    pub fn children_most(mut self, most: usize) -> Tree {
+        self.children_most = most;
         self
     }
 

@@ -10,6 +10,7 @@ mod durability;
 mod governance;
 mod governing;
 mod greeter;
+mod guests;
 mod hosts;
 mod inbox;
 mod leaving;

@@ -163,7 +163,7 @@ impl Shell {
             Kit { runtime: self.parts.runtime.clone(), tools: self.parts.executor.clone(), spent: Arc::clone(&spent) };
         let job_cx = cx.clone();
         let job = async move { code.work(&job_cx, assignment, kit).await.map_err(|fault| fault.to_string()) };
-        context.job(&cx, job, move |outcome| {
+        context.guest(&cx, job, move |outcome| {
             let (usage, turns) = *spent.lock();
             let result = match outcome {
                 Ok(Ok(text)) => Ok(Outcome { text, usage, turns, ..Outcome::default() }),

@@ -125,7 +125,9 @@ impl State {
                 tell(Severity::Warning, "actor_restarted", format!("restarted {times} times: {cause}"));
             }
             if seen.left_behind > before.left_behind {
-                let message = "was killed and does not end: its handler blocks a thread".to_owned();
+                let message =
+                    "has left something behind that holds a thread and does not end: code that waits for nothing"
+                        .to_owned();
                 tell(Severity::Critical, "actor_left_behind", message);
             }
             if ended && !before.ended {

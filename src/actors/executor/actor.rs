@@ -34,7 +34,7 @@ impl Shell {
         };
         let (limit, call_cx) = (self.config.result_bytes_max, cx.clone());
         let work = async move { tool.call(call_cx, call.arguments).await };
-        context.job(&cx, work, move |outcome| {
+        context.guest(&cx, work, move |outcome| {
             let result = match outcome {
                 Ok(Ok(value)) => bounded(&name, value, limit),
                 Ok(Err(reason)) => Err(Error::Failed { name, reason }),
@@ -50,12 +50,25 @@ impl Shell {
 }
 
 fn bounded(name: &str, value: Value, limit: usize) -> Result<Value, Error> {
-    let bytes = value.to_string().len();
-    if bytes <= limit {
+    if serde_json::to_writer(Room(limit), &value).is_ok() {
         return Ok(value);
     }
-    let reason = format!("its result has {bytes} bytes, at most {limit} are taken");
+    let reason = format!("its result has more than {limit} bytes (executor.result_bytes_max)");
     Err(Error::Failed { name: name.to_owned(), reason })
+}
+
+/// So many bytes fit. Nothing is kept of them: what is too large is not copied to find that out.
+struct Room(usize);
+
+impl std::io::Write for Room {
+    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+        Ok(bytes.len())
+    }
+
+    fn flush(&mut self) -> std::io::Result<()> {
+        Ok(())
+    }
 }
 
 impl Actor for Shell {

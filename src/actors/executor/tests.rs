@@ -129,7 +129,7 @@ async fn what_cannot_be_called_is_an_answer() {
         assert_eq!(misfit.class(), Class::Invalid);
     }
     let large = bench.told("much").await.unwrap_err();
-    assert_eq!(large.to_string(), "could not call do: its result has 2002 bytes, at most 1000 are taken");
+    assert_eq!(large.to_string(), "could not call do: its result has more than 1000 bytes (executor.result_bytes_max)");
     assert_eq!(bench.told("still here").await.unwrap(), "still here");
 }
 

@@ -111,6 +111,28 @@ async fn heads_that_are_too_large_or_too_slow_are_told_so() {
 }
 
 #[tokio::test]
+async fn who_reads_nothing_of_an_answer_gives_the_place_back() {
+    let host = TestHost::start(with(|config| (config.write_timeout_s, config.connections_per_peer_max) = (1, 1))).await;
+    let ask = "GET /openapi.json HTTP/1.1\r\nhost: localhost\r\n\r\n";
+    let mut deaf = TcpStream::connect(host.address).await.unwrap();
+    // More than the system buffers for a reader that sleeps.
+    let asking = async {
+        while deaf.write_all(ask.repeat(64).as_bytes()).await.is_ok() {
+            tokio::task::yield_now().await;
+        }
+    };
+    let served = async {
+        while exchange(&host, b"GET /healthz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n").await.is_empty()
+        {
+            tokio::task::yield_now().await;
+        }
+    };
+    let both = async { tokio::join!(asking, served) };
+    tokio::time::timeout(std::time::Duration::from_secs(60), both).await.unwrap();
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_connection_without_a_request_is_closed() {
     let host = TestHost::start(with(|config| (config.idle_timeout_s, config.head_timeout_s) = (1, 1))).await;
     assert_eq!(exchange(&host, b"").await, "");

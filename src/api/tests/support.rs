@@ -66,6 +66,7 @@ pub(crate) fn config() -> Config {
         "headers_max": 32,
         "head_timeout_s": 5,
         "read_timeout_s": 5,
+        "write_timeout_s": 5,
         "idle_timeout_s": 5,
         "request_timeout_s": 30,
         "requests_max": 16,

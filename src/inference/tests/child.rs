@@ -53,6 +53,44 @@ async fn stopping_asks_first_and_kills_then() {
     assert_eq!(stubborn.stop(Duration::from_millis(50)).await.unwrap().code(), None);
 }
 
+/// Whether a process runs; one that has ended and was not waited for does not.
+fn runs(process: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim().chars().next());
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_it_started_ends_with_it_however_it_ends() {
+    // Both ignore the request to end; the child of the child would hold a port.
+    let script = "trap '' TERM; sleep 3600 & echo $!; wait";
+    for way in ["stopped", "dropped", "gone"] {
+        let script = if way == "gone" { "sleep 3600 & echo $!; exit 0" } else { script };
+        let mut child = shell(script, NOWHERE).spawn("lab").unwrap();
+        let process = loop {
+            match child.last_lines().first() {
+                Some(line) => break line.clone(),
+                None => tokio::task::yield_now().await,
+            }
+        };
+        match way {
+            "stopped" => drop(child.stop(Duration::from_millis(50)).await.unwrap()),
+            "dropped" => drop(child),
+            _ => {
+                child.wait().await;
+                drop(child);
+            }
+        }
+        let gone = async {
+            while runs(&process) {
+                tokio::task::yield_now().await;
+            }
+        };
+        assert!(tokio::time::timeout(Duration::from_secs(20), gone).await.is_ok(), "{way}");
+    }
+}
+
 #[tokio::test]
 async fn waiting_for_it_ends_with_the_deadline() {
     let mut child = shell("exec cat", NOWHERE).spawn("lab").unwrap();

@@ -75,6 +75,14 @@ pub enum Error {
     /// The id cannot be part of a path.
     #[error("could not add a child named {0:?}: an id is not empty and has no slash")]
     BadId(String),
+    /// The supervisor has as many children as it may have.
+    #[error("could not add a child named {child:?}: there are {most} already (Tree::children_most)")]
+    Full {
+        /// Which child.
+        child: String,
+        /// How many there may be.
+        most: usize,
+    },
     /// Its start hook failed.
     #[error("could not start {child:?}: {reason}")]
     Start {
@@ -95,6 +103,7 @@ impl Error {
             Error::Unknown(_) => Class::NotFound,
             Error::Exists(_) => Class::Conflict,
             Error::BadId(_) => Class::Invalid,
+            Error::Full { .. } => Class::Exhausted,
             Error::Start { .. } => Class::Unavailable,
             Error::Delivery(failure) => failure.class(),
         }
@@ -206,6 +215,10 @@ impl Live {
             What::Add(child) => {
                 if self.names.contains_key(child.id()) {
                     return Err(Error::Exists(child.id));
+                }
+                let most = self.children_most;
+                if self.names.len() >= most {
+                    return Err(Error::Full { child: child.id, most });
                 }
                 let row = Row::new(child, self.watch)?;
                 (self.adopt(&row, true), Until::Up { after: Life(0) }, Input::Begin)

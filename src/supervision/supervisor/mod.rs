@@ -62,6 +62,7 @@ pub(super) struct Live {
     plan: Plan,
     slots: BTreeMap<Key, Slot>,
     names: HashMap<Arc<str>, Key>,
+    children_most: usize,
     /// In order, so that those who still wait when it ends hear of it in the same order each time.
     pending: BTreeMap<Key, Vec<Pending>>,
     alarms: Alarms,
@@ -84,12 +85,13 @@ impl ractor::Actor for Supervise {
 
     async fn pre_start(&self, myself: ActorRef<Message>, birth: Birth) -> Result<Live, ActorProcessingErr> {
         let Birth { entry, kernel, tombstone } = birth;
-        let Table { strategy, intensity, auto_shutdown, rows, link, watch, .. } = &self.table;
+        let Table { strategy, intensity, auto_shutdown, children_most, rows, link, watch, .. } = &self.table;
         let seed = kernel.world.random.next();
         let mut live = Live {
             plan: Plan::new(*strategy, *intensity, *auto_shutdown, seed),
             slots: BTreeMap::new(),
             names: HashMap::new(),
+            children_most: *children_most,
             pending: BTreeMap::new(),
             alarms: Alarms::default(),
             last_rules: None,

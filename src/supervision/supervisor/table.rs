@@ -15,6 +15,7 @@ pub(super) struct Table {
     pub(super) strategy: Strategy,
     pub(super) intensity: Intensity,
     pub(super) auto_shutdown: AutoShutdown,
+    pub(super) children_most: usize,
     pub(super) rows: Arc<Vec<Row>>,
     pub(super) link: Arc<Link>,
     /// For children that say nothing themselves.
@@ -44,8 +45,11 @@ impl Table {
             }
             rows.push(row);
         }
-        let Tree { strategy, intensity, auto_shutdown, link, .. } = tree;
-        Ok(Table { id, strategy, intensity, auto_shutdown, rows: Arc::new(rows), link, watch })
+        let Tree { strategy, intensity, auto_shutdown, children_most, link, .. } = tree;
+        if let Some(row) = rows.get(children_most) {
+            return Err(Error::Full { child: row.id.to_string(), most: children_most });
+        }
+        Ok(Table { id, strategy, intensity, auto_shutdown, children_most, rows: Arc::new(rows), link, watch })
     }
 
     pub(super) fn policy(&self) -> &'static str {

@@ -29,6 +29,26 @@ async fn children_are_added_and_removed_while_it_runs() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn children_are_added_up_to_a_number_and_no_further() {
+    let diary = Diary::default();
+    let tree = Tree::new("host", Strategy::OneForOne).children_most(2).child(probe("a", &diary).child);
+    let handle = tree.handle();
+    let (root, _registry) = start(tree).await;
+    handle.add(&cx(), probe("b", &diary).child).await.unwrap();
+    let refused = handle.add(&cx(), probe("c", &diary).child).await.unwrap_err();
+    assert_eq!(
+        (refused.class(), refused.to_string().contains("there are 2 already")),
+        (crate::types::Class::Exhausted, true)
+    );
+    handle.remove(&cx(), "b").await.unwrap();
+    handle.add(&cx(), probe("c", &diary).child).await.unwrap();
+    let table = Tree::new("host", Strategy::OneForOne).children_most(0).child(probe("a", &diary).child);
+    let refused = Root::start(table, world(), Registry::new()).await.err().unwrap();
+    assert!(refused.to_string().contains("children_most"), "{refused}");
+    root.shutdown(&cx()).await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_child_that_cannot_start_is_not_added() {
     let diary = Diary::default();
     let (_root, handle, registry) = running().await;
