@@ -22,6 +22,8 @@ pub(super) struct App {
     pub(super) meter: Meter,
     /// Places for requests; a permit is held until the last byte of the answer.
     pub(super) places: Arc<Semaphore>,
+    /// Bytes of bodies that may still be read at the same time.
+    pub(super) room: Arc<Semaphore>,
     /// Who is at the other end of connections.
     pub(super) peers: Arc<Peers>,
     /// Where it is bound, kept across lives so that a restart comes back to the same port.
@@ -39,6 +41,7 @@ pub(super) struct App {
 
 impl App {
     pub(super) fn new(parts: Parts, bound: watch::Sender<Option<SocketAddr>>) -> App {
+        let room = Arc::new(Semaphore::new(parts.config.bodies_bytes_max.min(Semaphore::MAX_PERMITS)));
         let places = Arc::new(Semaphore::new(parts.config.requests_max.min(Semaphore::MAX_PERMITS)));
         let meter = Meter::new(Arc::clone(&parts.metrics));
         let peers = Arc::new(Peers::new(&parts.config));
@@ -46,6 +49,7 @@ impl App {
             parts,
             meter,
             places,
+            room,
             peers,
             bound,
             stopping: ArcSwap::from_pointee(CancellationToken::new()),

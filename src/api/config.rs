@@ -40,6 +40,8 @@ pub struct Config {
     pub request_timeout_s: u64,
     /// Requests served at the same time, streams included.
     pub requests_max: usize,
+    /// Bytes of all bodies that are being read together.
+    pub bodies_bytes_max: usize,
     /// Connections open at the same time.
     pub connections_max: usize,
     /// Connections open at the same time from one address.
@@ -99,6 +101,7 @@ impl Config {
             ("idle_timeout_s", self.idle_timeout_s == 0),
             ("request_timeout_s", self.request_timeout_s == 0),
             ("requests_max", self.requests_max == 0),
+            ("bodies_bytes_max", self.bodies_bytes_max == 0),
             ("connections_max", self.connections_max == 0),
             ("connections_per_peer_max", self.connections_per_peer_max == 0),
             ("token_failures_max", self.token_failures_max == 0),
@@ -108,6 +111,9 @@ impl Config {
         ];
         let mut wrong: Vec<_> =
             zero.iter().filter(|(_, zero)| *zero).map(|(key, _)| (*key, "at least 1".to_owned())).collect();
+        if self.bodies_bytes_max < self.body_bytes_max {
+            wrong.push(("bodies_bytes_max", "at least api.body_bytes_max".to_owned()));
+        }
         if self.request_cost_max < 0 {
             wrong.push(("request_cost_max", "at least 0".to_owned()));
         }

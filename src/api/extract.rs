@@ -8,6 +8,7 @@ use axum::http::header::{ACCEPT, CONTENT_TYPE};
 use axum::http::request::Parts;
 use futures::StreamExt;
 use serde::de::DeserializeOwned;
+use tokio::sync::SemaphorePermit;
 
 use super::app::App;
 use super::problem::{Code, Problem};
@@ -28,8 +29,8 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             );
             return Err(Problem::new(Code::WrongMediaType, detail));
         }
-        let reading = read(request.into_body(), config.body_bytes_max);
-        let bytes = tokio::time::timeout(config.read_timeout(), reading).await.unwrap_or_else(|_| {
+        let reading = read(request.into_body(), config.body_bytes_max, app);
+        let (bytes, _room) = tokio::time::timeout(config.read_timeout(), reading).await.unwrap_or_else(|_| {
             let detail = format!("the body did not come within {} s (api.read_timeout_s)", config.read_timeout_s);
             Err(Problem::new(Code::BodyTimeout, detail))
         })?;
@@ -39,19 +40,53 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
 
 /// A body as far as the limit. One that says beforehand that it is longer is not begun; the connection reads on for a
 /// while, so that its sender sees the answer.
-async fn read(body: axum::body::Body, limit: usize) -> Result<Vec<u8>, Problem> {
+///
+/// Room for it is taken as it comes, or at once if it says how long it is, and given back when it has been taken apart.
+async fn read(
+    body: axum::body::Body,
+    limit: usize,
+    app: &App,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Problem> {
     if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
         return Err(too_large(limit));
     }
+    let mut room = Room { app, taken: None, bytes: 0 };
+    room.grow(usize::try_from(axum::body::HttpBody::size_hint(&body).lower()).unwrap_or(limit))?;
     let (mut stream, mut bytes) = (body.into_data_stream(), Vec::new());
     while let Some(more) = stream.next().await {
         let more = more.map_err(|_| Problem::new(Code::MalformedJson, "the body broke off"))?;
         if bytes.len() + more.len() > limit {
             return Err(too_large(limit));
         }
+        room.grow(bytes.len() + more.len())?;
         bytes.extend_from_slice(&more);
     }
-    Ok(bytes)
+    Ok((bytes, room.taken))
+}
+
+/// What one body has of the room for all.
+struct Room<'a> {
+    app: &'a App,
+    taken: Option<SemaphorePermit<'a>>,
+    bytes: usize,
+}
+
+impl Room<'_> {
+    /// Takes more, so that it is room for this many bytes.
+    fn grow(&mut self, bytes: usize) -> Result<(), Problem> {
+        let more = u32::try_from(bytes.saturating_sub(self.bytes)).unwrap_or(u32::MAX);
+        let Ok(permit) = self.app.room.try_acquire_many(more) else {
+            let most = self.app.config().bodies_bytes_max;
+            let detail = format!("bodies of {most} bytes are being read (api.bodies_bytes_max); try again in a moment");
+            return Err(Problem::new(Code::Overloaded, detail));
+        };
+        self.bytes = self.bytes.max(bytes);
+        match &mut self.taken {
+            Some(taken) => taken.merge(permit),
+            None => self.taken = Some(permit),
+        }
+        Ok(())
+    }
 }
 
 fn too_large(limit: usize) -> Problem {

@@ -49,7 +49,9 @@ pub(super) async fn answer(app: &Arc<App>, cx: Cx, task: Task) -> Result<Respons
             accepted(AcceptedRun { run_id, item: Some(item) })
         }
         // What found no room never began.
-        Some(Err(error @ (Error::Busy { .. } | Error::Delivery(Failure::Busy)))) => return Err(error.into()),
+        Some(Err(error @ (Error::Busy { .. } | Error::Crowded { .. } | Error::Delivery(Failure::Busy)))) => {
+            return Err(error.into());
+        }
         Some(Err(error)) => {
             let run = on_record(app, run).await;
             ran(run, Problem::from(error).in_run(run).into_response())

@@ -80,6 +80,7 @@ fn runs(config: &Config, found: &mut Found) {
         ("runs_most", io.runs_most as u64),
         ("chunks_at_once", io.chunks_at_once as u64),
         ("task_bytes_max", io.task_bytes_max as u64),
+        ("tasks_bytes_max", io.tasks_bytes_max as u64),
         ("prompt_bytes_max", io.prompt_bytes_max as u64),
         ("chunks_most", io.chunks_most as u64),
         ("run_within_s", io.run_within_s),
@@ -91,6 +92,11 @@ fn runs(config: &Config, found: &mut Found) {
         io.prompt_bytes_max <= io.task_bytes_max,
         "io.prompt_bytes_max",
         format!("at most io.task_bytes_max, which is {}", io.task_bytes_max),
+    );
+    found.unless(
+        io.task_bytes_max <= io.tasks_bytes_max,
+        "io.tasks_bytes_max",
+        format!("at least io.task_bytes_max, which is {}", io.task_bytes_max),
     );
     let fits = config.store.event_bytes_max / BYTES_IN_JSON;
     found.unless(

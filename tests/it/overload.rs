@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use futures::StreamExt;
 use futures::stream::FuturesUnordered;
+use syzygy::actors::io::{Document, Task};
 use syzygy::host::Host;
 use syzygy::supervision::Node;
 use syzygy::types::Class;
@@ -15,12 +16,17 @@ use crate::support::{Metered, agent, cx, end, task};
 const RUNS: usize = 32;
 
 async fn host() -> (Host, Metered) {
+    host_with(&[("io.runs_most", RUNS / 2)]).await
+}
+
+async fn host_with(limits: &[(&str, usize)]) -> (Host, Metered) {
     let place = |key: &str, value: &str| syzygy::config::Flag {
         name: key.to_owned(),
         key: key.to_owned(),
         value: value.to_owned(),
     };
-    let flags = vec![place("host.data_dir", "."), place("io.runs_most", &(RUNS / 2).to_string())];
+    let mut flags = vec![place("host.data_dir", ".")];
+    flags.extend(limits.iter().map(|(key, value)| place(key, &value.to_string())));
     let inputs = syzygy::config::Inputs { flags, ..Default::default() };
     let config = syzygy::config::load(&inputs).unwrap().config;
     let runtime = Metered::new("ann", Duration::from_millis(10), 10);
@@ -77,5 +83,25 @@ async fn what_a_host_cannot_do_is_refused_and_counted_and_control_stays_at_hand(
     let before = host.world().clock.now();
     host.ask(&asked, task("What is it?")).await.unwrap();
     assert!(host.world().clock.now() - before < Duration::from_secs(1), "and afterwards everything is as before");
+    end(host).await;
+}
+
+// Promise 36: what tasks hold has a limit in bytes as well as in number.
+#[tokio::test(start_paused = true)]
+async fn tasks_under_way_have_so_many_bytes_together() {
+    let (host, _runtime) = host_with(&[("io.task_bytes_max", 100_000), ("io.tasks_bytes_max", 250_000)]).await;
+    let asked = cx(&host);
+    let large = || {
+        let text = "What is written here is of no interest to anybody. ".repeat(1_800);
+        let documents = vec![Document { name: "a.txt".to_owned(), text }];
+        Task { documents, ..task("What does it say?") }
+    };
+    let (first, second, third) =
+        tokio::join!(host.ask(&asked, large()), host.ask(&asked, large()), host.ask(&asked, large()));
+    first.unwrap();
+    second.unwrap();
+    let refused = third.unwrap_err();
+    assert_eq!((refused.class(), refused.to_string().contains("io.tasks_bytes_max")), (Class::Exhausted, true));
+    host.ask(&asked, large()).await.unwrap();
     end(host).await;
 }

@@ -36,6 +36,12 @@ pub enum Error {
         /// The limit.
         limit: usize,
     },
+    /// Tasks under way have as many bytes as they may.
+    #[error("could not take the task: tasks of nearly {limit} bytes are under way already (io.tasks_bytes_max)")]
+    Crowded {
+        /// The limit.
+        limit: usize,
+    },
     /// No candidate may serve it.
     #[error("could not route the task: {reason}")]
     Refused {
@@ -92,7 +98,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Invalid(_) | Error::TooLarge(_) => Class::Invalid,
-            Error::Busy { .. } | Error::Budget { .. } => Class::Exhausted,
+            Error::Busy { .. } | Error::Crowded { .. } | Error::Budget { .. } => Class::Exhausted,
             Error::Refused { class, .. } => *class,
             Error::Agent { error, .. } => error.class(),
             Error::Journal(error) => error.class(),
@@ -179,10 +185,13 @@ impl Handle {
 
     fn arrival(&self, cx: &Cx, task: Task, news: mpsc::Sender<Progress>) -> Result<Box<Arrival>, Error> {
         self.pipeline.check(&task)?;
+        let room =
+            Arc::clone(&self.pipeline.room).try_acquire_many_owned(u32::try_from(task.bytes()).unwrap_or(u32::MAX));
+        let Ok(room) = room else { return Err(Error::Crowded { limit: self.pipeline.config().tasks_bytes_max }) };
         let run = RunId::new(&self.world);
         let within = Duration::from_secs(self.pipeline.config().run_within_s);
         let cx = cx.with_run(run).with_deadline(self.world.clock.now() + within).with_privacy(task.privacy);
-        Ok(Box::new(Arrival { run, cx, task, news, passed: Passed::default() }))
+        Ok(Box::new(Arrival { run, cx, task, news, passed: Passed::default(), _room: Some(room) }))
     }
 
     /// Does a task and returns its answer, showing progress on the way. Giving up on the answer stops the work (IO4).

@@ -1,6 +1,6 @@
 //! What an io actor can be told.
 
-use tokio::sync::mpsc;
+use tokio::sync::{OwnedSemaphorePermit, mpsc};
 
 use super::handle::Error;
 use super::parking::Passed;
@@ -20,6 +20,9 @@ pub(super) struct Arrival {
     pub(super) news: mpsc::Sender<Progress>,
     /// What people have decided about it already.
     pub(super) passed: Passed,
+    /// Its share of the bytes that tasks under way may have together, given back with it. A run that comes back from
+    /// people has none: it was let in once, and only so many are parked.
+    pub(super) _room: Option<OwnedSemaphorePermit>,
 }
 
 pub(super) enum Message {

@@ -61,6 +61,8 @@ pub struct Config {
     pub chunks_at_once: usize,
     /// Bytes of a task at the most, documents included.
     pub task_bytes_max: usize,
+    /// Bytes of all tasks under way together, documents included; a task that would bring more is refused.
+    pub tasks_bytes_max: usize,
     /// Bytes of a prompt at the most; what is longer belongs into a document.
     pub prompt_bytes_max: usize,
     /// Chunks of a task at the most; a larger task is refused before anything is spent.

@@ -319,7 +319,7 @@ impl Pipeline {
                 let passed = Passed { before: true, items };
                 // Nobody reads the news of a run whose caller was told that it waits.
                 let (news, _) = mpsc::channel(1);
-                Ok(Next::Work(Box::new(Arrival { run: item.run, cx, task, news, passed })))
+                Ok(Next::Work(Box::new(Arrival { run: item.run, cx, task, news, passed, _room: None })))
             }
             _ => Err(Error::Review(inbox::Error::Lost(item.id.clone()))),
         }

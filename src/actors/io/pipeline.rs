@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use futures::stream::{self, StreamExt};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::time::Instant;
 use tracing::Instrument;
 
@@ -39,6 +39,8 @@ pub(super) struct Pipeline {
     pub(super) rungs: Rungs,
     pub(super) config: Config,
     pub(super) world: World,
+    /// Bytes that tasks under way may still have together.
+    pub(super) room: Arc<Semaphore>,
 }
 
 /// One chunk on its way: what is asked, and the part of which document it is asked about.
@@ -72,7 +74,8 @@ pub(super) const FRAME_TOKENS: u64 = 96;
 
 impl Pipeline {
     pub(super) fn new(parts: Parts, config: Config, world: World) -> Pipeline {
-        Pipeline { parts, rungs: Rungs::default(), config, world }
+        let room = Arc::new(Semaphore::new(config.tasks_bytes_max.min(Semaphore::MAX_PERMITS)));
+        Pipeline { parts, rungs: Rungs::default(), config, world, room }
     }
 
     pub(super) fn config(&self) -> &Config {
@@ -198,7 +201,7 @@ impl Pipeline {
     }
 
     async fn answer(&self, arrival: &Arrival, source: &str, began: Instant) -> Result<Fate, Error> {
-        let Arrival { run, cx, task, news, passed } = arrival;
+        let Arrival { run, cx, task, news, passed, .. } = arrival;
         let record = self.recorder(*run, source);
         let span = telemetry::span_for(cx, "classify");
         let class = self.classify(cx, task).instrument(span).await?;

@@ -107,6 +107,51 @@ async fn a_run_that_outlasts_the_stop_is_told_so_and_recorded_as_interrupted() {
 }
 
 #[tokio::test]
+async fn bodies_that_are_read_at_the_same_time_have_so_much_room_together() {
+    let host = TestHost::start(with(|config| config.read_timeout_s = 30)).await;
+    let head = |bytes: usize| {
+        format!(
+            "POST /route HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\nauthorization: Bearer {}\r\n\
+             content-type: application/json\r\ncontent-length: {bytes}\r\n\r\n",
+            host.operator()
+        )
+    };
+    // Each says that it brings 10,000 bytes, and then takes its time; there is room for 25,000.
+    let mut slow = Vec::new();
+    let (first, refused) = loop {
+        let mut stream = tokio::net::TcpStream::connect(host.address).await.unwrap();
+        stream.write_all(head(10_000).as_bytes()).await.unwrap();
+        let mut bytes = vec![0; 12];
+        let told = tokio::time::timeout(std::time::Duration::from_secs(2), stream.read_exact(&mut bytes)).await;
+        slow.push(stream);
+        if told.is_ok() {
+            break (slow.len(), String::from_utf8(bytes).unwrap());
+        }
+    };
+    assert_eq!((first, refused.as_str()), (3, "HTTP/1.1 503"));
+    let mut bytes = Vec::new();
+    slow.pop().unwrap().read_to_end(&mut bytes).await.unwrap();
+    assert!(String::from_utf8_lossy(&bytes).contains("api.bodies_bytes_max"));
+    // Those who leave give their room back.
+    drop(slow);
+    let body = r#"{"prompt":"Hello?"}"#;
+    let asked = async {
+        loop {
+            let mut stream = tokio::net::TcpStream::connect(host.address).await.unwrap();
+            let text = format!("{}{body}{}", head(9_900), " ".repeat(9_900 - body.len()));
+            stream.write_all(text.as_bytes()).await.unwrap();
+            let mut bytes = Vec::new();
+            stream.read_to_end(&mut bytes).await.unwrap();
+            if Answer::parse(&bytes).status == 200 {
+                break;
+            }
+        }
+    };
+    tokio::time::timeout(std::time::Duration::from_secs(20), asked).await.unwrap();
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_body_that_does_not_come_is_given_up() {
     let host = TestHost::start(with(|config| config.read_timeout_s = 1)).await;
     let token = host.operator();

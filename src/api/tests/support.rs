@@ -70,6 +70,7 @@ pub(crate) fn config() -> Config {
         "idle_timeout_s": 5,
         "request_timeout_s": 30,
         "requests_max": 16,
+        "bodies_bytes_max": 25_000,
         "connections_max": 64,
         "connections_per_peer_max": 64,
         "token_failures_max": 200,
@@ -330,7 +331,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         human: None,
     };
     let io_config = read(json!({
-        "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "prompt_bytes_max": 4_000,
+        "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "tasks_bytes_max": 20_000, "prompt_bytes_max": 4_000,
         "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64, "answer_bytes_max": 100_000, "durable_answers": true,
     }));
     let (io, io_child) = io::Handle::launch(io_parts, io_config, &world);

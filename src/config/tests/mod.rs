@@ -81,7 +81,7 @@ fn everything_that_is_wrong_is_said_at_once_with_its_place() {
     let said: Vec<String> = problems.iter().map(|problem| problem.to_string().replace(&file, "mine.toml")).collect();
     let expected = [
         "SYZYGY_API_LISTEN: api.listen: found `SYZYGY_API_LISTEN`, expected two underscores between section and key; did you mean `SYZYGY_API__LISTEN`?",
-        "mine.toml:3: api.body_byte_max: found a key that does not exist, expected one of `allow_plain`, `allowed_hosts`, `allowed_origins`, `body_bytes_max`, `connections_max`, `connections_per_peer_max`, `drain_s`, `head_bytes_max`, `head_timeout_s`, `headers_max`, `idle_timeout_s`, `json_depth_max`, `keep_alive_s`, `listen`, `read_timeout_s`, `request_cost_max`, `request_timeout_s`, `request_tokens_max`, `requests_max`, `tls`, `token_failures_max`, `token_failures_window_s`, `write_timeout_s`; did you mean `api.body_bytes_max`?",
+        "mine.toml:3: api.body_byte_max: found a key that does not exist, expected one of `allow_plain`, `allowed_hosts`, `allowed_origins`, `bodies_bytes_max`, `body_bytes_max`, `connections_max`, `connections_per_peer_max`, `drain_s`, `head_bytes_max`, `head_timeout_s`, `headers_max`, `idle_timeout_s`, `json_depth_max`, `keep_alive_s`, `listen`, `read_timeout_s`, `request_cost_max`, `request_timeout_s`, `request_tokens_max`, `requests_max`, `tls`, `token_failures_max`, `token_failures_window_s`, `write_timeout_s`; did you mean `api.body_bytes_max`?",
         "mine.toml:2: api.listen: found \"nowhere\", expected a value that fits (invalid socket address syntax), such as \"127.0.0.1:7171\"",
         "mine.toml:5: api.request_timeout_s: found 0, expected at least 1",
         "mine.toml:4: api.requests_max: found -1, expected a whole number from 0 up, such as 1024",

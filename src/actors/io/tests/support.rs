@@ -119,7 +119,7 @@ async fn bench_of(
         human,
     };
     let config = read(json!({
-        "pool": 2, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 100_000, "prompt_bytes_max": 4_000,
+        "pool": 2, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 100_000, "tasks_bytes_max": 150_000, "prompt_bytes_max": 4_000,
         "chunks_most": 8, "run_within_s": 60, "answer_tokens": 64, "answer_bytes_max": 100_000, "durable_answers": true,
     }));
     let (io, io_child) = Handle::launch(parts, config, &world);
