@@ -5,8 +5,9 @@
 #   make check   the quick part of it, for while you work
 #   make bench   the figures of docs/benchmarks.md
 #   make soak    what takes long: 10,000 random schedules of the supervisor, ten minutes of overload, 100,000 agents,
-#                the kills, and the seeds
+#                the kills, the seeds, and the fuzz targets
 #   make kills   the thousand kills of it alone (ROUNDS=1000, SEED=...), half an hour
+#   make fuzz    every fuzz target, guided by coverage, for a minute each (SECONDS=...); cargo-fuzz is installed first
 #   make seeds   the thousand seeds of it alone (SEEDS=1000): the whole host in simulated time (docs/testing.md)
 
 # The model library chooses its SIMD kernels when it is compiled, not when it runs: the default model writes 31 tokens a
@@ -25,7 +26,7 @@ endif
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: run test check bench soak seeds kills parts lint doc
+.PHONY: run test check bench soak seeds kills fuzz parts lint doc
 
 run:
 	$(CARGO) build $(LOCKED) --release
@@ -41,7 +42,7 @@ check: lint
 bench:
 	$(CARGO) bench $(LOCKED)
 
-soak: kills seeds
+soak: kills seeds fuzz
 	SYZYGY_CASES=10000 $(CARGO) test $(LOCKED) --lib supervision::
 	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
 
@@ -53,6 +54,16 @@ seeds:
 kills:
 	SYZYGY_CRASH_ROUNDS=$(or $(ROUNDS),1000) SYZYGY_CRASH_SEED=$(or $(SEED),20261122) \
 		$(CARGO) test $(LOCKED) --test it -- durability::crash --nocapture
+
+# Without a sanitizer, since there is no unsafe code here, and so without the compiler of the night. What is found new
+# stays below target/, so that the corpus holds what somebody chose.
+fuzz:
+	@command -v cargo-fuzz >/dev/null || $(CARGO) install --locked cargo-fuzz
+	@set -e; for target in $(basename $(notdir $(wildcard fuzz/targets/*.rs))); do \
+		mkdir -p target/fuzz/$$target; \
+		RUSTC_BOOTSTRAP=1 $(CARGO) fuzz run --sanitizer none $$target target/fuzz/$$target fuzz/corpus/$$target -- \
+			-max_total_time=$(or $(SECONDS),60) -max_len=65536 -timeout=10; \
+	done
 
 # The models and the server that the tests speak to; what cannot be fetched is named.
 parts:

@@ -17,17 +17,19 @@ use std::time::{Duration, Instant};
 use async_trait::async_trait;
 use futures::stream::{self, StreamExt};
 use syzygy::actors::agent::{Definition, Profile};
-use syzygy::actors::io::Task;
+use syzygy::actors::executor::Tool;
+use syzygy::actors::io::{Document, Task};
 use syzygy::config::{Flag, Inputs};
 use syzygy::host::{Host, real_world};
 use syzygy::inference::{
-    Capabilities, Completion, Delta, Error, Finish, Health, Pacing, Request, Runtime, Scripted, Usage,
+    Capabilities, Completion, Delta, Error, Finish, Health, Pacing, Request, Runtime, Scripted, Step, Usage,
 };
 use syzygy::supervision::{
     Actor, Address, Child, Config, Context, Envelope, Fault, Mailbox, Node, Overflow, Registry, Reply, Root, Strategy,
     Stuck, Tree,
 };
 use syzygy::types::{Class, Cx};
+use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
@@ -45,8 +47,13 @@ const AT_ONCE: usize = 512;
 const CANCEL_WITHIN: Duration = Duration::from_millis(100);
 const CONTROL_WITHIN: Duration = Duration::from_millis(10);
 const NORMAL_WITHIN: Duration = Duration::from_secs(1);
+/// The slowest step of a crowd may take this many times as long as the first: what is a cliff shows as ten or a hundred
+/// times, and a busy machine as two.
+const CLIFF: f64 = 4.0;
+/// Bytes of a large task.
+const LARGE_BYTES: usize = 1_000_000;
 /// What the resident memory of this process may grow by under overload once it is warm, in KiB. Under the caps below a
-/// host holds 64 runs of some kilobytes; the rest is room for the allocator.
+/// host holds 64 runs of some kilobytes and four large ones, some 12 MB; the rest is room for the allocator.
 const GROWTH_KIB: u64 = 32 * 1024;
 
 fn main() {
@@ -54,6 +61,9 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     runtime.block_on(async {
         cancellation().await;
+        connections().await;
+        #[cfg(target_os = "linux")]
+        processes().await;
         overload(Duration::from_secs(seconds)).await;
         crowd().await;
     });
@@ -110,7 +120,12 @@ impl Runtime for Metered {
 /// A host with a journal on disk and one agent that does four things at a time.
 async fn host(data: &std::path::Path, runtime: Metered) -> Host {
     let flag = |key: &str, value: String| Flag { name: key.to_owned(), key: key.to_owned(), value };
-    let flags = vec![flag("host.data_dir", data.display().to_string()), flag("io.runs_most", "32".to_owned())];
+    let flags = vec![
+        flag("host.data_dir", data.display().to_string()),
+        flag("io.runs_most", "32".to_owned()),
+        flag("io.task_bytes_max", LARGE_BYTES.to_string()),
+        flag("io.tasks_bytes_max", (4 * LARGE_BYTES).to_string()),
+    ];
     let config = syzygy::config::load(&Inputs { flags, ..Inputs::default() }).unwrap().config;
     let mut ann: Profile = toml::from_str(include_str!("../config/agents/marvin.toml")).unwrap();
     (ann.name, ann.runtime, ann.concurrency, ann.waiting) = ("ann".to_owned(), "ann".to_owned(), 4, 16);
@@ -120,6 +135,12 @@ async fn host(data: &std::path::Path, runtime: Metered) -> Host {
 
 fn task() -> Task {
     Task { prompt: "What is it?".to_owned(), ..Task::default() }
+}
+
+/// One that would be a megabyte in memory, for every fiftieth caller.
+fn large() -> Task {
+    let text = "Nobody reads what is written here. ".repeat((LARGE_BYTES - 64) / 35);
+    Task { documents: vec![Document { name: "a.txt".to_owned(), text }], ..task() }
 }
 
 fn resident_kib() -> u64 {
@@ -169,6 +190,93 @@ async fn cancellation() {
         millis(most)
     );
     promised("a caller left", most, CANCEL_WITHIN);
+    assert_eq!(spent, 0, "tokens were spent on callers who had left");
+}
+
+/// The same for a client that leaves a real connection in the middle of a stream.
+async fn connections() {
+    let data = tempfile::tempdir().unwrap();
+    let runtime = Metered::new(Duration::from_millis(1), u64::MAX);
+    let flag = |key: &str, value: String| Flag { name: key.to_owned(), key: key.to_owned(), value };
+    let place = data.path().display().to_string();
+    let flags = vec![flag("host.data_dir", place), flag("api.listen", "127.0.0.1:0".to_owned())];
+    let config = syzygy::config::load(&Inputs { flags, ..Inputs::default() }).unwrap().config;
+    let mut ann: Profile = toml::from_str(include_str!("../config/agents/marvin.toml")).unwrap();
+    (ann.name, ann.runtime) = ("ann".to_owned(), "ann".to_owned());
+    let host = Host::builder().config(config).data_dir(data.path()).serve().without_bundled_agents();
+    let host = host.agent(Definition::prompted(ann)).runtime(runtime.clone()).start().await.unwrap();
+    let address = host.address().unwrap();
+    let token = std::fs::read_to_string(data.path().join("operator.token")).unwrap();
+    let body = r#"{"prompt":"What is it?"}"#;
+    let asked = format!(
+        "POST /route HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\naccept: text/event-stream\r\n\
+         content-type: application/json\r\ncontent-length: {}\r\n\r\n{body}",
+        token.trim(),
+        body.len()
+    );
+    let mut times = Vec::new();
+    for _ in 0..LEAVES {
+        let mut inside = runtime.inside.subscribe();
+        let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+        stream.write_all(asked.as_bytes()).await.unwrap();
+        inside.wait_for(|inside| *inside == 1).await.unwrap();
+        let left = Instant::now();
+        drop(stream);
+        inside.wait_for(|inside| *inside == 0).await.unwrap();
+        times.push(left.elapsed());
+    }
+    host.shutdown(Duration::from_secs(10)).await.unwrap();
+    told("a client leaves its connection, until the model stops", &mut times);
+}
+
+/// The same for a process that a tool has started.
+#[cfg(target_os = "linux")]
+async fn processes() {
+    let (started, mut seen) = watch::channel(0_u32);
+    let schema = serde_json::json!({ "type": "object", "properties": {} });
+    let slow = Tool::new("slow", "Takes its time.", schema, move |_cx, _: serde_json::Value| {
+        let started = started.clone();
+        async move {
+            let mut process = tokio::process::Command::new("sleep");
+            let mut process = process.arg("3600").kill_on_drop(true).spawn().map_err(|error| error.to_string())?;
+            started.send_replace(process.id().unwrap_or_default());
+            process.wait().await.map_err(|error| error.to_string())?;
+            Ok(serde_json::Value::Null)
+        }
+    });
+    let mut ann: Profile = toml::from_str(include_str!("../config/agents/marvin.toml")).unwrap();
+    (ann.name, ann.runtime, ann.tools) = ("ann".to_owned(), "ann".to_owned(), vec!["slow".to_owned()]);
+    let wants = Scripted::new("ann", |_| vec![Step::call("1", "slow", serde_json::json!({}))]);
+    let host = Host::builder().without_bundled_agents().agent(Definition::prompted(ann)).runtime(wants).tool(slow);
+    let host = host.start().await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..LEAVES / 10 {
+        let cx = host.context("soak", Duration::from_secs(60));
+        seen.mark_unchanged();
+        let process = tokio::select! {
+            answer = host.ask(&cx, task()) => panic!("{answer:?}"),
+            _ = seen.changed() => *seen.borrow(),
+        };
+        let left = Instant::now();
+        // One that has ended and was not waited for yet runs no more.
+        let runs = || {
+            let stat = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+            stat.rsplit_once(')').is_some_and(|(_, rest)| !rest.trim_start().starts_with(['Z', 'X']))
+        };
+        while runs() {
+            tokio::task::yield_now().await;
+        }
+        times.push(left.elapsed());
+    }
+    host.shutdown(Duration::from_secs(10)).await.unwrap();
+    told("a caller leaves, until the process of a tool has ended", &mut times);
+}
+
+fn told(what: &str, times: &mut [Duration]) {
+    let (p50, p99, most) = (percentile(times, 50), percentile(times, 99), percentile(times, 100));
+    println!("{what} ({} times)", times.len());
+    println!("  p50 {:.2} ms   p99 {:.2} ms   worst {:.2} ms", millis(p50), millis(p99), millis(most));
+    promised(what, most, CANCEL_WITHIN);
 }
 
 #[derive(Default)]
@@ -191,11 +299,13 @@ async fn overload(time: Duration) {
     let mut said = Instant::now();
     while began.elapsed() < time {
         ticks.tick().await;
-        for _ in 0..each {
+        for number in 0..each {
+            // One in a hundred ticks brings two large ones, which is twenty times what fits.
+            let asked = if number < 2 && control.len() % 100 == 0 { large() } else { task() };
             let (host, seen) = (Arc::clone(&host), Arc::clone(&seen));
             asks.spawn(async move {
                 seen.sent.fetch_add(1, Relaxed);
-                match host.ask(&host.context("soak", Duration::from_secs(60)), task()).await {
+                match host.ask(&host.context("soak", Duration::from_secs(60)), asked).await {
                     Ok(_) => seen.answered.fetch_add(1, Relaxed),
                     Err(error) if error.class() == Class::Exhausted => seen.refused.fetch_add(1, Relaxed),
                     Err(error) => panic!("{error}"),
@@ -275,8 +385,9 @@ async fn crowd() {
     let root = Root::start(tree, world.clone(), Arc::clone(&registry)).await.unwrap();
     let cx = Cx::housekeeping(world.clock.now(), Duration::from_secs(3_600));
     let mut addresses: Vec<Address<Tell>> = Vec::new();
+    let mut steps: Vec<[Duration; 3]> = Vec::new();
     let empty = resident_kib();
-    println!("agents in one host    added/s   asked/s   KB each   tree read ms");
+    println!("actors in one tree    added/s   asked/s   restarted/s   KB each   tree read ms");
     while addresses.len() < AGENTS {
         let began = Instant::now();
         let before = addresses.len();
@@ -300,17 +411,34 @@ async fn crowd() {
             })
             .await;
         let asked = began.elapsed();
+        let began = Instant::now();
+        let again = (0..addresses.len()).step_by(addresses.len() / STEP);
+        stream::iter(again)
+            .for_each_concurrent(AT_ONCE, |number| {
+                let (handle, cx) = (&handle, &cx);
+                async move { handle.restart(cx, &format!("agent-{number}")).await.unwrap() }
+            })
+            .await;
+        let restarted = began.elapsed();
+        steps.push([added, asked, restarted]);
         let each = (resident_kib() - empty) as f64 / addresses.len() as f64;
         let began = Instant::now();
         assert_eq!(registry.tree(world.clock.now())[0].children.len(), addresses.len());
         println!(
-            "  {:17} {:9.0} {:9.0} {:9.1} {:9.0}",
+            "  {:17} {:9.0} {:9.0} {:13.0} {:9.1} {:9.0}",
             addresses.len(),
             STEP as f64 / added.as_secs_f64(),
             STEP as f64 / asked.as_secs_f64(),
+            STEP as f64 / restarted.as_secs_f64(),
             each,
             millis(began.elapsed())
         );
+    }
+    for (place, what) in ["adding", "asking", "restarting"].iter().enumerate() {
+        let worst = steps.iter().map(|step| step[place]).max().unwrap_or_default();
+        let ratio = worst.as_secs_f64() / steps[0][place].as_secs_f64();
+        println!("  {what}: the slowest step took {ratio:.1} times as long as the first, at most {CLIFF} are promised");
+        assert!(ratio <= CLIFF, "{what} has a cliff: {ratio:.1} times the first step");
     }
     let began = Instant::now();
     root.shutdown(&cx).await.unwrap();

@@ -3,9 +3,11 @@
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
+use super::alerts::NewSilence;
 use super::bodies::{Assemble, ChunkRequest, FeedbackRequest, NewOverride, NewToken, RouteRequest, SetCap, SetWeight};
 use super::extract::read_json;
 use super::framing::{Framing, Limits};
+use super::hitl::{Delegated, Said};
 use crate::actors::io::Task;
 use crate::ziggy::chunk::Policy;
 use crate::ziggy::{assemble, chunk, reassemble};
@@ -25,6 +27,9 @@ pub fn bodies(bytes: &[u8]) {
     again::<SetCap>(bytes);
     again::<NewOverride>(bytes);
     again::<NewToken>(bytes);
+    again::<NewSilence>(bytes);
+    again::<Said>(bytes);
+    again::<Delegated>(bytes);
     if let Some(request) = again::<ChunkRequest>(bytes).filter(|request| request.text.len() <= TEXT_MOST) {
         let policy = Policy {
             max_tokens: request.max_tokens.unwrap_or(Policy::LEAST_TOKENS),
@@ -46,8 +51,8 @@ fn again<T: DeserializeOwned + Serialize + PartialEq + std::fmt::Debug>(bytes: &
     Some(body)
 }
 
-/// Reads these bytes as those of a connection. Wherever the network cuts them, as much is let through; nothing is that
-/// was not sent, in another order, or with a line feed alone in a head.
+/// Reads these bytes as those of a connection. Wherever the network cuts them, as much is let through, and it is the
+/// beginning of what was sent: nothing is added, left out or moved.
 pub fn connection(bytes: &[u8]) {
     let limits = Limits { head_bytes_max: 1_024, headers_max: 16 };
     let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {

@@ -8,30 +8,42 @@ mod mutate;
 #[cfg(test)]
 mod tests;
 
-use crate::actors::agent::MemoryProjection;
-use crate::actors::crown::GovernanceProjection;
-use crate::actors::io::{RunStatus, RunsProjection};
-use crate::actors::router::TablesProjection;
-use crate::store::{Event, Projection};
+use crate::actors::io::RunStatus;
+use crate::host::projections;
+use crate::inference::models::Catalog;
+use crate::store::Event;
 use crate::types::RunId;
+use crate::ziggy::budget::PriceList;
 use crate::{api, cli, config, inference, rat};
 
 /// What fuzzes: its name, which is that of its corpus too, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 6] = [
+pub const TARGETS: [Target; 7] = [
     ("config", configuration),
     ("bodies", api::fuzz::bodies),
     ("connection", api::fuzz::connection),
     ("journal", journal),
     ("gguf", inference::fuzz_gguf),
     ("sse", streams),
+    ("lists", lists),
 ];
 
-/// The target of this name; one that does nothing if there is none, which a test rules out.
+/// The target of this name; one that does nothing if there is none, which a test rules out for each program in `fuzz/`.
 pub fn target(name: &str) -> fn(&[u8]) {
     TARGETS.iter().find(|(known, _)| *known == name).map_or(|_| (), |(_, target)| *target)
+}
+
+/// The lists in a data directory: of models and of prices. A price that is taken is one.
+pub fn lists(bytes: &[u8]) {
+    let Ok(text) = std::str::from_utf8(bytes) else { return };
+    let _ = Catalog::read(text);
+    if let Ok(prices) = PriceList::read(text) {
+        for row in prices.rows() {
+            assert!(row.input >= 0 && row.output >= 0, "a negative price was taken: {row:?}");
+        }
+    }
 }
 
 /// A configuration file, an agent's file, a variable of the environment.
@@ -46,9 +58,7 @@ pub fn journal(bytes: &[u8]) {
     let _ = rat::check_export(bytes);
     let text = String::from_utf8_lossy(bytes);
     let events: Vec<Event> = text.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
-    let projections: [&dyn Projection; 4] =
-        [&RunsProjection, &GovernanceProjection, &MemoryProjection, &TablesProjection];
-    for projection in projections {
+    for projection in projections() {
         let mut rows = std::collections::BTreeMap::new();
         for event in &events {
             for key in projection.keys(event) {

@@ -41,7 +41,7 @@ pub(super) const ARCHIVES: &str = "archive";
 pub(super) const COMPANIONS: [&str; 3] = [crate::api::TOKENS_FILE, crate::api::HOST_FILE, ARCHIVES];
 
 /// Everything that is made of the journal's events.
-pub(super) fn projections() -> Vec<Arc<dyn Projection>> {
+pub fn projections() -> Vec<Arc<dyn Projection>> {
     vec![
         Arc::new(RunsProjection),
         Arc::new(GovernanceProjection),

@@ -26,7 +26,7 @@ use crate::store::{Durability, Journal, NewEvent};
 use crate::supervision::{Failure, Node, Registry, Root};
 use crate::types::{Budget, Cx, Money, Principal, TraceId, World};
 
-pub use backends::{journal_path, model_store};
+pub use backends::{journal_path, model_store, projections};
 pub use builder::{Builder, Environment};
 pub use error::Error;
 pub use program::Program;

@@ -27,6 +27,11 @@ impl<M: Send + 'static> Address<M> {
         Address { queue: Arc::new(Queue::new(mailbox, Arc::clone(&world.clock))) }
     }
 
+    /// Counts as refused what its handle turned away before it became a message, so that the tree shows it.
+    pub fn count_refused(&self) {
+        self.queue.stats.count_refused();
+    }
+
     /// A message nobody waits for the answer to.
     fn envelope(&self, cx: &Cx, message: M) -> Envelope<M> {
         self.under(cx.unasked(), message)

@@ -187,8 +187,11 @@ impl Handle {
         self.pipeline.check(&task)?;
         let room =
             Arc::clone(&self.pipeline.room).try_acquire_many_owned(u32::try_from(task.bytes()).unwrap_or(u32::MAX));
-        let Ok(room) = room else { return Err(Error::Crowded { limit: self.pipeline.config().tasks_bytes_max }) };
         let run = RunId::new(&self.world);
+        let Ok(room) = room else {
+            self.home(run).count_refused();
+            return Err(Error::Crowded { limit: self.pipeline.config().tasks_bytes_max });
+        };
         let within = Duration::from_secs(self.pipeline.config().run_within_s);
         let cx = cx.with_run(run).with_deadline(self.world.clock.now() + within).with_privacy(task.privacy);
         Ok(Box::new(Arrival { run, cx, task, news, passed: Passed::default(), _room: Some(room) }))
