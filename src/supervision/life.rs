@@ -91,6 +91,9 @@ pub(super) fn endure(hindrance: Hindrance) -> BoxFuture<'static, Result<(), Faul
             Hindrance::Yield => tokio::task::yield_now().await,
             Hindrance::Wait(time) => tokio::time::sleep(time).await,
             Hindrance::Crash => return Err("the simulation made it fail".into()),
+            // A panic that nobody prints.
+            Hindrance::Panic => std::panic::resume_unwind(Box::new("the simulation made it panic")),
+            Hindrance::Hang => std::future::pending().await,
         }
         Ok(())
     }

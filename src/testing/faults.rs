@@ -14,6 +14,10 @@ pub struct Faults {
     pub wait_ms: u64,
     /// An actor fails instead of handling a message, and the message is lost with it.
     pub actor_fails: u32,
+    /// An actor panics instead of handling a message.
+    pub actor_panics: u32,
+    /// An actor does not come back from a message, until its supervisor sees that and kills it.
+    pub actor_hangs: u32,
     /// A runtime fails before its first word.
     pub runtime_fails: u32,
     /// A runtime says nothing until its caller gives up.
@@ -47,6 +51,8 @@ impl Faults {
             waits: 50_000,
             wait_ms: 3,
             actor_fails: 0,
+            actor_panics: 0,
+            actor_hangs: 0,
             runtime_fails: 0,
             runtime_hangs: 0,
             runtime_cuts: 0,
@@ -65,7 +71,9 @@ impl Faults {
     /// enough that most tasks still have an answer.
     pub const fn rough() -> Faults {
         Faults {
-            actor_fails: 4_000,
+            actor_fails: 3_000,
+            actor_panics: 1_000,
+            actor_hangs: 500,
             runtime_fails: 50_000,
             runtime_hangs: 20_000,
             runtime_cuts: 40_000,

@@ -13,6 +13,8 @@ use crate::host::Host;
 use crate::store::Event;
 use crate::supervision::{Node, Status};
 use crate::types::{Class, Money, RunId, Timestamp};
+use crate::ziggy::budget::{Settlement, Standing};
+use crate::ziggy::review;
 
 /// A promise that was broken.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -29,9 +31,9 @@ impl Violation {
     }
 }
 
-/// A caller that hears of a timeout so long after its run was completed on the record was not answered in time. Two
-/// seconds are far more than an io actor takes to turn to the report of its own job, and than a slow commit takes.
-const REPLY_WITHIN_US: i64 = 2_000_000;
+/// A caller that hears of a timeout so long after its run was completed on the record was not answered in time. Six
+/// seconds are far more than a slow commit takes, and than it takes to find an io actor that does not come back.
+const REPLY_WITHIN_US: i64 = 6_000_000;
 
 /// One run as the journal tells it.
 #[derive(Default)]
@@ -165,6 +167,56 @@ pub(super) fn of_privacy(seen: &[Seen], heard: &[Heard]) -> Vec<Violation> {
     broken
 }
 
+/// What was reserved is charged once, and nobody pays for what was not reserved.
+pub(super) fn of_charges(events: &[Event]) -> Vec<Violation> {
+    let mut seen: BTreeMap<(RunId, u64), u32> = BTreeMap::new();
+    for event in events {
+        let settled: Option<Settlement> = match event.kind.as_str() {
+            kind::SERVED | kind::FAILED => event.body.value().get("spent").and_then(parsed),
+            kind::CHARGED => event.body.parse(),
+            _ => None,
+        };
+        if let (Some(run), Some(settlement)) = (event.run, settled) {
+            *seen.entry((run, settlement.hold)).or_default() += 1;
+        }
+    }
+    let twice = seen.into_iter().filter(|(_, times)| *times > 1);
+    let told = |((run, hold), times)| format!("reservation {hold} of {run} was charged {times} times");
+    twice.map(|found| Violation::new("what was reserved is charged once", told(found))).collect()
+}
+
+fn parsed<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> Option<T> {
+    serde_json::from_value(value.clone()).ok()
+}
+
+/// What people were asked is closed once and acted on once.
+pub(super) fn of_items(events: &[Event]) -> Vec<Violation> {
+    let mut items: BTreeMap<String, [u32; 3]> = BTreeMap::new();
+    for event in events {
+        let place = match event.kind.as_str() {
+            review::kind::OPENED => 0,
+            review::kind::CLOSED => 1,
+            review::kind::SETTLED => 2,
+            _ => continue,
+        };
+        let item = event.body.value()["item"].as_str().unwrap_or_default().to_owned();
+        items.entry(item).or_default()[place] += 1;
+    }
+    let wrong = items.into_iter().filter(|(_, times)| *times != [1, 1, 1]);
+    let told = |(item, [opened, closed, settled]): (String, [u32; 3])| {
+        format!("{item} was opened {opened} times, closed {closed} times and acted on {settled} times")
+    };
+    wrong.map(|found| Violation::new("what people decided is acted on once", told(found))).collect()
+}
+
+/// No budget is overrun, where no runtime lies about what it took.
+pub(super) fn of_budgets(host: &Host) -> Vec<Violation> {
+    let standings = host.crown().treasury().standings().into_iter();
+    let told = |Standing { scope, spent, limit, .. }| format!("{scope} spent {spent} of {limit}");
+    let over = standings.filter(|standing| standing.spent > standing.limit);
+    over.map(|standing| Violation::new("no budget is overrun", told(standing))).collect()
+}
+
 /// What is not at rest in a host that nobody asks anything of. Empty once all is well.
 pub(super) fn unrest(host: &Host) -> Vec<Violation> {
     let mut found = Vec::new();
@@ -179,10 +231,18 @@ pub(super) fn unrest(host: &Host) -> Vec<Violation> {
         if !node.supervisor && !above && node.restarts == 0 && node.last_failure.is_some() {
             found.push(Violation::new("every restart is counted", format!("{} failed, and counts none", node.path)));
         }
-        let busy =
-            ["working", "waiting", "running"].into_iter().filter_map(|key| node.view.get(key)?.as_u64()).sum::<u64>();
+        let busy = ["working", "waiting", "running", "open"]
+            .into_iter()
+            .filter_map(|key| node.view.get(key)?.as_u64())
+            .sum::<u64>();
         if busy > 0 {
             found.push(Violation::new("what was taken is given back", format!("{} is still at {busy}", node.path)));
+        }
+    }
+    for standing in host.crown().treasury().standings() {
+        let Standing { scope, reserved, .. } = standing;
+        if reserved > 0 {
+            found.push(Violation::new("what was reserved is given back", format!("{scope} has {reserved} reserved")));
         }
     }
     for id in host.router().rib().candidates.keys() {

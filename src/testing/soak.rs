@@ -3,10 +3,10 @@
 use std::pin::pin;
 use std::time::Duration;
 
-use futures::future::{Either, join_all, select};
+use futures::future::{Either, join, join_all, select};
 
 use super::promises::{self, Violation};
-use super::workload::{Caller, Heard, What, agents_of, staged};
+use super::workload::{Caller, Heard, What, agents_of, reviewer, staged};
 use super::{Error, Simulated, Simulation};
 use crate::store::Event;
 
@@ -43,6 +43,10 @@ const REST_WITHIN_S: u32 = 400;
 /// Seconds a run may take in a soak, instead of the hour of the defaults: a runtime that hangs holds it up that long.
 const RUN_WITHIN_S: u64 = 90;
 
+/// Milliseconds after which an actor counts as stuck, instead of the half minute of the defaults: whoever waits for one
+/// that does not come back waits as long.
+const HANDLE_LIMIT_MS: u64 = 3_000;
+
 /// Events read back at a time.
 const PAGE: usize = 4_096;
 
@@ -55,7 +59,10 @@ impl Simulation {
     pub fn soak(self, soak: Soak) -> Result<Report, Error> {
         let seed = self.seed;
         let dies_ms = self.faults.host_dies_ms;
-        let simulation = staged(self).configured(|config| config.io.run_within_s = RUN_WITHIN_S);
+        let simulation = staged(self).configured(|config| {
+            config.io.run_within_s = RUN_WITHIN_S;
+            config.supervision.handle_limit_ms = HANDLE_LIMIT_MS;
+        });
         let durable = simulation.config.io.durable_answers;
         simulation.run(async move |simulated| {
             let agents = agents_of(&simulated.life().await.host);
@@ -67,18 +74,24 @@ impl Simulation {
                 }
                 heard
             }));
-            let heard = match select(pin!(asked), pin!(strike(&simulated, dies_ms))).await {
+            let meanwhile = join(strike(&simulated, dies_ms), reviewer(&simulated, seed));
+            let heard = match select(pin!(asked), pin!(meanwhile)).await {
                 Either::Left((heard, _)) => heard,
-                // Nothing strikes in these faults.
-                Either::Right(((), asked)) => asked.await,
+                // The reviewer never ends, so this is not.
+                Either::Right((_, asked)) => asked.await,
             };
             let heard: Vec<Heard> = heard.into_iter().flatten().collect();
             simulated.calm();
             let mut violations = rest(&simulated).await;
+            if simulated.plan().faults.runtime_lies == 0 {
+                violations.extend(promises::of_budgets(&simulated.life().await.host));
+            }
             // Before the restart, which ends for the record what is still open.
             let events = read_all(&simulated).await?;
             let last_life = simulated.lives();
             violations.extend(promises::of_record(&events, &heard, last_life, durable));
+            violations.extend(promises::of_charges(&events));
+            violations.extend(promises::of_items(&events));
             violations.extend(promises::of_privacy(&simulated.sight().lock(), &heard));
             simulated.restart().await?;
             violations.extend(verified(&simulated).await?);
@@ -108,7 +121,16 @@ async fn rest(simulated: &Simulated) -> Vec<Violation> {
     let mut unrest = Vec::new();
     for _ in 0..REST_WITHIN_S {
         tokio::time::sleep(Duration::from_secs(1)).await;
-        unrest = promises::unrest(&simulated.life().await.host);
+        let life = simulated.life().await;
+        unrest = promises::unrest(&life.host);
+        let unsettled = life.during(life.host.inbox().unsettled()).await;
+        let promise = "what people decided is acted on once";
+        unrest.extend(match unsettled {
+            Ok(Ok(items)) if items.is_empty() => None,
+            Ok(Ok(items)) => Some(Violation::new(promise, format!("{} items wait for it", items.len()))),
+            Ok(Err(error)) => Some(Violation::new(promise, error.to_string())),
+            Err(error) => Some(Violation::new(promise, error.to_string())),
+        });
         if unrest.is_empty() {
             break;
         }

@@ -56,13 +56,15 @@ impl Weather {
 
     /// What an actor has to put up with before its next message.
     pub(super) fn hindrance(&self) -> Option<Hindrance> {
-        let Faults { yields, waits, wait_ms, actor_fails, .. } = self.faults();
-        let odds = [actor_fails, waits, yields];
-        match pick(self.part(), &odds)? {
-            0 => Some(Hindrance::Crash),
-            1 => Some(Hindrance::Wait(self.within_ms(wait_ms))),
-            _ => Some(Hindrance::Yield),
-        }
+        let Faults { yields, waits, wait_ms, actor_fails, actor_panics, actor_hangs, .. } = self.faults();
+        let odds = [actor_fails, actor_panics, actor_hangs, waits, yields];
+        Some(match pick(self.part(), &odds)? {
+            0 => Hindrance::Crash,
+            1 => Hindrance::Panic,
+            2 => Hindrance::Hang,
+            3 => Hindrance::Wait(self.within_ms(wait_ms)),
+            _ => Hindrance::Yield,
+        })
     }
 
     /// What a runtime does instead of answering.

@@ -1,5 +1,6 @@
 //! What a soak asks of a host: tasks of every kind, from callers who wait, give up, or come back later.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -7,11 +8,14 @@ use async_trait::async_trait;
 use super::simulated::Life;
 use super::{Error, Simulated, Simulation};
 use crate::actors::agent::{Assignment, Definition, Kit, Work};
+use crate::actors::inbox::Said;
 use crate::actors::io::{self, Answer, Document, Task};
 use crate::host::Host;
 use crate::inference::{Request, Role, Scripted, Step};
 use crate::supervision::Fault;
 use crate::types::{Budget, Class, Cx, Money, Price, PrivacyClass, Random, RunId, Seeded, Timestamp, TrustTier};
+use crate::ziggy::budget::{Limit, Window};
+use crate::ziggy::review::{ItemStatus, Kind, OnExpiry, Rule, Stage};
 
 /// What one caller heard of one task.
 pub(super) struct Heard {
@@ -167,11 +171,18 @@ pub(super) fn agents_of(host: &Host) -> Vec<String> {
 }
 
 /// A simulation that names no runtime gets two, one on this machine and one far away that costs money, and an agent in
-/// code on the far one that takes one task at a time.
+/// code on the far one that takes one task at a time. Budgets are short, people are asked now and then, slow candidates
+/// are hedged and answers given again.
 pub(super) fn staged(simulation: Simulation) -> Simulation {
     if !simulation.runtimes.is_empty() {
         return simulation;
     }
+    let simulation = simulation.configured(|config| {
+        config.budgets.limits = LIMITS.map(limit).to_vec();
+        config.review.rules = rules();
+        config.ladder.off.clear();
+        config.ladder.hedge = true;
+    });
     let far = Scripted::new("field", script).in_tier(TrustTier::External).at_price(Price { input: 2, output: 900_000 });
     simulation.runtime(Scripted::new("local", script)).runtime(far).agent(|_| {
         let mut courier =
@@ -179,6 +190,77 @@ pub(super) fn staged(simulation: Simulation) -> Simulation {
         (courier.profile.concurrency, courier.profile.waiting) = (1, 4);
         courier
     })
+}
+
+/// Scope, window, micro-dollars and requests: what runs out in a soak, for some and in some windows.
+const LIMITS: [(&str, Window, Option<i64>, Option<u64>); 4] = [
+    ("tenant:*", Window::Minute, Some(30_000), None),
+    ("provider:field", Window::Total, Some(60_000), None),
+    ("agent:courier", Window::Minute, None, Some(3)),
+    ("tenant:caller-1", Window::Day, None, Some(4)),
+];
+
+fn limit((scope, window, money, requests): (&str, Window, Option<i64>, Option<u64>)) -> Limit {
+    Limit { scope: scope.to_owned(), window, money, tokens: None, requests }
+}
+
+/// People are asked before French is written, after the courier has answered, and where nobody may serve.
+fn rules() -> Vec<Rule> {
+    let rule = |name: &str, kind, action, on_expiry| Rule {
+        name: name.to_owned(),
+        kind,
+        action,
+        deadline_s: PEOPLE_WITHIN_S,
+        quorum: 1,
+        on_expiry,
+        delegate: None,
+        class: None,
+        intents: Vec::new(),
+        confidence_below: None,
+        agents: Vec::new(),
+        cost_over: None,
+        keywords: Vec::new(),
+        nobody: false,
+    };
+    vec![
+        Rule {
+            keywords: vec!["french".to_owned()],
+            ..rule("french", Kind::SensitiveAction, Stage::Before, OnExpiry::Deny)
+        },
+        Rule { agents: vec!["courier".to_owned()], ..rule("far", Kind::Publication, Stage::After, OnExpiry::Approve) },
+        Rule { nobody: true, ..rule("nobody", Kind::NoCandidate, Stage::Before, OnExpiry::Deny) },
+    ]
+}
+
+/// Seconds people have to decide.
+const PEOPLE_WITHIN_S: u64 = 20;
+
+/// Somebody who looks into the inbox now and then, and approves, denies, changes or overlooks what is there.
+pub(super) async fn reviewer(simulated: &Simulated, seed: u64) {
+    let dice = Caller::new(u32::MAX, seed);
+    loop {
+        tokio::time::sleep(Duration::from_millis(500 + dice.up_to(6_000))).await;
+        let life = simulated.life().await;
+        let inbox = life.host.inbox();
+        let cx = life.host.context("reviewer", Duration::from_secs(5));
+        let deciding = async {
+            let Ok(page) = inbox.list(Some(ItemStatus::Open), None, 16).await else { return };
+            for item in page.items {
+                let said = Said::default();
+                // What it hears is of no use to it: items close under it, and hosts die.
+                let _ = match dice.up_to(5) {
+                    0..3 => inbox.approve(&cx, &item.id, said).await,
+                    3 => inbox.deny(&cx, &item.id, said).await,
+                    4 => {
+                        let edits = BTreeMap::from([("prompt".to_owned(), "Say hello instead.".to_owned())]);
+                        inbox.approve(&cx, &item.id, Said { edits, ..said }).await
+                    }
+                    _ => continue,
+                };
+            }
+        };
+        let _ = life.during(deciding).await;
+    }
 }
 
 struct Courier;

@@ -56,6 +56,10 @@ pub enum Hindrance {
     Wait(Duration),
     /// The actor fails, and the message is lost with it. A supervisor is not hindered so.
     Crash,
+    /// The same by a panic.
+    Panic,
+    /// It does not come back from the message. A supervisor is not hindered so.
+    Hang,
 }
 
 /// Where chance comes from: jitter, ids, sampling. Never used for secrets.

@@ -22,6 +22,12 @@ pub(crate) enum Bug {
     UnfinishedUnmarked,
     /// Runs that a failed io actor left behind are not marked by its next life.
     LeftBehind,
+    /// What was reserved for a request stays reserved after it.
+    ReservationLeaks,
+    /// What a request took is written down twice.
+    ChargedTwice,
+    /// An item that people have decided is settled twice.
+    SettledTwice,
     /// A line of waiting work does not move up when a place becomes free.
     LineStuck,
 }

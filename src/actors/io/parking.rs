@@ -19,6 +19,7 @@ use super::refusal::refusal;
 use super::{Answer, Document, Progress, Task};
 use crate::actors::inbox::{self, Opening};
 use crate::store::{Durability, NewEvent};
+use crate::types::planted::{Bug, planted};
 use crate::types::{Budget, Class, Cx, Money, Principal, PrivacyClass, TraceId, aside};
 use crate::ziggy::review::{self, Condition, Item, ItemStatus, Need, Rule, Situation, Stage, Verdict, may_withhold};
 use crate::ziggy::route::{Constraint, Decision, Feedback, Reason};
@@ -233,6 +234,9 @@ impl Pipeline {
         let waits = row.is_some_and(|row| row.status == RunStatus::Parked);
         let record = self.recorder(item.run, source);
         let mut events = vec![inbox::settled(item, source)];
+        if planted(Bug::SettledTwice) {
+            events.push(inbox::settled(item, source));
+        }
         let (mut label, mut arrival) = (None, None);
         if waits {
             match self.read(item).await {

@@ -138,6 +138,10 @@ fn size(kind: u32) -> Option<u64> {
 
 /// Whether what the model's code takes from the metadata fits together.
 fn check(content: &Content) -> Result<()> {
+    if let Some((name, _)) = content.tensor_infos.iter().find(|(_, tensor)| tensor.shape.dims().contains(&0)) {
+        // candle makes a slice of its bytes, and of none that is a pointer to nowhere.
+        bail!("its tensor {name} has no elements");
+    }
     let number = |key: &str| content.metadata.get(key).and_then(|value: &Value| value.to_u32().ok());
     let tensors = u32::try_from(content.tensor_infos.len()).unwrap_or(u32::MAX);
     let heads = number("llama.attention.head_count").unwrap_or(1);

@@ -15,6 +15,7 @@ use super::plan::{Effect, Input, Key, Life, Phase, Plan, Rest};
 use super::registry::{Entry, Status};
 use super::spec::{Exit, Rules};
 use super::watch::Watch;
+use crate::types::Hindrance;
 use crate::types::planted::{Bug, planted};
 
 mod alarms;
@@ -117,7 +118,7 @@ impl ractor::Actor for Supervise {
         message: Message,
         live: &mut Live,
     ) -> Result<(), ActorProcessingErr> {
-        if let Some(hindrance) = live.kernel.world.clock.hinder() {
+        if let Some(hindrance @ (Hindrance::Yield | Hindrance::Wait(_))) = live.kernel.world.clock.hinder() {
             // A supervisor is late at the worst: what would make an actor fail passes it by.
             let _ = endure(hindrance).await;
         }

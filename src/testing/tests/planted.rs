@@ -71,3 +71,18 @@ fn a_run_that_went_down_with_its_io_actor_is_found() {
 fn a_line_that_is_stuck_is_found() {
     breaks(Bug::LineStuck, &["what was taken is given back", "every permit comes back"]);
 }
+
+#[test]
+fn a_reservation_that_leaks_is_found() {
+    breaks(Bug::ReservationLeaks, &["what was reserved is given back"]);
+}
+
+#[test]
+fn a_charge_that_is_written_twice_is_found() {
+    breaks(Bug::ChargedTwice, &["what was reserved is charged once"]);
+}
+
+#[test]
+fn an_item_that_is_acted_on_twice_is_found() {
+    breaks(Bug::SettledTwice, &["what people decided is acted on once", "every accepted run ends exactly once"]);
+}
