@@ -7,6 +7,7 @@ use std::process::{Output, Stdio};
 use std::time::Duration;
 
 use syzygy::types::{Class, Random, Seeded};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::watch;
 
 use super::host::{Host, Promised, configured, loudly, number};
@@ -103,8 +104,16 @@ async fn an_ask_whose_host_is_killed_says_so_and_why_tells_what_became_of_the_ru
     configure(data, &config);
     let host = Running::start(data).await;
     let asking = command(data, &["ask", "--stream", "Think about it"]);
-    let asking = { asking }.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
-    let asked = question(&mut endpoint).await;
+    let mut asking = { asking }.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
+    let mut asked = question(&mut endpoint).await;
+    // Once the client shows the first word it has the id of its run; before that nobody could tell it.
+    let word = "data: {\"choices\":[{\"delta\":{\"content\":\"Well\"}}]}\n\n";
+    let head = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+    asked.write_all(format!("{head}{word}").as_bytes()).await.unwrap();
+    let mut shown = [0; 4];
+    let reading = asking.stdout.as_mut().unwrap().read_exact(&mut shown);
+    tokio::time::timeout(MINUTE, reading).await.unwrap().unwrap();
+    assert_eq!(&shown, b"Well");
     host.kill().await;
     drop(asked);
     let Output { status, stderr, .. } = tokio::time::timeout(MINUTE, asking.wait_with_output()).await.unwrap().unwrap();
