@@ -28,7 +28,7 @@ use syzygy::supervision::{
     Actor, Address, Child, Config, Context, Envelope, Fault, Mailbox, Node, Overflow, Registry, Reply, Root, Strategy,
     Stuck, Tree,
 };
-use syzygy::types::{Class, Cx};
+use syzygy::types::{Class, Cleared, Cx};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
@@ -104,7 +104,12 @@ impl Runtime for Metered {
         Health::Ready
     }
 
-    async fn generate(&self, _cx: &Cx, _request: Request, _news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+    async fn generate(
+        &self,
+        _cx: &Cx,
+        _request: Cleared<Request>,
+        _news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error> {
         self.inside.send_modify(|inside| *inside += 1);
         let _inside = Inside(self.inside.clone());
         for _ in 0..self.most {

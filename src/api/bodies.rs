@@ -33,8 +33,8 @@ with_task_fields! {
 impl RouteRequest {
     /// The task alone.
     pub(super) fn task(self) -> Task {
-        let RouteRequest { prompt, documents, privacy, agent, session, max_tokens, value, .. } = self;
-        Task { prompt, documents, privacy, agent, session, max_tokens, value }
+        let RouteRequest { prompt, documents, privacy, residency, agent, session, max_tokens, value, .. } = self;
+        Task { prompt, documents, privacy, residency, agent, session, max_tokens, value }
     }
 }
 

@@ -60,12 +60,21 @@ pub(super) struct NextQuery {
     /// The candidate or agent that is asked for by name.
     #[serde(default)]
     agent: Option<String>,
+    /// The region the data may be in, of those the configuration allows; all of these if none is named.
+    #[serde(default)]
+    #[param(pattern = r"\S")]
+    residency: Option<String>,
 }
 
 /// Who would serve a destination now, and why.
 #[utoipa::path(get, path = "/fib/next", tag = "tables", params(NextQuery),
     responses((status = 200, body = NextHop), Problems))]
-pub(super) async fn next(State(app): State<Arc<App>>, caller: Caller, Query(query): Query<NextQuery>) -> Json<NextHop> {
+pub(super) async fn next(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<NextQuery>,
+) -> Result<Json<NextHop>, Problem> {
+    let within = app.parts.io.within(&caller.cx, query.residency.as_slice())?;
     let request = Request {
         destination: Destination { capability: Capability(query.capability), privacy: query.privacy },
         tokens_in: query.tokens_in.unwrap_or(ASSUMED_TOKENS),
@@ -75,7 +84,7 @@ pub(super) async fn next(State(app): State<Arc<App>>, caller: Caller, Query(quer
         pin: query.agent,
         tenant: Some(caller.cx.principal().name.clone()),
         modalities: Vec::new(),
-        residency: Vec::new(),
+        residency: within.label().residency.named(),
         seed: None,
         at: app.parts.world.clock.wall(),
     };
@@ -83,7 +92,7 @@ pub(super) async fn next(State(app): State<Arc<App>>, caller: Caller, Query(quer
     let decision = decide(&fib, &request);
     let considered = consider(&fib, &request);
     let words = [decision.words(), considered_words(&considered)].concat();
-    Json(NextHop { classification: None, words, decision, considered })
+    Ok(Json(NextHop { classification: None, words, decision, considered }))
 }
 
 /// Who would serve this task now, and why, without doing it.
@@ -95,7 +104,8 @@ pub(super) async fn next_for(
     Body(task): Body<Task>,
 ) -> Result<Json<NextHop>, Problem> {
     let class = app.parts.io.classify(&caller.cx, &task).await?;
-    let decision = app.parts.io.next_hop(&caller.cx, &task, &class);
+    let within = app.parts.io.within(&caller.cx, &task.residency)?;
+    let decision = app.parts.io.next_hop(&within, &task, &class);
     let considered = consider(&app.parts.router.fib(), &decision.request);
     let words = [class.words(), decision.words(), considered_words(&considered)].concat();
     Ok(Json(NextHop { classification: Some(class), decision, words, considered }))
@@ -116,6 +126,10 @@ pub(super) struct WhyNotQuery {
     /// Tokens the answer may have; 256 if none are named.
     #[serde(default)]
     tokens_out: Option<u64>,
+    /// The region the data may be in, of those the configuration allows; all of these if none is named.
+    #[serde(default)]
+    #[param(pattern = r"\S")]
+    residency: Option<String>,
 }
 
 /// Why a candidate would or would not serve a destination now, and what would change that.
@@ -138,6 +152,7 @@ pub(super) async fn why_not(
         let all = routes.keys().map(ToString::to_string).collect();
         return Err(unknown(Code::UnknownDestination, "destination", &query.destination, all));
     };
+    let within = app.parts.io.within(&caller.cx, query.residency.as_slice())?;
     let request = Request {
         destination: destination.clone(),
         tokens_in: query.tokens_in.unwrap_or(ASSUMED_TOKENS),
@@ -147,7 +162,7 @@ pub(super) async fn why_not(
         pin: None,
         tenant: Some(tenant),
         modalities: Vec::new(),
-        residency: Vec::new(),
+        residency: within.label().residency.named(),
         seed: None,
         at: app.parts.world.clock.wall(),
     };

@@ -174,6 +174,9 @@ pub(super) struct Ask {
     /// How private the task is at least.
     #[arg(long, value_enum, default_value_t = Privacy::Public)]
     pub(super) privacy: Privacy,
+    /// A region the task may be in, such as `eu`; may be given several times. Without any, those of the configuration.
+    #[arg(long, value_name = "REGION")]
+    pub(super) residency: Vec<String>,
     /// Tokens of the answer (of each chunk) at the most.
     #[arg(long, value_name = "N")]
     pub(super) max_tokens: Option<u32>,

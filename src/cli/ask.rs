@@ -75,6 +75,7 @@ fn request(asked: Ask, console: &mut Console) -> Result<RouteRequest, Error> {
         prompt,
         documents,
         privacy: asked.privacy.into(),
+        residency: asked.residency,
         agent: asked.agent,
         session: asked.session,
         max_tokens: asked.max_tokens,

@@ -105,6 +105,8 @@ sections! {
     ziggy: ziggy::Config,
     /// Limits of an agent's memory.
     memory: memory::Config,
+    /// Where this host is, and where data may be.
+    privacy: ziggy::privacy::Config => ziggy::privacy::Config::impossible,
     /// What may be spent.
     budgets: ziggy::budget::Config => ziggy::budget::Config::impossible,
     /// How candidates are limited.

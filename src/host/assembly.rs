@@ -64,6 +64,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         crown: crown.clone(),
         agents: Arc::new(agents),
         ladder: Arc::new(config.ladder.clone()),
+        privacy: Arc::new(config.privacy.clone()),
         human: None,
     };
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
@@ -212,6 +213,7 @@ fn launches(
 ) -> Result<BTreeMap<String, runtime::Launch>, Error> {
     let mut launches = BTreeMap::new();
     for (name, own) in &config.inference.runtimes {
+        let own = &own.clone().placed(config.privacy.here());
         let launch = backends::runtime(name, own, config, models, &builder.environment, &builder.world)?;
         launches.insert(name.clone(), launch);
     }
@@ -291,6 +293,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         name: "code".to_owned(),
         model: profile.name.clone(),
         tier: TrustTier::Local,
+        region: None,
         chat: true,
         tools: false,
         embed: false,
@@ -308,7 +311,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
         modalities: vec![Modality::Text],
         tier: seen.tier,
-        region: None,
+        region: seen.region,
         price: seen.price,
         cached_input: None,
         context_tokens: seen.context_tokens,

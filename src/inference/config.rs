@@ -59,12 +59,18 @@ impl RuntimeConfig {
             ready_timeout_s: 60,
             stop_grace_s: 5,
         };
-        let embedded =
-            EmbeddedRuntime { model: model.clone(), context_tokens: 4_096, max_tokens: 1_024, price: Some(price) };
+        let embedded = EmbeddedRuntime {
+            model: model.clone(),
+            context_tokens: 4_096,
+            max_tokens: 1_024,
+            region: Some("eu".to_owned()),
+            price: Some(price),
+        };
         let openai = OpenaiRuntime {
             model,
             base_url: url,
             tier: TrustTier::Local,
+            region: Some("eu".to_owned()),
             tools: false,
             context_tokens: 4_096,
             max_tokens: 1_024,
@@ -72,7 +78,7 @@ impl RuntimeConfig {
             api_key_env: Some("API_KEY".to_owned()),
             child: Some(child),
         };
-        let scripted = ScriptedRuntime { answer: "I am a parrot.".to_owned(), tier: TrustTier::Local };
+        let scripted = ScriptedRuntime { answer: "I am a parrot.".to_owned(), tier: TrustTier::Local, region: None };
         [RuntimeConfig::Embedded(embedded), RuntimeConfig::Openai(openai), RuntimeConfig::Scripted(scripted)]
     }
 }
@@ -87,6 +93,9 @@ pub struct EmbeddedRuntime {
     pub context_tokens: u32,
     /// Tokens of an answer at the most, whatever a request asks for.
     pub max_tokens: u32,
+    /// Where in the world it runs; where this host does (`privacy.region`) if it is left out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// What the operator counts for its tokens; zero for a machine that is paid anyway. Goes before the list of prices.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub price: Option<Price>,
@@ -102,6 +111,10 @@ pub struct OpenaiRuntime {
     pub base_url: String,
     /// How far the place behind the URL is trusted.
     pub tier: TrustTier,
+    /// Where in the world it is, in the operator's own words, such as `eu`. Left out, that is not known, or where this
+    /// host is (`privacy.region`) if its tier is `local`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Whether the model can be offered tools.
     pub tools: bool,
     /// Tokens of prompt and answer together.
@@ -127,6 +140,9 @@ pub struct ScriptedRuntime {
     pub answer: String,
     /// The tier it pretends to run in.
     pub tier: TrustTier,
+    /// The region it pretends to run in.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
 }
 
 /// How models run in this process.
@@ -146,6 +162,19 @@ pub struct EmbeddedConfig {
 }
 
 impl RuntimeConfig {
+    /// Says where it is, if it does not say so itself and runs on this machine.
+    pub fn placed(mut self, here: Option<&str>) -> RuntimeConfig {
+        let (region, local) = match &mut self {
+            RuntimeConfig::Embedded(own) => (&mut own.region, true),
+            RuntimeConfig::Openai(own) => (&mut own.region, own.tier == TrustTier::Local),
+            RuntimeConfig::Scripted(own) => (&mut own.region, own.tier == TrustTier::Local),
+        };
+        if region.is_none() && local {
+            *region = here.map(str::to_owned);
+        }
+        self
+    }
+
     /// The price that its own configuration names.
     pub fn price(&self) -> Option<Price> {
         match self {

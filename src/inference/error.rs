@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use super::{Pacing, Usage};
-use crate::types::Class;
+use crate::types::{Class, Withheld};
 
 /// Why a runtime could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -100,6 +100,9 @@ pub enum Error {
         /// What was wrong.
         reason: String,
     },
+    /// The place it runs in may not see the request. Nothing was sent.
+    #[error(transparent)]
+    Withheld(#[from] Withheld),
     /// The deadline passed.
     #[error("could not finish generating before the deadline")]
     TimedOut {
@@ -130,6 +133,7 @@ impl Error {
             Error::Refused { status: 401..=404, .. } => Class::Unavailable,
             Error::TooLong { .. } | Error::Refused { .. } | Error::Prompt { .. } => Class::Invalid,
             Error::RateLimited { .. } | Error::Busy { .. } => Class::Exhausted,
+            Error::Withheld(_) => Class::Denied,
             Error::TimedOut { .. } => Class::Timeout,
             Error::Cancelled { .. } => Class::Cancelled,
             Error::Internal(_) => Class::Internal,

@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::types::{Cx, Price, ToolCall, ToolSpec, TrustTier};
+use crate::types::{Cleared, Cx, Place, Price, ToolCall, ToolSpec, TrustTier};
 
 pub use child::{ChildCommand, Process};
 pub use config::{
@@ -176,6 +176,9 @@ pub struct Capabilities {
     pub model: String,
     /// How far the place it runs in is trusted.
     pub tier: TrustTier,
+    /// Where in the world that is, if it is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Whether it generates text.
     pub chat: bool,
     /// Whether it can be offered tools.
@@ -186,6 +189,13 @@ pub struct Capabilities {
     pub context_tokens: u32,
     /// What its tokens cost.
     pub price: Price,
+}
+
+impl Capabilities {
+    /// Where what it is sent goes.
+    pub fn place(&self) -> Place {
+        Place { tier: self.tier, region: self.region.clone() }
+    }
 }
 
 /// Whether a runtime can be given work.
@@ -210,9 +220,14 @@ pub trait Runtime: Send + Sync + 'static {
     fn capabilities(&self) -> Capabilities;
     /// Whether it can be given work. Bounded by the context's deadline.
     async fn health(&self, cx: &Cx) -> Health;
-    /// Generates, sending news as it goes; a receiver that is gone or full never stops the generation, but text is
+    /// Generates from what was cleared for its place ([`Capabilities::place`]), sending news as it goes; a receiver that is gone or full never stops the generation, but text is
     /// only dropped when the receiver is gone.
-    async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error>;
+    async fn generate(
+        &self,
+        cx: &Cx,
+        request: Cleared<Request>,
+        news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error>;
     /// Repairs what it owns and found damaged, such as the file of a model. Says whether there was anything to repair;
     /// what was never there is not damaged.
     async fn repair(&self, _cx: &Cx) -> Result<bool, Error> {

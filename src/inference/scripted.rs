@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 use super::news::News;
 use super::{Capabilities, Completion, Delta, Error, Finish, Health, Pacing, Request, Runtime, Usage};
-use crate::types::{Cx, Price, ToolCall, TrustTier};
+use crate::types::{Cleared, Cx, Price, ToolCall, TrustTier};
 
 /// Requests kept for tests to look at; a benchmark sends millions, and the newest are of interest.
 const REMEMBERED: usize = 1024;
@@ -84,6 +84,7 @@ impl Scripted {
             name: name.to_owned(),
             model: "script".to_owned(),
             tier: TrustTier::Local,
+            region: None,
             chat: true,
             tools: true,
             embed: false,
@@ -116,6 +117,12 @@ impl Scripted {
     /// The same runtime in another tier.
     pub fn in_tier(mut self, tier: TrustTier) -> Scripted {
         self.capabilities.tier = tier;
+        self
+    }
+
+    /// The same runtime in a region.
+    pub fn in_region(mut self, region: &str) -> Scripted {
+        self.capabilities.region = Some(region.to_owned());
         self
     }
 
@@ -185,7 +192,13 @@ impl Runtime for Scripted {
         Health::Ready
     }
 
-    async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+    async fn generate(
+        &self,
+        cx: &Cx,
+        request: Cleared<Request>,
+        news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error> {
+        let request = request.into_inner();
         self.record(&request);
         let input_tokens = request.messages.iter().map(|message| words(&message.content)).sum();
         let steps = (self.answerer.lock())(&request);

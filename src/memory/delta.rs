@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::Config;
-use crate::types::{PrivacyClass, Timestamp};
+use crate::types::{PrivacyClass, Residency, Timestamp};
 
 /// What a delta does.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -39,6 +39,9 @@ pub struct Delta {
     /// How private the task was in which it was told; it goes no further than that allows.
     #[serde(default)]
     pub privacy: PrivacyClass,
+    /// Where it may be.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub residency: Residency,
 }
 
 /// The limit a delta breaks.

@@ -25,7 +25,7 @@ use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::{PrivacyClass, Timestamp};
+use crate::types::{PrivacyClass, Residency, Timestamp};
 
 pub use delta::{Delta, Invalid, Op};
 pub use extract::{Statement, extract};
@@ -68,6 +68,8 @@ pub struct Fact {
     pub at: Timestamp,
     /// How private it is: the highest class it was ever told in.
     pub privacy: PrivacyClass,
+    /// Where it may be: what every telling of it allowed.
+    pub residency: Residency,
     /// How often it was told again.
     pub repeated: u32,
     /// Its words as they are searched.
@@ -173,6 +175,7 @@ impl Memory {
             vector: words::unit(&delta.vector),
             at: delta.at,
             privacy: delta.privacy,
+            residency: delta.residency.clone(),
             repeated: 0,
             terms: words::terms(&delta.text),
         };
@@ -186,6 +189,7 @@ impl Memory {
             (None, Some(known)) => {
                 fact.repeated = known.repeated.saturating_add(1);
                 fact.privacy = fact.privacy.max(known.privacy);
+                fact.residency = fact.residency.and(&known.residency);
                 fact.subject = fact.subject.or_else(|| known.subject.clone());
                 fact.id = known.id.clone();
                 Change::Repeated { id: known.id.clone() }

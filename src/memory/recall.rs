@@ -6,7 +6,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Fact, Memory, words};
-use crate::types::{PrivacyClass, Timestamp};
+use crate::types::{Label, PrivacyClass, Residency, Timestamp};
 
 /// The constant of reciprocal rank fusion by Cormack and others (2009); how large it is matters little.
 const FUSION: f32 = 60.0;
@@ -41,6 +41,16 @@ pub struct Recalled {
     pub at: Timestamp,
     /// How private it is.
     pub privacy: PrivacyClass,
+    /// Where it may be.
+    #[serde(default, skip_serializing_if = "Residency::is_anywhere")]
+    pub residency: Residency,
+}
+
+impl Recalled {
+    /// What a place has to be to see it.
+    pub fn label(&self) -> Label {
+        Label { class: self.privacy, residency: self.residency.clone() }
+    }
 }
 
 /// What one fact has to say to a question.
@@ -85,6 +95,7 @@ impl Memory {
             source: one.fact.source.clone(),
             at: one.fact.at,
             privacy: one.fact.privacy,
+            residency: one.fact.residency.clone(),
         });
         recalled.collect()
     }

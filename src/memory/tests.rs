@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+use crate::types::Residency;
 use proptest::prelude::*;
 
 use super::*;
@@ -21,6 +22,7 @@ fn delta(id: &str, op: Op, text: &str, subject: Option<&str>, vector: &[f32]) ->
         vector: vector.to_vec(),
         at: Timestamp(id.bytes().map(i64::from).sum()),
         privacy: PrivacyClass::Public,
+        residency: Residency::ANYWHERE,
     }
 }
 

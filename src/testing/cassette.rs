@@ -20,7 +20,7 @@ use tokio::time::timeout_at;
 
 use super::Error;
 use crate::inference::{self, Capabilities, Completion, Delta, Health, Request, Runtime, Usage};
-use crate::types::{Clock, Cx, Hash, World};
+use crate::types::{Cleared, Clock, Cx, Hash, World};
 
 /// What the first line says the file is.
 const FORMAT: &str = "syzygy.cassette/1";
@@ -256,7 +256,7 @@ impl Runtime for Cassette {
     async fn generate(
         &self,
         cx: &Cx,
-        request: Request,
+        request: Cleared<Request>,
         out: mpsc::Sender<Delta>,
     ) -> Result<Completion, inference::Error> {
         match &self.mode {
@@ -267,6 +267,7 @@ impl Runtime for Cassette {
                     Ok(completion) => Ending::Completed(completion.clone()),
                     Err(error) => Ending::Failed(error.to_string()),
                 };
+                let request = request.into_inner();
                 let recording = Recording { hash: hash(&request), request, news, ending };
                 let written = write_line(&mut file.lock(), &recording);
                 let failed = |error| inference::Error::Internal(unusable(&self.path, error).to_string());
@@ -274,7 +275,7 @@ impl Runtime for Cassette {
                 result
             }
             Mode::Replay { recordings, played } => {
-                let wanted = hash(&request);
+                let wanted = hash(request.get());
                 let takes: Vec<&Recording> = recordings.iter().filter(|known| known.hash == wanted).collect();
                 let take = {
                     let mut played = played.lock();
@@ -283,7 +284,7 @@ impl Runtime for Cassette {
                     *count - 1
                 };
                 let Some(recording) = takes.get(take).or(takes.last()) else {
-                    return Err(inference::Error::Internal(miss(&self.path, recordings, &request)));
+                    return Err(inference::Error::Internal(miss(&self.path, recordings, request.get())));
                 };
                 let usage = Usage::default();
                 tokio::select! {

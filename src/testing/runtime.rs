@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 
 use super::weather::{Trouble, Weather};
 use crate::inference::{Capabilities, Completion, Delta, Error, Health, Request, Runtime, Usage};
-use crate::types::{Cx, TrustTier};
+use crate::types::{Cleared, Cx, TrustTier};
 
 /// What a runtime was shown.
 pub(super) struct Seen {
@@ -38,7 +38,7 @@ impl Unsteady {
     }
 
     /// Streams the first half of the answer, and breaks off.
-    async fn cut(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+    async fn cut(&self, cx: &Cx, request: Cleared<Request>, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
         // Nobody reads it, and a listener that is gone never stops a generation.
         let (unheard, _) = mpsc::channel(1);
         let completion = self.inner.generate(cx, request, unheard).await?;
@@ -75,8 +75,13 @@ impl Runtime for Unsteady {
         self.inner.health(cx).await
     }
 
-    async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
-        self.see(&request);
+    async fn generate(
+        &self,
+        cx: &Cx,
+        request: Cleared<Request>,
+        news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error> {
+        self.see(request.get());
         match self.weather.trouble() {
             None => self.inner.generate(cx, request, news).await,
             Some(Trouble::Fails) => {

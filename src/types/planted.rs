@@ -16,6 +16,8 @@ pub(crate) enum Bug {
     AcknowledgedTooSoon,
     /// Neither the router nor the ladder compares privacy class and trust tier.
     TierIgnored,
+    /// The same, and what leaves the host is not compared with its place either.
+    AnywhereCleared,
     /// An actor is started again without being counted.
     RestartUncounted,
     /// Runs that a dead host left behind are not marked when the next one starts.

@@ -22,6 +22,7 @@ pub mod govern;
 pub mod ladder;
 pub mod limit;
 pub mod plan;
+pub mod privacy;
 pub mod review;
 pub mod route;
 

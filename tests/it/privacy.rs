@@ -1,4 +1,5 @@
-//! IO3: nothing of a task reaches a place its privacy class forbids, whatever fails and whoever is preferred.
+//! IO3: nothing of a task reaches a place that its privacy class or its residency forbids, whatever fails and whoever is
+//! preferred.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -16,6 +17,12 @@ use crate::support::{agent, cx, end, task};
 
 /// Which agent was sent what.
 type Sent = Arc<Mutex<Vec<(TrustTier, String)>>>;
+
+/// Where each tier's runtime is; nobody says where the one farthest away is.
+const REGIONS: [Option<&str>; 4] = [Some("eu"), Some("ch"), Some("us"), None];
+
+/// What tasks name as the regions they may be in.
+const RESIDENCIES: [&[&str]; 5] = [&[], &["eu"], &["ch", "us"], &["us"], &["mars"]];
 
 const TIERS: [(&str, TrustTier); 4] = [
     ("here", TrustTier::Local),
@@ -48,7 +55,15 @@ fn runtime(name: &str, tier: TrustTier, fails: bool, sent: &Sent) -> Scripted {
             false => vec![Step::text("Done.")],
         }
     };
-    Scripted::new(name, answer).in_tier(tier)
+    let scripted = Scripted::new(name, answer).in_tier(tier);
+    match REGIONS[place_of(tier)] {
+        Some(region) => scripted.in_region(region),
+        None => scripted,
+    }
+}
+
+fn place_of(tier: TrustTier) -> usize {
+    TIERS.iter().position(|(_, one)| *one == tier).unwrap()
 }
 
 /// One agent in each tier; those in `failing` fail.
@@ -66,17 +81,15 @@ struct Asked {
     class: PrivacyClass,
     in_document: bool,
     pin: Option<usize>,
+    residency: usize,
 }
 
 fn asked() -> impl Strategy<Value = Asked> {
     let class = prop::sample::select(CLASSES.to_vec());
     let pin = prop::option::of(0..TIERS.len());
-    (0..CONTENTS.len(), class, any::<bool>(), pin).prop_map(|(content, class, in_document, pin)| Asked {
-        content,
-        class,
-        in_document,
-        pin,
-    })
+    let residency = 0..RESIDENCIES.len();
+    (0..CONTENTS.len(), class, any::<bool>(), pin, residency)
+        .prop_map(|(content, class, in_document, pin, residency)| Asked { content, class, in_document, pin, residency })
 }
 
 impl Asked {
@@ -84,7 +97,8 @@ impl Asked {
     fn task(&self, mark: &str) -> Task {
         let text = format!("{mark} {}", CONTENTS[self.content].0);
         let agent = self.pin.map(|place| TIERS[place].0.to_owned());
-        let base = Task { privacy: self.class, agent, ..Task::default() };
+        let residency = RESIDENCIES[self.residency].iter().map(ToString::to_string).collect();
+        let base = Task { privacy: self.class, agent, residency, ..Task::default() };
         match self.in_document {
             true => Task {
                 prompt: format!("{mark} What does this say?"),
@@ -97,6 +111,18 @@ impl Asked {
 
     fn true_class(&self) -> PrivacyClass {
         self.class.max(CONTENTS[self.content].1)
+    }
+
+    /// Whether it may reach that tier's runtime, by a table of its own.
+    fn allows(&self, tier: TrustTier) -> bool {
+        let trusted = match self.true_class() {
+            PrivacyClass::Public => true,
+            PrivacyClass::Internal => tier != TrustTier::External,
+            PrivacyClass::Confidential => matches!(tier, TrustTier::Local | TrustTier::Private),
+            PrivacyClass::Restricted => tier == TrustTier::Local,
+        };
+        let named = RESIDENCIES[self.residency];
+        trusted && (named.is_empty() || REGIONS[place_of(tier)].is_some_and(|region| named.contains(&region)))
     }
 }
 
@@ -134,17 +160,11 @@ proptest! {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let by_mark = runtime.block_on(sent_by(failing, weights, &tasks));
         for (number, asked) in tasks.iter().enumerate() {
-            let class = asked.true_class();
             let reached = by_mark.get(&format!("<mark-{number:03}>")).cloned().unwrap_or_default();
-            let allowed = |tier: &TrustTier| match class {
-                PrivacyClass::Public => true,
-                PrivacyClass::Internal => *tier != TrustTier::External,
-                PrivacyClass::Confidential => matches!(tier, TrustTier::Local | TrustTier::Private),
-                PrivacyClass::Restricted => *tier == TrustTier::Local,
-            };
-            prop_assert!(reached.iter().all(allowed), "{asked:?} of class {class:?} reached {reached:?}");
+            prop_assert!(reached.iter().all(|tier| asked.allows(*tier)), "{asked:?} reached {reached:?}");
             // The property would hold of a host that does nothing.
-            prop_assert!(asked.pin.is_some() || !reached.is_empty());
+            let somewhere = TIERS.iter().any(|(_, tier)| asked.allows(*tier));
+            prop_assert!(asked.pin.is_some() || reached.is_empty() != somewhere, "{asked:?} reached {reached:?}");
         }
     }
 }

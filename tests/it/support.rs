@@ -11,7 +11,7 @@ use syzygy::inference::{
     Capabilities, Completion, Delta, Error, Finish, Health, Pacing, Request, Runtime, Scripted, Usage,
 };
 use syzygy::store::Event;
-use syzygy::types::{Cx, RunId};
+use syzygy::types::{Cleared, Cx, RunId};
 use tokio::sync::{mpsc, watch};
 
 pub(crate) const MINUTE: Duration = Duration::from_secs(60);
@@ -138,7 +138,12 @@ impl Runtime for Metered {
         Health::Ready
     }
 
-    async fn generate(&self, _cx: &Cx, _request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+    async fn generate(
+        &self,
+        _cx: &Cx,
+        _request: Cleared<Request>,
+        news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error> {
         self.inside.send_modify(|inside| *inside += 1);
         let _inside = Inside(self.inside.clone());
         let mut clock = tokio::time::interval(self.every);

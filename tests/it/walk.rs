@@ -27,6 +27,7 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("POST /hitl/{id}/deny", 409, "what is decided stays decided"),
     ("POST /hitl/{id}/deny", 422, "what is denied is not changed"),
     ("POST /overrides", 404, "only the host knows which candidates there are"),
+    ("POST /route", 403, "only the host knows which regions its candidates are in"),
     ("POST /route", 422, "only the host knows which agents there are, and how much fits into their contexts"),
     ("POST /route", 429, "a budget may be too small for the task it is for"),
     ("POST /runs/{id}/cancel", 409, "the run of the walk has ended"),

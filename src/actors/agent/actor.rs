@@ -18,7 +18,7 @@ use crate::actors::line::{Arrival, Line};
 use crate::inference::{Completion, Delta, Request, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
-use crate::types::{Cx, ToolCall, TrustTier};
+use crate::types::{Classified, Cx, Place, ToolCall, TrustTier};
 
 pub(super) struct Shell {
     profile: Arc<Profile>,
@@ -113,7 +113,7 @@ impl Shell {
         let job = async move {
             let asked = clock.now();
             let (news, seen) = mpsc::channel(NEWS_WAITING);
-            let generate = runtime.generate(&job_cx, request, news);
+            let generate = runtime.generate(&job_cx, Classified::under(&job_cx, request), news);
             let (result, first) = tokio::join!(generate, forward(seen, out, || clock.now()));
             (result, first.map(|first| micros(first - asked)))
         };
@@ -192,8 +192,9 @@ impl Shell {
         let (Some(active), Some(recollection)) = (self.active.get_mut(&ticket), &self.recollection) else { return };
         let said = &active.work.assignment.said;
         // An agent in code works in this process; what it asks of others is its author's to answer for.
-        let tier = self.parts.runtime.as_ref().map_or(TrustTier::Local, |runtime| runtime.capabilities().tier);
-        active.turns.outcome.recalled = recollection.recall(said, &vectors, self.profile.recall_most, tier);
+        let here = || Place::of(TrustTier::Local);
+        let place = self.parts.runtime.as_ref().map_or_else(here, |runtime| runtime.capabilities().place());
+        active.turns.outcome.recalled = recollection.recall(said, &vectors, self.profile.recall_most, &place);
         let learned = recollection.learn(said, &vectors, &active.work.cx, context.world());
         if learned.is_empty() {
             return self.think_with_memory(ticket, context);

@@ -11,7 +11,7 @@ use super::Assignment;
 use crate::actors::{executor, runtime};
 use crate::inference::{Message, Request, Role, Usage};
 use crate::supervision::{Child, Fault, Strategy};
-use crate::types::Cx;
+use crate::types::{Classified, Cx};
 use crate::ziggy::estimate_tokens;
 
 /// An agent as a file in `config/agents/` describes it.
@@ -234,7 +234,7 @@ impl Kit {
             temperature: 0.0,
             seed: 0,
         };
-        let completion = runtime.generate(cx, request, assignment.news.clone()).await?;
+        let completion = runtime.generate(cx, Classified::under(cx, request), assignment.news.clone()).await?;
         let mut spent = self.spent.lock();
         spent.0 += completion.usage;
         spent.1 += 1;

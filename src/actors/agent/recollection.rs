@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::memory::{Config, Delta, Memory, Op, Statement, extract};
 use crate::store::{self, Event, Journal, NewEvent, Projection, RowQuery};
-use crate::types::{Cx, TrustTier, World};
+use crate::types::{Cx, Place, World};
 
 /// Kind of the events a memory is made of.
 const DELTA: &str = "memory.delta";
@@ -123,12 +123,12 @@ impl Recollection {
         Ok(Recollection { agent, embedder, config, memory })
     }
 
-    /// The facts that fit what was said, best first, and only those that may go to a place of this tier: a fact that
+    /// The facts that fit what was said, best first, and only those that may go to this place: a fact that
     /// was told in private is no less private when it fits a public question.
-    pub(super) fn recall(&self, said: &str, vectors: &[Vec<f32>], most: usize, tier: TrustTier) -> Vec<String> {
+    pub(super) fn recall(&self, said: &str, vectors: &[Vec<f32>], most: usize, place: &Place) -> Vec<String> {
         let vector = vectors.first().map(Vec::as_slice).unwrap_or_default();
         let recalled = self.memory.recall(said, vector, &self.embedder, self.config.max_facts);
-        recalled.into_iter().filter(|fact| fact.privacy.may_go_to(tier)).take(most).map(|fact| fact.text).collect()
+        recalled.into_iter().filter(|fact| fact.label().check(place).is_ok()).take(most).map(|fact| fact.text).collect()
     }
 
     /// What is new in what was said. `vectors` are those of [`Recollection::texts`].
@@ -148,6 +148,7 @@ impl Recollection {
                 vector: vector.clone(),
                 at: world.clock.wall(),
                 privacy: cx.privacy(),
+                residency: cx.label().residency,
             }
         });
         let kept = deltas.filter(|delta| delta.check(&self.config).is_ok());

@@ -19,7 +19,7 @@ use crate::store::{self, Journal};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
 use crate::ziggy::explain::Explain;
-use crate::ziggy::{Classification, IntentModel, budget, ladder, route};
+use crate::ziggy::{Classification, IntentModel, budget, ladder, privacy, route};
 
 /// Why a run has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -134,6 +134,8 @@ pub struct Parts {
     pub agents: Arc<BTreeMap<String, agent::Handle>>,
     /// What is done when the first choice does not serve.
     pub ladder: Arc<ladder::Config>,
+    /// Where data may be.
+    pub privacy: Arc<privacy::Config>,
     /// The person who may be asked last, if there is one.
     pub human: Option<Arc<dyn Human>>,
 }
@@ -193,7 +195,7 @@ impl Handle {
             return Err(Error::Crowded { limit: self.pipeline.config().tasks_bytes_max });
         };
         let within = Duration::from_secs(self.pipeline.config().run_within_s);
-        let cx = cx.with_run(run).with_deadline(self.world.clock.now() + within).with_privacy(task.privacy);
+        let cx = self.pipeline.bound(cx, &task)?.with_run(run).with_deadline(self.world.clock.now() + within);
         Ok(Box::new(Arrival { run, cx, task, news, passed: Passed::default(), _room: Some(room) }))
     }
 
@@ -258,6 +260,11 @@ impl Handle {
             }
         }
         last
+    }
+
+    /// The context of a caller, for data that may be where the configuration lets it and these regions do.
+    pub fn within(&self, cx: &Cx, regions: &[String]) -> Result<Cx, Error> {
+        self.pipeline.bound(cx, &Task { residency: regions.to_vec(), ..Task::default() })
     }
 
     /// What a task is, without doing it.

@@ -336,7 +336,8 @@ impl Pipeline {
     /// What the same request is known by.
     fn key(&self, run: &Run<'_>, piece: &Piece, climb: &Climb<'_>) -> Hash {
         let (principal, task) = (&run.cx.principal().name, run.task);
-        let parts = (principal, &climb.destination, &piece.prompt, task.max_tokens, &task.agent);
+        let regions = run.cx.label().residency.named();
+        let parts = (principal, &climb.destination, &piece.prompt, task.max_tokens, &task.agent, regions);
         // Strings and numbers always have one JSON form.
         Hash::of(&serde_json::to_vec(&parts).unwrap_or_default())
     }

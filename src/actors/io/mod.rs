@@ -108,6 +108,9 @@ macro_rules! with_task_fields {
             /// How private the caller says it is; it only rises from there.
             #[serde(default)]
             pub privacy: $crate::types::PrivacyClass,
+            /// Regions the task may be in, of those the configuration allows; all of these if none is named.
+            #[serde(default, skip_serializing_if = "Vec::is_empty")]
+            pub residency: Vec<String>,
             /// The agent or candidate the caller wants, if its constraints allow it.
             #[serde(default)]
             pub agent: Option<String>,

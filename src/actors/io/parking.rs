@@ -318,7 +318,7 @@ impl Pipeline {
                     self.world.clock.now() + Duration::from_secs(self.config().run_within_s),
                     budget,
                 );
-                let cx = cx.with_run(item.run).with_privacy(task.privacy);
+                let cx = self.bound(&cx, &task)?.with_run(item.run);
                 let items = item.id.rsplit('-').next().and_then(|number| number.parse().ok()).unwrap_or(1);
                 let passed = Passed { before: true, items };
                 // Nobody reads the news of a run whose caller was told that it waits.

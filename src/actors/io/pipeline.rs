@@ -287,6 +287,17 @@ impl Pipeline {
         Ok(served)
     }
 
+    /// The context of a task: as private as its caller says, and where it may be. What no place at all could serve is
+    /// refused here.
+    pub(super) fn bound(&self, cx: &Cx, task: &Task) -> Result<Cx, Error> {
+        if task.residency.iter().any(|region| region.trim().is_empty()) {
+            return Err(Error::Invalid("name regions, such as `eu`, and not an empty text, in `residency`".to_owned()));
+        }
+        let residency = self.parts.privacy.of_task(cx.principal().tenant(), &task.residency);
+        let residency = residency.map_err(|reason| Error::Refused { class: Class::Denied, reason })?;
+        Ok(cx.with_privacy(task.privacy).with_residency(&residency))
+    }
+
     /// Where a chunk of so many tokens would go now.
     pub(super) fn decide(&self, cx: &Cx, task: &Task, class: &Classification, tokens: u64) -> Decision {
         let request = route::Request {
@@ -298,7 +309,7 @@ impl Pipeline {
             pin: task.agent.clone(),
             tenant: Some(cx.principal().name.clone()),
             modalities: Vec::new(),
-            residency: Vec::new(),
+            residency: cx.label().residency.named(),
             // A session decides by its name; everybody else by chance, which is in the record.
             seed: task.session.is_none().then(|| self.world.random.next()),
             at: self.world.clock.wall(),
@@ -412,7 +423,7 @@ impl Pipeline {
                     ..Feedback::default()
                 }
             }
-            Err(error) if matches!(error.class(), Class::Cancelled | Class::Invalid) => return,
+            Err(error) if matches!(error.class(), Class::Cancelled | Class::Invalid | Class::Denied) => return,
             Err(error) => Feedback { candidate: candidate.id.clone(), fault: fault::of(error), ..Feedback::default() },
         };
         self.parts.router.observe(&run.cx, feedback);

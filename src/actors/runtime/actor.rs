@@ -48,7 +48,9 @@ impl Shell {
     fn run(&self, work: Work, context: &mut Context<Message>) {
         let Work { cx, request, news, reply } = work;
         let (runtime, work_cx) = (Arc::clone(&self.launch.runtime), cx.clone());
-        let generate = async move { runtime.generate(&work_cx, request, news).await };
+        // RT6: whatever led here, this is where it goes out.
+        let cleared = request.clear(&runtime.capabilities().place());
+        let generate = async move { runtime.generate(&work_cx, cleared?, news).await };
         context.job(&cx, generate, move |outcome| {
             let result = match outcome {
                 Ok(result) => result,
@@ -98,7 +100,8 @@ impl Shell {
         let Done { reply, result } = done;
         let outcome = match &result {
             Ok(completion) => Outcome::Served(completion.usage),
-            Err(error) if error.class() == Class::Cancelled => Outcome::Cancelled,
+            // What it was not sent says nothing of it.
+            Err(error) if matches!(error.class(), Class::Cancelled | Class::Denied) => Outcome::Cancelled,
             Err(_) => Outcome::Failed,
         };
         if matches!(result, Err(Error::Runtime(inference::Error::Damaged { .. }))) {

@@ -12,7 +12,7 @@ use crate::inference::{
     self, Capabilities, ChildCommand, Completion, Delta, Health, Message as Said, Pacing, Request, Role, Runtime,
 };
 use crate::supervision::{Address, Backoff, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::types::{Class, Cx, World};
+use crate::types::{Class, Classified, Cx, World};
 
 /// Why a generation failed.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -123,8 +123,13 @@ impl Handle {
         self.shown.health.subscribe()
     }
 
-    /// Generates, sending news as it goes.
-    pub async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+    /// Generates, sending news as it goes, if the place it runs in may see the request.
+    pub async fn generate(
+        &self,
+        cx: &Cx,
+        request: Classified<Request>,
+        news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error> {
         let work_cx = cx.child();
         let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
         let ask = |reply| Message::Generate(Box::new(Work { cx: work_cx.clone(), request, news, reply }));
@@ -142,6 +147,6 @@ impl Handle {
             seed: 0,
         };
         unread.close();
-        Ok(self.generate(cx, request, news).await?.text)
+        Ok(self.generate(cx, Classified::under(cx, request), news).await?.text)
     }
 }

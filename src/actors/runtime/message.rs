@@ -5,12 +5,12 @@ use tokio::sync::mpsc;
 use super::handle::Error;
 use crate::inference::{self, Completion, Delta, Health, Request};
 use crate::supervision::{JobError, Reply};
-use crate::types::Cx;
+use crate::types::{Classified, Cx};
 
 /// One generation, with where its news and its answer go.
 pub(super) struct Work {
     pub(super) cx: Cx,
-    pub(super) request: Request,
+    pub(super) request: Classified<Request>,
     pub(super) news: mpsc::Sender<Delta>,
     pub(super) reply: Reply<Result<Completion, Error>>,
 }

@@ -10,6 +10,7 @@
 //! - RT3: when the child process ends, the actor fails, so that its supervisor starts both again.
 //! - RT4: what the runtime found damaged is repaired by a job, one at a time; a repair that failed is tried again later.
 //! - RT5: what a provider says about how much more it takes is passed on before the answer it came with.
+//! - RT6: nothing is handed to the runtime that was not cleared for the place it runs in; what is withheld was not sent.
 
 mod actor;
 mod handle;

@@ -17,7 +17,7 @@ use tokio::time::Instant;
 use crate::inference::{Capabilities, Completion, Delta, Error, Health, Request, Runtime, Scripted, Step};
 use crate::store::{Disk, Memory, Projection};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
-use crate::types::{Budget, Clock, Cx, Money, Principal, Seeded, Timestamp, TraceId, World};
+use crate::types::{Budget, Cleared, Clock, Cx, Money, Principal, Seeded, Timestamp, TraceId, World};
 
 pub(super) const SECOND: Duration = Duration::from_secs(1);
 
@@ -172,7 +172,12 @@ impl Runtime for Watched {
         self.health.lock().clone()
     }
 
-    async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+    async fn generate(
+        &self,
+        cx: &Cx,
+        request: Cleared<Request>,
+        news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error> {
         self.count.send_modify(|count| {
             count.begun += 1;
             count.inside += 1;

@@ -328,6 +328,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         crown: crown.clone(),
         agents: Arc::new(agents),
         ladder: Arc::new(configs::ladder()),
+        privacy: Arc::default(),
         human: None,
     };
     let io_config = read(json!({

@@ -27,7 +27,7 @@ use self::worker::{Job, Meter, Worker};
 use super::models::{Quiet, State, Store};
 use super::news::News;
 use super::{Capabilities, Completion, Delta, EmbeddedConfig, EmbeddedRuntime, Error, Health, Request, Runtime};
-use crate::types::{Clock, Cx, TrustTier};
+use crate::types::{Cleared, Clock, Cx, TrustTier};
 
 /// A runtime over one GGUF model of the catalogue. Loads on first use; one call at a time, the rest wait in order,
 /// each no longer than its own deadline.
@@ -109,6 +109,7 @@ impl Runtime for Embedded {
             name: self.name.clone(),
             model: runtime.model.clone(),
             tier: TrustTier::Local,
+            region: runtime.region.clone(),
             chat: true,
             // The tool syntax of each model family differs, and models that run well here are too small for tools.
             tools: false,
@@ -133,13 +134,19 @@ impl Runtime for Embedded {
         }
     }
 
-    async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+    async fn generate(
+        &self,
+        cx: &Cx,
+        request: Cleared<Request>,
+        news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error> {
         let Ok(_place) = self.places.try_acquire() else {
             return Err(Error::Busy { runtime: self.name.clone(), waiting: self.worker.settings.queue });
         };
         let turn = self.turn(cx).await?;
         let meter = Arc::new(Meter::default());
         let (reply, answer) = oneshot::channel();
+        let request = request.into_inner();
         let job = Job { cx: cx.clone(), request, news: News::new(news), meter: Arc::clone(&meter), reply, _turn: turn };
         self.hand_over(job)?;
         tokio::select! {

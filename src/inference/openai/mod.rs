@@ -31,7 +31,7 @@ use super::news::News;
 use super::{
     Capabilities, Completion, Delta, Error, Health, OpenaiConfig, OpenaiRuntime, Request, Runtime, Secret, Usage, http,
 };
-use crate::types::{Clock, Cx};
+use crate::types::{Cleared, Clock, Cx};
 
 /// Bytes of a whole answer at the most, events and all: some hundred bytes a token, for 64k tokens of output.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
@@ -192,6 +192,7 @@ impl Runtime for Openai {
             name: self.name.clone(),
             model: self.runtime.model.clone(),
             tier: self.runtime.tier,
+            region: self.runtime.region.clone(),
             chat: true,
             tools: self.runtime.tools,
             embed: false,
@@ -210,11 +211,17 @@ impl Runtime for Openai {
         }
     }
 
-    async fn generate(&self, cx: &Cx, request: Request, news: mpsc::Sender<Delta>) -> Result<Completion, Error> {
+    async fn generate(
+        &self,
+        cx: &Cx,
+        request: Cleared<Request>,
+        news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, Error> {
         // The timer below looks every millisecond only, and a prompt nobody waits for must not be sent.
         if self.clock.now() >= cx.deadline() {
             return Err(Error::TimedOut { usage: Usage::default() });
         }
+        let request = request.into_inner();
         let mut news = News::new(news);
         let mut answer = Answer::new(&request);
         let mut asked = false;

@@ -31,13 +31,13 @@ async fn streams_what_it_returns(runtime: &dyn Runtime, long: Request) {
 async fn needs_no_listener(runtime: &dyn Runtime, long: Request) {
     let (sender, news) = mpsc::channel(1);
     drop(news);
-    assert!(!runtime.generate(&patient(), long, sender).await.unwrap().text.is_empty());
+    assert!(!runtime.generate(&patient(), cleared(long), sender).await.unwrap().text.is_empty());
 }
 
 /// A listener that reads only after the end holds nothing up and misses nothing.
 async fn needs_no_fast_listener(runtime: &dyn Runtime, long: Request) {
     let (sender, mut news) = mpsc::channel(1);
-    let completion = runtime.generate(&patient(), long, sender).await.unwrap();
+    let completion = runtime.generate(&patient(), cleared(long), sender).await.unwrap();
     let mut all = Vec::new();
     while let Some(delta) = news.recv().await {
         all.push(delta);
@@ -52,7 +52,7 @@ async fn stops_when_cancelled(runtime: &dyn Runtime, long: Request) {
         while !matches!(news.recv().await, Some(Delta::Text { .. }) | None) {}
         cx.cancel();
     };
-    let (result, ()) = tokio::join!(runtime.generate(&cx, long.clone(), sender), cancel);
+    let (result, ()) = tokio::join!(runtime.generate(&cx, cleared(long.clone()), sender), cancel);
     // A runtime may be done in the same moment.
     if let Err(error) = result {
         assert!(matches!(error, Error::Cancelled { usage } if usage.input_tokens > 0), "{error:?}");
@@ -71,7 +71,7 @@ async fn stops_at_the_deadline(runtime: &dyn Runtime, long: Request) {
 async fn works_after_being_dropped(runtime: &dyn Runtime, long: Request) {
     let (sender, mut news) = mpsc::channel(64);
     let context = patient();
-    let call = runtime.generate(&context, long.clone(), sender);
+    let call = runtime.generate(&context, cleared(long.clone()), sender);
     tokio::select! {
         biased;
         _ = async { while !matches!(news.recv().await, Some(Delta::Text { .. }) | None) {} } => {}

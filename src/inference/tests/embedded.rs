@@ -11,6 +11,7 @@ pub(super) fn runtime() -> EmbeddedRuntime {
         model: "smollm2-135m-instruct".to_owned(),
         context_tokens: 1024,
         max_tokens: 256,
+        region: None,
         price: Some(Price::default()),
     }
 }
@@ -84,7 +85,7 @@ async fn stops_within_a_token_and_says_what_it_took() {
         context.cancel();
     };
     let ask = request("Tell me a long story about the sea.", 200);
-    let (result, ()) = tokio::join!(runtime.generate(&context, ask, sender), cancel);
+    let (result, ()) = tokio::join!(runtime.generate(&context, cleared(ask), sender), cancel);
     let Err(Error::Cancelled { usage }) = result else { panic!("{result:?}") };
     assert!((3..=5).contains(&usage.output_tokens), "{usage:?}");
     // Whoever comes next gets the thread at once, which shows that the work has really ended.

@@ -19,7 +19,7 @@ use tokio::sync::mpsc;
 use tokio::time::Instant;
 
 use super::*;
-use crate::types::{Budget, Clock, Money, Principal, Timestamp, TraceId};
+use crate::types::{Budget, Classified, Cleared, Clock, Label, Money, Place, Principal, Timestamp, TraceId, TrustTier};
 
 /// Real monotonic time, and a wall clock that stands at 2026-01-01T00:00:00Z.
 struct TestClock;
@@ -55,6 +55,11 @@ fn request(text: &str, max_tokens: u32) -> Request {
     Request { messages: vec![Message::new(Role::User, text)], tools: Vec::new(), max_tokens, temperature: 0.0, seed: 7 }
 }
 
+/// A request that may go anywhere.
+fn cleared(request: Request) -> Cleared<Request> {
+    Classified::new(Label::default(), request).clear(&Place::of(TrustTier::External)).unwrap()
+}
+
 /// Generates while listening; returns the outcome and all the news.
 async fn listen(runtime: &dyn Runtime, cx: &Cx, request: Request) -> (Result<Completion, Error>, Vec<Delta>) {
     let (sender, mut news) = mpsc::channel(4);
@@ -65,7 +70,7 @@ async fn listen(runtime: &dyn Runtime, cx: &Cx, request: Request) -> (Result<Com
         }
         all
     };
-    tokio::join!(runtime.generate(cx, request, sender), collect)
+    tokio::join!(runtime.generate(cx, cleared(request), sender), collect)
 }
 
 /// The text of all the news.
@@ -92,6 +97,7 @@ fn openai_config() -> OpenaiConfig {
 
 fn openai_runtime(base_url: &str) -> OpenaiRuntime {
     OpenaiRuntime {
+        region: None,
         model: "test".to_owned(),
         base_url: base_url.to_owned(),
         tier: crate::types::TrustTier::Local,

@@ -171,7 +171,7 @@ async fn a_dropped_call_closes_the_connection() {
     let (sender, mut news) = mpsc::channel(4);
     let context = patient();
     tokio::select! {
-        result = runtime.generate(&context, request("Hi", 4), sender) => panic!("{result:?}"),
+        result = runtime.generate(&context, cleared(request("Hi", 4)), sender) => panic!("{result:?}"),
         first = news.recv() => assert_eq!(first, Some(Delta::Text { text: "one".to_owned() })),
     }
     gone.await.unwrap();

@@ -4,7 +4,7 @@ use tokio::sync::mpsc;
 
 use crate::inference::{Completion, Delta, Error, Message, Request, Role, Runtime, Scripted, Step};
 use crate::testing::{Cassette, Simulation};
-use crate::types::{Cx, ToolCall};
+use crate::types::{Classified, Cx, ToolCall};
 
 fn request(prompt: &str) -> Request {
     let messages = vec![Message::new(Role::System, "Be brief."), Message::new(Role::User, prompt)];
@@ -13,7 +13,8 @@ fn request(prompt: &str) -> Request {
 
 async fn ask(cx: &Cx, runtime: &dyn Runtime, request: Request) -> (Result<Completion, Error>, Vec<Delta>) {
     let (sender, mut receiver) = mpsc::channel(16);
-    let result = runtime.generate(cx, request, sender).await;
+    let cleared = Classified::under(cx, request).clear(&runtime.capabilities().place()).unwrap();
+    let result = runtime.generate(cx, cleared, sender).await;
     let mut news = Vec::new();
     while let Some(delta) = receiver.recv().await {
         news.push(delta);

@@ -13,8 +13,12 @@ const SOAK: Soak = Soak { callers: 5, tasks_each: 5 };
 
 /// The first seed that finds a planted bug, and the promise it breaks.
 fn found(bug: Bug) -> Option<(u64, &'static str)> {
+    found_within(bug, SEEDS)
+}
+
+fn found_within(bug: Bug, seeds: u64) -> Option<(u64, &'static str)> {
     with(bug, || {
-        (0..SEEDS).find_map(|seed| {
+        (0..seeds).find_map(|seed| {
             let simulation = Simulation::new(seed).unwrap().faults(FAULTS);
             let report = simulation.soak(SOAK).unwrap();
             report.violations.first().map(|violation| (seed, violation.promise))
@@ -48,8 +52,14 @@ fn an_acknowledgement_before_the_disk_is_found() {
 }
 
 #[test]
-fn a_router_that_ignores_the_tier_is_found() {
-    breaks(Bug::TierIgnored, &["nobody is shown what it may not see"]);
+fn a_host_that_ignores_the_tier_is_found() {
+    breaks(Bug::AnywhereCleared, &["nobody is shown what it may not see"]);
+}
+
+/// What routes wrongly is stopped where it would leave the host.
+#[test]
+fn a_router_that_ignores_the_tier_lets_nothing_out() {
+    assert_eq!(found_within(Bug::TierIgnored, 20), None);
 }
 
 #[test]

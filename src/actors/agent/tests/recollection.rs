@@ -8,7 +8,7 @@ use crate::actors::tests::configs;
 use crate::actors::tests::{SECOND, cx, journal, world};
 use crate::inference::{Embedder, Lexical};
 use crate::store::{Disk, Durability, Journal};
-use crate::types::{PrivacyClass, RunId, TrustTier, World};
+use crate::types::{Place, PrivacyClass, RunId, TrustTier, World};
 
 async fn load(journal: &Arc<dyn Journal>, agent: &str) -> Recollection {
     Recollection::load(journal, agent, Lexical.name(), configs::memory()).await.unwrap()
@@ -41,11 +41,11 @@ async fn each_agent_reads_its_own_memory_back_however_long_it_is() {
     let again = load(&journal, "zoi").await;
     assert_eq!((again.len(), load(&journal, "zo").await.len()), (30, 1));
     let asked = "What does box 12 hold?";
-    let recalled = again.recall(asked, &vectors(&world, asked).await, 1, TrustTier::Local);
+    let recalled = again.recall(asked, &vectors(&world, asked).await, 1, &Place::of(TrustTier::Local));
     assert_eq!(recalled, ["box 12 holds the part 84"]);
     assert_eq!(
         recalled,
-        zoi.recall(asked, &vectors(&world, asked).await, 1, TrustTier::Local),
+        zoi.recall(asked, &vectors(&world, asked).await, 1, &Place::of(TrustTier::Local)),
         "the fold is the same memory"
     );
 }
@@ -61,7 +61,7 @@ async fn a_newer_value_takes_the_place_of_the_older_also_when_read_back() {
     for memory in [zoi, load(&journal, "zoi").await] {
         assert_eq!(memory.len(), 1);
         assert_eq!(
-            memory.recall(asked, &vectors(&world, "I moved to Linz").await, 4, TrustTier::Local),
+            memory.recall(asked, &vectors(&world, "I moved to Linz").await, 4, &Place::of(TrustTier::Local)),
             ["I moved to Linz"]
         );
     }
@@ -83,7 +83,7 @@ async fn what_was_told_in_private_is_not_recalled_for_a_place_that_may_not_see_i
     let learned = memory.learn(said, &vectors(&world, said).await, &cx, &world);
     memory.apply(learned);
     let asked = vectors(&world, "Where did I move to, Linz?").await;
-    let recalled = |tier| memory.recall("Where did I move to, Linz?", &asked, 4, tier);
+    let recalled = |tier| memory.recall("Where did I move to, Linz?", &asked, 4, &Place::of(tier));
     assert_eq!(recalled(TrustTier::Private), [said]);
     assert!(recalled(TrustTier::Partner).is_empty() && recalled(TrustTier::External).is_empty());
 }

@@ -116,6 +116,7 @@ async fn bench_of(
         crown: crown.clone(),
         agents: Arc::new(agents),
         ladder: Arc::new(ladder),
+        privacy: Arc::default(),
         human,
     };
     let config = read(json!({

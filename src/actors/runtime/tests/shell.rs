@@ -11,7 +11,7 @@ use crate::actors::runtime::{Error, Handle, Launch};
 use crate::actors::tests::{SECOND, Watched, cx, read, soon, start, stop, world};
 use crate::inference::{self, Health, Message, Request, Role};
 use crate::supervision::Root;
-use crate::types::{Class, Cx, World};
+use crate::types::{Class, Classified, Cx, World};
 
 struct Bench {
     world: World,
@@ -42,7 +42,7 @@ impl Bench {
         let messages = vec![Message::new(Role::User, said)];
         let request = Request { messages, tools: Vec::new(), max_tokens: 8, temperature: 0.0, seed: 0 };
         let (news, _unread) = mpsc::channel(8);
-        self.handle.generate(cx, request, news).await.map(|completion| completion.text)
+        self.handle.generate(cx, Classified::under(cx, request), news).await.map(|completion| completion.text)
     }
 
     /// What became of each, in words.
