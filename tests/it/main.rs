@@ -7,6 +7,7 @@ mod company;
 mod cycles;
 mod documents;
 mod durability;
+mod endpoint;
 mod governance;
 mod governing;
 mod greeter;

@@ -12,6 +12,10 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens a message costs beside its text: role and separators.
 const TOKENS_PER_MESSAGE: u64 = 4;
 
+/// Bytes a server's template may put around a message at the most, each a token at worst: several times what the widest
+/// known ones take.
+const TEMPLATE_PER_MESSAGE: u64 = 128;
+
 /// Tool calls in one answer at the most; an index beyond it is a broken stream and not a plan.
 const MOST_CALLS: usize = 128;
 
@@ -23,6 +27,7 @@ pub(super) struct Answer {
     counts: Option<Counts>,
     pieces: u64,
     prompt: u64,
+    most: Usage,
     pacing: Pacing,
 }
 
@@ -34,16 +39,19 @@ struct Call {
 }
 
 impl Answer {
-    pub(super) fn new(request: &Request) -> Answer {
-        let bytes: usize = request.messages.iter().map(|message| message.content.len()).sum();
-        let prompt = bytes as u64 / BYTES_PER_TOKEN + request.messages.len() as u64 * TOKENS_PER_MESSAGE;
+    /// An answer to this request, of which the server was asked for so many tokens.
+    pub(super) fn new(request: &Request, max_tokens: u32) -> Answer {
+        let messages = request.messages.len() as u64;
+        let bytes = bytes(request);
         Answer {
             text: String::new(),
             calls: Vec::new(),
             finish: None,
             counts: None,
             pieces: 0,
-            prompt,
+            prompt: bytes / BYTES_PER_TOKEN + messages * TOKENS_PER_MESSAGE,
+            // No tokenizer makes more tokens of a text than it has bytes.
+            most: Usage { input_tokens: bytes + messages * TEMPLATE_PER_MESSAGE, output_tokens: u64::from(max_tokens) },
             pacing: Pacing::default(),
         }
     }
@@ -107,10 +115,17 @@ impl Answer {
     }
 
     /// What was processed so far: the server's count, or an estimate of four bytes a prompt token and one token a piece.
+    /// A count of nothing for something is no count, and nobody is charged for more than there can have been.
     pub(super) fn usage(&self) -> Usage {
-        match self.counts {
-            Some(counts) => Usage { input_tokens: counts.prompt_tokens, output_tokens: counts.completion_tokens },
-            None => Usage { input_tokens: self.prompt, output_tokens: self.pieces },
+        let estimate = Usage { input_tokens: self.prompt, output_tokens: self.pieces };
+        let Some(counts) = self.counts else { return estimate };
+        let believed = |claimed: u64, estimate: u64, most: u64| match claimed {
+            0 => estimate,
+            claimed => claimed.min(most.max(estimate)),
+        };
+        Usage {
+            input_tokens: believed(counts.prompt_tokens, estimate.input_tokens, self.most.input_tokens),
+            output_tokens: believed(counts.completion_tokens, estimate.output_tokens, self.most.output_tokens),
         }
     }
 
@@ -122,6 +137,17 @@ impl Answer {
         let finish = if calls.is_empty() { self.finish.unwrap_or(Finish::Stop) } else { Finish::ToolCalls };
         Completion { text: self.text, tool_calls: calls, finish, usage, pacing }
     }
+}
+
+/// Bytes of everything a server reads of a request.
+fn bytes(request: &Request) -> u64 {
+    let messages = request.messages.iter().map(|message| {
+        let calls = message.tool_calls.iter();
+        message.content.len() + calls.map(|call| call.name.len() + call.arguments.to_string().len()).sum::<usize>()
+    });
+    let tools =
+        request.tools.iter().map(|tool| tool.name.len() + tool.description.len() + tool.parameters.to_string().len());
+    messages.chain(tools).sum::<usize>() as u64
 }
 
 impl Call {

@@ -19,7 +19,7 @@ pub fn stream(bytes: &[u8]) {
     let whole = read(&mut [bytes].into_iter());
     assert_eq!(whole, read(&mut bytes.chunks(3)), "the same bytes in other pieces have other events");
     let request = Request { messages: Vec::new(), tools: Vec::new(), max_tokens: 1, temperature: 0.0, seed: 0 };
-    let mut answer = Answer::new(&request);
+    let mut answer = Answer::new(&request, 64);
     for part in whole.unwrap_or_default().iter().filter_map(|event| serde_json::from_str::<Part>(event).ok()) {
         if answer.take(part).is_err() {
             return;

@@ -223,7 +223,7 @@ impl Runtime for Openai {
         }
         let request = request.into_inner();
         let mut news = News::new(news);
-        let mut answer = Answer::new(&request);
+        let mut answer = Answer::new(&request, request.max_tokens.min(self.runtime.max_tokens));
         let mut asked = false;
         let work = async {
             let response = self.ask(&request).await?;

@@ -83,7 +83,7 @@ fn answer(deltas: &[serde_json::Value]) -> Result<Completion, String> {
         temperature: 0.0,
         seed: 0,
     };
-    let mut answer = Answer::new(&request);
+    let mut answer = Answer::new(&request, 64);
     for delta in deltas {
         answer.take(serde_json::from_value(delta.clone()).unwrap())?;
     }
@@ -127,6 +127,13 @@ fn usage_is_counted_or_estimated() {
     let counted = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 9 } });
     let usage = answer(&[text("a"), counted]).unwrap().usage;
     assert_eq!((usage.input_tokens, usage.output_tokens), (7, 9));
+    let lied = |input: u64, output: u64| {
+        let counted = json!({ "choices": [], "usage": { "prompt_tokens": input, "completion_tokens": output } });
+        let usage = answer(&[text("a"), counted]).unwrap().usage;
+        (usage.input_tokens, usage.output_tokens)
+    };
+    assert_eq!(lied(0, 0), (104, 1), "a count of nothing for something is no count");
+    assert_eq!(lied(u64::MAX, u64::MAX), (528, 64), "400 bytes and a template, and as much as was asked for");
     let error = answer(&[json!({ "error": { "message": "out of memory" } })]).unwrap_err();
     assert_eq!(error, "out of memory");
 }

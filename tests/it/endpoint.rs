@@ -1,0 +1,217 @@
+//! A whole host over an endpoint that sends what it must not, byte for byte, on a real socket: what the caller hears, what
+//! is charged, what is on the record, and that the next one is served.
+
+use std::time::Duration;
+
+use syzygy::config::{self, Config, Flag, Inputs};
+use syzygy::host::{Host, real_world};
+use syzygy::inference::{Openai, OpenaiConfig, OpenaiRuntime};
+use syzygy::store::Event;
+use syzygy::supervision::{Node, Status};
+use syzygy::types::{Class, Price, TrustTier};
+use syzygy::ziggy::budget::Unit;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::{TcpListener, TcpStream};
+use tokio::task::JoinSet;
+
+use crate::support::{agent, end, task};
+
+/// How long a caller waits; longer than the endpoint may be silent.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Seconds the endpoint may be silent.
+const SILENCE_S: u64 = 1;
+
+/// Tokens of an answer that the endpoint is asked for at the most.
+const MOST: u32 = 64;
+
+const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
+
+fn said(text: &str) -> String {
+    format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n")
+}
+
+fn counted(input: u64, output: u64) -> String {
+    format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":{input},\"completion_tokens\":{output}}}}}\n\n")
+}
+
+const END: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
+
+/// What is sent in this mood, and whether the connection is then left open and silent.
+fn sent(mood: &str) -> (Vec<u8>, bool) {
+    let well = |counts: &str| format!("{EVENTS}{}{}{counts}{END}", said("Well, "), said("fine.")).into_bytes();
+    match mood {
+        "cut" => (format!("{EVENTS}{}", said("Well, ")).into_bytes(), false),
+        "half" => (format!("{EVENTS}data: {{\"choices\":[{{\"del").into_bytes(), false),
+        "garbage" => ([EVENTS.as_bytes(), b"data: \xff\xfe<html>\x00\n\n"].concat(), false),
+        "stranger" => (b"SSH-2.0-OpenSSH_9.6\r\n".to_vec(), false),
+        "hangup" => (Vec::new(), false),
+        "error" => (b"HTTP/1.1 500 Oh\r\ncontent-length: 4\r\n\r\noops".to_vec(), false),
+        "limit" => (b"HTTP/1.1 429 No\r\nretry-after: 30\r\ncontent-length: 0\r\n\r\n".to_vec(), false),
+        "silent" => (format!("{EVENTS}{}", said("W")).into_bytes(), true),
+        "modest" => (well(&counted(0, 0)), false),
+        "greedy" => (well(&counted(u64::MAX, u64::MAX)), false),
+        "negative" => (well(&counted(7, 2).replace('7', "-7")), false),
+        _ => (well(&counted(40, 2)), false),
+    }
+}
+
+/// Reads a request to the end of its body; `None` if the client left.
+async fn request(stream: &mut TcpStream) -> Option<String> {
+    let mut bytes = Vec::new();
+    loop {
+        let text = String::from_utf8_lossy(&bytes).into_owned();
+        if let Some((head, body)) = text.split_once("\r\n\r\n") {
+            let head = head.to_lowercase();
+            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
+            if body.len() >= length.trim().parse().unwrap() {
+                return Some(text);
+            }
+        }
+        let mut block = [0; 4096];
+        match stream.read(&mut block).await {
+            Ok(0) | Err(_) => return None,
+            Ok(read) => bytes.extend_from_slice(&block[..read]),
+        }
+    }
+}
+
+async fn serve(mut stream: TcpStream) {
+    let Some(request) = request(&mut stream).await else { return };
+    if request.starts_with("GET ") {
+        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
+        return;
+    }
+    let mood = request.split("mood:").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or_default();
+    let (bytes, open) = sent(mood);
+    let _ = stream.write_all(&bytes).await;
+    if open {
+        // The client sends nothing more; the read ends when it closes.
+        let _ = stream.read(&mut [0; 1]).await;
+    }
+}
+
+/// An endpoint, for as long as the set lives.
+async fn endpoint() -> (JoinSet<()>, String) {
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("http://{}/v1", listener.local_addr().unwrap());
+    let mut serving = JoinSet::new();
+    serving.spawn(async move {
+        let mut served = JoinSet::new();
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            served.spawn(serve(stream));
+        }
+    });
+    (serving, url)
+}
+
+/// The defaults with a budget, of which every charge is seen.
+fn counting() -> Config {
+    let flag = |key: &str, value: &str| Flag { name: key.to_owned(), key: key.to_owned(), value: value.to_owned() };
+    let limits = r#"[{ scope = "tenant:*", window = "total", tokens = 1000000 }]"#;
+    let flags = vec![flag("host.data_dir", "."), flag("budgets.limits", limits)];
+    config::load(&Inputs { flags, ..Inputs::default() }).unwrap().config
+}
+
+/// One agent over the endpoint, at a micro-dollar a token.
+async fn host(url: &str) -> Host {
+    let runtime = OpenaiRuntime {
+        model: "raw".to_owned(),
+        base_url: url.to_owned(),
+        tier: TrustTier::Local,
+        region: None,
+        tools: false,
+        context_tokens: 4_096,
+        max_tokens: MOST,
+        price: Some(Price { input: 1_000_000, output: 1_000_000 }),
+        api_key_env: None,
+        child: None,
+    };
+    let settings = OpenaiConfig { connect_timeout_s: 5, idle_timeout_s: SILENCE_S };
+    let world = real_world();
+    let runtime = Openai::new("only", runtime, &settings, None, world.clock.clone()).unwrap();
+    let mut only = agent("only");
+    only.profile.tools = Vec::new();
+    let builder = Host::builder().config(counting()).world(world).without_bundled_agents();
+    builder.agent(only).runtime(runtime).start().await.unwrap()
+}
+
+fn up(nodes: &[Node]) {
+    for node in nodes {
+        assert_eq!(node.status, Status::Up, "{}: {:?}", node.path, node.last_failure);
+        up(&node.children);
+    }
+}
+
+fn spent(host: &Host) -> u64 {
+    let all = host.crown().treasury().standings();
+    let found = all.iter().find(|one| one.scope == "tenant:tester" && one.unit == Unit::Tokens).unwrap();
+    assert_eq!(found.reserved, 0, "{found:?}");
+    found.spent
+}
+
+/// The events of the only run there was, which has begun and ended once.
+async fn only_run(host: &Host) -> Vec<Event> {
+    host.journal().flush().await.unwrap();
+    let events = host.journal().read(1, 10_000).await.unwrap();
+    let of = |kind: &str| events.iter().filter(|event| event.kind == kind).count();
+    let ended = of("run.completed") + of("run.failed");
+    assert_eq!((of("run.accepted"), ended), (1, 1), "{events:#?}");
+    events
+}
+
+#[tokio::test]
+async fn what_an_endpoint_must_not_send_fails_the_run_in_words_and_is_charged_for_what_it_read() {
+    // Who refuses or says nothing has read nothing, whoever answers has read the question, and of who makes no sense nobody
+    // knows, so that all is charged that was reserved.
+    let (nothing, read, reserved) = (0..=0, 20..=60, 1_000..=1_300);
+    let cases = [
+        ("cut", Class::Unavailable, "ended early", &read),
+        ("half", Class::Unavailable, "could not", &reserved),
+        ("garbage", Class::Unavailable, "could not understand only", &reserved),
+        ("stranger", Class::Unavailable, "could not", &nothing),
+        ("hangup", Class::Unavailable, "could not", &nothing),
+        ("error", Class::Unavailable, "500", &nothing),
+        ("limit", Class::Exhausted, "rate limiting", &nothing),
+        ("silent", Class::Unavailable, "nothing came for 1 s", &read),
+    ];
+    for (mood, class, words, owes) in cases {
+        let (_serving, url) = endpoint().await;
+        let host = host(&url).await;
+        let error = host.ask(&host.context("tester", PATIENCE), task(&format!("mood:{mood}."))).await.unwrap_err();
+        assert_eq!(error.class(), class, "{mood}: {error}");
+        assert!(error.to_string().contains(words), "{mood}: {words:?} is not in {error}");
+        let owed = spent(&host);
+        only_run(&host).await;
+        assert!(owes.contains(&owed), "{mood}: {owed} tokens were charged");
+        up(&host.tree());
+        end(host).await;
+    }
+}
+
+#[tokio::test]
+async fn what_an_endpoint_claims_to_have_used_is_believed_within_what_it_can_have_used() {
+    for mood in ["modest", "greedy", "honest"] {
+        let (_serving, url) = endpoint().await;
+        let host = host(&url).await;
+        let answer = host.ask(&host.context("tester", PATIENCE), task(&format!("mood:{mood}."))).await.unwrap();
+        assert_eq!(answer.answer, "Well, fine.");
+        let (input, output) = (answer.usage.input_tokens, answer.usage.output_tokens);
+        match mood {
+            "honest" => assert_eq!((input, output), (40, 2)),
+            "modest" => assert!(input > 0 && output == 2, "{input} and {output}"),
+            _ => assert!(input < 10_000 && output == u64::from(MOST), "{input} and {output}"),
+        }
+        assert_eq!(spent(&host), input + output);
+        assert_eq!(answer.cost.0.unsigned_abs(), input + output);
+        only_run(&host).await;
+        up(&host.tree());
+        end(host).await;
+    }
+    let (_serving, url) = endpoint().await;
+    let host = host(&url).await;
+    let error = host.ask(&host.context("tester", PATIENCE), task("mood:negative.")).await.unwrap_err();
+    assert_eq!(error.class(), Class::Unavailable, "{error}");
+    end(host).await;
+}
