@@ -10,10 +10,9 @@ use syzygy::store::Event;
 use syzygy::supervision::{Node, Status};
 use syzygy::types::{Class, Price, TrustTier};
 use syzygy::ziggy::budget::Unit;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::{TcpListener, TcpStream};
 use tokio::task::JoinSet;
 
+use crate::raw::{self, END, EVENTS, counted, said};
 use crate::support::{agent, end, task};
 
 /// How long a caller waits; longer than the endpoint may be silent.
@@ -24,18 +23,6 @@ const SILENCE_S: u64 = 1;
 
 /// Tokens of an answer that the endpoint is asked for at the most.
 const MOST: u32 = 64;
-
-const EVENTS: &str = "HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\nconnection: close\r\n\r\n";
-
-fn said(text: &str) -> String {
-    format!("data: {{\"choices\":[{{\"delta\":{{\"content\":\"{text}\"}},\"finish_reason\":null}}]}}\n\n")
-}
-
-fn counted(input: u64, output: u64) -> String {
-    format!("data: {{\"choices\":[],\"usage\":{{\"prompt_tokens\":{input},\"completion_tokens\":{output}}}}}\n\n")
-}
-
-const END: &str = "data: {\"choices\":[{\"delta\":{},\"finish_reason\":\"stop\"}]}\n\ndata: [DONE]\n\n";
 
 /// What is sent in this mood, and whether the connection is then left open and silent.
 fn sent(mood: &str) -> (Vec<u8>, bool) {
@@ -56,54 +43,13 @@ fn sent(mood: &str) -> (Vec<u8>, bool) {
     }
 }
 
-/// Reads a request to the end of its body; `None` if the client left.
-async fn request(stream: &mut TcpStream) -> Option<String> {
-    let mut bytes = Vec::new();
-    loop {
-        let text = String::from_utf8_lossy(&bytes).into_owned();
-        if let Some((head, body)) = text.split_once("\r\n\r\n") {
-            let head = head.to_lowercase();
-            let length = head.lines().find_map(|line| line.strip_prefix("content-length: ")).unwrap_or("0");
-            if body.len() >= length.trim().parse().unwrap() {
-                return Some(text);
-            }
-        }
-        let mut block = [0; 4096];
-        match stream.read(&mut block).await {
-            Ok(0) | Err(_) => return None,
-            Ok(read) => bytes.extend_from_slice(&block[..read]),
-        }
-    }
-}
-
-async fn serve(mut stream: TcpStream) {
-    let Some(request) = request(&mut stream).await else { return };
-    if request.starts_with("GET ") {
-        let _ = stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await;
-        return;
-    }
-    let mood = request.split("mood:").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or_default();
-    let (bytes, open) = sent(mood);
-    let _ = stream.write_all(&bytes).await;
-    if open {
-        // The client sends nothing more; the read ends when it closes.
-        let _ = stream.read(&mut [0; 1]).await;
-    }
-}
-
-/// An endpoint, for as long as the set lives.
+/// An endpoint in moods, for as long as the set lives.
 async fn endpoint() -> (JoinSet<()>, String) {
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let url = format!("http://{}/v1", listener.local_addr().unwrap());
-    let mut serving = JoinSet::new();
-    serving.spawn(async move {
-        let mut served = JoinSet::new();
-        loop {
-            let (stream, _) = listener.accept().await.unwrap();
-            served.spawn(serve(stream));
-        }
-    });
-    (serving, url)
+    raw::serving(|request| {
+        let mood = request.split("mood:").nth(1).and_then(|rest| rest.split('.').next()).unwrap_or_default();
+        sent(mood)
+    })
+    .await
 }
 
 /// The defaults with a budget, of which every charge is seen.

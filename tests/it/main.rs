@@ -19,6 +19,7 @@ mod memory;
 mod overload;
 mod privacy;
 mod program;
+mod raw;
 mod resilience;
 mod run;
 mod simulation;

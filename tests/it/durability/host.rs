@@ -120,6 +120,20 @@ impl Host {
         self.http.get(url).bearer_auth(self.token()).send().await?.error_for_status()?.text().await
     }
 
+    /// What it answers to this, whatever it is; none if it has died before it did.
+    pub(super) async fn post(&self, path: &str, body: &Value) -> Option<(u16, Value)> {
+        let url = format!("{}{path}", self.url.as_ref()?);
+        let answer = self.http.post(url).bearer_auth(self.token()).json(body).send().await.ok()?;
+        let status = answer.status().as_u16();
+        // What did not arrive whole was not acknowledged.
+        Some((status, answer.json().await.ok()?))
+    }
+
+    /// The row of a run; none if it has died.
+    pub(super) async fn row(&self, run: &str) -> Option<Value> {
+        serde_json::from_str(&self.try_get(&format!("/runs/{run}")).await.ok()?).ok()
+    }
+
     pub(super) async fn get(&self, path: &str) -> String {
         self.try_get(path).await.unwrap_or_else(|error| panic!("{path}: {error}: {}", self.log()))
     }

@@ -6,3 +6,4 @@ mod crash;
 mod disk;
 mod host;
 mod points;
+mod story;
