@@ -1,4 +1,5 @@
-//! What supervision costs over bare ractor: casts, calls, idle actors, spawns, views.
+//! What supervision costs over bare ractor: casts, calls, idle actors, spawns; and what looking on costs: views, the
+//! watchdog, a subscriber of what is traced.
 //!
 //! Both sides run in one process in interleaved rounds, and the figure is the median of the rounds' ratios, since the
 //! load of a machine changes from second to second but hardly within a round. Memory and spawn rate need a fresh heap
@@ -12,7 +13,8 @@ use std::time::Duration;
 use futures::StreamExt;
 use ractor::{ActorProcessingErr, ActorRef, RpcReplyPort, SupervisionEvent};
 use syzygy::supervision::{
-    Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Registry, Reply, Root, Strategy, Tree,
+    Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Registry, Reply, Root, Strategy, Stuck, Tree,
+    Watch,
 };
 use syzygy::types::{Clock, Cx, Seeded, Timestamp, World};
 use tokio::time::Instant;
@@ -84,6 +86,17 @@ enum Governed {
     Publish(u64),
 }
 
+/// As many numbers as the view of an agent has.
+#[derive(Clone, serde::Serialize)]
+struct View {
+    working: u64,
+    waiting: u64,
+    served: u64,
+    failed: u64,
+    input_tokens: u64,
+    output_tokens: u64,
+}
+
 struct GovernedActor(u64);
 
 impl Actor for GovernedActor {
@@ -95,7 +108,15 @@ impl Actor for GovernedActor {
             Governed::Call(reply) => reply.send(self.0),
             Governed::Publish(number) => {
                 self.0 += number;
-                context.publish(&serde_json::json!({ "sum": self.0, "state": "working" }));
+                let sum = self.0;
+                context.publish(&View {
+                    working: 1,
+                    waiting: 0,
+                    served: sum,
+                    failed: 0,
+                    input_tokens: sum,
+                    output_tokens: sum,
+                });
             }
         }
         Ok(())
@@ -158,27 +179,38 @@ async fn governed_calls(address: &Address<Governed>) -> (f64, f64) {
     percentiles(nanos)
 }
 
+/// A watchdog as the defaults of a host have it.
+fn watch() -> Watch {
+    Watch { limit: Duration::from_secs(30), then: Stuck::Restart }
+}
+
 async fn messages() {
     let (bare, _) = ractor::Actor::spawn(None, BareActor, ()).await.unwrap();
     let (small, address) = governed("small", 1_024);
     let (large, roomy) = governed("large", CASTS as usize);
-    let tree = Tree::new("bench", Strategy::OneForOne).child(small).child(large);
+    let (seen, watched) = governed("watched", 1_024);
+    let tree = Tree::new("bench", Strategy::OneForOne).child(small).child(large).child(seen.watch(Some(watch())));
     let _root = Root::start(tree, world(), Registry::new()).await.unwrap();
-    let mut casts: [Vec<f64>; 4] = Default::default();
+    let mut casts: [Vec<f64>; 5] = Default::default();
     let mut calls: [Vec<(f64, f64)>; 3] = Default::default();
     for _ in 0..ROUNDS {
         casts[0].push(bare_casts(&bare).await);
         casts[1].push(governed_casts(&address, Governed::Cast).await);
         casts[2].push(governed_casts(&roomy, Governed::Cast).await);
-        casts[3].push(governed_casts(&address, Governed::Publish).await);
+        casts[3].push(governed_casts(&watched, Governed::Cast).await);
+        casts[4].push(governed_casts(&watched, Governed::Publish).await);
         calls[0].push(bare_calls(&bare, None).await);
         calls[1].push(bare_calls(&bare, Some(Duration::from_secs(3_600))).await);
         calls[2].push(governed_calls(&address).await);
     }
-    let names = ["bare ractor", "mailbox of 1,024", "mailbox of 300,000", "with a view each time"];
+    let names = ["bare ractor", "mailbox of 1,024", "mailbox of 300,000", "watched", "watched, a view each time"];
     for (name, rates) in names.iter().zip(&casts) {
-        let ratio = median(rates.iter().zip(&casts[0]).map(|(rate, bare)| rate / bare).collect());
-        println!("cast  {name:<24} {:>7.2} M/s   {ratio:.2} x bare", median(rates.clone()) / 1e6);
+        let of = |others: &[f64]| median(rates.iter().zip(others).map(|(rate, other)| rate / other).collect());
+        let (bare, plain) = (of(&casts[0]), of(&casts[1]));
+        println!(
+            "cast  {name:<26} {:>7.2} M/s   {bare:.2} x bare   {plain:.2} x unwatched",
+            median(rates.clone()) / 1e6
+        );
     }
     let names = ["bare ractor", "bare with a time limit", "governed"];
     for (name, times) in names.iter().zip(&calls) {
@@ -249,11 +281,18 @@ fn main() {
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().unwrap();
     let way = std::env::args().skip(1).find(|argument| !argument.starts_with("--"));
     match way {
+        // What a host says is said here too, to nowhere: a subscriber is asked about each of it.
+        Some(way) if way == "traced" => {
+            let quiet = tracing_subscriber::fmt().with_max_level(tracing::Level::INFO).with_writer(std::io::sink);
+            tracing::subscriber::set_global_default(quiet.finish()).unwrap();
+            println!("with a subscriber:");
+            runtime.block_on(async { tokio::spawn(messages()).await.unwrap() });
+        }
         // Spawned, since a future of block_on runs outside the workers and would measure the way between threads.
         Some(way) => runtime.block_on(async { tokio::spawn(idle(way)).await.unwrap() }),
         None => {
             runtime.block_on(async { tokio::spawn(messages()).await.unwrap() });
-            for way in ["bare", "linked", "table", "handle"] {
+            for way in ["traced", "bare", "linked", "table", "handle"] {
                 let program = std::env::current_exe().unwrap();
                 assert!(std::process::Command::new(program).arg(way).status().unwrap().success());
             }
