@@ -10,6 +10,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::planted::{Bug, planted};
+use super::sensitive::{Originals, StandIns};
 use super::{Cx, PrivacyClass, TrustTier};
 
 /// Somewhere data can be sent to.
@@ -185,9 +186,29 @@ impl<T> Classified<T> {
         Classified { label: self.label.and(label), value: self.value }
     }
 
+    /// The same payload, at least as private as what is found in it.
+    pub fn raised_by(self, class: impl FnOnce(&T) -> PrivacyClass) -> Classified<T> {
+        let class = self.label.class.max(class(&self.value));
+        Classified { label: Label { class, ..self.label }, value: self.value }
+    }
+
     /// What becomes of the payload inside the host; it stays as private as it was.
     pub fn map<U>(self, change: impl FnOnce(T) -> U) -> Classified<U> {
         Classified { label: self.label, value: change(self.value) }
+    }
+
+    /// The payload with stand-ins for personal data, and what puts the data back; `None` if something has no stand-in.
+    /// This is the only way in which a payload becomes less private than it was, and only its class does.
+    pub fn with_stand_ins(
+        self,
+        stand_ins: &StandIns,
+        texts: impl FnOnce(&T) -> Vec<String>,
+        replace: impl FnOnce(T, &Originals) -> T,
+    ) -> Option<(Classified<T>, Originals)> {
+        let texts = texts(&self.value);
+        let (class, originals) = stand_ins.of(&texts.iter().map(String::as_str).collect::<Vec<_>>())?;
+        let value = replace(self.value, &originals);
+        Some((Classified { label: Label { class, ..self.label }, value }, originals))
     }
 
     /// Opens the payload for one place, if that may see it.

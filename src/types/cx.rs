@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
+use super::sensitive::StandIns;
 use super::{Label, Money, PrivacyClass, Residency, RunId, TraceId};
 
 /// Who asks. The name is for records; scopes decide what it may do.
@@ -72,6 +73,7 @@ struct Inner {
     deadline: Instant,
     budget: Budget,
     label: Label,
+    stand_ins: Option<Arc<StandIns>>,
     cancel: CancellationToken,
 }
 
@@ -88,6 +90,7 @@ impl Cx {
             deadline,
             budget,
             label: Label::default(),
+            stand_ins: None,
             cancel: CancellationToken::new(),
         };
         Cx { inner: Arc::new(inner), asker: None }
@@ -112,6 +115,11 @@ impl Cx {
     /// The same context for data that may only be where this allows too.
     pub fn with_residency(&self, residency: &Residency) -> Cx {
         self.derive(|inner| inner.label.residency = inner.label.residency.and(residency))
+    }
+
+    /// The same context for data that may also go where only stand-ins may be seen.
+    pub fn with_stand_ins(&self, stand_ins: StandIns) -> Cx {
+        self.derive(|inner| inner.stand_ins = Some(Arc::new(stand_ins)))
     }
 
     /// The same context with a deadline no later than this one.
@@ -214,6 +222,11 @@ impl Cx {
     /// What a place has to be to see what travels in this call.
     pub fn label(&self) -> Label {
         self.inner.label.clone()
+    }
+
+    /// What may stand for personal data where the data itself may not go, if anything may.
+    pub fn stand_ins(&self) -> Option<&StandIns> {
+        self.inner.stand_ins.as_deref()
     }
 
     /// The token that tells work under this call to stop.

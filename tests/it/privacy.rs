@@ -8,12 +8,13 @@ use parking_lot::Mutex;
 use proptest::prelude::*;
 use syzygy::actors::crown::Change;
 use syzygy::actors::io::{Document, Task};
+use syzygy::config::{self, Flag, Inputs};
 use syzygy::host::{Builder, Host};
 use syzygy::inference::{Error, Scripted, Step};
 use syzygy::types::{Class, PrivacyClass, TrustTier};
 use syzygy::ziggy::route::{Constraint, Request, Verdict, consider_one};
 
-use crate::support::{agent, cx, end, task};
+use crate::support::{agent, cx, end, events, task};
 
 /// Which agent was sent what.
 type Sent = Arc<Mutex<Vec<(TrustTier, String)>>>;
@@ -204,5 +205,55 @@ async fn where_only_zerene_works_what_is_private_is_refused() {
     assert_eq!(error.class(), Class::Denied);
     assert!(!error.to_string().contains("4111"), "{error}");
     assert!(sent.lock().is_empty());
+    end(host).await;
+}
+
+/// A host whose external agent says back what it was sent, and writes it down; personal data of these kinds is replaced.
+async fn replacing(kinds: &str, sent: &Sent) -> Host {
+    let flag = |key: &str, value: &str| Flag { name: key.to_owned(), key: key.to_owned(), value: value.to_owned() };
+    let flags = vec![flag("host.data_dir", "."), flag("privacy.replace", kinds)];
+    let config = config::load(&Inputs { flags, ..Inputs::default() }).unwrap().config;
+    let sent = Arc::clone(sent);
+    let echo = Scripted::new("field", move |request| {
+        let said = request.messages.last().unwrap().content.clone();
+        sent.lock().push((TrustTier::External, said.clone()));
+        // A piece for each character, so that every stand-in comes in parts.
+        said.chars().map(|one| Step::text(&one.to_string())).collect()
+    });
+    let builder = Host::builder().config(config).without_bundled_agents().agent(agent("field"));
+    builder.runtime(echo.in_tier(TrustTier::External)).start().await.unwrap()
+}
+
+// Promises 142 and 143.
+#[tokio::test]
+async fn personal_data_is_replaced_where_it_leaves_and_is_there_again_in_the_answer_and_its_stream() {
+    let prompt = "Write to jane.doe@example.com, card 4111 1111 1111 1111.";
+    let sent = Sent::default();
+    let host = replacing(r#"["email", "card"]"#, &sent).await;
+    let (news, mut told) = tokio::sync::mpsc::channel(1_024);
+    let answer = host.io().route(&cx(&host), task(prompt), news).await.unwrap();
+    assert!(answer.answer.ends_with(prompt), "{}", answer.answer);
+    assert_eq!(answer.privacy, PrivacyClass::Restricted, "the answer is as private as the task");
+    let mut streamed = String::new();
+    while let Some(progress) = told.recv().await {
+        let value = serde_json::to_value(&progress).unwrap();
+        streamed.push_str(value["text"].as_str().unwrap_or_default());
+    }
+    assert_eq!(streamed, answer.answer);
+    let left = sent.lock()[0].1.clone();
+    assert!(left.contains("Write to ") && left.contains(".com, card 4111 "), "{left}");
+    assert!(!left.contains("jane") && !left.contains("example") && !left.contains("1111 1111"), "{left}");
+    let why = events(&host, answer.run_id).await;
+    let classified = why.iter().find(|event| event.kind == "task.classified").unwrap();
+    assert_eq!(classified.body.value()["replaced"]["privacy"], "public");
+    // A number that nobody named keeps the whole task at home, and there is nobody.
+    let refused = host.ask(&cx(&host), task(&format!("{prompt} Or call +49 30 901820."))).await.unwrap_err();
+    assert_eq!(refused.class(), Class::Denied, "{refused}");
+    assert_eq!(sent.lock().len(), 1);
+    end(host).await;
+    let host = replacing("[]", &sent).await;
+    let refused = host.ask(&cx(&host), task(prompt)).await.unwrap_err();
+    assert_eq!(refused.class(), Class::Denied, "{refused}");
+    assert_eq!(sent.lock().len(), 1);
     end(host).await;
 }

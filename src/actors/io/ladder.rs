@@ -255,7 +255,7 @@ impl Pipeline {
         Situation {
             legal: climb.legal.clone(),
             came: climb.came.clone(),
-            privacy: run.class.privacy,
+            privacy: run.class.routed(),
             money: run.cx.budget().money,
             attempts_most: self.parts.crown.limits().retry.attempts,
             waiting: others,

@@ -28,6 +28,7 @@ use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
 use crate::telemetry;
 use crate::types::planted::{Bug, planted};
+use crate::types::sensitive::StandIns;
 use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
 use crate::ziggy::route::{self, Candidate, Decision, Feedback, decide_under};
@@ -209,7 +210,7 @@ impl Pipeline {
         record.write(vec![record.event(kind::CLASSIFIED, &class), record.event(kind::CHUNKED, &chunks)]).await?;
         let (intent, privacy) = (class.intent, class.privacy);
         let _ = news.try_send(Progress::Classified { intent, privacy, chunks: pieces.len() });
-        let cx = cx.with_privacy(privacy);
+        let cx = self.outfit(cx, &class);
         let run = Run { cx, task, class, record, news: news.clone() };
         if let Some(held) = self.review_before(&run, &pieces, *passed).await {
             return Ok(Fate::Held(Box::new(held)));
@@ -244,7 +245,18 @@ impl Pipeline {
             let input = Input { said: &said, text: &text, caller_class, embedding: vector.as_deref() };
             classify(&input, &intents)
         };
-        Ok(aside(task.bytes(), judge).await)
+        let mut class = aside(task.bytes(), judge).await;
+        self.parts.privacy.replace(cx.principal().tenant(), cx.privacy().max(task.privacy), &mut class);
+        Ok(class)
+    }
+
+    /// The context of a run of this class, with what may stand for personal data.
+    fn outfit(&self, cx: &Cx, class: &Classification) -> Cx {
+        let cx = cx.with_privacy(class.privacy);
+        let Some(replaced) = &class.replaced else { return cx };
+        let mut key = [0; 32];
+        key.chunks_mut(8).for_each(|part| part.copy_from_slice(&self.world.random.next().to_le_bytes()));
+        cx.with_stand_ins(StandIns::new(replaced.privacy, replaced.kinds.clone(), key))
     }
 
     /// Cuts only what does not fit: the prompt goes with every chunk of the documents.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Config;
+use super::exit;
 use super::handle::{Error, Launch, Shown};
 use super::message::{Done, Message, Work};
 use super::state::{Outcome, State};
@@ -49,8 +50,11 @@ impl Shell {
         let Work { cx, request, news, reply } = work;
         let (runtime, work_cx) = (Arc::clone(&self.launch.runtime), cx.clone());
         // RT6: whatever led here, this is where it goes out.
-        let cleared = request.clear(&runtime.capabilities().place());
-        let generate = async move { runtime.generate(&work_cx, cleared?, news).await };
+        let place = runtime.capabilities().place();
+        let generate = async move {
+            let leaves = exit::leave(&work_cx, request, &place)?;
+            exit::generate(runtime, work_cx, leaves, news).await
+        };
         context.job(&cx, generate, move |outcome| {
             let result = match outcome {
                 Ok(result) => result,

@@ -11,8 +11,10 @@
 //! - RT4: what the runtime found damaged is repaired by a job, one at a time; a repair that failed is tried again later.
 //! - RT5: what a provider says about how much more it takes is passed on before the answer it came with.
 //! - RT6: nothing is handed to the runtime that was not cleared for the place it runs in; what is withheld was not sent.
+//! - RT7: where personal data is replaced, nobody in the host sees a stand-in: text, news and tool calls have the data.
 
 mod actor;
+mod exit;
 mod handle;
 mod message;
 mod state;

@@ -13,6 +13,7 @@
 mod detect;
 mod number;
 mod plain;
+mod stand_in;
 
 #[cfg(test)]
 mod tests;
@@ -23,6 +24,8 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use super::PrivacyClass;
+
+pub use stand_in::{Exchange, Originals, StandIns};
 
 /// What a finding is. Ordered by how much harm it does in wrong hands: of two that overlap, the greater names both.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -98,6 +101,22 @@ impl Kind {
             Kind::Token => "access token",
             Kind::Key => "service key",
             Kind::PrivateKey => "private key",
+        }
+    }
+
+    /// The word used in configurations and JSON.
+    pub fn key(self) -> &'static str {
+        match self {
+            Kind::Ip => "ip",
+            Kind::Phone => "phone",
+            Kind::Email => "email",
+            Kind::Card => "card",
+            Kind::Iban => "iban",
+            Kind::SocialSecurity => "social_security",
+            Kind::Password => "password",
+            Kind::Token => "token",
+            Kind::Key => "key",
+            Kind::PrivateKey => "private_key",
         }
     }
 

@@ -77,12 +77,16 @@ pub(super) fn iban_length(country: [u8; 2]) -> Option<usize> {
 
 /// Whether these letters and digits, without spaces, leave 1 modulo 97 once the first four move to the end (ISO 13616).
 pub(super) fn mod97(account: &[u8]) -> bool {
-    let Some((head, tail)) = account.split_at_checked(4) else { return false };
-    let remainder = tail.iter().chain(head).fold(0u32, |remainder, byte| match byte {
+    rest97(account) == Some(1)
+}
+
+/// What they leave; `None` for fewer than four.
+pub(super) fn rest97(account: &[u8]) -> Option<u32> {
+    let (head, tail) = account.split_at_checked(4)?;
+    Some(tail.iter().chain(head).fold(0, |remainder, byte| match byte {
         b'0'..=b'9' => (remainder * 10 + u32::from(byte - b'0')) % 97,
         _ => (remainder * 100 + u32::from(byte.to_ascii_uppercase().saturating_sub(b'A')) + 10) % 97,
-    });
-    remainder == 1
+    }))
 }
 
 /// Whether a social security number of this area, group and serial may exist: some blocks are never issued.

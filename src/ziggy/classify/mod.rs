@@ -19,7 +19,7 @@ mod rules;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
@@ -101,6 +101,22 @@ pub enum Reason {
         /// The class it raises to.
         class: PrivacyClass,
     },
+    /// Personal data has stand-ins where the data itself may not go.
+    Replaced {
+        /// Of which kinds.
+        kinds: BTreeSet<Kind>,
+        /// How private the task is with stand-ins.
+        class: PrivacyClass,
+    },
+}
+
+/// How far a task may go with stand-ins for personal data.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Replaced {
+    /// How private it is then.
+    pub privacy: PrivacyClass,
+    /// What is replaced.
+    pub kinds: BTreeSet<Kind>,
 }
 
 /// What a task is.
@@ -120,6 +136,9 @@ pub struct Classification {
     pub privacy: PrivacyClass,
     /// What made it so: kinds and counts.
     pub findings: Vec<Found>,
+    /// How far it may go all the same, if personal data is replaced by policy where it leaves.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Replaced>,
     /// Estimated tokens of the text.
     pub tokens: u64,
     /// Why.
@@ -129,7 +148,12 @@ pub struct Classification {
 impl Classification {
     /// Where a task like this has to go.
     pub fn destination(&self) -> Destination {
-        Destination { capability: self.capability.clone(), privacy: self.privacy }
+        Destination { capability: self.capability.clone(), privacy: self.routed() }
+    }
+
+    /// How private what leaves for a place is that may not see everything.
+    pub fn routed(&self) -> PrivacyClass {
+        self.replaced.as_ref().map_or(self.privacy, |replaced| replaced.privacy)
     }
 }
 
@@ -173,6 +197,7 @@ pub fn classify(input: &Input<'_>, model: &IntentModel) -> Classification {
         language: language(input.text, &text),
         privacy,
         findings,
+        replaced: None,
         tokens,
         reasons,
     }

@@ -60,6 +60,14 @@ fn classification_reason(reason: &classify::Reason) -> String {
         Reason::Sensitive { kind, count, class } => {
             format!("Found {count} x {kind}, which makes it at least {}.", class.word())
         }
+        Reason::Replaced { kinds, class } => {
+            let kinds: Vec<&str> = kinds.iter().map(|kind| kind.word()).collect();
+            format!(
+                "Where it may not be seen as it is, {} has a stand-in, and the rest is {}.",
+                kinds.join(", "),
+                class.word()
+            )
+        }
     }
 }
 

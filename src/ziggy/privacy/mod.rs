@@ -3,11 +3,13 @@
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
-use crate::types::Residency;
+use crate::types::sensitive::{Kind, StandIns};
+use crate::types::{PrivacyClass, Residency};
+use crate::ziggy::classify::{Classification, Reason, Replaced};
 
 /// What an operator says of places.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -19,6 +21,10 @@ pub struct Config {
     pub residency: Vec<String>,
     /// Regions that data of single tenants may be in, of those for everybody.
     pub tenants: BTreeMap<String, Vec<String>>,
+    /// Kinds of personal data that have stand-ins where the data itself may not go.
+    pub replace: BTreeSet<Kind>,
+    /// The same for single tenants, instead of what is for everybody.
+    pub replace_for: BTreeMap<String, BTreeSet<Kind>>,
 }
 
 impl Config {
@@ -38,7 +44,30 @@ impl Config {
                 wrong.push((key, format!("one of the regions that data of everybody may be in ({known})")));
             }
         }
+        let own = self.replace_for.iter().map(|(tenant, kinds)| (format!("replace_for.{tenant}"), kinds));
+        for (key, kinds) in [("replace".to_owned(), &self.replace)].into_iter().chain(own) {
+            if kinds.iter().any(|kind| !StandIns::possible(*kind)) {
+                let possible = Kind::ALL.into_iter().filter(|kind| StandIns::possible(*kind));
+                let named: Vec<String> = possible.map(|kind| format!("`{}`", kind.key())).collect();
+                wrong.push((key, format!("of {}: secrets have no stand-ins", named.join(", "))));
+            }
+        }
         wrong
+    }
+
+    /// Says how far a task of a tenant may go with stand-ins, if that is farther than without. `said` is how private its
+    /// caller says it is, whatever is in it.
+    pub fn replace(&self, tenant: &str, said: PrivacyClass, class: &mut Classification) {
+        let kinds = self.replace_for.get(tenant).unwrap_or(&self.replace);
+        let found = || class.findings.iter().map(|found| found.kind);
+        let left = found().filter(|kind| !kinds.contains(kind));
+        let without = left.map(Kind::class).max().unwrap_or_default().max(said);
+        if without >= class.privacy {
+            return;
+        }
+        let kinds: BTreeSet<Kind> = found().filter(|kind| kinds.contains(kind)).collect();
+        class.reasons.push(Reason::Replaced { kinds: kinds.clone(), class: without });
+        class.replaced = Some(Replaced { privacy: without, kinds });
     }
 
     /// Where this host is, if that is said.
