@@ -26,7 +26,7 @@ endif
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: run test check bench soak seeds kills fuzz parts lint doc
+.PHONY: run test check bench soak privacy seeds kills fuzz parts lint doc
 
 run:
 	$(CARGO) build $(LOCKED) --release
@@ -49,6 +49,11 @@ soak: kills seeds fuzz
 # Optimised, since a thousand hosts are simulated.
 seeds:
 	SYZYGY_SEEDS=$(or $(SEEDS),1000) $(CARGO) test $(LOCKED) --release --test it simulation::
+
+# Of a million generated requests none may reach a place that it may not reach.
+privacy:
+	SYZYGY_PRIVACY_REQUESTS=$(or $(REQUESTS),1000000) SYZYGY_PRIVACY_SEED=$(or $(SEED),20261126) \
+		$(CARGO) test $(LOCKED) --release --test it illegal:: -- --nocapture
 
 # The debug program, so that its own checks are on while it is killed.
 kills:

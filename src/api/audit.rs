@@ -16,6 +16,7 @@ use super::extract::Query;
 use super::problem::{Problem, Problems};
 use crate::rat;
 use crate::store::Verification;
+use crate::types::{Place, TrustTier};
 
 /// Reads the whole chain and says whether it is what was written.
 #[utoipa::path(get, path = "/audit/verify", tag = "audit", responses((status = 200, body = Verification), Problems))]
@@ -33,6 +34,13 @@ pub(super) struct ExportQuery {
     #[serde(default = "first")]
     #[param(maximum = 18_446_744_073_709_551_615usize)]
     from: u64,
+    /// How far the place is trusted that it is for: what that may not see is withheld, and the chain goes on through it.
+    /// Without one everything is shown.
+    #[serde(default)]
+    tier: Option<TrustTier>,
+    /// Where that place is; left out, that is not known.
+    #[serde(default)]
+    region: Option<String>,
 }
 
 fn first() -> u64 {
@@ -45,7 +53,11 @@ fn first() -> u64 {
         Problems))]
 pub(super) async fn export(State(app): State<Arc<App>>, Query(query): Query<ExportQuery>) -> Result<Response, Problem> {
     app.parts.journal.flush().await?;
-    let lines = rat::export(Arc::clone(&app.parts.journal), query.from);
+    let lines = rat::export(
+        Arc::clone(&app.parts.journal),
+        query.from,
+        query.tier.map(|tier| Place { tier, region: query.region.clone() }),
+    );
     // The head is sent by then, so an error can only break the body off; the header line makes that noticeable.
     let lines = lines.inspect_err(|error| tracing::error!(%error, "an export broke off"));
     Ok(([(CONTENT_TYPE, "application/x-ndjson")], Body::from_stream(lines)).into_response())

@@ -7,7 +7,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use super::asked::{Inbox, Replay, TableVerb, WhyNot};
 use crate::actors::io::RunStatus;
 use crate::api::Scope;
-use crate::types::PrivacyClass;
+use crate::types::{PrivacyClass, TrustTier};
 
 /// Agents and tools as supervised actors under one governor.
 ///
@@ -219,6 +219,29 @@ impl From<Privacy> for PrivacyClass {
     }
 }
 
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(super) enum Tier {
+    /// This machine.
+    Local,
+    /// A machine the operator controls.
+    Private,
+    /// A place the operator has an agreement with.
+    Partner,
+    /// Anywhere.
+    External,
+}
+
+impl From<Tier> for TrustTier {
+    fn from(tier: Tier) -> TrustTier {
+        match tier {
+            Tier::Local => TrustTier::Local,
+            Tier::Private => TrustTier::Private,
+            Tier::Partner => TrustTier::Partner,
+            Tier::External => TrustTier::External,
+        }
+    }
+}
+
 #[derive(Debug, Args)]
 pub(super) struct Tree {
     /// Draw it again and again until Ctrl-C.
@@ -332,6 +355,12 @@ pub(super) struct Export {
     /// Number of the first event.
     #[arg(long, value_name = "SEQ", default_value_t = 1)]
     pub(super) from: u64,
+    /// How far the place is trusted that it is for: what that may not see is withheld.
+    #[arg(long, value_enum)]
+    pub(super) tier: Option<Tier>,
+    /// Where that place is.
+    #[arg(long, requires = "tier")]
+    pub(super) region: Option<String>,
     #[command(flatten)]
     pub(super) connection: Connection,
 }

@@ -5,13 +5,14 @@ use std::path::Path;
 use futures::TryStreamExt;
 
 use super::arguments::{Connection, Export, Local, Verify};
+use super::budgets::encoded;
 use super::client::{Client, why};
 use super::console::Console;
 use super::error::Error;
 use super::{Environment, Launcher};
 use crate::rat;
 use crate::store::Verification;
-use crate::types::Class;
+use crate::types::{Class, Place};
 
 /// Says whether the chain is whole. The exit code is that of damaged data if it is not.
 pub(super) async fn verify(
@@ -60,8 +61,16 @@ pub(super) async fn export(
     console: &mut Console,
     launcher: &dyn Launcher,
 ) -> Result<u8, Error> {
+    let place = asked.tier.map(|tier| Place { tier: tier.into(), region: asked.region.clone() });
     if let Some(client) = host(&asked.connection, environment, launcher).await? {
-        let mut response = client.download(&format!("/audit/export?from={}", asked.from)).await?;
+        let mut path = format!("/audit/export?from={}", asked.from);
+        if let Some(place) = &place {
+            path.push_str(&format!("&tier={}", place.tier.word()));
+        }
+        if let Some(region) = &asked.region {
+            path.push_str(&format!("&region={}", encoded(region)));
+        }
+        let mut response = client.download(&path).await?;
         while let Some(bytes) = response.chunk().await.map_err(|error| client.broken(why(&error)))? {
             console.out_bytes(&bytes)?;
         }
@@ -71,7 +80,7 @@ pub(super) async fn export(
     let on_disk = launcher.on_disk(&asked.connection.local)?;
     let reader = on_disk.read().await.map_err(|error| failed(rat::Error::Journal(error)))?;
     let refused = reader.refused().map(str::to_owned);
-    let (lines, damage) = rat::salvage(reader, asked.from).await.map_err(failed)?;
+    let (lines, damage) = rat::salvage(reader, asked.from, place).await.map_err(failed)?;
     let mut lines = std::pin::pin!(lines);
     while let Some(line) = lines.try_next().await.map_err(failed)? {
         console.out(&line)?;

@@ -25,7 +25,7 @@ pub(super) async fn budgets(client: &Client, asked: &arguments::Budgets, console
 }
 
 /// A scope as part of a query: names may have any character.
-fn encoded(text: &str) -> String {
+pub(super) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
             b'a'..=b'z' | b'A'..=b'Z' | b'0'..=b'9' | b'-' | b'.' | b'_' | b':' => char::from(byte).to_string(),

@@ -7,7 +7,7 @@ use parking_lot::Mutex;
 use tokio::sync::watch;
 
 use super::{Error, Notice, Outbound};
-use crate::types::Cx;
+use crate::types::{Cleared, Cx};
 
 /// Keeps notices. The answers it was given come first, in order; after them everything arrives.
 #[derive(Default)]
@@ -40,9 +40,9 @@ impl Mailroom {
 
 #[async_trait]
 impl Outbound for Mailroom {
-    async fn deliver(&self, _cx: &Cx, notice: &Notice) -> Result<(), Error> {
+    async fn deliver(&self, _cx: &Cx, notice: &Cleared<Notice>) -> Result<(), Error> {
         let answer = self.answers.lock().pop_front().unwrap_or(Ok(()));
-        self.came.send_modify(|came| came.push(notice.clone()));
+        self.came.send_modify(|came| came.push(notice.get().clone()));
         answer
     }
 }

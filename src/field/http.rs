@@ -8,7 +8,7 @@ use tokio::time::timeout_at;
 
 use super::sign::{SIGNATURE, signature};
 use super::{Error, Notice, Outbound};
-use crate::types::Cx;
+use crate::types::{Cleared, Cx};
 
 /// A receiver that takes longer than this to be connected to is as good as down.
 const CONNECT_WITHIN: Duration = Duration::from_secs(5);
@@ -45,7 +45,8 @@ impl Http {
 
 #[async_trait]
 impl Outbound for Http {
-    async fn deliver(&self, cx: &Cx, notice: &Notice) -> Result<(), Error> {
+    async fn deliver(&self, cx: &Cx, notice: &Cleared<Notice>) -> Result<(), Error> {
+        let notice = notice.get();
         let url: Url = notice.url.parse().map_err(|_| Error::Address("its address is no URL".to_owned()))?;
         let request = self.client(&url)?.post(url);
         let request = request.header("content-type", "application/json");

@@ -8,8 +8,8 @@ use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::sign::hmac;
-use super::{Error, Http, Key, Mailroom, Notice, Outbound, SIGNATURE, signature};
-use crate::types::{Cx, Timestamp};
+use super::{Error, Http, Key, Mailroom, Notice, Outbound, SIGNATURE, cleared, signature, usual_tier};
+use crate::types::{Class, Cleared, Cx, Place, Timestamp, TrustTier};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -63,6 +63,27 @@ fn notice(url: &str) -> Notice {
     }
 }
 
+/// The notice, for a receiver that may hear of the host.
+fn sealed(notice: Notice) -> Cleared<Notice> {
+    cleared(notice, &Place::of(usual_tier())).unwrap()
+}
+
+// F3.
+#[test]
+fn what_a_receiver_may_not_see_leaves_as_a_label_or_not_at_all() {
+    let body = r#"{"at":1750000000000000,"say":["ask ada@example.com","card 4111 1111 1111 1111"]}"#;
+    let said = |tier| cleared(Notice { body: body.to_owned(), ..notice("") }, &Place::of(tier));
+    assert_eq!(said(TrustTier::Local).unwrap().get().body, body);
+    let hidden = r#"{"at":1750000000000000,"say":["ask [email]","card [card]"]}"#;
+    for tier in [TrustTier::Private, TrustTier::Partner] {
+        assert_eq!(said(tier).unwrap().get().body, hidden, "a card is for this machine alone");
+    }
+    let withheld = said(TrustTier::External).unwrap_err();
+    assert_eq!((withheld.class(), withheld.passes()), (Class::Denied, false));
+    let text = cleared(Notice { body: "no JSON: ada@example.com".to_owned(), ..notice("") }, &Place::of(usual_tier()));
+    assert_eq!(text.unwrap().get().body, "no JSON: [email]");
+}
+
 #[expect(clippy::disallowed_methods, reason = "a deadline on the machine's own clock")]
 fn cx(within: Duration) -> Cx {
     Cx::housekeeping(tokio::time::Instant::now(), within)
@@ -79,7 +100,7 @@ async fn receiver(status: u16) -> (MockServer, Http) {
 /// What every backend does, whatever its receiver answers.
 async fn suite(backend: Arc<dyn Outbound>, url: &str, expected: Result<(), Error>) {
     let cx = cx(Duration::from_secs(20));
-    assert_eq!(backend.deliver(&cx, &notice(url)).await, expected);
+    assert_eq!(backend.deliver(&cx, &sealed(notice(url))).await, expected);
     if let Err(error) = expected {
         assert!(error.to_string().starts_with("could not deliver"), "{error}");
     }
@@ -110,9 +131,9 @@ async fn a_notice_says_what_it_is_and_is_signed() {
         .await;
     let http = Http::new().unwrap();
     let cx = cx(Duration::from_secs(20));
-    http.deliver(&cx, &notice(&server.uri())).await.unwrap();
+    http.deliver(&cx, &sealed(notice(&server.uri()))).await.unwrap();
     let unsigned = Notice { key: None, ..notice(&server.uri()) };
-    http.deliver(&cx, &unsigned).await.unwrap();
+    http.deliver(&cx, &sealed(unsigned)).await.unwrap();
     let came = server.received_requests().await.unwrap();
     assert_eq!(came[0].headers.get(SIGNATURE).unwrap().to_str().unwrap(), said);
     assert_eq!(String::from_utf8_lossy(&came[0].body), notice("").body);
@@ -123,15 +144,15 @@ async fn a_notice_says_what_it_is_and_is_signed() {
 async fn who_is_not_there_or_has_no_address_is_told_apart() {
     let http = Http::new().unwrap();
     let cx = cx(Duration::from_secs(20));
-    let gone = http.deliver(&cx, &notice("http://127.0.0.1:1/hook?key=hidden")).await.unwrap_err();
+    let gone = http.deliver(&cx, &sealed(notice("http://127.0.0.1:1/hook?key=hidden"))).await.unwrap_err();
     assert!(gone.passes() && !gone.to_string().contains("hidden"), "{gone}");
     for nowhere in ["nowhere", "ftp://127.0.0.1/"] {
-        let error = http.deliver(&cx, &notice(nowhere)).await.unwrap_err();
+        let error = http.deliver(&cx, &sealed(notice(nowhere))).await.unwrap_err();
         assert!(!error.passes(), "{error}");
     }
     let silent = MockServer::start().await;
     let late = ResponseTemplate::new(200).set_delay(Duration::from_secs(600));
     Mock::given(method("POST")).respond_with(late).mount(&silent).await;
-    let error = http.deliver(&self::cx(Duration::from_millis(50)), &notice(&silent.uri())).await.unwrap_err();
+    let error = http.deliver(&self::cx(Duration::from_millis(50)), &sealed(notice(&silent.uri()))).await.unwrap_err();
     assert!(error.passes() && error.to_string().contains("in time"), "{error}");
 }

@@ -65,7 +65,7 @@ pub async fn archive(journal: Arc<dyn Journal>, through: u64, folder: &Path) -> 
     tokio::fs::create_dir_all(folder).await.map_err(Error::Archive)?;
     let mut file = BufWriter::new(File::create(&part).await.map_err(Error::Archive)?);
     private(&part).map_err(Error::Archive)?;
-    let mut lines = std::pin::pin!(portion(Arc::clone(&journal), from, through));
+    let mut lines = std::pin::pin!(portion(Arc::clone(&journal), from, through, None));
     while let Some(line) = lines.try_next().await? {
         file.write_all(line.as_bytes()).await.map_err(Error::Archive)?;
     }

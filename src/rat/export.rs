@@ -11,8 +11,9 @@ use futures::stream::{self, Stream};
 use serde::{Deserialize, Serialize};
 
 use super::Error;
+use super::withheld::{Audience, Withheld};
 use crate::store::{BadEvent, Damage, Event, Journal, Reader, Sound, Verification};
-use crate::types::Hash;
+use crate::types::{Hash, Place};
 
 /// What the first line says the file is.
 const FORMAT: &str = "syzygy.journal/1";
@@ -37,13 +38,20 @@ pub struct Header {
     pub previous: Hash,
     /// Hash of the last event.
     pub head: Hash,
+    /// Whom the file is for, if what they may not see is withheld.
+    #[serde(default, rename = "for", skip_serializing_if = "Option::is_none")]
+    pub place: Option<Place>,
 }
 
 /// The events from `from` on that are on disk when the export begins, as lines with their line breaks. What is in an
-/// archive is left out.
-pub fn export(journal: Arc<dyn Journal>, from: u64) -> impl Stream<Item = Result<String, Error>> + Send {
+/// archive is left out. For a place, what it may not see is withheld; its hash stays in the chain.
+pub fn export(
+    journal: Arc<dyn Journal>,
+    from: u64,
+    place: Option<Place>,
+) -> impl Stream<Item = Result<String, Error>> + Send {
     let to = journal.view().last_seq;
-    portion(journal, from, to)
+    portion(journal, from, to, place)
 }
 
 /// The events from `from` to `to`, likewise.
@@ -51,9 +59,13 @@ pub(super) fn portion(
     journal: Arc<dyn Journal>,
     from: u64,
     to: u64,
+    place: Option<Place>,
 ) -> impl Stream<Item = Result<String, Error>> + Send {
-    let next = from.clamp(1, to + 1).max(journal.view().archived + 1);
-    lines(Export { source: Source::Journal(journal), lines: VecDeque::new(), next, to, header: None, begun: false })
+    let first = journal.view().archived + 1;
+    let next = from.clamp(1, to + 1).max(first);
+    let audience = place.map(Audience::new);
+    let source = Source::Journal(journal);
+    lines(Export { source, lines: VecDeque::new(), first, next, to, header: None, begun: false, audience })
 }
 
 /// The same from a journal's file, whatever state it is in: every event from `from` on up to the first that is damaged.
@@ -64,11 +76,14 @@ pub(super) fn portion(
 pub async fn salvage(
     reader: Reader,
     from: u64,
+    place: Option<Place>,
 ) -> Result<(impl Stream<Item = Result<String, Error>> + Send, Option<Damage>), Error> {
     let Sound { from, to, previous, head, damage } = reader.sound(from).await.map_err(Error::Journal)?;
-    let header = Some(Header { format: FORMAT.to_owned(), from, to, previous, head });
+    let header = Some(Header { format: FORMAT.to_owned(), from, to, previous, head, place: None });
+    let audience = place.map(Audience::new);
     let source = Source::File { reader: Box::new(reader), head: previous };
-    Ok((lines(Export { source, lines: VecDeque::new(), next: from, to, header, begun: false }), damage))
+    let begin = Export { source, lines: VecDeque::new(), first: from, next: from, to, header, begun: false, audience };
+    Ok((lines(begin), damage))
 }
 
 fn lines(begin: Export) -> impl Stream<Item = Result<String, Error>> + Send {
@@ -89,6 +104,21 @@ enum Source {
 }
 
 impl Source {
+    /// Hash of the last event that was read, where reading depends on it.
+    fn head(&self) -> Hash {
+        match self {
+            Source::Journal(_) => Hash::ZERO,
+            Source::File { head, .. } => *head,
+        }
+    }
+
+    /// Goes back to where that was the last.
+    fn back_to(&mut self, before: Hash) {
+        if let Source::File { head, .. } = self {
+            *head = before;
+        }
+    }
+
     async fn read(&mut self, from: u64, limit: usize) -> Result<Vec<Event>, crate::store::Error> {
         match self {
             Source::Journal(journal) => journal.read(from, limit).await,
@@ -104,26 +134,51 @@ impl Source {
 struct Export {
     source: Source,
     lines: VecDeque<String>,
+    /// The first event there is.
+    first: u64,
     next: u64,
     to: u64,
     /// The first line, if it is known already.
     header: Option<Header>,
     begun: bool,
+    /// Who it is for, if that is not just anybody.
+    audience: Option<Audience>,
 }
 
 impl Export {
     async fn line(&mut self) -> Result<Option<String>, crate::store::Error> {
         if !self.begun {
             self.begun = true;
-            return self.header().await.map(|header| Some(line(&header)));
+            self.learn().await?;
+            let header = Header { place: self.audience.as_ref().map(|one| one.place.clone()), ..self.header().await? };
+            return Ok(Some(line(&header)));
         }
         if self.lines.is_empty() && self.next <= self.to {
             let left = usize::try_from(self.to - self.next + 1).unwrap_or(PAGE);
             let events = self.source.read(self.next, left.min(PAGE)).await?;
             self.next = events.last().map_or(self.to, |event| event.seq) + 1;
-            self.lines.extend(events.iter().filter(|event| event.seq <= self.to).map(line));
+            let audience = self.audience.as_ref();
+            let shown = events.into_iter().filter(|event| event.seq <= self.to).map(|event| match audience {
+                None => line(&event),
+                Some(audience) => audience.shown(event).map_or_else(|withheld| line(&withheld), |event| line(&event)),
+            });
+            self.lines.extend(shown);
         }
         Ok(self.lines.pop_front())
+    }
+
+    /// Reads what the labels of runs follow from: how private one is may be known only after its first events.
+    async fn learn(&mut self) -> Result<(), crate::store::Error> {
+        let Some(mut audience) = self.audience.take() else { return Ok(()) };
+        let (mut next, before) = (self.first, self.source.head());
+        while next <= self.to {
+            let events = self.source.read(next, PAGE).await?;
+            next = events.last().map_or(self.to, |event| event.seq) + 1;
+            audience.learn(&events);
+        }
+        self.source.back_to(before);
+        self.audience = Some(audience);
+        Ok(())
     }
 
     async fn header(&mut self) -> Result<Header, crate::store::Error> {
@@ -134,7 +189,7 @@ impl Export {
         let last = self.source.read(self.to.max(1), 1).await?.pop();
         let head = last.map_or(Hash::ZERO, |event| event.hash);
         let previous = if self.next > self.to { head } else { first.map_or(Hash::ZERO, |event| event.previous) };
-        Ok(Header { format: FORMAT.to_owned(), from: self.next, to: self.to, previous, head })
+        Ok(Header { format: FORMAT.to_owned(), from: self.next, to: self.to, previous, head, place: None })
     }
 }
 
@@ -157,11 +212,15 @@ pub fn check_export(reader: impl BufRead) -> Result<Verification, Error> {
         return Err(Error::NoExport(format!("its format is {:?}, this program reads {FORMAT:?}", header.format)));
     }
     let (archived, anchor) = (header.from.saturating_sub(1), header.previous);
-    let mut found = Verification { verified: 0, head: anchor, archived, anchor, first_bad: None };
+    let mut found = Verification { verified: 0, head: anchor, archived, anchor, withheld: 0, first_bad: None };
     let mut next = header.from;
     while let Some(line) = lines.next()? {
-        match check(&line, next, found.head, &header) {
-            Ok(event) => (found.verified, found.head, next) = (found.verified + 1, event.hash, next + 1),
+        let checked = match withheld(&line, &header) {
+            Some(one) => follow(&one, next, found.head, &header).inspect(|_| found.withheld += 1),
+            None => check(&line, next, found.head, &header),
+        };
+        match checked {
+            Ok(hash) => (found.verified, found.head, next) = (found.verified + 1, hash, next + 1),
             Err(reason) => return Ok(bad(found, next, format!("line {}: {reason}", lines.number))),
         }
     }
@@ -176,8 +235,23 @@ pub fn check_export(reader: impl BufRead) -> Result<Verification, Error> {
     Ok(found)
 }
 
-/// The event in this line, if it is number `seq` after `previous`.
-fn check(line: &str, seq: u64, previous: Hash, header: &Header) -> Result<Event, String> {
+/// What stands in the place of an event, in a file that is for somebody.
+fn withheld(line: &str, header: &Header) -> Option<Withheld> {
+    header.place.as_ref().and_then(|_| serde_json::from_str(line).ok())
+}
+
+/// The hash the chain goes on with behind an event that is withheld, if it is number `seq` after `previous`.
+fn follow(one: &Withheld, seq: u64, previous: Hash, header: &Header) -> Result<Hash, String> {
+    match () {
+        () if one.seq > header.to => Err(format!("the file was to end with event {}", header.to)),
+        () if one.seq != seq => Err(format!("it is missing, event {} stands in its place", one.seq)),
+        () if one.previous != previous => Err(format!("it follows {}, the event before has {previous}", one.previous)),
+        () => Ok(one.hash),
+    }
+}
+
+/// The hash of the event in this line, if it is number `seq` after `previous`.
+fn check(line: &str, seq: u64, previous: Hash, header: &Header) -> Result<Hash, String> {
     let event: Event = serde_json::from_str(line).map_err(|error| format!("it is no event ({error})"))?;
     let computed = Event { previous, ..event.clone() }.computed_hash();
     match () {
@@ -187,7 +261,7 @@ fn check(line: &str, seq: u64, previous: Hash, header: &Header) -> Result<Event,
             Err(format!("it follows {}, the event before has {previous}", event.previous))
         }
         () if event.hash != computed => Err(format!("its stored hash is {}, what it says has {computed}", event.hash)),
-        () => Ok(event),
+        () => Ok(event.hash),
     }
 }
 

@@ -7,6 +7,7 @@ mod archive;
 mod error;
 mod export;
 mod report;
+mod withheld;
 
 #[cfg(test)]
 mod tests;

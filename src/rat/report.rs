@@ -10,6 +10,9 @@ pub fn report(found: &Verification) -> String {
     if *archived > 0 {
         events.push_str(&format!(" after event {archived}"));
     }
+    if found.withheld > 0 {
+        events.push_str(&format!(" ({} of them withheld, whose hashes fit)", found.withheld));
+    }
     match &found.first_bad {
         None if *verified == 0 && *archived == 0 => "The chain is whole: it has no events yet.".to_owned(),
         None => format!("The chain is whole: {events}, the last with hash {head}."),
@@ -71,6 +74,7 @@ pub fn join(before: Option<Verification>, found: Verification) -> Verification {
             verified: before.verified + found.verified,
             archived: before.archived,
             anchor: before.anchor,
+            withheld: before.withheld + found.withheld,
             ..found
         },
     }

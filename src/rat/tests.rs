@@ -9,7 +9,7 @@ use serde_json::json;
 
 use super::*;
 use crate::store::{Body, Config, Disk, Durability, Event, Journal, Memory, NewEvent, Retention, Verification};
-use crate::types::{Clock, Hash, RunId, Seeded, Timestamp, World};
+use crate::types::{Clock, Hash, Place, RunId, Seeded, Timestamp, TrustTier, World};
 
 struct Still;
 
@@ -46,7 +46,7 @@ async fn journal(events: usize) -> Arc<dyn Journal> {
 }
 
 async fn text(journal: &Arc<dyn Journal>, from: u64) -> String {
-    export(journal.clone(), from).try_collect::<Vec<String>>().await.unwrap().concat()
+    export(journal.clone(), from, None).try_collect::<Vec<String>>().await.unwrap().concat()
 }
 
 fn check(text: &str) -> Verification {
@@ -80,7 +80,7 @@ async fn an_empty_journal_exports_as_empty() {
     let text = text(&journal(0).await, 1).await;
     assert_eq!(
         check(&text),
-        Verification { verified: 0, head: Hash::ZERO, archived: 0, anchor: Hash::ZERO, first_bad: None }
+        Verification { verified: 0, head: Hash::ZERO, archived: 0, anchor: Hash::ZERO, withheld: 0, first_bad: None }
     );
 }
 
@@ -167,4 +167,75 @@ async fn whole_segments_that_are_old_or_too_many_go_into_archives_that_join() {
     assert_eq!(gap.first_bad.unwrap().seq, 10);
     let other = Verification { head: Hash::ZERO, ..part(&next.path) };
     assert_eq!(join(Some(other), rest).first_bad.unwrap().seq, 20);
+}
+
+/// A journal with two runs, one about somebody, and events of the host.
+async fn mixed() -> Arc<dyn Journal> {
+    let journal = journal(1).await;
+    let world = World { clock: Arc::new(Still), random: Arc::new(Seeded::new(4)) };
+    let (open, closed, cut) = (RunId::new(&world), RunId::new(&world), RunId::new(&world));
+    let task = |privacy: &str, regions: &[&str]| json!({ "task": { "privacy": privacy, "residency": regions } });
+    let events = [
+        ("host.started", None, json!({})),
+        ("run.accepted", Some(open), task("public", &[])),
+        ("run.accepted", Some(closed), task("public", &["eu"])),
+        ("task.classified", Some(open), json!({ "privacy": "public" })),
+        ("task.classified", Some(closed), json!({ "privacy": "confidential" })),
+        ("run.completed", Some(open), json!({ "answer": "The sky is blue." })),
+        ("run.completed", Some(closed), json!({ "answer": "Ask Ada." })),
+        ("tool.answered", Some(open), json!({ "result": "ada@example.com" })),
+        ("run.accepted", Some(cut), task("public", &[])),
+    ];
+    for (kind, run, body) in events {
+        journal.append(vec![NewEvent::new(kind, run, "test", &body)], Durability::Durable).await.unwrap();
+    }
+    journal
+}
+
+async fn shown_to(journal: &Arc<dyn Journal>, place: Place) -> (String, Vec<u64>) {
+    let lines = export(journal.clone(), 1, Some(place)).try_collect::<Vec<String>>().await.unwrap();
+    let whole = lines.iter().skip(1).filter_map(|line| serde_json::from_str::<Event>(line).ok());
+    (lines.concat(), whole.map(|event| event.seq).collect())
+}
+
+#[tokio::test]
+async fn an_export_for_somebody_withholds_what_they_may_not_see_and_the_chain_goes_through_it() {
+    let journal = mixed().await;
+    let cases = [
+        // The first event is of a run of which nothing else is known, and the last of one that was not classified yet.
+        (Place::of(TrustTier::External), vec![3, 5, 7]),
+        (Place::of(TrustTier::Partner), vec![2, 3, 5, 7]),
+        (Place::of(TrustTier::Private), vec![2, 3, 5, 7, 9]),
+        (Place::of(TrustTier::Private).in_region("eu"), vec![2, 3, 4, 5, 6, 7, 8, 9]),
+        (Place::of(TrustTier::Local).in_region("eu"), (1..=10).collect()),
+    ];
+    for (place, expected) in cases {
+        let (text, shown) = shown_to(&journal, place.clone()).await;
+        assert_eq!(shown, expected, "{place:?}");
+        assert_eq!(text.contains("ada@example.com"), expected.contains(&9), "{text}");
+        let found = check(&text);
+        let whole = journal.verify().await.unwrap();
+        assert_eq!((found.verified, found.withheld, found.head), (10, 10 - expected.len() as u64, whole.head));
+        assert_eq!(found.first_bad, None);
+    }
+}
+
+#[tokio::test]
+async fn what_is_withheld_cannot_be_changed_left_out_or_made_up() {
+    let journal = mixed().await;
+    let (text, _) = shown_to(&journal, Place::of(TrustTier::External)).await;
+    let lines: Vec<&str> = text.lines().collect();
+    let joined = |lines: &[&str]| lines.iter().map(|line| format!("{line}\n")).collect::<String>();
+    let without = [&lines[..4], &lines[5..]].concat();
+    assert!(check(&joined(&without)).first_bad.is_some());
+    let hash = serde_json::from_str::<serde_json::Value>(lines[4]).unwrap()["hash"].as_str().unwrap().to_owned();
+    let forged = lines[4].replace(&hash, &Hash::of(b"forged").to_string());
+    let changed = [&lines[..4], &[forged.as_str()], &lines[5..]].concat();
+    assert_eq!(check(&joined(&changed)).first_bad.unwrap().seq, 5, "the event after it does not follow");
+    // In a file that is for nobody in particular nothing may be withheld.
+    let place = r#","for":{"tier":"external"}"#;
+    assert!(lines[0].contains(place));
+    let header = lines[0].replace(place, "");
+    let anybody = [&[header.as_str()], &lines[1..]].concat();
+    assert_eq!(check(&joined(&anybody)).first_bad.unwrap().seq, 1);
 }

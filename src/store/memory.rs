@@ -332,7 +332,7 @@ impl Journal for Memory {
     async fn verify(&self) -> Result<Verification, Error> {
         self.look(|stored| {
             let (archived, anchor) = stored.anchor;
-            let mut found = Verification { verified: 0, head: anchor, archived, anchor, first_bad: None };
+            let mut found = Verification { verified: 0, head: anchor, archived, anchor, withheld: 0, first_bad: None };
             for event in &stored.events {
                 let next = archived + found.verified + 1;
                 let follows = event.seq == next && event.previous == found.head;

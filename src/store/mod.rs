@@ -77,6 +77,9 @@ pub struct Verification {
     /// Hash of the last event that is in an archive: what the last archive ends with. Zeros if there is none.
     #[serde(default)]
     pub anchor: Hash,
+    /// How many of the good ones were only followed: an export withholds what its reader may not see.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub withheld: u64,
     /// The first event that is not what was written, or whose payload or row is not, and why; `None` if all is whole.
     pub first_bad: Option<BadEvent>,
 }

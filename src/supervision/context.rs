@@ -83,7 +83,7 @@ impl<M: Send + 'static> Context<M> {
 
     /// Shows this view of itself from now on. It is kept as it is, and becomes JSON when somebody looks.
     pub fn publish<V: Serialize + Clone + Send + Sync + 'static>(&self, view: &V) {
-        self.entry.publish(Arc::new(view.clone()));
+        self.entry.publish(view);
     }
 
     /// Ends after this message, by its own decision.

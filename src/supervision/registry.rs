@@ -2,6 +2,7 @@
 //!
 //! ractor's own registry is process-wide, which would let two hosts see each other; this one belongs to its host.
 
+use std::any::Any;
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, AtomicU8, AtomicU64, Ordering::Relaxed};
 use std::sync::{Arc, OnceLock};
@@ -70,11 +71,11 @@ struct Found {
 }
 
 /// What an actor shows; type-erased, since each shows another shape.
-pub(super) trait Shown: Send + Sync {
+pub(super) trait Shown: Any + Send + Sync {
     fn json(&self) -> serde_json::Value;
 }
 
-impl<V: Serialize + Send + Sync> Shown for V {
+impl<V: Serialize + Send + Sync + 'static> Shown for V {
     fn json(&self) -> serde_json::Value {
         serde_json::to_value(self).unwrap_or_default()
     }
@@ -137,9 +138,18 @@ impl Entry {
         *self.last_failure.lock() = Some(cause.to_owned());
     }
 
-    pub(super) fn publish(&self, view: Arc<dyn Shown>) {
-        // The view before is dropped when the lock is free again.
-        let _before = self.view.lock().replace(view);
+    pub(super) fn publish<V: Serialize + Clone + Send + Sync + 'static>(&self, view: &V) {
+        let mut shown = self.view.lock();
+        // An actor shows one shape, and nobody looks most of the time: then the view before is overwritten where it is.
+        let before = shown.as_mut().and_then(Arc::get_mut).map(|before| before as &mut dyn Any);
+        if let Some(before) = before.and_then(|before| before.downcast_mut::<V>()) {
+            before.clone_from(view);
+            return;
+        }
+        let before = shown.replace(Arc::new(view.clone()));
+        drop(shown);
+        // Once the lock is free again.
+        drop(before);
     }
 
     /// Notes where a supervisor is asked; the same in every life.

@@ -139,7 +139,7 @@ impl Simulated {
     /// [`Error::Journal`] if it cannot be read.
     pub async fn export(&self) -> Result<Vec<u8>, Error> {
         let journal: Arc<dyn Journal> = Arc::clone(&self.life().await.journal) as Arc<dyn Journal>;
-        let lines = rat::export(journal, 1).try_collect::<String>().await;
+        let lines = rat::export(journal, 1, None).try_collect::<String>().await;
         lines.map(String::into_bytes).map_err(|error| Error::Export(error.to_string()))
     }
 

@@ -126,7 +126,7 @@ impl Label {
 
     /// Whether data may be sent to that place, and what stands against it.
     pub fn check(&self, place: &Place) -> Result<(), Withheld> {
-        match self.class.may_go_to(place.tier) {
+        match self.class.may_go_to(place.tier) || planted(Bug::AnywhereCleared) {
             false => Err(Withheld::Tier { class: self.class, tier: place.tier }),
             true if self.residency.allows(place) => Ok(()),
             true => Err(Withheld::Region {
@@ -216,9 +216,7 @@ impl<T> Classified<T> {
     /// # Errors
     /// What stands against it; the payload is gone then.
     pub fn clear(self, place: &Place) -> Result<Cleared<T>, Withheld> {
-        if !planted(Bug::AnywhereCleared) {
-            self.label.check(place)?;
-        }
+        self.label.check(place)?;
         Ok(Cleared { label: self.label, value: self.value })
     }
 }

@@ -10,7 +10,7 @@ use syzygy::actors::io::RunStatus;
 use syzygy::api::why;
 use syzygy::host::Host;
 use syzygy::inference::{Request, Scripted, Step};
-use syzygy::types::RunId;
+use syzygy::types::{RunId, TrustTier};
 use syzygy::ziggy::govern::Severity;
 use wiremock::matchers::{header_exists, method};
 use wiremock::{Mock, MockServer, ResponseTemplate};
@@ -33,6 +33,8 @@ async fn host(ill: &Arc<AtomicBool>, receiver: &str) -> Host {
     config.alerts.webhooks.push(Webhook {
         name: "ops".to_owned(),
         url: receiver.to_owned(),
+        tier: TrustTier::Partner,
+        region: None,
         secret_env: Some("OPS_KEY".to_owned()),
         least: Severity::Critical,
         within_s: 5,

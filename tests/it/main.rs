@@ -13,6 +13,7 @@ mod governing;
 mod greeter;
 mod guests;
 mod hosts;
+mod illegal;
 mod inbox;
 mod leaving;
 mod memory;

@@ -218,13 +218,13 @@ async fn replacing(kinds: &str, sent: &Sent) -> Host {
         let said = request.messages.last().unwrap().content.clone();
         sent.lock().push((TrustTier::External, said.clone()));
         // A piece for each character, so that every stand-in comes in parts.
-        said.chars().map(|one| Step::text(&one.to_string())).collect()
+        said.chars().map(|one| Step::text(one.to_string())).collect()
     });
     let builder = Host::builder().config(config).without_bundled_agents().agent(agent("field"));
     builder.runtime(echo.in_tier(TrustTier::External)).start().await.unwrap()
 }
 
-// Promises 142 and 143.
+// Promise 144.
 #[tokio::test]
 async fn personal_data_is_replaced_where_it_leaves_and_is_there_again_in_the_answer_and_its_stream() {
     let prompt = "Write to jane.doe@example.com, card 4111 1111 1111 1111.";

@@ -4,6 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use serde::{Deserialize, Serialize};
 
+use crate::field::{NOT_OUTSIDE, usual_tier};
+use crate::types::TrustTier;
+
 use crate::ziggy::govern::{AlertRule, Rule, Severity, probation, rule};
 use crate::ziggy::plan;
 
@@ -79,6 +82,12 @@ pub struct Webhook {
     pub name: String,
     /// Where it listens.
     pub url: String,
+    /// How far the place behind the address is trusted; a partner if it is left out. What it may not see it is not told.
+    #[serde(default = "usual_tier")]
+    pub tier: TrustTier,
+    /// Where in the world it is, in the operator's own words; left out, that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// Environment variable with the key that messages are signed with; left out, they are not signed.
     #[serde(default)]
     pub secret_env: Option<String>,
@@ -172,6 +181,8 @@ impl AlertsConfig {
             let named = !name.is_empty() && name.bytes().all(plain);
             unless(named, "webhooks", format!("a name of lowercase letters, digits and dashes, not {name:?}"));
             let url = one.url.starts_with("http://") || one.url.starts_with("https://");
+            let tier = one.tier != TrustTier::External;
+            unless(tier, "webhooks", format!("in {name:?} a `tier` of {NOT_OUTSIDE}"));
             unless(url, "webhooks", format!("in {name:?} a `url` such as `https://example.org/alerts`"));
             let counts = [one.within_s, one.wait_s, one.wait_most_s, u64::from(one.attempts)];
             let good = counts.iter().all(|count| *count > 0) && one.wait_s <= one.wait_most_s;

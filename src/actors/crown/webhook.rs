@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Webhook;
 use super::projection::{DELIVERED, GAVE_UP, GovernanceProjection, letters};
-use crate::field::{Error, Key, Notice, Outbound};
+use crate::field::{self, Error, Key, Notice, Outbound};
 use crate::store::{Durability, Journal, NewEvent, RowQuery};
-use crate::types::{Clock, Cx, Timestamp};
+use crate::types::{Cleared, Clock, Cx, Place, Timestamp};
 
 /// Letters that are sent in one go; what is left waits for the next.
 const AT_ONCE: usize = 32;
@@ -107,6 +107,8 @@ impl Sender {
             at: self.clock.wall(),
             body: body.to_string(),
         };
+        let place = Place { tier: self.webhook.tier, region: self.webhook.region.clone() };
+        let notice = field::cleared(notice, &place).map_err(|error| error.to_string())?;
         let cx = cx.with_deadline(self.clock.now() + Duration::from_secs(self.webhook.within_s));
         tokio::select! {
             biased;
@@ -127,7 +129,7 @@ pub(super) struct Nobody;
 
 #[async_trait]
 impl Outbound for Nobody {
-    async fn deliver(&self, _cx: &Cx, _notice: &Notice) -> Result<(), Error> {
+    async fn deliver(&self, _cx: &Cx, _notice: &Cleared<Notice>) -> Result<(), Error> {
         Err(Error::Address("this host tells nobody".to_owned()))
     }
 }

@@ -2,6 +2,9 @@
 
 use serde::{Deserialize, Serialize};
 
+use crate::field::{NOT_OUTSIDE, usual_tier};
+use crate::types::TrustTier;
+
 use crate::ziggy::review::{Rule, is_name, kind};
 
 /// When people are asked, who is told, and the limits of both.
@@ -57,6 +60,12 @@ pub struct Hook {
     pub name: String,
     /// Where it takes notices.
     pub url: String,
+    /// How far the place behind the address is trusted; a partner if it is left out. What it may not see it is not told.
+    #[serde(default = "usual_tier")]
+    pub tier: TrustTier,
+    /// Where in the world it is, in the operator's own words; left out, that is not known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub region: Option<String>,
     /// The environment variable with the key that notices are signed with; they are not signed if none is named.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub secret_env: Option<String>,
@@ -103,6 +112,7 @@ impl Config {
             unless(is_name(&hook.name), key("name"), "a word of letters, digits, dashes and underscores");
             let twice = self.webhooks[..place].iter().any(|other| other.name == hook.name);
             unless(!twice, key("name"), "a name no other webhook has");
+            unless(hook.tier != TrustTier::External, key("tier"), NOT_OUTSIDE);
             unless(is_url(&hook.url), key("url"), "a URL such as `https://example.org/hook`");
             let named = hook.secret_env.as_ref().is_none_or(|name| !name.is_empty());
             unless(named, key("secret_env"), "the name of an environment variable, or no such key");

@@ -12,10 +12,10 @@ use super::handle::{News, Parts};
 use super::projection::{ALL, DUE, Due, InboxProjection, NOTIFIED, Notified};
 use super::{Config, Delivery, Hook};
 use crate::actors::crown::Severity;
-use crate::field::{Error, Notice};
+use crate::field::{self, Error, Notice};
 use crate::store::{self, Durability, NewEvent, RowQuery};
 use crate::supervision::{Actor, Context, Envelope, Fault};
-use crate::types::{Cx, World};
+use crate::types::{Cx, Place, World};
 use crate::ziggy::review::Item;
 
 pub(super) struct Courier {
@@ -187,7 +187,11 @@ impl Errand {
             };
             let within = Duration::from_secs(self.delivery.within_s);
             let cx = Cx::housekeeping(self.world.clock.now(), within);
-            let outcome = self.parts.outbound.deliver(&cx, &notice).await;
+            let place = Place { tier: self.hook.tier, region: self.hook.region.clone() };
+            let outcome = match field::cleared(notice, &place) {
+                Ok(notice) => self.parts.outbound.deliver(&cx, &notice).await,
+                Err(withheld) => Err(withheld),
+            };
             match outcome {
                 Err(error) if error.passes() && attempts < self.delivery.attempts => {
                     tracing::warn!(hook = self.hook.name, attempts, %error, "a notice did not arrive");

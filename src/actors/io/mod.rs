@@ -24,6 +24,7 @@ mod handle;
 mod hedge;
 mod ladder;
 mod message;
+mod outfit;
 mod parking;
 mod pipeline;
 mod projection;

@@ -28,7 +28,6 @@ use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
 use crate::telemetry;
 use crate::types::planted::{Bug, planted};
-use crate::types::sensitive::StandIns;
 use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
 use crate::ziggy::route::{self, Candidate, Decision, Feedback, decide_under};
@@ -250,15 +249,6 @@ impl Pipeline {
         Ok(class)
     }
 
-    /// The context of a run of this class, with what may stand for personal data.
-    fn outfit(&self, cx: &Cx, class: &Classification) -> Cx {
-        let cx = cx.with_privacy(class.privacy);
-        let Some(replaced) = &class.replaced else { return cx };
-        let mut key = [0; 32];
-        key.chunks_mut(8).for_each(|part| part.copy_from_slice(&self.world.random.next().to_le_bytes()));
-        cx.with_stand_ins(StandIns::new(replaced.privacy, replaced.kinds.clone(), key))
-    }
-
     /// Cuts only what does not fit: the prompt goes with every chunk of the documents.
     fn cut(&self, task: &Task, class: &Classification) -> Result<(Vec<Piece>, Vec<Chunk>), Error> {
         let limit = u64::from(self.parts.chunk.max_tokens);
@@ -297,17 +287,6 @@ impl Pipeline {
         }
         served.sort_by_key(|one| one.piece);
         Ok(served)
-    }
-
-    /// The context of a task: as private as its caller says, and where it may be. What no place at all could serve is
-    /// refused here.
-    pub(super) fn bound(&self, cx: &Cx, task: &Task) -> Result<Cx, Error> {
-        if task.residency.iter().any(|region| region.trim().is_empty()) {
-            return Err(Error::Invalid("name regions, such as `eu`, and not an empty text, in `residency`".to_owned()));
-        }
-        let residency = self.parts.privacy.of_task(cx.principal().tenant(), &task.residency);
-        let residency = residency.map_err(|reason| Error::Refused { class: Class::Denied, reason })?;
-        Ok(cx.with_privacy(task.privacy).with_residency(&residency))
     }
 
     /// Where a chunk of so many tokens would go now.

@@ -18,7 +18,7 @@ pub(super) fn leave(
     place: &Place,
 ) -> Result<(Cleared<Request>, Originals), Withheld> {
     // A place of the first tier may see everything, so nothing has to be looked for.
-    let request = if place.tier == TrustTier::Local { request } else { request.raised_by(|request| found(request)) };
+    let request = if place.tier == TrustTier::Local { request } else { request.raised_by(found) };
     let withheld = match (request.label().check(place), cx.stand_ins()) {
         (Ok(()), _) => return Ok((request.clear(place)?, Originals::default())),
         (Err(withheld), None) => return Err(withheld),

@@ -62,7 +62,7 @@ impl OnDisk {
         let Sound { from, to, previous, head, damage } = reader.sound(1).await?;
         let Some(Damage { bad, .. }) = damage else { return Err(Error::Corrupt(refused)) };
         let first_bad = Some(BadEvent { seq: bad.seq, reason: format!("{} ({refused})", bad.reason) });
-        Ok(Verification { verified: to + 1 - from, head, archived: from - 1, anchor: previous, first_bad })
+        Ok(Verification { verified: to + 1 - from, head, archived: from - 1, anchor: previous, withheld: 0, first_bad })
     }
 
     /// A connection that reads, to what is a journal of a schema that this program knows.

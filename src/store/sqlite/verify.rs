@@ -151,7 +151,7 @@ impl Walked {
 
     fn whole(&self) -> Verification {
         let Walked { archived, anchor, seq, head, .. } = *self;
-        Verification { verified: seq - archived, head, archived, anchor, first_bad: None }
+        Verification { verified: seq - archived, head, archived, anchor, withheld: 0, first_bad: None }
     }
 }
 

@@ -79,7 +79,14 @@ async fn every_hash_follows_from_the_one_before(place: Place) {
     }
     assert_eq!(
         journal.verify().await.unwrap(),
-        Verification { verified: 10, head, archived: 0, anchor: crate::types::Hash::ZERO, first_bad: None }
+        Verification {
+            verified: 10,
+            head,
+            archived: 0,
+            anchor: crate::types::Hash::ZERO,
+            withheld: 0,
+            first_bad: None
+        }
     );
 }
 

@@ -14,7 +14,7 @@ use crate::actors::tests::{SECOND, cx, journal, later, read, soon, start, stop, 
 use crate::field::{self, Key, Notice, Outbound};
 use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent};
 use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Registry, Root};
-use crate::types::{Class, Cx, RunId, World};
+use crate::types::{Class, Cleared, Cx, RunId, World};
 use crate::ziggy::plan::Grows;
 use crate::ziggy::{Admission, Refusal, Value};
 
@@ -40,8 +40,8 @@ struct Carrier {
 
 #[async_trait]
 impl Outbound for Carrier {
-    async fn deliver(&self, _cx: &Cx, notice: &Notice) -> Result<(), field::Error> {
-        self.carried.lock().push(notice.clone());
+    async fn deliver(&self, _cx: &Cx, notice: &Cleared<Notice>) -> Result<(), field::Error> {
+        self.carried.lock().push(notice.get().clone());
         let answer = self.answers.lock().pop_front().unwrap_or(Ok(()));
         answer.map_err(field::Error::Unreachable)
     }
