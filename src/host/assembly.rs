@@ -65,7 +65,6 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         agents: Arc::new(agents),
         ladder: Arc::new(config.ladder.clone()),
         privacy: Arc::new(config.privacy.clone()),
-        human: None,
     };
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();

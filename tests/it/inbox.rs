@@ -8,7 +8,7 @@ use syzygy::actors::inbox::Said;
 use syzygy::actors::io::{Error, RunRow, RunStatus, RunsProjection, Waiting};
 use syzygy::config::{Config, Flag, Inputs};
 use syzygy::host::{Builder, Host};
-use syzygy::inference::{Scripted, Step};
+use syzygy::inference::{Error as Failed, Scripted, Step};
 use syzygy::store::{Disk, RowQuery};
 use syzygy::types::{Budget, Class, Money, Price, RunId};
 use syzygy::ziggy::review::{Edits, ItemStatus, Rule};
@@ -404,4 +404,33 @@ async fn rows_made_anew_from_the_events_are_the_same() {
     // `verify` folds every event once more and compares.
     assert_eq!(host.journal().verify().await.unwrap().first_bad, None);
     host.shutdown(Duration::from_secs(20)).await.unwrap();
+}
+
+/// A rule that hands over what nobody serves, and a candidate that serves nothing.
+#[tokio::test]
+async fn what_every_candidate_failed_at_goes_to_a_person_as_the_last_step_and_waits_over_a_restart() {
+    let (disk, rules) = (Disk::default(), rule("before", "nobody = true"));
+    let failing = || {
+        let answer = |_: &syzygy::inference::Request| vec![Step::Fail(Failed::Internal("told to fail".to_owned()))];
+        let builder = Host::builder().without_bundled_agents().agent(agent("only")).disk(&disk);
+        builder.runtime(Scripted::new("only", answer)).config(reviewing(&rules))
+    };
+    let first = failing().start().await.unwrap();
+    let waiting = parked(&first, "Are you there?").await;
+    let steps = events(&first, waiting.run_id).await;
+    let last = steps.iter().rfind(|event| event.kind == "hop.step").unwrap().body.value();
+    assert_eq!(last["rung"], "human", "{last}");
+    let item = first.inbox().item(&waiting.item).await.unwrap();
+    assert!(serde_json::to_string(&item.reasons).unwrap().contains("told to fail"), "{item:?}");
+    end(first).await;
+    let second = failing().start().await.unwrap();
+    let ann = second.context("ann", MINUTE);
+    second.inbox().approve(&ann, &waiting.item, changing("/answer", "I am.")).await.unwrap();
+    let answer = over(&second, waiting.run_id).await.answer.unwrap();
+    assert_eq!((answer.answer.as_str(), answer.served_by), ("I am.", vec!["human:ann".to_owned()]));
+    // Whoever approves without an answer lets it be tried again, and is not asked twice.
+    let again = parked(&second, "And now?").await;
+    second.inbox().approve(&ann, &again.item, Said::default()).await.unwrap();
+    assert_eq!(over(&second, again.run_id).await.status, RunStatus::Failed);
+    end(second).await;
 }

@@ -140,7 +140,10 @@ impl Heard {
                 }
             }
             "hop.served" => {
-                if let Some(Served { chunk, candidate, cost, outcome }) = event.body.parse() {
+                // What nobody was admitted for is an earlier answer or a person's, and says nothing of a candidate now.
+                if let Some(Served { chunk, candidate, cost, outcome }) = event.body.parse()
+                    && self.runs.get(&run).and_then(|hops| hops.get(&chunk)).is_some_and(|hop| hop.admitted.is_some())
+                {
                     self.ended(&candidate, true, &on_trial);
                     let counts = self.served(run, chunk, cost, &outcome, event.at);
                     self.count(run, chunk, &candidate, &counts, event.at);

@@ -7,7 +7,6 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::actor::{Open, Shell};
-use super::ladder::Human;
 use super::message::{Arrival, Message};
 use super::parking::Passed;
 use super::pipeline::Pipeline;
@@ -136,8 +135,6 @@ pub struct Parts {
     pub ladder: Arc<ladder::Config>,
     /// Where data may be.
     pub privacy: Arc<privacy::Config>,
-    /// The person who may be asked last, if there is one.
-    pub human: Option<Arc<dyn Human>>,
 }
 
 /// Reaches the pool of io actors.

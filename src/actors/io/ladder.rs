@@ -12,7 +12,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
 use dashmap::DashMap;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
@@ -26,7 +25,7 @@ use super::pipeline::{Done, Piece, Pipeline, Run};
 use super::record::{Served, kind};
 use super::refusal::refusal;
 use crate::actors::agent::Outcome;
-use crate::types::{Class, Cx, Hash, Money, PrivacyClass, RunId};
+use crate::types::{Class, Hash, Money};
 use crate::ziggy::ladder::{self, Came, Rung, Situation, Standing, Step};
 use crate::ziggy::limit::full_jitter;
 use crate::ziggy::route::{Decision, Fib, Rib};
@@ -40,28 +39,6 @@ pub struct Taken {
     /// The step.
     #[serde(flatten)]
     pub step: Step,
-}
-
-/// What is handed over to a person.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Handover {
-    /// The run.
-    pub run: RunId,
-    /// Which chunk of it, from 0.
-    pub chunk: usize,
-    /// What is to be answered.
-    pub prompt: String,
-    /// How private it is.
-    pub privacy: PrivacyClass,
-    /// Why nobody else answers it.
-    pub reason: String,
-}
-
-/// A person as the last who may answer: an inbox.
-#[async_trait]
-pub trait Human: Send + Sync + 'static {
-    /// Hands a piece of work over, and returns what the person answered; until the context's deadline.
-    async fn answer(&self, cx: &Cx, handover: Handover) -> Result<String, Error>;
 }
 
 /// What pieces of work share on the ladder: the lines they stand in, and the answers kept for being given again.
@@ -156,7 +133,6 @@ pub(super) struct Climb<'a> {
     pub(super) freed: u64,
     taken: Vec<Taken>,
     last: Option<Error>,
-    asked_human: bool,
     /// Its place in line, from when it began to wait until it is admitted.
     pub(super) in_line: Option<InLine>,
     /// Whether its caller has seen a part of an answer.
@@ -186,7 +162,6 @@ impl<'a> Climb<'a> {
             freed: 0,
             taken: Vec::new(),
             last: None,
-            asked_human: false,
             in_line: None,
             spoke: false,
         }
@@ -238,10 +213,12 @@ impl Pipeline {
                         return Ok(done);
                     }
                 }
-                (Rung::Human, None) => match self.hand_over(run, piece, &mut climb, &step.reason).await {
-                    Ok(done) => return Ok(done),
-                    Err(error) => climb.last = Some(error),
-                },
+                (Rung::Human, None) => {
+                    // The run as a whole is handed over, so its other pieces need not go on.
+                    let error = climb.last.unwrap_or_else(|| refusal(decision));
+                    let _ = run.nobody.set(error.to_string());
+                    return Err(error);
+                }
                 _ => return Err(climb.last.unwrap_or_else(|| refusal(decision))),
             }
         }
@@ -254,6 +231,7 @@ impl Pipeline {
             && self.rungs.kept.lock().get(&self.key(run, piece, climb), self.world.clock.now()).is_some();
         Situation {
             legal: climb.legal.clone(),
+            chosen: climb.decision.winner.clone(),
             came: climb.came.clone(),
             privacy: run.class.routed(),
             money: run.cx.budget().money,
@@ -262,7 +240,7 @@ impl Pipeline {
             waited_us: micros(climb.waited),
             left_us: micros(left),
             cached,
-            human: self.parts.human.is_some() && !climb.asked_human,
+            human: !climb.spoke && self.has_people(run),
         }
     }
 
@@ -274,6 +252,10 @@ impl Pipeline {
         climb: &mut Climb<'_>,
         step: &Step,
     ) -> Result<(), Error> {
+        // Waiting on in the same line is one step, however often it looks up.
+        if step.rung == Rung::Wait && climb.taken.last().is_some_and(|last| last.step.rung == Rung::Wait) {
+            return Ok(());
+        }
         let taken = Taken { chunk: piece.index, step: step.clone() };
         run.record.write(vec![run.record.event(kind::STEP, &taken)]).await?;
         let _ = run.news.try_send(Progress::Step(taken.clone()));
@@ -327,8 +309,17 @@ impl Pipeline {
                 () = tokio::time::sleep_until(again.min(end)) => {}
             }
             // A wait that took no time would be no wait, and could go on for ever.
-            climb.waited += (self.world.clock.now() - began).max(Duration::from_micros(1));
-            climb.came.retain(|_, came| !matches!(came, Came::Busy { .. }));
+            let waited = (self.world.clock.now() - began).max(Duration::from_micros(1));
+            climb.waited += waited;
+            // Who waits for another's end may be free; who named a time is asked again when it has come.
+            climb.came.retain(|_, came| match came {
+                Came::Busy { again_us: None } => false,
+                Came::Busy { again_us: Some(again_us) } => {
+                    *again_us = again_us.saturating_sub(micros(waited));
+                    *again_us > 0
+                }
+                _ => true,
+            });
         }
         climb.freed = self.parts.crown.freed();
     }
@@ -348,27 +339,6 @@ impl Pipeline {
         let Some(answered) = self.rungs.kept.lock().get(&key, self.world.clock.now()) else { return Ok(None) };
         let outcome = Outcome { text: answered.text, ..Outcome::default() };
         self.unserved(run, piece, climb, (answered.candidate, outcome)).await.map(Some)
-    }
-
-    async fn hand_over(
-        &self,
-        run: &Run<'_>,
-        piece: &Piece,
-        climb: &mut Climb<'_>,
-        reason: &str,
-    ) -> Result<Done, Error> {
-        climb.asked_human = true;
-        let Some(human) = &self.parts.human else { return Err(refusal(climb.decision)) };
-        let handover = Handover {
-            run: run.record.run,
-            chunk: piece.index,
-            prompt: piece.prompt.clone(),
-            privacy: run.class.privacy,
-            reason: climb.last.as_ref().map_or_else(|| reason.to_owned(), ToString::to_string),
-        };
-        let text = human.answer(&run.cx, handover).await?;
-        let outcome = Outcome { text, ..Outcome::default() };
-        self.unserved(run, piece, climb, ("human".to_owned(), outcome)).await
     }
 
     /// An answer no candidate was asked for.

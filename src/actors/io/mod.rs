@@ -32,6 +32,7 @@ mod prompt;
 pub mod record;
 mod refusal;
 mod resumer;
+mod reviewing;
 mod state;
 mod trial;
 
@@ -46,7 +47,7 @@ use crate::ziggy::{Citation, Intent};
 
 pub use budget::BudgetsProjection;
 pub use handle::{Error, Handle, Parts};
-pub use ladder::{Handover, Human, Taken};
+pub use ladder::Taken;
 pub use projection::{RunRow, RunStatus, RunsProjection};
 pub use trial::Tried;
 

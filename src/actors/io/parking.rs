@@ -11,18 +11,16 @@ use tokio::sync::mpsc;
 
 use super::handle::Error;
 use super::message::Arrival;
-use super::pipeline::{Piece, Pipeline, Run};
+use super::pipeline::Pipeline;
 use super::projection::{RunRow, RunStatus, RunsProjection};
-use super::prompt::whole;
-use super::record::{Filed, Parked, Recorder, Resumed, Served, kind};
-use super::refusal::refusal;
+use super::record::{Filed, Parked, Recorder, Resumed, kind};
 use super::{Answer, Document, Progress, Task};
 use crate::actors::inbox::{self, Opening};
-use crate::store::{Durability, NewEvent};
+use crate::store::Durability;
 use crate::types::planted::{Bug, planted};
-use crate::types::{Budget, Class, Cx, Money, Principal, PrivacyClass, TraceId, aside};
-use crate::ziggy::review::{self, Condition, Item, ItemStatus, Need, Rule, Situation, Stage, Verdict, may_withhold};
-use crate::ziggy::route::{Constraint, Decision, Feedback, Reason};
+use crate::types::{Budget, Class, Cx, Money, Principal, PrivacyClass, TraceId};
+use crate::ziggy::review::{self, Condition, Item, ItemStatus, Need, Stage, Verdict};
+use crate::ziggy::route::Feedback;
 use crate::ziggy::{Classification, Intent, Millionths};
 
 /// What came of the work on a run.
@@ -45,19 +43,19 @@ impl Fate {
 
 /// A run that has to wait, and why.
 pub(super) struct Held {
-    need: Need,
-    answer: Option<Answer>,
+    pub(super) need: Need,
+    pub(super) answer: Option<Answer>,
     /// What the nearest candidate would have to be allowed to spend.
-    needed: Option<Budget>,
+    pub(super) needed: Option<Budget>,
     /// How private the task has turned out to be, and what it was taken for.
-    class: Classification,
+    pub(super) class: Classification,
 }
 
 /// What people have decided about a run before it began to work.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Passed {
     /// It may be worked on.
-    before: bool,
+    pub(super) before: bool,
     /// Items of it so far.
     items: u32,
 }
@@ -106,61 +104,6 @@ const GRACE: Duration = Duration::from_secs(10);
 const HUMAN: &str = "human";
 
 impl Pipeline {
-    /// What a run needs before anybody works on it, and what it would have to be allowed to spend.
-    pub(super) async fn review_before(&self, run: &Run<'_>, pieces: &[Piece], passed: Passed) -> Option<Held> {
-        let rules = self.parts.inbox.rules();
-        if passed.before || !rules.iter().any(|rule| rule.action == Stage::Before) {
-            return None;
-        }
-        let (mut situation, mut needed) = (run.situation(""), None);
-        if rules.iter().any(Rule::wants_a_decision) {
-            let rib = self.parts.router.rib();
-            for piece in pieces {
-                let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
-                situation.cost += decision.cost_max;
-                let agent = decision.winner.as_ref().and_then(|winner| rib.candidates.get(winner));
-                situation.agents.extend(agent.map(|candidate| candidate.agent.clone()));
-                if decision.winner.is_none() {
-                    needed = needed.or_else(|| lacking(&decision, run.cx.budget()));
-                    situation.nobody.get_or_insert_with(|| refusal(&decision).to_string());
-                }
-            }
-        }
-        let need = self.judged(Stage::Before, situation, || whole(run.task)).await?;
-        Some(Held { need, answer: None, needed, class: run.class.clone() })
-    }
-
-    /// What becomes of an answer: it is given, or withheld until people have seen it.
-    pub(super) async fn review_after(&self, run: &Run<'_>, answer: Answer) -> Fate {
-        if !self.parts.inbox.rules().iter().any(|rule| rule.action == Stage::After) {
-            return Fate::Answered(Box::new(answer));
-        }
-        let mut situation = run.situation("");
-        let rib = self.parts.router.rib();
-        let agents = answer.served_by.iter().filter_map(|id| rib.candidates.get(id));
-        situation.agents.extend(agents.map(|candidate| candidate.agent.clone()));
-        situation.cost = answer.cost;
-        match self.judged(Stage::After, situation, || answer.answer.clone()).await {
-            Some(need) => {
-                Fate::Held(Box::new(Held { need, answer: Some(answer), needed: None, class: run.class.clone() }))
-            }
-            None => Fate::Answered(Box::new(answer)),
-        }
-    }
-
-    /// Holds the rules against a situation, beside the others if the text is long.
-    async fn judged(&self, stage: Stage, known: Situation<'_>, text: impl FnOnce() -> String) -> Option<Need> {
-        let rules = self.parts.inbox.rules().to_vec();
-        let text = if rules.iter().any(|rule| !rule.keywords.is_empty()) { text() } else { String::new() };
-        let Situation { privacy, intent, confidence, agents, cost, nobody, .. } = known;
-        let bytes = text.len();
-        let judge = move || {
-            let situation = Situation { privacy, intent, confidence, agents, cost, text: &text, nobody };
-            review::review(&rules, stage, &situation)
-        };
-        aside(bytes, judge).await
-    }
-
     /// A context for what is done for a run beside its own deadline and cancellation.
     fn grace(&self) -> Cx {
         Cx::housekeeping(self.world.clock.now(), GRACE)
@@ -415,59 +358,6 @@ impl Label {
 
 fn is_nobody(reason: &review::Reason) -> bool {
     reason.conditions.iter().any(|condition| matches!(condition, Condition::Nobody { .. }))
-}
-
-/// The budget with which the nearest candidate could serve, if nothing but the budget stands in its way.
-fn lacking(decision: &Decision, has: Budget) -> Option<Budget> {
-    let constraints = decision.reasons.iter().find_map(|reason| match reason {
-        Reason::Refused { constraints, .. } => Some(constraints),
-        _ => None,
-    })?;
-    let mut needed = has;
-    for constraint in constraints {
-        match constraint {
-            Constraint::Budget { cost, .. } => needed.money = *cost,
-            Constraint::Tokens { needed: tokens, .. } => needed.tokens = *tokens,
-            _ => return None,
-        }
-    }
-    Some(needed)
-}
-
-impl Run<'_> {
-    /// What is known of a run before anybody works on it, with this text.
-    fn situation<'a>(&self, text: &'a str) -> Situation<'a> {
-        Situation {
-            privacy: self.class.privacy,
-            intent: self.class.intent,
-            confidence: Millionths::of(f64::from(self.class.confidence)),
-            agents: Vec::new(),
-            cost: Money::ZERO,
-            text,
-            nobody: None,
-        }
-    }
-
-    /// Whether its answer may be withheld, so that nobody sees a part of it meanwhile.
-    pub(super) fn withheld(&self, pipeline: &Pipeline) -> bool {
-        may_withhold(pipeline.parts.inbox.rules(), &self.situation(""))
-    }
-
-    /// Who is shown the answer while it grows: nobody while it may be withheld.
-    pub(super) fn audience(&self, pipeline: &Pipeline) -> mpsc::Sender<Progress> {
-        if self.withheld(pipeline) { mpsc::channel(1).0 } else { self.news.clone() }
-    }
-
-    /// What a candidate's answer leaves in the journal: not its text while it may be withheld, since whoever may see
-    /// runs may see their events.
-    pub(super) fn served(&self, served: &Served, pipeline: &Pipeline) -> NewEvent {
-        if !self.withheld(pipeline) {
-            return self.record.event(kind::SERVED, served);
-        }
-        let mut hidden = served.clone();
-        hidden.outcome.text.clear();
-        self.record.event(kind::SERVED, &hidden)
-    }
 }
 
 impl Recorder {

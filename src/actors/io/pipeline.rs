@@ -1,6 +1,6 @@
 //! One run, from task to answer: what Ziggy decides, carried out in order and written down on the way.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use futures::stream::{self, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
@@ -14,7 +14,7 @@ use super::handle::{Error, Parts};
 use super::hedge::Attempt;
 use super::ladder::{Rungs, Taken};
 use super::message::Arrival;
-use super::parking::Fate;
+use super::parking::{Fate, Passed};
 use super::prompt::{quoted, whole};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::refusal::refusal;
@@ -66,6 +66,10 @@ pub(super) struct Run<'a> {
     pub(super) class: Classification,
     pub(super) record: Recorder,
     pub(super) news: mpsc::Sender<Progress>,
+    /// What people have decided about it already.
+    pub(super) passed: Passed,
+    /// Why nobody serves it, once a piece of it has come to the rung of people.
+    pub(super) nobody: OnceLock<String>,
 }
 
 /// Tokens that instructions and message framing add to a prompt, at the most. Measured: the chat template and system
@@ -210,11 +214,14 @@ impl Pipeline {
         let (intent, privacy) = (class.intent, class.privacy);
         let _ = news.try_send(Progress::Classified { intent, privacy, chunks: pieces.len() });
         let cx = self.outfit(cx, &class);
-        let run = Run { cx, task, class, record, news: news.clone() };
+        let run = Run { cx, task, class, record, news: news.clone(), passed: *passed, nobody: OnceLock::new() };
         if let Some(held) = self.review_before(&run, &pieces, *passed).await {
             return Ok(Fate::Held(Box::new(held)));
         }
-        let served = self.serve_all(&run, pieces).await?;
+        let served = match self.serve_all(&run, pieces).await {
+            Ok(served) => served,
+            Err(error) => return self.review_nobody(&run).await.map(Box::new).map(Fate::Held).ok_or(error),
+        };
         let answer = self.put_together(&run, served, began);
         let (bytes, most) = (answer.answer.len(), self.config.answer_bytes_max);
         if bytes > most {

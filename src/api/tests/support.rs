@@ -329,7 +329,6 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         agents: Arc::new(agents),
         ladder: Arc::new(configs::ladder()),
         privacy: Arc::default(),
-        human: None,
     };
     let io_config = read(json!({
         "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "tasks_bytes_max": 20_000, "prompt_bytes_max": 4_000,

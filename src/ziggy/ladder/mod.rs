@@ -193,6 +193,8 @@ pub enum Came {
 pub struct Situation {
     /// Who may serve it, best first.
     pub legal: Vec<Standing>,
+    /// Who was chosen: the first of them, unless somebody on trial goes before.
+    pub chosen: Option<String>,
     /// What came of those that were tried since the last wait, by candidate.
     pub came: BTreeMap<String, Came>,
     /// How private it is.
@@ -305,14 +307,15 @@ fn stand(config: &Config, rungs: &[(Rung, bool)], situation: &Situation, rung: R
         Rung::Human if situation.human => {
             Stands::Yes(step(rung, None, "nobody else can serve it now".to_owned(), Vec::new()))
         }
-        Rung::Human => Stands::No("no inbox is configured".to_owned()),
+        Rung::Human => Stands::No("no rule hands over what nobody serves (review.rules with nobody = true)".to_owned()),
         Rung::Refuse => Stands::Yes(step(rung, None, "nothing else is left".to_owned(), Vec::new())),
     }
 }
 
 /// Whether a candidate is clearly not as good as the first choice.
 fn is_smaller(config: &Config, situation: &Situation, standing: &Standing) -> bool {
-    let first = situation.legal.first().map_or(0, |first| first.quality.0);
+    let chosen = situation.legal.iter().find(|one| situation.chosen.as_ref() == Some(&one.candidate));
+    let first = chosen.or(situation.legal.first()).map_or(0, |first| first.quality.0);
     standing.quality.0.saturating_add(config.smaller_below.0) < first
 }
 

@@ -43,6 +43,7 @@ fn standing(candidate: &str, tier: TrustTier, quality: u32) -> Standing {
 fn situation(legal: Vec<Standing>) -> Situation {
     Situation {
         legal,
+        chosen: None,
         came: BTreeMap::new(),
         privacy: PrivacyClass::Public,
         money: Money(100),

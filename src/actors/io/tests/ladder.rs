@@ -3,12 +3,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use async_trait::async_trait;
-use parking_lot::Mutex;
-
 use super::support::{Bench, LONG, bench, bench_under, task};
 use crate::actors::crown::Change;
-use crate::actors::io::{Answer, Error, Handover, Human, Task};
+use crate::actors::io::{Answer, Task};
 use crate::actors::tests::{SECOND, Watched, configs};
 use crate::inference::{self, Pacing, Scripted, Step, Usage};
 use crate::store::Disk;
@@ -17,7 +14,7 @@ use crate::ziggy::ladder::Config;
 use crate::ziggy::limit;
 
 async fn with_ladder(runtime: &Arc<Watched>, ladder: Config) -> Bench {
-    bench_under(&Disk::default(), std::slice::from_ref(runtime), ladder, None).await
+    bench_under(&Disk::default(), std::slice::from_ref(runtime), ladder).await
 }
 
 fn rungs(answer: &Answer) -> Vec<&'static str> {
@@ -140,34 +137,6 @@ async fn an_answer_is_given_again_to_its_own_principal_for_the_same_words_in_tim
     bench.end().await;
 }
 
-/// A person who writes down what they were asked.
-#[derive(Default)]
-struct Person(Mutex<Vec<Handover>>);
-
-#[async_trait]
-impl Human for Person {
-    async fn answer(&self, _cx: &Cx, handover: Handover) -> Result<String, Error> {
-        self.0.lock().push(handover);
-        Ok("Ask me tomorrow.".to_owned())
-    }
-}
-
-#[tokio::test(start_paused = true)]
-async fn a_person_is_asked_last_and_told_why() {
-    let runtime = Watched::new("only");
-    let person = Arc::new(Person::default());
-    let bench =
-        bench_under(&Disk::default(), std::slice::from_ref(&runtime), configs::ladder(), Some(person.clone())).await;
-    let answer = bench.ask("fail").await.unwrap();
-    assert_eq!((answer.answer.as_str(), answer.served_by.as_slice()), ("Ask me tomorrow.", &["human".to_owned()][..]));
-    let passed: Vec<&str> = answer.steps[0].step.passed.iter().map(|passed| passed.rung.word()).collect();
-    assert_eq!(passed, ["local", "private", "partner", "external", "retry", "wait", "smaller", "cached"]);
-    let asked = std::mem::take(&mut *person.0.lock());
-    assert_eq!((asked.len(), asked[0].prompt.as_str()), (1, "fail"));
-    assert!(asked[0].reason.contains("told to fail"), "{}", asked[0].reason);
-    bench.end().await;
-}
-
 #[tokio::test(start_paused = true)]
 async fn one_that_is_unusually_slow_is_helped_by_a_second_before_it_speaks() {
     // Twenty answers after a second each, then one that hangs without a word, and one that hangs after a word.
@@ -176,7 +145,7 @@ async fn one_that_is_unusually_slow_is_helped_by_a_second_before_it_speaks() {
     script.push(vec![Step::text("Well "), Step::Wait(3 * SECOND), Step::text("said.")]);
     let (first, second) = (Watched::playing(Scripted::list("first", script)), Watched::new("second"));
     let ladder = Config { hedge: true, ..configs::ladder() };
-    let bench = bench_under(&Disk::default(), &[first.clone(), second.clone()], ladder, None).await;
+    let bench = bench_under(&Disk::default(), &[first.clone(), second.clone()], ladder).await;
     let retry = limit::RetryConfig { attempts: 1, tokens: 10, token_per_answer: 100, first_ms: 0, most_ms: 0 };
     let _ = bench.crown.clone().limited(limit::Config { retry, ..limit::Config::unlimited() });
     for _ in 0..20 {

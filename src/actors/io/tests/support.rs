@@ -10,9 +10,7 @@ use tokio::sync::mpsc;
 use crate::actors::agent::{self, Definition, MemoryProjection};
 use crate::actors::crown::GovernanceProjection;
 use crate::actors::inbox::{self, InboxProjection};
-use crate::actors::io::{
-    Answer, BudgetsProjection, Error, Handle, Human, Parts, Progress, RunRow, RunsProjection, Task,
-};
+use crate::actors::io::{Answer, BudgetsProjection, Error, Handle, Parts, Progress, RunRow, RunsProjection, Task};
 use crate::actors::router::TablesProjection;
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{BEGIN, SECOND, Watched, configs, cx, journal, read, soon, start, stop, world};
@@ -48,26 +46,15 @@ pub(super) async fn bench_on(disk: &Disk, runtimes: &[Arc<Watched>]) -> Bench {
 
 /// The same with these rules of when people are asked.
 pub(super) async fn bench_with(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Config) -> Bench {
-    bench_of(disk, runtimes, reviewing, configs::ladder(), None).await
+    bench_of(disk, runtimes, reviewing, configs::ladder()).await
 }
 
-/// The same with this ladder, and maybe somebody at its end.
-pub(super) async fn bench_under(
-    disk: &Disk,
-    runtimes: &[Arc<Watched>],
-    ladder: ladder::Config,
-    human: Option<Arc<dyn Human>>,
-) -> Bench {
-    bench_of(disk, runtimes, configs::inbox(), ladder, human).await
+/// The same with this ladder.
+pub(super) async fn bench_under(disk: &Disk, runtimes: &[Arc<Watched>], ladder: ladder::Config) -> Bench {
+    bench_of(disk, runtimes, configs::inbox(), ladder).await
 }
 
-async fn bench_of(
-    disk: &Disk,
-    runtimes: &[Arc<Watched>],
-    reviewing: inbox::Config,
-    ladder: ladder::Config,
-    human: Option<Arc<dyn Human>>,
-) -> Bench {
+async fn bench_of(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Config, ladder: ladder::Config) -> Bench {
     let world = world();
     let journal = journal(
         disk,
@@ -117,7 +104,6 @@ async fn bench_of(
         agents: Arc::new(agents),
         ladder: Arc::new(ladder),
         privacy: Arc::default(),
-        human,
     };
     let config = read(json!({
         "pool": 2, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 100_000, "tasks_bytes_max": 150_000, "prompt_bytes_max": 4_000,
