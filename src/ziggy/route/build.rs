@@ -59,10 +59,13 @@ fn rows(
                 old.binary_search_by(|row| row.facts.candidate.cmp(&candidate.id)).ok().map(|place| &old[place])
             }
         };
-        let row = assess(candidate, rib, governance, rules, known, now);
-        if same && known != Some(&row) {
-            touched.extend(row.facts.capabilities.iter().cloned());
-            touched.extend(known.into_iter().flat_map(|row| row.facts.capabilities.iter().cloned()));
+        let mut row = assess(candidate, rib, governance, rules, known, now);
+        if known != Some(&row) {
+            row.hash = row.computed_hash();
+            if same {
+                touched.extend(row.facts.capabilities.iter().cloned());
+                touched.extend(known.into_iter().flat_map(|row| row.facts.capabilities.iter().cloned()));
+            }
         }
         rows.push(row);
     }
@@ -96,6 +99,8 @@ fn assess(
         weight,
         dampened: dampened(candidate, rib, rules, now),
         stale: candidate.expires.is_some_and(|expires| expires <= now),
+        // Of a row that turns out to be another one it is made anew.
+        hash: known.map_or(Hash::ZERO, |row| row.hash),
     }
 }
 
@@ -221,7 +226,7 @@ impl Making<'_> {
         };
         let mut entries: Vec<Entry> = places.iter().filter_map(fit).collect();
         // Places are in the order of ids, which decides between equals.
-        entries.sort_by_key(|entry| (entry.standing, entry.preference, Reverse(entry.score), entry.row));
+        entries.sort_unstable_by_key(|entry| (entry.standing, entry.preference, Reverse(entry.score), entry.row));
         entries
     }
 
@@ -315,11 +320,14 @@ pub(super) fn finish(ranked: Vec<Entry>, pins: Vec<Pin>, kept: bool, excluded: B
         input: most.input.max(entry.price.input),
         output: most.output.max(entry.price.output),
     });
-    let mut bytes = Canonical::default();
+    let mut bytes = Canonical::with_room(ranked.len() * 8 + 64);
     bytes.number(ranked.len() as u64);
-    for entry in &ranked {
-        bytes.number(u64::from(entry.row) << 32 | u64::from(entry.score.0));
-        bytes.number(u64::from(entry.preference));
+    ranked.iter().for_each(|entry| bytes.number(u64::from(entry.row) << 32 | u64::from(entry.score.0)));
+    // Few tables prefer anybody.
+    let preferred = ranked.iter().any(|entry| entry.preference > 0);
+    bytes.number(u64::from(preferred));
+    if preferred {
+        ranked.iter().for_each(|entry| bytes.number(u64::from(entry.preference)));
     }
     bytes.number(u64::from(kept));
     bytes.number(pins.len() as u64);

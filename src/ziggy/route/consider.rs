@@ -1,5 +1,7 @@
 //! Everybody, with what was found about them: made when somebody asks, from the table and the request alone.
 
+use std::borrow::Cow;
+
 use serde::{Deserialize, Serialize};
 
 use super::constraint::{Constraint, Rule};
@@ -50,19 +52,19 @@ pub struct Considered {
 }
 
 /// Where a request is looked up: its own destination, or the general one of its class where nobody offers what it needs.
-pub(super) fn resolve<'a>(fib: &'a Fib, request: &Request) -> (Destination, Option<&'a Route>) {
+pub(super) fn resolve<'a>(fib: &'a Fib, request: &'a Request) -> (Cow<'a, Destination>, Option<&'a Route>) {
     let routes = fib.routes_of(request.tenant.as_deref());
     let wanted = &request.destination;
     if let Some(route) = routes.get(wanted) {
-        return (wanted.clone(), Some(route));
+        return (Cow::Borrowed(wanted), Some(route));
     }
     if wanted.capability.0 != Capability::GENERAL {
         let general = Destination { capability: Capability::new(Capability::GENERAL), privacy: wanted.privacy };
         if let Some(route) = routes.get(&general) {
-            return (general, Some(route));
+            return (Cow::Owned(general), Some(route));
         }
     }
-    (wanted.clone(), None)
+    (Cow::Borrowed(wanted), None)
 }
 
 /// Everybody: the legal ones best first, then the excluded ones by id. Nobody if there is no route at all.

@@ -3,6 +3,7 @@
 //! The way to the winner touches no more than it must: routes are in order, so the walk ends when the ladder is full, and
 //! what everybody satisfies is checked once. Whom it passed over, and why, [`super::consider`] says when somebody asks.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
@@ -200,59 +201,106 @@ pub fn decide(fib: &Fib, request: &Request) -> Decision {
 /// Finds the next hop, looking at what the equals have to do. Pure but for that, and what it looked at is in the
 /// decision: given the same again, it gives the same bytes.
 pub fn decide_under(fib: &Fib, request: &Request, load: &dyn Fn(&str) -> u32) -> Decision {
-    let (destination, route) = consider::resolve(fib, request);
-    let mut reasons = Vec::new();
-    let Some(route) = route else {
-        let mut offered: Vec<Capability> = fib.routes.keys().map(|known| known.capability.clone()).collect();
-        offered.dedup();
-        offered.truncate(OFFERED_MOST);
-        reasons.push(Reason::NoRoute { wanted: destination.capability.clone(), offered });
-        return refused(fib, request, destination, Counts::default(), reasons);
-    };
-    if destination.capability != request.destination.capability {
-        reasons.push(Reason::Substituted { wanted: request.destination.capability.clone() });
-    }
-    let demand = Demand::of(request);
-    let mut choosing =
-        Choosing { fib, route, destination: &destination, request, demand, load, reasons, loads: Vec::new() };
-    choosing.demand.satisfied_by_all(route);
-    let counts = choosing.counts();
-    let winner = choosing.choose();
-    let Choosing { reasons, loads, demand, .. } = choosing;
-    let Some(winner) = winner else { return refused(fib, request, destination, counts, reasons) };
-    let ladder = ladder(fib, route, winner, &demand, request);
-    Decision {
-        fib: fib.version,
-        destination,
-        request: request.clone(),
-        loads,
-        winner: ladder.first().cloned(),
-        ladder,
-        cost_max: winner.price.cost(request.tokens_in, request.tokens_out_max),
-        counts,
-        reasons,
-    }
+    Made::of(fib, request, load).recorded()
 }
 
-fn refused(fib: &Fib, request: &Request, destination: Destination, counts: Counts, reasons: Vec<Reason>) -> Decision {
-    Decision {
-        fib: fib.version,
-        destination,
-        request: request.clone(),
-        loads: Vec::new(),
-        winner: None,
-        ladder: Vec::new(),
-        cost_max: Money::ZERO,
-        counts,
-        reasons,
+/// Whether a recorded decision is the one that its own inputs give on this table. Copies nothing.
+pub(super) fn is_same(fib: &Fib, recorded: &Decision, load: &dyn Fn(&str) -> u32) -> bool {
+    Made::of(fib, &recorded.request, load).is(recorded)
+}
+
+/// A decision that borrows what its record will own.
+struct Made<'a> {
+    fib: &'a Fib,
+    destination: Cow<'a, Destination>,
+    request: &'a Request,
+    loads: Vec<(&'a str, u32)>,
+    ladder: Vec<&'a str>,
+    cost_max: Money,
+    legal: u32,
+    excluded: Cow<'a, BTreeMap<Rule, u32>>,
+    reasons: Vec<Reason>,
+}
+
+impl<'a> Made<'a> {
+    fn of(fib: &'a Fib, request: &'a Request, load: &dyn Fn(&str) -> u32) -> Made<'a> {
+        let (destination, route) = consider::resolve(fib, request);
+        let mut made = Made {
+            fib,
+            destination,
+            request,
+            loads: Vec::new(),
+            ladder: Vec::new(),
+            cost_max: Money::ZERO,
+            legal: 0,
+            excluded: Cow::Owned(BTreeMap::new()),
+            reasons: Vec::new(),
+        };
+        let Some(route) = route else {
+            let mut offered: Vec<Capability> = fib.routes.keys().map(|known| known.capability.clone()).collect();
+            offered.dedup();
+            offered.truncate(OFFERED_MOST);
+            made.reasons.push(Reason::NoRoute { wanted: made.destination.capability.clone(), offered });
+            return made;
+        };
+        if made.destination.capability != request.destination.capability {
+            made.reasons.push(Reason::Substituted { wanted: request.destination.capability.clone() });
+        }
+        let demand = Demand::of(request);
+        let (destination, reasons) = (&*made.destination, std::mem::take(&mut made.reasons));
+        let mut choosing = Choosing { fib, route, destination, request, demand, load, reasons, loads: Vec::new() };
+        choosing.demand.satisfied_by_all(route);
+        let counts = choosing.counts();
+        let winner = choosing.choose();
+        let Choosing { reasons, loads, demand, .. } = choosing;
+        (made.legal, made.excluded) = counts;
+        made.reasons = reasons;
+        if let Some(winner) = winner {
+            made.loads = loads;
+            made.ladder = ladder(fib, route, winner, &demand, request);
+            made.cost_max = winner.price.cost(request.tokens_in, request.tokens_out_max);
+        }
+        made
+    }
+
+    fn recorded(self) -> Decision {
+        let owned = |names: &[&str]| names.iter().map(ToString::to_string).collect::<Vec<String>>();
+        let load = |(candidate, in_flight): (&str, u32)| Load { candidate: candidate.to_owned(), in_flight };
+        Decision {
+            fib: self.fib.version,
+            destination: self.destination.into_owned(),
+            request: self.request.clone(),
+            loads: self.loads.into_iter().map(load).collect(),
+            winner: self.ladder.first().map(ToString::to_string),
+            ladder: owned(&self.ladder),
+            cost_max: self.cost_max,
+            counts: Counts { legal: self.legal, excluded: self.excluded.into_owned() },
+            reasons: self.reasons,
+        }
+    }
+
+    fn is(&self, recorded: &Decision) -> bool {
+        let Decision { fib, destination, request, loads, winner, ladder, cost_max, counts, reasons } = recorded;
+        let load = |(seen, known): (&(&str, u32), &Load)| seen.0 == known.candidate && seen.1 == known.in_flight;
+        *fib == self.fib.version
+            && *destination == *self.destination
+            && (std::ptr::eq(request, self.request) || request == self.request)
+            && loads.len() == self.loads.len()
+            && self.loads.iter().zip(loads).all(load)
+            && winner.as_deref() == self.ladder.first().copied()
+            && *ladder == self.ladder
+            && *cost_max == self.cost_max
+            && counts.legal == self.legal
+            && counts.excluded == *self.excluded
+            && *reasons == self.reasons
     }
 }
 
 /// The winner, then those that may stand in for it. Nobody stands in for an agent that the caller asked for by name.
-fn ladder(fib: &Fib, route: &Route, winner: &Entry, demand: &Demand<'_>, request: &Request) -> Vec<String> {
+fn ladder<'a>(fib: &'a Fib, route: &Route, winner: &Entry, demand: &Demand<'_>, request: &Request) -> Vec<&'a str> {
     let most = (fib.choice.ladder_most as usize).max(1);
     let mut ladder = Vec::with_capacity(most.min(route.ranked.len()));
-    ladder.push(fib.row_of(winner).facts.candidate.clone());
+    ladder.push(fib.row_of(winner).facts.candidate.as_str());
     for entry in &route.ranked {
         if ladder.len() >= most {
             break;
@@ -260,7 +308,7 @@ fn ladder(fib: &Fib, route: &Route, winner: &Entry, demand: &Demand<'_>, request
         let row = fib.row_of(entry);
         let meant = request.pin.as_ref().is_none_or(|pin| is(row, pin));
         if entry.row != winner.row && meant && demand.fits(entry, row) {
-            ladder.push(row.facts.candidate.clone());
+            ladder.push(&row.facts.candidate);
         }
     }
     ladder
@@ -277,27 +325,26 @@ struct Choosing<'a, 'b> {
     destination: &'b Destination,
     request: &'a Request,
     demand: Demand<'a>,
-    load: &'a dyn Fn(&str) -> u32,
+    load: &'b dyn Fn(&str) -> u32,
     reasons: Vec<Reason>,
-    loads: Vec<Load>,
+    loads: Vec<(&'a str, u32)>,
 }
 
 impl<'a> Choosing<'a, '_> {
-    /// How many may serve. Nobody is looked at if the request fits everybody.
-    fn counts(&self) -> Counts {
-        let mut excluded = self.route.excluded.clone();
-        let count = |number: usize| u32::try_from(number).unwrap_or(u32::MAX);
+    /// How many may serve, and how many may not. Nobody is looked at if the request fits everybody.
+    fn counts(&self) -> (u32, Cow<'a, BTreeMap<Rule, u32>>) {
+        let mut excluded = Cow::Borrowed(&self.route.excluded);
         if self.demand.fits_all() {
-            return Counts { legal: count(self.route.ranked.len()), excluded };
+            return (u32::try_from(self.route.ranked.len()).unwrap_or(u32::MAX), excluded);
         }
         let mut legal = 0;
         for entry in &self.route.ranked {
             match self.demand.broken_first(entry, self.fib.row_of(entry)) {
                 None => legal += 1,
-                Some(rule) => *excluded.entry(rule).or_default() += 1,
+                Some(rule) => *excluded.to_mut().entry(rule).or_default() += 1,
             }
         }
-        Counts { legal, excluded }
+        (legal, excluded)
     }
 
     fn legal(&self) -> impl Iterator<Item = &'a Entry> {
@@ -388,9 +435,9 @@ impl<'a> Choosing<'a, '_> {
     }
 
     fn look(&mut self, entry: &Entry) -> u32 {
-        let candidate = &self.fib.row_of(entry).facts.candidate;
+        let candidate = self.fib.row_of(entry).facts.candidate.as_str();
         let in_flight = (self.load)(candidate);
-        self.loads.push(Load { candidate: candidate.clone(), in_flight });
+        self.loads.push((candidate, in_flight));
         in_flight
     }
 

@@ -58,9 +58,19 @@ pub struct Row {
     pub dampened: Option<Dampened>,
     /// Whether what is known of it has expired, so that it ranks behind what is known for sure.
     pub stale: bool,
+    /// Hash of the row, so that a table in which few rows changed is hashed by theirs.
+    #[serde(skip)]
+    pub(super) hash: Hash,
 }
 
 impl Row {
+    /// The hash of what it says.
+    pub(super) fn computed_hash(&self) -> Hash {
+        let mut bytes = Canonical::with_room(ROW_BYTES);
+        bytes.row(self);
+        Hash::of(&bytes.0)
+    }
+
     /// The parts of its score for a capability.
     pub fn parts_for(&self, capability: &Capability) -> ScoreParts {
         let own = self.qualities.get(capability).copied();
@@ -231,7 +241,7 @@ impl Fib {
 
     /// The hash its content has, which is its version unless somebody changed it.
     pub fn computed_version(&self) -> Hash {
-        let mut bytes = Canonical::default();
+        let mut bytes = Canonical::with_room(self.rows.len() * 32 + 1_024);
         bytes.numbers(&[
             u64::from(self.choice.equal_within.0),
             u64::from(self.choice.equal_most),
@@ -239,7 +249,7 @@ impl Fib {
             u64::from(self.choice.ladder_most),
             self.rows.len() as u64,
         ]);
-        self.rows.iter().for_each(|row| bytes.row(row));
+        self.rows.iter().for_each(|row| bytes.0.extend_from_slice(&row.hash.0));
         bytes.routes(&self.routes);
         for (tenant, routes) in &self.tenants {
             bytes.text(tenant);
@@ -254,7 +264,15 @@ impl Fib {
 #[derive(Default)]
 pub(super) struct Canonical(pub(super) Vec<u8>);
 
+/// Bytes of a row that is like most.
+const ROW_BYTES: usize = 320;
+
 impl Canonical {
+    /// One that grows to so many bytes without being moved.
+    pub(super) fn with_room(bytes: usize) -> Canonical {
+        Canonical(Vec::with_capacity(bytes))
+    }
+
     pub(super) fn number(&mut self, number: u64) {
         self.0.extend_from_slice(&number.to_le_bytes());
     }
@@ -269,7 +287,7 @@ impl Canonical {
     }
 
     fn row(&mut self, row: &Row) {
-        let Row { facts, cap, barred, parts, qualities, weight, dampened, stale } = row;
+        let Row { facts, cap, barred, parts, qualities, weight, dampened, stale, hash: _ } = row;
         self.facts(facts);
         let cap = cap.map_or(u64::MAX, u64::from);
         let (penalty, until) = dampened.map_or((0, 0), |one| (one.penalty, one.until.0.cast_unsigned()));

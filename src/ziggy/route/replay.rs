@@ -5,7 +5,7 @@ use serde_json::Value;
 
 use super::build::build;
 use super::candidate::Rib;
-use super::decide::{Decision, decide_under};
+use super::decide::{Decision, decide_under, is_same};
 use super::fib::Fib;
 use super::policy::Rules;
 use crate::types::{Hash, Money, Timestamp, TrustTier};
@@ -24,10 +24,10 @@ pub struct Difference {
 
 /// Makes a decision again from its own inputs. Nothing if the same comes out.
 pub fn replay(fib: &Fib, recorded: &Decision) -> Option<Difference> {
-    let again = again(fib, recorded);
-    if again == *recorded {
+    if is_same(fib, recorded, &seen(recorded)) {
         return None;
     }
+    let again = again(fib, recorded);
     let value = |decision: &Decision| serde_json::to_value(decision).unwrap_or_default();
     difference(&value(recorded), &value(&again))
 }
@@ -35,11 +35,15 @@ pub fn replay(fib: &Fib, recorded: &Decision) -> Option<Difference> {
 /// The decision that the inputs of a recorded one give on this table. What the recorded one did not look at had nothing
 /// to do.
 pub fn again(fib: &Fib, recorded: &Decision) -> Decision {
-    let load = |candidate: &str| {
+    decide_under(fib, &recorded.request, &seen(recorded))
+}
+
+/// What candidates had to do, as far as the recorded decision looked.
+fn seen(recorded: &Decision) -> impl Fn(&str) -> u32 {
+    |candidate| {
         let seen = recorded.loads.iter().find(|load| load.candidate == candidate);
         seen.map_or(0, |load| load.in_flight)
-    };
-    decide_under(fib, &recorded.request, &load)
+    }
 }
 
 /// Where two values differ first, in the order of the first's keys.

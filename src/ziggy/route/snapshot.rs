@@ -99,7 +99,8 @@ impl TryFrom<Snapshot> for Fib {
     type Error = String;
 
     fn try_from(stored: Snapshot) -> Result<Fib, String> {
-        let Snapshot { version, rib, governance, at, choice, rows, routes, tenants } = stored;
+        let Snapshot { version, rib, governance, at, choice, mut rows, routes, tenants } = stored;
+        rows.iter_mut().for_each(|row| row.hash = row.computed_hash());
         if rows.windows(2).any(|pair| pair[0].facts.candidate >= pair[1].facts.candidate) {
             return Err("the rows of a table are in the order of their ids, each once".to_owned());
         }

@@ -135,9 +135,13 @@ fn made(kind: Kind, value: &str, chance: &mut Chance) -> Option<String> {
         Kind::Email => {
             let (person, place) = value.rsplit_once('@')?;
             let (name, end) = place.rsplit_once('.')?;
-            let person: String = person.chars().map(|one| chance.like(one)).collect();
-            let name: String = name.chars().map(|one| chance.like(one)).collect();
-            format!("{person}@{name}.{end}")
+            let mut other = |text: &str| text.chars().map(|one| chance.like(one)).collect::<String>();
+            let (drawn, drawn_name) = (other(person), other(name));
+            // By chance a short name may be drawn as what it was.
+            if shares_a_word(person, &drawn) || shares_a_word(name, &drawn_name) {
+                return None;
+            }
+            format!("{drawn}@{drawn_name}.{end}")
         }
         // The first four digits say which sort of card it is and not whose.
         Kind::Card => checked(&digits_from(value, 4, chance), |last| {
@@ -159,6 +163,14 @@ fn made(kind: Kind, value: &str, chance: &mut Chance) -> Option<String> {
         Kind::Ip => octets(value, chance),
         Kind::Password | Kind::Token | Kind::Key | Kind::PrivateKey => return None,
     })
+}
+
+/// Whether a word of one stands at the same place in the other.
+fn shares_a_word(one: &str, other: &str) -> bool {
+    let words =
+        |text: &str| text.split(|one: char| !one.is_ascii_alphanumeric()).map(str::to_ascii_lowercase).collect();
+    let (one, other): (Vec<String>, Vec<String>) = (words(one), words(other));
+    one.iter().zip(&other).any(|(one, other)| !one.is_empty() && one == other)
 }
 
 /// The same with other digits behind so many that stay.
