@@ -181,7 +181,8 @@ impl Told<'_> {
     fn on_trial(&self, tried: &io::Tried) -> Vec<String> {
         let io::Tried { chunk, candidate, share, successes, needed } = tried;
         vec![format!(
-            "{}{candidate} is on trial after quarantine, and goes first here: {share} % of runs take part. It has {successes}              of {needed} successes in a row.",
+            "{}{candidate} is on trial after quarantine, and goes first here: {share} % of runs take part. It has \
+             {successes} of {needed} successes in a row.",
             self.of(*chunk)
         )]
     }
@@ -199,7 +200,8 @@ impl Told<'_> {
     /// What came of a chunk after a candidate did not serve it.
     fn after(&self, chunk: usize, candidate: &str, seq: u64) -> String {
         if let Some(next) = self.tried.iter().find(|tried| tried.chunk == chunk && tried.seq > seq) {
-            return format!("{} was tried next.", next.candidate);
+            let again = if next.candidate == candidate { "again" } else { "next" };
+            return format!("{} was tried {again}.", next.candidate);
         }
         let ladder = self.ladders.get(&chunk).map_or(&[][..], Vec::as_slice);
         let next = ladder.iter().skip_while(|one| *one != candidate).nth(1);

@@ -20,6 +20,7 @@ mod memory;
 mod overload;
 mod privacy;
 mod program;
+mod providers;
 mod raw;
 mod resilience;
 mod run;

@@ -54,7 +54,7 @@ async fn serve(mut stream: TcpStream, answer: &(dyn Fn(&str) -> (Vec<u8>, bool) 
 }
 
 /// Reads a request to the end of its body; `None` if the client left.
-async fn request(stream: &mut TcpStream) -> Option<String> {
+pub(crate) async fn request(stream: &mut TcpStream) -> Option<String> {
     let mut bytes = Vec::new();
     loop {
         let text = String::from_utf8_lossy(&bytes).into_owned();

@@ -17,6 +17,12 @@ pub struct Live {
     pub tail_first_token_us: u64,
     /// About the 95th percentile of the time for each token after the first.
     pub tail_per_token_us: u64,
+    /// About the 5th percentile of the time to the first token: what slowness fades to while nothing new is seen.
+    #[serde(default)]
+    pub best_first_token_us: u64,
+    /// The same of the time for each token after the first.
+    #[serde(default)]
+    pub best_per_token_us: u64,
     /// How reliably it answers: the recent share of successes.
     pub reliability: Millionths,
     /// The penalty for its own faults.
@@ -41,10 +47,24 @@ impl Live {
             per_token_us,
             tail_first_token_us: first_token_us,
             tail_per_token_us: per_token_us,
+            best_first_token_us: first_token_us,
+            best_per_token_us: per_token_us,
             reliability: Millionths::ONE,
             updated: at,
             ..Live::default()
         }
+    }
+
+    /// What its times count as: what they have above its best halves with each half-life in which nothing was seen, since
+    /// one who gets no work for its slowness could otherwise never show that it is quick again; in steps, as below.
+    pub(super) fn faded(&self, times: (u64, u64), now: Timestamp, config: &LiveConfig) -> (u64, u64) {
+        let half_life = (u64::from(config.latency_half_life_s) * 1_000_000).max(1);
+        let halvings = u32::try_from(micros_between(self.updated, now) / half_life).unwrap_or(u32::MAX);
+        let fade = |time: u64, best: u64| {
+            let above = time.saturating_sub(best);
+            time - above + above.checked_shr(halvings).unwrap_or(0)
+        };
+        (fade(times.0, self.best_first_token_us), fade(times.1, self.best_per_token_us))
     }
 
     /// The recent share of successes. What it lacks halves with each half-life of the penalty, since one who gets no work
@@ -66,10 +86,12 @@ impl Live {
             // One change of regime is one: what was unheard of is the measure from then on.
             let known = tried && !regime;
             self.tail_first_token_us = if known { tail(self.tail_first_token_us, seen) } else { seen };
+            self.best_first_token_us = if tried { best(self.best_first_token_us, seen) } else { seen };
         }
         if let Some(seen) = feedback.per_token_us {
             self.per_token_us = if tried { peak(self.per_token_us, seen, elapsed, half_life) } else { seen };
             self.tail_per_token_us = if tried { tail(self.tail_per_token_us, seen) } else { seen };
+            self.best_per_token_us = if tried { best(self.best_per_token_us, seen) } else { seen };
         }
         let outcome = if feedback.ok { Millionths::ONE } else { Millionths::ZERO };
         self.reliability = moved(self.reliability_at(now, config), outcome, config.memory);
@@ -165,6 +187,12 @@ fn peak(average: u64, seen: u64, elapsed: u64, half_life: u64) -> u64 {
 fn tail(estimate: u64, seen: u64) -> u64 {
     let step = (estimate / 160).max(1);
     if seen > estimate { estimate.saturating_add(19 * step) } else { seen.max(estimate.saturating_sub(step)) }
+}
+
+/// The same at the other end: one in twenty is below.
+fn best(estimate: u64, seen: u64) -> u64 {
+    let step = (estimate / 160).max(1);
+    if seen < estimate { estimate.saturating_sub(19 * step).max(seen) } else { seen.min(estimate.saturating_add(step)) }
 }
 
 /// An average that moves one `memory`-th of the way to what was seen, rounded towards it so that it can arrive.

@@ -119,10 +119,11 @@ impl ScoreParts {
         let anchors = &score.anchors;
         let output = u64::from(anchors.typical_output_tokens);
         let seen = &candidate.live;
-        let (first, each) = match score.latency {
+        let times = match score.latency {
             Latency::Mean => (seen.first_token_us, seen.per_token_us),
             Latency::Tail => (seen.tail_first_token_us, seen.tail_per_token_us),
         };
+        let (first, each) = seen.faded(times, now, live);
         // The time of a typical answer: its first token, and each that follows.
         let latency = first.saturating_add(each.saturating_mul(output.saturating_sub(1)));
         let milli = |count: u32| u64::from(count) * 1_000;

@@ -120,7 +120,7 @@ fn load_freshness_tail_and_cached_prompts_move_scores() {
     let fresh = scored(|score| score.weights = weights(0, 10));
     assert!(score(&old, &fresh) < score(&plain, &fresh));
     let mut uneven = plain.clone();
-    uneven.live.tail_first_token_us = 20_000_000;
+    (uneven.live.tail_first_token_us, uneven.live.updated) = (20_000_000, NOW);
     let tail = scored(|score| score.latency = Latency::Tail);
     assert!(score(&uneven, &tail) < score(&plain, &tail));
     assert_eq!(score(&uneven, &rules()), score(&plain, &rules()));

@@ -7,11 +7,34 @@ fn noise_below_the_step_makes_no_new_table() {
     let rules = scored(|score| score.step = Millionths(10_000));
     let with = |first_token_us| {
         let mut one = local("a", 700_000);
-        one.live.first_token_us = first_token_us;
+        (one.live.first_token_us, one.live.updated) = (first_token_us, NOW);
         under(&rib([one, local("b", 600_000)]), &rules).version
     };
     assert_eq!(with(5_000_000), with(5_010_000));
     assert_ne!(with(5_000_000), with(9_000_000));
+}
+
+#[test]
+fn who_was_slow_and_gets_no_work_is_tried_again_by_and_by() {
+    let mut rib = rib([local("quick", 700_000), local("steady", 660_000)]);
+    let answered = |first_token_us| Feedback {
+        candidate: "quick".to_owned(),
+        ok: true,
+        first_token_us: Some(first_token_us),
+        ..Feedback::default()
+    };
+    let first = |rib: &Rib, now| {
+        build(rib, &Governance::default(), &rules(), None, now).ranked(&public().destination)[0].to_owned()
+    };
+    rib.observe(&answered(500_000), &LIVE, at(0));
+    assert_eq!(first(&rib, at(0)), "quick");
+    rib.observe(&answered(25_000_000), &LIVE, at(1));
+    assert_eq!(first(&rib, at(1)), "steady");
+    let again = (1..3_600).find(|second| first(&rib, at(*second)) == "quick").unwrap();
+    let half_life = i64::from(LIVE.latency_half_life_s);
+    assert!((half_life..8 * half_life).contains(&again), "after {again} s");
+    rib.observe(&answered(25_000_000), &LIVE, at(again));
+    assert_eq!(first(&rib, at(again)), "steady", "it is still slow");
 }
 
 #[test]
