@@ -91,6 +91,8 @@ impl Sender {
                 }
             }
         }
+        // Rows of a later version that cannot be read stay, and would be found again at once and for ever.
+        round.more &= round.delivered > 0;
         Ok(round)
     }
 

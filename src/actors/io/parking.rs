@@ -189,17 +189,19 @@ impl Pipeline {
                     match self.follows(item, payload).await {
                         Ok(Next::Answer(answer)) => {
                             events.push(record.event(kind::RESUMED, &Resumed::of(item)));
-                            events.push(record.ending(&Ok(*answer)));
+                            events.extend(self.last_events(&record, &Ok(*answer)));
                         }
                         Ok(Next::Work(run)) => {
                             events.push(record.event(kind::RESUMED, &Resumed::of(item)));
                             arrival = Some(run);
                         }
-                        Err(error) => events.push(record.ending(&Err(error))),
+                        Err(error) => events.extend(self.last_events(&record, &Err(error))),
                     }
                 }
                 // Nobody can go on with it, and waiting brings nothing back.
-                Err(error) if error.class() == Class::Corrupt => events.push(record.ending(&Err(error))),
+                Err(error) if error.class() == Class::Corrupt => {
+                    events.extend(self.last_events(&record, &Err(error)));
+                }
                 Err(error) => return Err(error),
             }
         }

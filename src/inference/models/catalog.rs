@@ -164,14 +164,14 @@ impl Catalog {
     /// Reads a catalogue.
     pub fn read(text: &str) -> Result<Catalog, Error> {
         let catalog: Catalog = toml::from_str(text).map_err(|cause| Error::Catalog(cause.to_string()))?;
-        let mut seen = BTreeSet::new();
+        let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
         for model in &catalog.models {
-            model.check().map_err(Error::Catalog)?;
+            wrong.extend(model.check().err());
             if !seen.insert(&model.id) {
-                return Err(Error::Catalog(format!("{} is there twice", model.id)));
+                wrong.push(format!("{} is there twice", model.id));
             }
         }
-        Ok(catalog)
+        if wrong.is_empty() { Ok(catalog) } else { Err(Error::Catalog(wrong.join("; "))) }
     }
 
     /// This catalogue with the other's models: those of the same id are replaced, new ones come last.
