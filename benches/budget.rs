@@ -88,7 +88,7 @@ fn treasury(world: &World, limits: Vec<Limit>) -> Arc<Treasury> {
     let (crown, _) = crown::Handle::launch(journal, watching, world);
     let now = world.clock.wall();
     let (ledger, prices) = (Ledger::new(&config, now), PriceList::default());
-    crown.treasury().open(Opening { ledger, since: now, prices, providers: BTreeMap::new() });
+    crown.treasury().open(Opening { ledger, since: now, first: 0, prices, providers: BTreeMap::new() });
     Arc::clone(crown.treasury())
 }
 

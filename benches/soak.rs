@@ -116,7 +116,7 @@ impl Runtime for Metered {
             tokio::time::sleep(self.every).await;
             self.tokens.fetch_add(1, Relaxed);
         }
-        let usage = Usage { input_tokens: 1, output_tokens: self.most };
+        let usage = Usage::new(1, self.most);
         let (text, pacing) = ("Well.".to_owned(), Pacing::default());
         Ok(Completion { text, tool_calls: Vec::new(), finish: Finish::Stop, usage, pacing })
     }

@@ -13,7 +13,7 @@ use super::error::Error;
 use super::paint::{Paint, micros, plain};
 use super::routing::headed;
 use crate::actors::io::record::{Hop, kind as hops};
-use crate::actors::router::record::{Built, Recorded, kind as tables};
+use crate::actors::router::record::{Built, Recorded, joined, kind as tables};
 use crate::store::{self, Event, Reader, Sound};
 use crate::types::{Class, Hash, Money, RunId, Timestamp};
 use crate::ziggy::route::{Basis, Compared, Difference, Fib, Outcome, Rules, again, compare, difference};
@@ -29,7 +29,14 @@ pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn
     if let Some(damage) = &sound.damage {
         console.remark(&format!("syzygy: {}", crate::rat::damaged(damage)));
     }
-    let mut library = Library { reader, sound, built: BTreeMap::new(), bases: BTreeMap::new(), read: BTreeMap::new() };
+    let mut library = Library {
+        reader,
+        sound,
+        built: BTreeMap::new(),
+        bases: BTreeMap::new(),
+        parted: BTreeMap::new(),
+        read: BTreeMap::new(),
+    };
     let hops = library.gather(&wanted(asked, launcher)?).await?;
     let hops = of_run(hops, asked)?;
     match &asked.with {
@@ -99,6 +106,8 @@ struct Library {
     sound: Sound,
     built: BTreeMap<Hash, Event>,
     bases: BTreeMap<Hash, Event>,
+    /// The event before the first part of what stands in several.
+    parted: BTreeMap<Hash, (u64, Hash)>,
     read: BTreeMap<Hash, Option<Known>>,
 }
 
@@ -107,20 +116,31 @@ impl Library {
     async fn gather(&mut self, since: &Timestamp) -> Result<Vec<Event>, Error> {
         let (mut seq, mut hash) = (self.sound.from - 1, self.sound.previous);
         let mut decided = Vec::new();
+        // The event before the last parts, and the last of these.
+        let (mut before, mut parted) = ((seq, hash), seq);
         while seq < self.sound.to {
             let most = PAGE.min(usize::try_from(self.sound.to - seq).unwrap_or(PAGE));
             let events = self.reader.after(seq, hash, most).await.map_err(failed)?;
-            let Some(last) = events.last() else { break };
-            (seq, hash) = (last.seq, last.hash);
+            if events.is_empty() {
+                break;
+            }
             for event in events {
+                let previous = (seq, hash);
+                (seq, hash) = (event.seq, event.hash);
                 match event.kind.as_str() {
+                    tables::PART => {
+                        before = if parted == previous.0 { before } else { previous };
+                        parted = event.seq;
+                    }
                     tables::BUILT => {
                         let version = event.body.parse::<Built>().map(|built| built.version);
                         self.built.extend(version.map(|version| (version, event)));
+                        self.parted.extend(version.map(|version| (version, before)));
                     }
                     tables::BASIS => {
                         let basis = event.body.parse::<Recorded>().map(|recorded| recorded.basis_hash);
                         self.bases.extend(basis.map(|basis| (basis, event)));
+                        self.parted.extend(basis.map(|basis| (basis, before)));
                     }
                     hops::DECIDED if event.at >= *since => decided.push(event),
                     _ => {}
@@ -144,26 +164,27 @@ impl Library {
         let Some(built) = self.built.get(&version).and_then(|event| event.body.parse::<Built>()) else {
             return Ok(None);
         };
-        let fib = match (built.fib, built.payload) {
-            (Some(fib), _) => Some(fib),
-            (None, Some(address)) => self.payload(address).await?,
-            (None, None) => None,
+        let fib = match built.fib {
+            Some(fib) => Some(fib),
+            None => self.joined(version, built.parts).await?,
         };
         let Some(fib) = fib.filter(|fib: &Fib| fib.version == version && fib.computed_version() == version) else {
             return Ok(None);
         };
         let recorded = self.bases.get(&built.basis).and_then(|event| event.body.parse::<Recorded>());
-        let basis = match recorded.map(|recorded| (recorded.basis, recorded.payload)) {
-            Some((Some(basis), _)) => Some(basis),
-            Some((None, Some(address))) => self.payload(address).await?,
-            _ => None,
+        let basis = match recorded {
+            Some(Recorded { basis: Some(basis), .. }) => Some(basis),
+            Some(Recorded { parts, .. }) => self.joined(built.basis, parts).await?,
+            None => None,
         };
         Ok(Some((Arc::new(fib), basis.map(Arc::new))))
     }
 
-    async fn payload<T: serde::de::DeserializeOwned>(&self, address: Hash) -> Result<Option<T>, Error> {
-        let bytes = self.reader.payload(address).await.map_err(failed)?;
-        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
+    /// What stands in several events.
+    async fn joined<T: serde::de::DeserializeOwned>(&self, name: Hash, parts: usize) -> Result<Option<T>, Error> {
+        let Some((seq, hash)) = self.parted.get(&name).copied() else { return Ok(None) };
+        let events = self.reader.after(seq, hash, parts).await.map_err(failed)?;
+        Ok(if events.len() == parts { joined(&events) } else { None })
     }
 }
 

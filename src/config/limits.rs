@@ -149,8 +149,11 @@ fn runtimes(config: &Config, found: &mut Found) {
             RuntimeConfig::Scripted(_) => continue,
         };
         found.at_least_one(&section, &[("context_tokens", context.into()), ("max_tokens", answer.into())]);
-        let dear = price.is_none_or(|price| price.input >= 0 && price.output >= 0);
+        let Some(price) = price else { continue };
+        let dear = [price.input, price.output, price.cached()].iter().all(|each| *each >= 0);
         found.unless(dear, format!("{section}.price"), "prices of at least 0");
+        let cheaper = price.cached_input.is_none_or(|cached| cached <= price.input);
+        found.unless(cheaper, format!("{section}.price.cached_input"), "at most `input`");
     }
 }
 

@@ -312,7 +312,6 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         tier: seen.tier,
         region: seen.region,
         price: seen.price,
-        cached_input: None,
         context_tokens: seen.context_tokens,
         quality: Millionths::of(f64::from(profile.quality)),
         qualities: BTreeMap::new(),

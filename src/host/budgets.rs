@@ -82,8 +82,8 @@ pub(super) fn open(
         let price = (free || seen.price != Price::default()).then_some(seen.price);
         providers.insert(name.clone(), Provider { model: seen.model, tools: seen.tools, price });
     }
-    let Found { ledger, since, .. } = found;
-    treasury.open(Opening { ledger, since, prices, providers });
+    let Found { ledger, since, last: first, .. } = found;
+    treasury.open(Opening { ledger, since, first, prices, providers });
 }
 
 /// The candidates at the prices that are in force.

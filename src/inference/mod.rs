@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::types::{Cleared, Cx, Place, Price, ToolCall, ToolSpec, TrustTier};
+use crate::types::{Cleared, Cx, Money, Place, Price, ToolCall, ToolSpec, TrustTier};
 
 pub use child::{ChildCommand, Process};
 pub use config::{
@@ -126,14 +126,40 @@ pub enum Delta {
 pub struct Usage {
     /// Prompt tokens.
     pub input_tokens: u64,
+    /// Those of them that the provider had cached, which may be cheaper.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub cached_tokens: u64,
     /// Generated tokens.
     pub output_tokens: u64,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(count: &u64) -> bool {
+    *count == 0
+}
+
+impl Usage {
+    /// So many tokens read and written, none of them cached.
+    pub const fn new(input_tokens: u64, output_tokens: u64) -> Usage {
+        Usage { input_tokens, cached_tokens: 0, output_tokens }
+    }
+
+    /// Tokens read and written together.
+    pub fn tokens(&self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
+    /// What they cost at this price.
+    pub fn cost(&self, price: Price) -> Money {
+        price.charge(self.input_tokens, self.cached_tokens, self.output_tokens)
+    }
 }
 
 impl AddAssign for Usage {
     /// A runtime may claim anything, so a sum stops at the largest number instead of wrapping.
     fn add_assign(&mut self, more: Usage) {
         self.input_tokens = self.input_tokens.saturating_add(more.input_tokens);
+        self.cached_tokens = self.cached_tokens.saturating_add(more.cached_tokens);
         self.output_tokens = self.output_tokens.saturating_add(more.output_tokens);
     }
 }

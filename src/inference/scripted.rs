@@ -207,7 +207,7 @@ impl Runtime for Scripted {
             text: String::new(),
             tool_calls: Vec::new(),
             finish: Finish::Stop,
-            usage: Usage { input_tokens, output_tokens: 0 },
+            usage: Usage::new(input_tokens, 0),
             pacing: Pacing::default(),
         };
         let result = tokio::select! {

@@ -97,7 +97,7 @@ impl Runtime for Unsteady {
                 let completion = self.inner.generate(cx, request, news).await?;
                 // Nothing, nearly everything, or the largest number there is.
                 let claimed = [0, drawn, u64::MAX][usize::try_from(drawn % 3).unwrap_or(0)];
-                let usage = Usage { input_tokens: claimed, output_tokens: claimed };
+                let usage = Usage::new(claimed, claimed);
                 Ok(Completion { usage, ..completion })
             }
         }

@@ -183,7 +183,7 @@ pub(super) fn staged(simulation: Simulation) -> Simulation {
         config.ladder.off.clear();
         config.ladder.hedge = true;
     });
-    let far = Scripted::new("field", script).in_tier(TrustTier::External).at_price(Price { input: 2, output: 900_000 });
+    let far = Scripted::new("field", script).in_tier(TrustTier::External).at_price(Price::new(2, 900_000));
     simulation.runtime(Scripted::new("local", script)).runtime(far).agent(|_| {
         let mut courier =
             Definition::code("courier", "Asks far away.", &["general", "translate"], Courier).runtime("field");

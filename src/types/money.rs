@@ -46,13 +46,33 @@ pub struct Price {
     pub input: i64,
     /// Per million generated tokens.
     pub output: i64,
+    /// Per million prompt tokens that the provider had cached, if they are cheaper.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cached_input: Option<i64>,
 }
 
 impl Price {
-    /// The cost of this many tokens, rounded up so that a budget is never undercounted.
+    /// A price of these micro-dollars for a million prompt tokens, and for a million generated ones.
+    pub const fn new(input: i64, output: i64) -> Price {
+        Price { input, output, cached_input: None }
+    }
+
+    /// The price of a million cached prompt tokens, which is that of others unless a lower one is named.
+    pub fn cached(self) -> i64 {
+        self.cached_input.unwrap_or(self.input).min(self.input)
+    }
+
+    /// The most that this many tokens cost, since nobody knows before what a provider has cached.
     pub fn cost(self, input_tokens: u64, output_tokens: u64) -> Money {
-        let total =
-            i128::from(self.input) * i128::from(input_tokens) + i128::from(self.output) * i128::from(output_tokens);
+        self.charge(input_tokens, 0, output_tokens)
+    }
+
+    /// The cost of this many tokens, so many of those of the prompt cached; rounded up so that a budget is never
+    /// undercounted.
+    pub fn charge(self, input_tokens: u64, cached_tokens: u64, output_tokens: u64) -> Money {
+        let cached = cached_tokens.min(input_tokens);
+        let parts = [(self.input, input_tokens - cached), (self.cached(), cached), (self.output, output_tokens)];
+        let total: i128 = parts.iter().map(|(price, tokens)| i128::from(*price) * i128::from(*tokens)).sum();
         Money(i64::try_from((total + 999_999).div_euclid(1_000_000)).unwrap_or(i64::MAX))
     }
 }

@@ -85,7 +85,7 @@ fn cancelling_a_child_leaves_its_parent_alone() {
 
 #[test]
 fn prices_round_up_and_money_reads_well() {
-    let price = Price { input: 150_000, output: 600_000 };
+    let price = Price::new(150_000, 600_000);
     assert_eq!(price.cost(1, 0), Money(1));
     assert_eq!(price.cost(1_000_000, 1_000_000), Money(750_000));
     assert_eq!(Money(1_234_567).to_string(), "$1.234567");

@@ -42,7 +42,7 @@ fn limited(limits: &str) -> Config {
 fn host(limits: &str) -> Builder {
     let mut only = agent("only");
     (only.profile.concurrency, only.profile.tools) = (2_000, Vec::new());
-    let runtime = Scripted::saying("only", "Forty-two.").at_price(Price { input: 1_000_000, output: 1_000_000 });
+    let runtime = Scripted::saying("only", "Forty-two.").at_price(Price::new(1_000_000, 1_000_000));
     Host::builder().config(limited(limits)).without_bundled_agents().agent(only).runtime(runtime)
 }
 
@@ -119,7 +119,7 @@ fn threads_that_reserve_at_once_never_hold_more_than_there_is() {
     let now = world.clock.wall();
     let ledger = Ledger::new(&config.budgets, now);
     let (prices, providers) = (PriceList::default(), BTreeMap::new());
-    crown.treasury().open(Opening { ledger, since: now, prices, providers });
+    crown.treasury().open(Opening { ledger, since: now, first: 0, prices, providers });
     let run = RunId::new(&world);
     let (admitted, barrier) = (AtomicU64::new(0), std::sync::Barrier::new(50));
     let worst = Amounts { money: Money(10), tokens: 10, requests: 1 };

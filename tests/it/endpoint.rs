@@ -70,7 +70,7 @@ async fn host(url: &str) -> Host {
         tools: false,
         context_tokens: 4_096,
         max_tokens: MOST,
-        price: Some(Price { input: 1_000_000, output: 1_000_000 }),
+        price: Some(Price::new(1_000_000, 1_000_000)),
         api_key_env: None,
         child: None,
     };

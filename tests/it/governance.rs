@@ -73,7 +73,7 @@ async fn an_override_counts_until_it_expires() {
 
 #[tokio::test]
 async fn nothing_is_spent_that_is_not_in_the_budget() {
-    let dear = Scripted::saying("dear", "Yes.").at_price(Price { input: 1_000_000, output: 1_000_000 });
+    let dear = Scripted::saying("dear", "Yes.").at_price(Price::new(1_000_000, 1_000_000));
     let host = Host::builder().without_bundled_agents().agent(agent("dear")).runtime(dear).start().await.unwrap();
     let poor = cx(&host).with_budget(Budget { money: Money::ZERO, tokens: u64::MAX });
     let error = host.ask(&poor, task("Are you there?")).await.unwrap_err();

@@ -199,7 +199,7 @@ async fn a_quorum_is_of_different_people_and_a_run_may_wait_twice() {
 
 #[tokio::test]
 async fn a_person_answers_or_pays_where_no_candidate_may() {
-    let dear = Scripted::saying("dear", "Yes.").at_price(Price { input: 1_000_000, output: 1_000_000 });
+    let dear = Scripted::saying("dear", "Yes.").at_price(Price::new(1_000_000, 1_000_000));
     let rules = rule("before", "nobody = true");
     let host = Host::builder().without_bundled_agents().agent(agent("dear")).runtime(dear).config(reviewing(&rules));
     let host = host.start().await.unwrap();

@@ -155,7 +155,7 @@ impl Runtime for Metered {
             let _ = news.send(Delta::Text { text: "word ".to_owned() }).await;
             text.push_str("word ");
         }
-        let usage = Usage { input_tokens: 1, output_tokens: self.most };
+        let usage = Usage::new(1, self.most);
         Ok(Completion { text, tool_calls: Vec::new(), finish: Finish::Stop, usage, pacing: Pacing::default() })
     }
 }

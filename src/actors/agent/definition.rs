@@ -218,7 +218,7 @@ impl Kit {
         let Some(runtime) = &self.runtime else { return Err("the agent's runtime is not configured".into()) };
         let capabilities = runtime.capabilities();
         let used = self.spent.lock().0;
-        let spent = used.input_tokens.saturating_add(used.output_tokens);
+        let spent = used.tokens();
         let asked = estimate_tokens(system) + estimate_tokens(prompt);
         let left = cx.budget().tokens.saturating_sub(spent.saturating_add(asked));
         if left == 0 {

@@ -3,7 +3,7 @@
 use super::Outcome;
 use super::handle::Error;
 use super::message::Results;
-use crate::inference::{Completion, Message, Request, Role, Usage};
+use crate::inference::{Completion, Message, Request, Role};
 use crate::types::{ToolCall, ToolSpec};
 use crate::ziggy::estimate_tokens;
 use crate::ziggy::govern::trajectory::{self, Cycle, TIMES, Trajectory};
@@ -52,8 +52,7 @@ impl Turns {
     }
 
     fn ask(&mut self) -> Result<Step, Error> {
-        let Usage { input_tokens, output_tokens } = self.outcome.usage;
-        let spent = input_tokens.saturating_add(output_tokens);
+        let spent = self.outcome.usage.tokens();
         if self.outcome.turns >= self.limits.turns {
             return Err(Error::Turns { limit: self.limits.turns });
         }

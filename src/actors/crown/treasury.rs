@@ -41,6 +41,9 @@ pub struct Opening {
     pub ledger: Ledger,
     /// The latest time that anything was charged at.
     pub since: Timestamp,
+    /// Number of the first reservation: that of the journal's last event. Whoever reserves writes an event about it, so
+    /// a run that hosts share one after the other never has a number twice.
+    pub first: u64,
     /// What tokens cost.
     pub prices: PriceList,
     /// The runtimes.
@@ -92,10 +95,10 @@ impl Treasury {
 
     /// Opens the books. A second opening changes nothing.
     pub fn open(&self, opening: Opening) {
-        let Opening { ledger, since, prices, providers } = opening;
+        let Opening { ledger, since, first, prices, providers } = opening;
         let limited = ledger.limited();
         let books = Mutex::new(Books { ledger, time: Time::since(since), dropped: VecDeque::new() });
-        let _ = self.open.set(Open { books, limited, prices, providers, holds: AtomicU64::new(0) });
+        let _ = self.open.set(Open { books, limited, prices, providers, holds: AtomicU64::new(first) });
     }
 
     /// What is known of a runtime.

@@ -116,7 +116,7 @@ pub(super) fn verdict(result: &Result<Outcome, agent::Error>, late: bool) -> Ver
     match result {
         Ok(outcome) => Verdict::Answered {
             latency_us: outcome.first_token_us.unwrap_or(outcome.took_us),
-            tokens: outcome.usage.input_tokens.saturating_add(outcome.usage.output_tokens),
+            tokens: outcome.usage.tokens(),
         },
         Err(error) if no_room(error).is_some() => Verdict::Overloaded,
         Err(error) => match error.class() {

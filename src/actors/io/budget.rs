@@ -139,13 +139,10 @@ impl Pipeline {
             Ok(outcome) => Some(outcome.usage),
             Err(error) => error.usage(),
         };
-        let cost = used.map_or(Money::ZERO, |used| price.cost(used.input_tokens, used.output_tokens));
+        let cost = used.map_or(Money::ZERO, |used| used.cost(price));
         let Some(hold) = hold else { return (cost, None) };
         let spent = match used {
-            Some(used) => {
-                let tokens = used.input_tokens.saturating_add(used.output_tokens);
-                hold.commit(Amounts { money: cost, tokens, requests: 1 })
-            }
+            Some(used) => hold.commit(Amounts { money: cost, tokens: used.tokens(), requests: 1 }),
             None => hold.charge("it failed, and how much it had used by then is not known"),
         };
         (cost, spent)
@@ -308,6 +305,8 @@ pub struct Found {
     pub ledger: Ledger,
     /// The latest time anything was charged at.
     pub since: Timestamp,
+    /// Number of the journal's last event.
+    pub last: u64,
     /// Reservations that were open when the host before this one ended, and are charged in full now.
     pub charged: usize,
 }
@@ -335,7 +334,7 @@ pub async fn find(
     for Account { scope, window, began, spent, .. } in accounts {
         ledger.load(&Charge { scope: scope.into(), window, began }, spent, now);
     }
-    Ok(Found { ledger, since, charged })
+    Ok(Found { ledger, since, last: journal.view().last_seq, charged })
 }
 
 /// B5 of `ziggy::budget`: the host that made these reservations is gone, so nobody knows what came of them.

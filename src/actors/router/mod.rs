@@ -11,6 +11,7 @@
 //!   included, is in the next FIB at once; what was only observed, within `rebuild_every_ms`.
 //! - RO3: every FIB that was published stands in the journal under its version, with what it was made from; once, and
 //!   again after `snapshot_every_s`, so that what held it before can be let go.
+//! - RO4: where a table stood that has left the journal is forgotten while others are written.
 
 mod actor;
 mod handle;

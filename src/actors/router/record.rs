@@ -1,11 +1,16 @@
 //! What the router leaves in the journal: tables by their hash, what each was made from, and what changed between them.
+//!
+//! All of it is in events, in several if it is long, so that the chain proves it, an archive holds it, and it leaves the
+//! journal with the retention. Where a table stood that left is forgotten by and by (RO4).
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::store::{self, Durability, Event, Journal, NewEvent, Projection};
+use crate::store::{self, Durability, Event, Journal, NewEvent, Projection, RowQuery};
 use crate::types::{Hash, Timestamp};
 use crate::ziggy::route::{Basis, Change, Fib};
 
@@ -13,6 +18,8 @@ use crate::ziggy::route::{Basis, Change, Fib};
 pub mod kind {
     /// What a table was made from: [`super::Recorded`].
     pub const BASIS: &str = "rib.recorded";
+    /// A part of what the next of the two after it is about: [`super::Part`].
+    pub const PART: &str = "routes.part";
     /// A table: [`super::Built`].
     pub const BUILT: &str = "fib.built";
     /// What a table changed: [`super::Changed`].
@@ -35,9 +42,12 @@ pub struct Built {
     /// The table, if it is short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fib: Option<Fib>,
-    /// Address of the table among the journal's payloads, if it is long.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<Hash>,
+    /// In how many events directly before this one it stands, if it is long.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parts: usize,
+    /// Tables and what they were made from that have left the journal.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub forgotten: Vec<Hash>,
 }
 
 /// Body of [`kind::BASIS`].
@@ -48,9 +58,21 @@ pub struct Recorded {
     /// All candidates and the governance, if that is short.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
-    /// Address of the same among the journal's payloads, if it is long.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub payload: Option<Hash>,
+    /// In how many events directly before this one it stands, if it is long.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub parts: usize,
+}
+
+/// Body of [`kind::PART`].
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Part {
+    /// A piece of its JSON.
+    pub text: String,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
+fn is_zero(count: &usize) -> bool {
+    *count == 0
 }
 
 /// Body of [`kind::CHANGED`].
@@ -62,8 +84,12 @@ pub struct Changed {
     pub changes: Vec<Change>,
 }
 
-/// The longest table that stands in its event, in bytes: an eighth of what an event may have by default.
+/// The longest table that stands in its event, and the longest part, in bytes: an eighth of what an event may have by
+/// default, so that it has room when its quotes are escaped.
 const INLINE_MOST: usize = 131_072;
+
+/// Rows looked at for one table that is written: far more than the two that it adds, so that what has left is found soon.
+const LOOKED_AT: usize = 64;
 
 /// A table that is to be written down, with what it was made from.
 pub(super) struct Writing {
@@ -71,7 +97,7 @@ pub(super) struct Writing {
     pub(super) basis: Basis,
 }
 
-/// Writes tables and changes down. What is long is a payload, and on disk before the event that names it.
+/// Writes tables and changes down, everything in one append: parts stand directly before what they are parts of.
 pub(super) async fn write(
     journal: &Arc<dyn Journal>,
     source: &str,
@@ -82,23 +108,17 @@ pub(super) async fn write(
     if let Some(Writing { fib, basis }) = writing {
         // Neither has a map with keys that are no strings, so both have a JSON form.
         let (table, made_from) =
-            (serde_json::to_vec(&*fib).unwrap_or_default(), serde_json::to_vec(&basis).unwrap_or_default());
-        let basis_hash = Hash::of(&made_from);
-        let mut recorded = Recorded { basis_hash, basis: None, payload: None };
-        if made_from.len() > INLINE_MOST {
-            recorded.payload = Some(journal.put_payload(made_from).await?);
-        } else {
-            recorded.basis = Some(basis);
-        }
+            (serde_json::to_string(&*fib).unwrap_or_default(), serde_json::to_string(&basis).unwrap_or_default());
+        let basis_hash = Hash::of(made_from.as_bytes());
+        let parts = pieces(&made_from, source, &mut events);
+        let basis = (parts == 0).then_some(basis);
+        events.push(NewEvent::new(kind::BASIS, None, source, &Recorded { basis_hash, basis, parts }));
         let (candidates, destinations) = (fib.rows.len(), fib.routes.len());
         let (version, at) = (fib.version, fib.at);
-        let mut built = Built { version, basis: basis_hash, at, candidates, destinations, fib: None, payload: None };
-        if table.len() > INLINE_MOST {
-            built.payload = Some(journal.put_payload(table).await?);
-        } else {
-            built.fib = Some(Fib::clone(&fib));
-        }
-        events.push(NewEvent::new(kind::BASIS, None, source, &recorded));
+        let forgotten = left(&**journal, &[version, basis_hash]).await?;
+        let parts = pieces(&table, source, &mut events);
+        let fib = (parts == 0).then(|| Fib::clone(&fib));
+        let built = Built { version, basis: basis_hash, at, candidates, destinations, fib, parts, forgotten };
         events.push(NewEvent::new(kind::BUILT, None, source, &built));
     }
     events.extend(changed.map(|changed| NewEvent::new(kind::CHANGED, None, source, &changed)));
@@ -106,6 +126,55 @@ pub(super) async fn write(
         journal.append(events, Durability::Behind).await?;
     }
     Ok(())
+}
+
+/// Cuts what is long into events; returns how many.
+fn pieces(text: &str, source: &str, events: &mut Vec<NewEvent>) -> usize {
+    if text.len() <= INLINE_MOST {
+        return 0;
+    }
+    let (before, mut rest) = (events.len(), text);
+    while !rest.is_empty() {
+        let (piece, after) = rest.split_at(rest.floor_char_boundary(INLINE_MOST));
+        events.push(NewEvent::new(kind::PART, None, source, &Part { text: piece.to_owned() }));
+        rest = after;
+    }
+    events.len() - before
+}
+
+/// What these parts are the parts of, if they are.
+pub fn joined<T: DeserializeOwned>(parts: &[Event]) -> Option<T> {
+    let mut text = String::new();
+    for part in parts {
+        let part = (part.kind == kind::PART).then(|| part.body.parse::<Part>())??;
+        text.push_str(&part.text);
+    }
+    serde_json::from_str(&text).ok()
+}
+
+/// Some of the rows whose events have left the journal. Where to look is as good as chance, since a hash says it: so
+/// each row is come upon, and a host that begins anew need not know how far the one before it was.
+async fn left(journal: &dyn Journal, new: &[Hash]) -> Result<Vec<Hash>, store::Error> {
+    let archived = journal.view().archived;
+    let Some(first) = new.first().filter(|_| archived > 0).map(ToString::to_string) else { return Ok(Vec::new()) };
+    let query = RowQuery {
+        projection: TablesProjection::NAME,
+        prefix: "",
+        reverse: false,
+        after: Some(&first),
+        limit: LOOKED_AT,
+    };
+    let mut rows = journal.rows(query).await?;
+    if rows.len() < LOOKED_AT {
+        rows.extend(journal.rows(RowQuery { after: None, limit: LOOKED_AT - rows.len(), ..query }).await?);
+    }
+    let gone = rows.into_iter().filter_map(|(key, row)| {
+        let place: Place = serde_json::from_value(row).ok()?;
+        let hash: Hash = key.parse().ok()?;
+        (place.seq <= archived && !new.contains(&hash)).then_some(hash)
+    });
+    let gone: BTreeSet<Hash> = gone.collect();
+    Ok(gone.into_iter().collect())
 }
 
 /// Where each table stands in the journal, by its hash.
@@ -123,6 +192,8 @@ struct Place {
 struct Named {
     version: Option<Hash>,
     basis_hash: Option<Hash>,
+    #[serde(default)]
+    forgotten: Vec<Hash>,
 }
 
 impl TablesProjection {
@@ -136,28 +207,37 @@ impl Projection for TablesProjection {
     }
 
     fn version(&self) -> u32 {
-        1
+        2
     }
 
     fn keys(&self, event: &Event) -> Vec<String> {
         if event.kind != kind::BUILT && event.kind != kind::BASIS {
             return Vec::new();
         }
-        let named = event.body.parse::<Named>();
-        named.and_then(|named| named.version.or(named.basis_hash)).map(|hash| hash.to_string()).into_iter().collect()
+        let Some(Named { version, basis_hash, forgotten }) = event.body.parse() else { return Vec::new() };
+        version.or(basis_hash).into_iter().chain(forgotten).map(|hash| hash.to_string()).collect()
     }
 
-    fn fold(&self, _key: &str, _row: Option<Value>, event: &Event) -> Option<Value> {
-        serde_json::to_value(Place { seq: event.seq }).ok()
+    fn fold(&self, key: &str, _row: Option<Value>, event: &Event) -> Option<Value> {
+        let Named { version, basis_hash, .. } = event.body.parse()?;
+        let named = version.or(basis_hash)?;
+        if named.to_string() == key { serde_json::to_value(Place { seq: event.seq }).ok() } else { None }
     }
 }
 
-/// The event that holds a table or a basis of this hash, if it is still in the journal.
-async fn event(journal: &dyn Journal, hash: Hash) -> Result<Option<Event>, store::Error> {
-    let row = journal.row(TablesProjection::NAME, &hash.to_string()).await?;
+/// The event that holds a table of this version, and the parts before it, if they are still in the journal.
+async fn event(journal: &dyn Journal, version: Hash) -> Result<Option<Built>, store::Error> {
+    let row = journal.row(TablesProjection::NAME, &version.to_string()).await?;
     let Some(Place { seq }) = row.and_then(|row| serde_json::from_value(row).ok()) else { return Ok(None) };
-    let event = journal.read(seq, 1).await?.into_iter().next();
-    Ok(event.filter(|event| event.seq == seq))
+    let event = journal.read(seq, 1).await?.into_iter().next().filter(|event| event.seq == seq);
+    let Some(mut built) = event.and_then(|event| event.body.parse::<Built>()) else { return Ok(None) };
+    if built.parts > 0 {
+        let first = seq.saturating_sub(built.parts as u64);
+        let parts = journal.read(first, built.parts).await?;
+        let whole = parts.first().is_some_and(|part| part.seq == first);
+        built.fib = if whole { joined(&parts) } else { None };
+    }
+    Ok(Some(built))
 }
 
 /// The table of this version, if it is still in the journal.
@@ -165,13 +245,5 @@ async fn event(journal: &dyn Journal, hash: Hash) -> Result<Option<Event>, store
 /// # Errors
 /// The journal cannot be read.
 pub async fn table(journal: &dyn Journal, version: Hash) -> Result<Option<Fib>, store::Error> {
-    let Some(event) = event(journal, version).await? else { return Ok(None) };
-    match event.body.parse::<Built>() {
-        Some(Built { fib: Some(fib), .. }) => Ok(Some(fib)),
-        Some(Built { payload: Some(payload), .. }) => {
-            let bytes = journal.get_payload(payload).await?;
-            Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
-        }
-        _ => Ok(None),
-    }
+    Ok(event(journal, version).await?.and_then(|built| built.fib))
 }

@@ -84,7 +84,6 @@ pub(crate) fn candidate(name: &str, quality: f64, at: Timestamp) -> Candidate {
         tier: TrustTier::Local,
         region: None,
         price: Price::default(),
-        cached_input: None,
         context_tokens: 4_096,
         quality: Millionths::of(quality),
         qualities: BTreeMap::new(),

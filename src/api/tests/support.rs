@@ -180,6 +180,7 @@ impl TestHost {
         parts.crown.treasury().open(Opening {
             ledger: Ledger::new(&budgets, Timestamp(BEGIN)),
             since: Timestamp(BEGIN),
+            first: 0,
             prices: PriceList::default(),
             providers: BTreeMap::new(),
         });
@@ -296,7 +297,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let crown_config = read(json!({ "watch_every_s": 60, "alerts_kept": 10, "overrides_most": 4, "plan": plan }));
     let (crown, governor) = crown::Handle::launch(Arc::clone(&journal), crown_config, &world);
     let far = Scripted::saying("far", "From afar.").in_tier(TrustTier::External);
-    let far = far.at_price(Price { input: 1_000_000, output: 2_000_000 });
+    let far = far.at_price(Price::new(1_000_000, 2_000_000));
     let (near, near_child) = runtime(near, &world);
     let (far, far_child) = runtime(far, &world);
     let runtimes = Tree::new("runtimes", Strategy::OneForOne).child(near_child).child(far_child);

@@ -6,7 +6,7 @@ use serde_json::json;
 
 use super::support::{Done, Setup, TestLauncher};
 use crate::actors::io::record::{Hop, kind as hops};
-use crate::actors::router::record::{Built, Recorded, kind as tables};
+use crate::actors::router::record::{Built, Part, Recorded, kind as tables};
 use crate::actors::tests::configs;
 use crate::api::tests::support::{TestHost, Wanted, world};
 use crate::store::{Durability, Journal, NewEvent, Sqlite};
@@ -75,8 +75,7 @@ fn request(at: Timestamp) -> Request {
 async fn recorded(data: &Path) -> RunId {
     let world = world();
     let at = world.clock.wall();
-    let dear =
-        Candidate { price: Price { input: 4_000_000, output: 4_000_000 }, ..configs::candidate("dear", 1.0, at) };
+    let dear = Candidate { price: Price::new(4_000_000, 4_000_000), ..configs::candidate("dear", 1.0, at) };
     let rib = Rib::of([dear, configs::candidate("cheap", 0.6, at)]).unwrap();
     let basis = Basis { rib, governance: Governance::default(), at };
     let fib = basis.under(&configs::ziggy().rules());
@@ -84,21 +83,29 @@ async fn recorded(data: &Path) -> RunId {
     assert_eq!(decision.winner.as_deref(), Some("dear"));
     let basis_hash = Hash::of(&serde_json::to_vec(&basis).unwrap());
     let journal = Sqlite::open(&data.join("journal.db"), &configs::store(), world.clone(), Vec::new()).await.unwrap();
-    // One table inline and its basis among the payloads, so that both ways are gone.
-    let payload = journal.put_payload(serde_json::to_vec(&basis).unwrap()).await.unwrap();
-    let recorded = Recorded { basis_hash, basis: None, payload: Some(payload) };
+    // One table inline and its basis in parts, so that both ways are gone.
+    let text = serde_json::to_string(&basis).unwrap();
+    let parts = [&text[..100], &text[100..]].map(|text| {
+        let part = Part { text: text.to_owned() };
+        NewEvent::new(tables::PART, None, "host/router", &part)
+    });
+    let recorded = Recorded { basis_hash, basis: None, parts: parts.len() };
     let (version, candidates, destinations) = (fib.version, fib.rows.len(), fib.routes.len());
     let fib = Some(fib);
-    let built = Built { version, basis: basis_hash, at, candidates, destinations, fib, payload: None };
+    let built =
+        Built { version, basis: basis_hash, at, candidates, destinations, fib, parts: 0, forgotten: Vec::new() };
     let run = RunId::new(&world);
     let hop = |chunk, decision| NewEvent::new(hops::DECIDED, Some(run), "host/io-1", &Hop { chunk, decision });
     let mut forged = decision.clone();
     forged.winner = Some("cheap".to_owned());
     let mut lost = decision.clone();
     lost.fib = Hash::of(b"gone");
+    let [first, second] = parts;
     let events = vec![
         // A decision can be on disk before its table.
         hop(0, decision),
+        first,
+        second,
         NewEvent::new(tables::BASIS, None, "host/router", &recorded),
         NewEvent::new(tables::BUILT, None, "host/router", &built),
         hop(1, forged),

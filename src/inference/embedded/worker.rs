@@ -23,7 +23,7 @@ pub(super) struct Meter {
 
 impl Meter {
     pub(super) fn usage(&self) -> Usage {
-        Usage { input_tokens: self.input.load(Ordering::Relaxed), output_tokens: self.output.load(Ordering::Relaxed) }
+        Usage::new(self.input.load(Ordering::Relaxed), self.output.load(Ordering::Relaxed))
     }
 }
 

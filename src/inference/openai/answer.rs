@@ -51,7 +51,7 @@ impl Answer {
             pieces: 0,
             prompt: bytes / BYTES_PER_TOKEN + messages * TOKENS_PER_MESSAGE,
             // No tokenizer makes more tokens of a text than it has bytes.
-            most: Usage { input_tokens: bytes + messages * TEMPLATE_PER_MESSAGE, output_tokens: u64::from(max_tokens) },
+            most: Usage::new(bytes + messages * TEMPLATE_PER_MESSAGE, u64::from(max_tokens)),
             pacing: Pacing::default(),
         }
     }
@@ -117,14 +117,17 @@ impl Answer {
     /// What was processed so far: the server's count, or an estimate of four bytes a prompt token and one token a piece.
     /// A count of nothing for something is no count, and nobody is charged for more than there can have been.
     pub(super) fn usage(&self) -> Usage {
-        let estimate = Usage { input_tokens: self.prompt, output_tokens: self.pieces };
+        let estimate = Usage::new(self.prompt, self.pieces);
         let Some(counts) = self.counts else { return estimate };
         let believed = |claimed: u64, estimate: u64, most: u64| match claimed {
             0 => estimate,
             claimed => claimed.min(most.max(estimate)),
         };
+        let input_tokens = believed(counts.prompt_tokens, estimate.input_tokens, self.most.input_tokens);
+        let cached = counts.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
         Usage {
-            input_tokens: believed(counts.prompt_tokens, estimate.input_tokens, self.most.input_tokens),
+            input_tokens,
+            cached_tokens: cached.min(input_tokens),
             output_tokens: believed(counts.completion_tokens, estimate.output_tokens, self.most.output_tokens),
         }
     }

@@ -117,6 +117,15 @@ pub(super) struct Counts {
     pub(super) prompt_tokens: u64,
     #[serde(default)]
     pub(super) completion_tokens: u64,
+    #[serde(default)]
+    pub(super) prompt_tokens_details: Option<PromptCounts>,
+}
+
+/// What kinds of tokens the prompt's were.
+#[derive(Debug, Clone, Copy, Deserialize)]
+pub(super) struct PromptCounts {
+    #[serde(default)]
+    pub(super) cached_tokens: Option<u64>,
 }
 
 /// The body of a refusal. Servers disagree on its shape: an object under `error`, or a text under one of these.

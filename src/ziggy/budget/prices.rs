@@ -34,7 +34,7 @@ impl PriceRow {
 
     /// The same as every candidate's price is said.
     pub fn price(&self) -> Price {
-        Price { input: self.input, output: self.output }
+        Price { input: self.input, output: self.output, cached_input: self.cached_input }
     }
 }
 

@@ -47,7 +47,7 @@ fn place(candidate: &str, tier: TrustTier, concurrency: u32, grows: Grows) -> Pl
         candidate: candidate.to_owned(),
         runtime: candidate.split('@').next_back().unwrap().to_owned(),
         tier,
-        price: Price { input: 0, output: if tier == TrustTier::External { 10_000_000 } else { 0 } },
+        price: Price::new(0, if tier == TrustTier::External { 10_000_000 } else { 0 }),
         capabilities: vec![Capability::new("general")],
         concurrency,
         waiting: 4,

@@ -316,9 +316,8 @@ pub(super) fn excluded(destination: &Destination, places: &[usize], rows: &[Row]
 /// A route with what follows from its order: its limits, and its hash.
 pub(super) fn finish(ranked: Vec<Entry>, pins: Vec<Pin>, kept: bool, excluded: BTreeMap<Rule, u32>) -> Route {
     let least_context = ranked.iter().map(|entry| entry.context_tokens).min().unwrap_or(0);
-    let dearest = ranked.iter().fold(Price::default(), |most, entry| Price {
-        input: most.input.max(entry.price.input),
-        output: most.output.max(entry.price.output),
+    let dearest = ranked.iter().fold(Price::default(), |most, entry| {
+        Price::new(most.input.max(entry.price.input), most.output.max(entry.price.output))
     });
     let mut bytes = Canonical::with_room(ranked.len() * 8 + 64);
     bytes.number(ranked.len() as u64);

@@ -71,8 +71,6 @@ pub struct Candidate {
     pub region: Option<String>,
     /// What its tokens cost.
     pub price: Price,
-    /// Micro-dollars per million prompt tokens that its provider had cached, if they are cheaper.
-    pub cached_input: Option<i64>,
     /// Tokens it can hold, prompt and answer together.
     pub context_tokens: u32,
     /// How truthful its answers are: a prior, moved by feedback.
@@ -103,7 +101,7 @@ impl Candidate {
     /// What makes it impossible, in words; nothing if it can be.
     fn wrong(&self) -> Option<String> {
         let Candidate { id, price, .. } = self;
-        let negative = price.input < 0 || price.output < 0 || self.cached_input.is_some_and(|price| price < 0);
+        let negative = price.input < 0 || price.output < 0 || price.cached_input.is_some_and(|price| price < 0);
         if id.is_empty() {
             return Some("it has no id".to_owned());
         }

@@ -328,6 +328,7 @@ impl Canonical {
             *tier as u64 | u64::from(region.is_some()) << 8,
             price.input.cast_unsigned(),
             price.output.cast_unsigned(),
+            price.cached().cast_unsigned(),
             u64::from(*context_tokens),
         ]);
     }

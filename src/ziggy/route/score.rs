@@ -163,14 +163,7 @@ fn typical_cost(candidate: &Candidate, anchors: &Anchors) -> u64 {
     let input = u64::from(anchors.typical_input_tokens);
     let cached = input * u64::from(anchors.typical_cached_percent.min(100)) / 100;
     let price = candidate.price;
-    let cached_price = candidate.cached_input.unwrap_or(price.input).min(price.input);
-    let parts = [
-        (price.input, input - cached),
-        (cached_price, cached),
-        (price.output, u64::from(anchors.typical_output_tokens)),
-    ];
-    let total: i128 = parts.iter().map(|(price, tokens)| i128::from(*price) * i128::from(*tokens)).sum();
-    u64::try_from((total + 999_999).div_euclid(1_000_000)).unwrap_or(0)
+    u64::try_from(price.charge(input, cached, u64::from(anchors.typical_output_tokens)).0).unwrap_or(0)
 }
 
 /// What stands in the config is there for sure; what was found is the surer the later.

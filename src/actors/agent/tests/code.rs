@@ -58,7 +58,7 @@ async fn what_code_spends_through_its_kit_is_counted() {
     let outcome = bench().await.ask("two words").await.unwrap();
     assert_eq!(outcome.text, "two words");
     // "Be brief." and "two words" in, "two words" out, twice.
-    assert_eq!((outcome.usage, outcome.turns), (Usage { input_tokens: 8, output_tokens: 4 }, 2));
+    assert_eq!((outcome.usage, outcome.turns), (Usage::new(8, 4), 2));
 }
 
 #[tokio::test(start_paused = true)]

@@ -18,7 +18,7 @@ fn call(id: &str, name: &str, arguments: Value) -> ToolCall {
 }
 
 fn said(text: &str, calls: Vec<ToolCall>) -> Completion {
-    let usage = Usage { input_tokens: 20, output_tokens: 10 };
+    let usage = Usage::new(20, 10);
     let (text, pacing) = (text.to_owned(), Pacing::default());
     Completion { text, tool_calls: calls, finish: Finish::Stop, usage, pacing }
 }
@@ -40,7 +40,7 @@ fn a_text_is_the_answer() {
     assert_eq!((first.max_tokens, first.temperature, first.seed), (100, 0.5, 1));
     assert_eq!(turns.answered(said("Three.", Vec::new())).unwrap(), Step::Finish);
     assert_eq!((turns.outcome.text.as_str(), turns.outcome.turns), ("Three.", 1));
-    assert_eq!(turns.outcome.usage, Usage { input_tokens: 20, output_tokens: 10 });
+    assert_eq!(turns.outcome.usage, Usage::new(20, 10));
 }
 
 #[test]
@@ -60,7 +60,7 @@ fn the_model_reads_what_it_called_and_what_came_of_it_in_order() {
     assert_eq!(told, expected);
     assert_eq!(turns.outcome.tools, ["count", "fly"]);
     turns.answered(said("Two.", Vec::new())).unwrap();
-    assert_eq!(turns.outcome.usage, Usage { input_tokens: 40, output_tokens: 20 });
+    assert_eq!(turns.outcome.usage, Usage::new(40, 20));
 }
 
 #[test]

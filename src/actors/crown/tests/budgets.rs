@@ -36,6 +36,7 @@ fn open(crown: &Handle, window: Window, micros: i64) {
     crown.treasury().open(Opening {
         ledger: Ledger::new(&config, BEGIN),
         since: BEGIN,
+        first: 0,
         prices: PriceList::default(),
         providers: BTreeMap::new(),
     });
@@ -188,13 +189,13 @@ async fn a_price_of_the_configuration_goes_before_the_list() {
     let (crown, _child) = Handle::launch(journal, config(), &world);
     let rows = "[[prices]]\nmatch = \"*/small\"\ninput = 3\noutput = 4\nfrom = \"2020-01-01\"\nsource = \"a test\"\n";
     let provider = |price| Provider { model: "small".to_owned(), tools: false, price };
-    let own = Price { input: 1, output: 2 };
+    let own = Price::new(1, 2);
     let ledger =
         Ledger::new(&Config { limits: vec![], accounts_most: 1, burn: BurnConfig { fast: 2, slow: 1 } }, BEGIN);
     let providers = BTreeMap::from([("own".to_owned(), provider(Some(own))), ("listed".to_owned(), provider(None))]);
     let prices = PriceList::read(rows).unwrap();
-    crown.treasury().open(Opening { ledger, since: BEGIN, prices, providers });
+    crown.treasury().open(Opening { ledger, since: BEGIN, first: 0, prices, providers });
     assert_eq!(crown.treasury().price("own"), Some(own));
-    assert_eq!(crown.treasury().price("listed"), Some(Price { input: 3, output: 4 }));
+    assert_eq!(crown.treasury().price("listed"), Some(Price::new(3, 4)));
     assert_eq!(crown.treasury().price("unknown"), None);
 }

@@ -31,13 +31,19 @@ async fn open(bench: &Bench, limits: Vec<Limit>) -> usize {
     let found = find(&journal, &config(limits), bench.world.clock.wall(), "host").await.unwrap();
     let (prices, providers) = (PriceList::default(), BTreeMap::new());
     let charged = found.charged;
-    bench.crown.treasury().open(Opening { ledger: found.ledger, since: found.since, prices, providers });
+    bench.crown.treasury().open(Opening {
+        ledger: found.ledger,
+        since: found.since,
+        first: found.last,
+        prices,
+        providers,
+    });
     charged
 }
 
 /// A runtime that answers in two words at one micro-dollar a token.
 fn priced(name: &str, micros: i64) -> Arc<Watched> {
-    let price = Price { input: micros * 1_000_000, output: micros * 1_000_000 };
+    let price = Price::new(micros * 1_000_000, micros * 1_000_000);
     let script = Scripted::new(name, |request| match request.messages.last().unwrap().content.as_str() {
         "hang" => vec![Step::text("well"), Step::Hang],
         "fail" => vec![Step::Fail(crate::inference::Error::Internal("told to fail".to_owned()))],

@@ -143,7 +143,7 @@ async fn nothing_private_leaves_and_nothing_is_spent_that_is_not_there() {
     use crate::inference::Scripted;
     use crate::types::Price;
     let dear = Scripted::saying("dear", "From afar.").in_tier(TrustTier::External);
-    let dear = Watched::playing(dear.at_price(Price { input: 1_000_000, output: 1_000_000 }));
+    let dear = Watched::playing(dear.at_price(Price::new(1_000_000, 1_000_000)));
     let bench = bench(std::slice::from_ref(&dear)).await;
     let card = bench.ask("Is my card 4111 1111 1111 1111 still good?").await.unwrap_err();
     assert_eq!(card.class(), Class::Denied, "{card}");

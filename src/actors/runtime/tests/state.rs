@@ -16,7 +16,7 @@ fn the_view_counts_who_runs_who_waits_and_how_it_ended() {
     assert_eq!(state.generate(3), Arrival::Waits);
     assert_eq!(state.generate(4), Arrival::Refused(4));
     assert_eq!((state.view().running, state.view().waiting), (2, 1));
-    let usage = Usage { input_tokens: 3, output_tokens: 5 };
+    let usage = Usage::new(3, 5);
     assert_eq!(state.generated(Outcome::Served(usage)), Some(3));
     assert_eq!(state.generated(Outcome::Failed), None);
     assert_eq!(state.generated(Outcome::Cancelled), None);

@@ -45,7 +45,7 @@ fn the_row_that_says_most_counts_from_its_day_on() {
     }
     assert_eq!(list.next_change(date("2025-01-01").unwrap()), date("2025-06-01"));
     assert_eq!(list.next_change(date("2025-06-01").unwrap()), None);
-    assert_eq!(list.in_force("lab", "x", date("2024-02-01").unwrap()).unwrap().price(), Price { input: 1, output: 10 });
+    assert_eq!(list.in_force("lab", "x", date("2024-02-01").unwrap()).unwrap().price(), Price::new(1, 10));
 }
 
 #[test]

@@ -113,9 +113,9 @@ fn nobody_stands_in_for_whom_the_caller_asked_for() {
 #[test]
 fn a_rib_refuses_what_cannot_be_in_words() {
     let said = |candidates: Vec<Candidate>| Rib::of(candidates).unwrap_err().join("; ");
-    let negative = Candidate { price: Price { input: -1, output: 0 }, ..local("a", 0) };
+    let negative = Candidate { price: Price::new(-1, 0), ..local("a", 0) };
     assert!(said(vec![negative]).contains("a has a negative price"));
-    let cached = Candidate { cached_input: Some(-1), ..local("a", 0) };
+    let cached = Candidate { price: Price { cached_input: Some(-1), ..local("a", 0).price }, ..local("a", 0) };
     assert!(said(vec![cached, local("", 0)]).contains("negative price; nobody pays for being asked; it has no id"));
     assert!(said(vec![local("a", 1_000_001)]).contains("quality above 1"));
     let twice = said(vec![local("a", 1), Candidate { runtime: "other".to_owned(), ..local("a", 2) }]);

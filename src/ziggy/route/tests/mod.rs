@@ -80,8 +80,7 @@ fn candidate(id: &str, tier: TrustTier, capabilities: &[&str]) -> Candidate {
         modalities: vec![Modality::Text],
         tier,
         region: None,
-        price: Price { input: 100_000, output: 400_000 },
-        cached_input: None,
+        price: Price::new(100_000, 400_000),
         context_tokens: 4_096,
         quality: Millionths(700_000),
         qualities: BTreeMap::new(),
@@ -172,7 +171,7 @@ fn any_candidates() -> impl Strategy<Value = Vec<Candidate>> {
             let dampening = Damper { penalty: levers.3, suppressed: levers.2, updated: NOW };
             let live = Live { reliability: Millionths(shares.1), dampening, ..Live::assumed(times.0, times.1, NOW) };
             Candidate {
-                price: Price { input: price.0, output: price.1 },
+                price: Price::new(price.0, price.1),
                 live,
                 region: REGIONS[region].map(str::to_owned),
                 modalities: if sees { vec![Modality::Text, Modality::Image] } else { vec![Modality::Text] },

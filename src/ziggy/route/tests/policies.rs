@@ -13,7 +13,7 @@ fn policy(tenant: Option<&str>, destination: Option<&str>, prefer: &[&str]) -> P
 
 /// A dear one that is good, a cheap one that is not, and one that is neither.
 fn table(policies: Vec<Policy>) -> Fib {
-    let dear = Candidate { price: Price { input: 9_000_000, output: 9_000_000 }, ..local("dear", 1_000_000) };
+    let dear = Candidate { price: Price::new(9_000_000, 9_000_000), ..local("dear", 1_000_000) };
     let cheap = Candidate { price: Price::default(), ..local("cheap", 300_000) };
     let far = Candidate {
         region: Some("eu".to_owned()),
@@ -124,7 +124,7 @@ fn load_freshness_tail_and_cached_prompts_move_scores() {
     let tail = scored(|score| score.latency = Latency::Tail);
     assert!(score(&uneven, &tail) < score(&plain, &tail));
     assert_eq!(score(&uneven, &rules()), score(&plain, &rules()));
-    let cached = Candidate { cached_input: Some(0), ..plain.clone() };
+    let cached = Candidate { price: Price { cached_input: Some(0), ..plain.price }, ..plain.clone() };
     let often = scored(|score| score.anchors.typical_cached_percent = 80);
     assert!(score(&cached, &often) > score(&plain, &often));
 }

@@ -32,7 +32,7 @@ fn the_first_difference_has_a_place() {
 
 #[test]
 fn another_policy_shows_what_it_would_have_cost() {
-    let dear = Candidate { price: Price { input: 4_000_000, output: 4_000_000 }, ..local("dear", 1_000_000) };
+    let dear = Candidate { price: Price::new(4_000_000, 4_000_000), ..local("dear", 1_000_000) };
     let cheap = Candidate { price: Price::default(), tier: TrustTier::Private, ..local("cheap", 600_000) };
     let basis = Basis { rib: rib([dear, cheap]), governance: Governance::default(), at: NOW };
     let fib = basis.under(&rules());

@@ -52,7 +52,7 @@ fn the_version_covers_everything_that_decides() {
     let version = |one: Candidate| fib(&rib([one, local("b", 1)])).version;
     let plain = version(base());
     let others = [
-        Candidate { price: Price { input: 1, output: 2 }, ..base() },
+        Candidate { price: Price::new(1, 2), ..base() },
         Candidate { region: Some("eu".to_owned()), ..base() },
         Candidate { region: Some(String::new()), ..base() },
         Candidate { modalities: vec![Modality::Text, Modality::Audio], ..base() },
