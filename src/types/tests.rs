@@ -88,6 +88,11 @@ fn prices_round_up_and_money_reads_well() {
     let price = Price::new(150_000, 600_000);
     assert_eq!(price.cost(1, 0), Money(1));
     assert_eq!(price.cost(1_000_000, 1_000_000), Money(750_000));
+    // What a provider had cached is cheaper if it says so, never dearer, and never more than was read.
+    let cheap = Price { cached_input: Some(50_000), ..price };
+    assert_eq!(cheap.charge(1_000_000, 400_000, 0), Money(110_000));
+    assert_eq!(cheap.charge(1_000_000, 9_000_000, 0), Money(50_000));
+    assert_eq!((cheap.cost(1_000_000, 0), price.charge(1_000_000, 400_000, 0)), (Money(150_000), Money(150_000)));
     assert_eq!(Money(1_234_567).to_string(), "$1.234567");
     assert_eq!(Money(-5).to_string(), "-$0.000005");
 }

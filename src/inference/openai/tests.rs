@@ -127,6 +127,12 @@ fn usage_is_counted_or_estimated() {
     let counted = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 9 } });
     let usage = answer(&[text("a"), counted]).unwrap().usage;
     assert_eq!((usage.input_tokens, usage.output_tokens), (7, 9));
+    for (claimed, believed) in [(json!(5), 5), (json!(50), 7), (json!(null), 0)] {
+        let details = json!({ "cached_tokens": claimed });
+        let counts = json!({ "prompt_tokens": 7, "completion_tokens": 9, "prompt_tokens_details": details });
+        let usage = answer(&[text("a"), json!({ "choices": [], "usage": counts })]).unwrap().usage;
+        assert_eq!((usage.input_tokens, usage.cached_tokens), (7, believed));
+    }
     let lied = |input: u64, output: u64| {
         let counted = json!({ "choices": [], "usage": { "prompt_tokens": input, "completion_tokens": output } });
         let usage = answer(&[text("a"), counted]).unwrap().usage;
