@@ -127,15 +127,10 @@ pub struct Usage {
     /// Prompt tokens.
     pub input_tokens: u64,
     /// Those of them that the provider had cached, which may be cheaper.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
     pub cached_tokens: u64,
     /// Generated tokens.
     pub output_tokens: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_zero(count: &u64) -> bool {
-    *count == 0
 }
 
 impl Usage {

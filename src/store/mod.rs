@@ -78,7 +78,7 @@ pub struct Verification {
     #[serde(default)]
     pub anchor: Hash,
     /// How many of the good ones were only followed: an export withholds what its reader may not see.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
     pub withheld: u64,
     /// The first event that is not what was written, or whose payload or row is not, and why; `None` if all is whole.
     pub first_bad: Option<BadEvent>,
@@ -145,7 +145,7 @@ pub struct View {
     /// Sequence number of the last event on disk.
     pub last_seq: u64,
     /// Sequence number of the last event that is in an archive and not here; 0 if all are here.
-    #[serde(skip_serializing_if = "is_zero")]
+    #[serde(skip_serializing_if = "crate::types::is_default")]
     pub archived: u64,
     /// Events waiting in the writer's queue.
     pub queued: u64,
@@ -157,11 +157,6 @@ pub struct View {
     pub commit_micros: u64,
     /// Why the writer stopped, if it did: nothing is accepted any more.
     pub failed: Option<String>,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde passes references")]
-fn is_zero(number: &u64) -> bool {
-    *number == 0
 }
 
 /// One append-only log with payloads and projections. Every backend passes the suite in `tests.rs`.

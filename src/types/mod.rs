@@ -26,3 +26,8 @@ pub use ids::{Hash, RunId, TraceId};
 pub use money::{Money, Price};
 pub use privacy::{PrivacyClass, TrustTier};
 pub use tool::{ToolCall, ToolSpec};
+
+/// Whether a field says nothing that its absence would not say: what serde asks before it leaves one out.
+pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}

@@ -43,7 +43,7 @@ pub struct Built {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub fib: Option<Fib>,
     /// In how many events directly before this one it stands, if it is long.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
     pub parts: usize,
     /// Tables and what they were made from that have left the journal.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
@@ -59,7 +59,7 @@ pub struct Recorded {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub basis: Option<Basis>,
     /// In how many events directly before this one it stands, if it is long.
-    #[serde(default, skip_serializing_if = "is_zero")]
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
     pub parts: usize,
 }
 
@@ -68,11 +68,6 @@ pub struct Recorded {
 pub struct Part {
     /// A piece of its JSON.
     pub text: String,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks with a reference")]
-fn is_zero(count: &usize) -> bool {
-    *count == 0
 }
 
 /// Body of [`kind::CHANGED`].

@@ -110,14 +110,6 @@ impl Reader {
         Sound { damage: Some(Damage { bad: BadEvent { seq, reason }, next, last }), ..sound }
     }
 
-    /// The payload at this address, if it is there and whole.
-    ///
-    /// # Errors
-    /// [`Error::Read`] if the disk fails, [`Error::Corrupt`] if it is not what was put there.
-    pub async fn payload(&self, address: Hash) -> Result<Option<Vec<u8>>, Error> {
-        read::payload(&mut *self.connection.lock().await, address).await
-    }
-
     /// Up to `limit` of the events after number `seq`, whose hash is this. In a damaged file one way to an event may be
     /// lost and another not, so they are read the way they were found sound.
     ///
