@@ -10,9 +10,9 @@ use std::hint::black_box;
 use std::time::{Duration, Instant};
 
 use syzygy::config::{Inputs, load};
-use syzygy::types::{Budget, Money, Price, PrivacyClass, Timestamp, TrustTier};
+use syzygy::types::{Budget, Modality, Money, Price, PrivacyClass, Timestamp, TrustTier};
 use syzygy::ziggy::route::{
-    Candidate, Capability, Decision, Destination, Fault, Feedback, Fib, Health, Live, Modality, Origin, Request, Rib,
+    Candidate, Capability, Decision, Destination, Fault, Feedback, Fib, Health, Live, Origin, Request, Rib,
     Rules, build, decide_under, replay,
 };
 use syzygy::ziggy::{Governance, Millionths};

@@ -13,7 +13,7 @@ use super::bodies::{NextHop, Rebuilt, WhyNot};
 use super::extract::{Body, Query};
 use super::problem::{Code, Problem, Problems};
 use crate::actors::io::Task;
-use crate::types::PrivacyClass;
+use crate::types::{Modality, PrivacyClass};
 use crate::ziggy::explain::{Explain, considered_words, why_not_words};
 use crate::ziggy::route::{Destination, Request, Rib, Snapshot, consider, consider_one};
 use crate::ziggy::{Capability, decide};
@@ -64,6 +64,10 @@ pub(super) struct NextQuery {
     #[serde(default)]
     #[param(pattern = r"\S")]
     residency: Option<String>,
+    /// What it has to be able to read, beside text.
+    #[serde(default)]
+    #[param(inline)]
+    modality: Option<Modality>,
 }
 
 /// Who would serve a destination now, and why.
@@ -83,7 +87,7 @@ pub(super) async fn next(
         session: None,
         pin: query.agent,
         tenant: Some(caller.cx.principal().name.clone()),
-        modalities: Vec::new(),
+        modalities: query.modality.into_iter().collect(),
         residency: within.label().residency.named(),
         seed: None,
         at: app.parts.world.clock.wall(),
@@ -130,6 +134,10 @@ pub(super) struct WhyNotQuery {
     #[serde(default)]
     #[param(pattern = r"\S")]
     residency: Option<String>,
+    /// What it has to be able to read, beside text.
+    #[serde(default)]
+    #[param(inline)]
+    modality: Option<Modality>,
 }
 
 /// Why a candidate would or would not serve a destination now, and what would change that.
@@ -161,7 +169,7 @@ pub(super) async fn why_not(
         session: None,
         pin: None,
         tenant: Some(tenant),
-        modalities: Vec::new(),
+        modalities: query.modality.into_iter().collect(),
         residency: within.label().residency.named(),
         seed: None,
         at: app.parts.world.clock.wall(),

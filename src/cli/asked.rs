@@ -98,6 +98,18 @@ pub(super) struct WhyNot {
     /// The candidate, such as `marvin@local`.
     #[arg(value_name = "CANDIDATE")]
     pub(super) candidate: String,
+    /// As if its prompt had so many tokens.
+    #[arg(long, value_name = "TOKENS")]
+    pub(super) tokens_in: Option<u64>,
+    /// As if its answer might have so many tokens.
+    #[arg(long, value_name = "TOKENS")]
+    pub(super) tokens_out: Option<u64>,
+    /// As if its data had to stay in this region.
+    #[arg(long, value_name = "REGION")]
+    pub(super) residency: Option<String>,
+    /// As if it had to be read by who can read this beside text: image, audio or video.
+    #[arg(long, value_name = "MODALITY")]
+    pub(super) modality: Option<String>,
     #[command(flatten)]
     pub(super) connection: Connection,
 }

@@ -130,7 +130,11 @@ pub(super) fn headed(rows: &[Vec<String>], paint: Paint) -> String {
 /// Tells why a candidate would or would not serve.
 pub(super) async fn why_not(client: &Client, asked: &WhyNot, console: &mut Console) -> Result<(), Error> {
     // Only what stands behind the host of this address is used; names of people's candidates hold anything.
-    let query = [("destination", asked.destination.as_str()), ("candidate", asked.candidate.as_str())];
+    let mut query = vec![("destination", asked.destination.clone()), ("candidate", asked.candidate.clone())];
+    query.extend(asked.tokens_in.map(|tokens| ("tokens_in", tokens.to_string())));
+    query.extend(asked.tokens_out.map(|tokens| ("tokens_out", tokens.to_string())));
+    query.extend(asked.residency.clone().map(|region| ("residency", region)));
+    query.extend(asked.modality.clone().map(|modality| ("modality", modality)));
     let url = Url::parse_with_params("http://host/why-not", query)
         .map_err(|error| Error::Usage(format!("cannot ask for {:?}: {error}", asked.candidate)))?;
     let told: api::WhyNot = client.get(&format!("/why-not?{}", url.query().unwrap_or_default())).await?;

@@ -5,6 +5,7 @@
 
 use super::Config;
 use crate::inference::RuntimeConfig;
+use crate::types::Modality;
 use crate::ziggy::chunk::Policy;
 use crate::ziggy::route::Rules;
 
@@ -144,9 +145,13 @@ fn runtimes(config: &Config, found: &mut Found) {
                     found.unless(!child.command.is_empty(), format!("{section}.child.command"), "a program");
                     found.at_least_one(&format!("{section}.child"), &[("ready_timeout_s", child.ready_timeout_s)]);
                 }
+                reads(&section, &runtime.modalities, found);
                 (runtime.context_tokens, runtime.max_tokens, runtime.price)
             }
-            RuntimeConfig::Scripted(_) => continue,
+            RuntimeConfig::Scripted(runtime) => {
+                reads(&section, &runtime.modalities, found);
+                continue;
+            }
         };
         found.at_least_one(&section, &[("context_tokens", context.into()), ("max_tokens", answer.into())]);
         let Some(price) = price else { continue };
@@ -155,6 +160,12 @@ fn runtimes(config: &Config, found: &mut Found) {
         let cheaper = price.cached_input.is_none_or(|cached| cached <= price.input);
         found.unless(cheaper, format!("{section}.price.cached_input"), "at most `input`");
     }
+}
+
+/// Every task is a text, whatever else comes with it.
+fn reads(section: &str, modalities: &[Modality], found: &mut Found) {
+    let wanted = "a list with \"text\" in it";
+    found.unless(modalities.contains(&Modality::Text), format!("{section}.modalities"), wanted);
 }
 
 fn scores(config: &Config, found: &mut Found) {

@@ -16,9 +16,9 @@ use crate::inference::{Capabilities, Embedder, RuntimeConfig};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
-use crate::types::{Cx, Price, TrustTier, World};
+use crate::types::{Cx, Modality, Price, TrustTier, World};
 use crate::ziggy::plan::Grows;
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Modality, Origin, Rib};
+use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin, Rib};
 use crate::ziggy::{IntentModel, Millionths};
 
 /// Embedding the examples of intents takes milliseconds; a host that cannot do it in this time starts without.
@@ -293,6 +293,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         model: profile.name.clone(),
         tier: TrustTier::Local,
         region: None,
+        modalities: vec![Modality::Text],
         chat: true,
         tools: false,
         embed: false,
@@ -308,7 +309,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         agent: profile.name.clone(),
         runtime: profile.runtime.clone(),
         capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
-        modalities: vec![Modality::Text],
+        modalities: seen.modalities,
         tier: seen.tier,
         region: seen.region,
         price: seen.price,

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::field::{Http, Key, Outbound};
 use crate::inference::models::{self, Catalog, Quiet, Store};
 use crate::inference::{
-    self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, Runtime, RuntimeConfig, Scripted, Secret,
+    self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, Scripted, Secret,
     WordLlama,
 };
 use crate::store::{self, Journal, Projection, Sqlite};
@@ -124,8 +124,9 @@ pub(super) fn runtime(
             Launch { runtime: Arc::new(made), child }
         }
         RuntimeConfig::Scripted(own) => {
-            let made: Arc<dyn Runtime> = Arc::new(Scripted::saying(name, &own.answer).in_tier(own.tier));
-            Launch { runtime: made, child: None }
+            let made = Scripted::saying(name, &own.answer).in_tier(own.tier).reading(&own.modalities);
+            let made = own.region.iter().fold(made, |made, region| made.in_region(region));
+            Launch { runtime: Arc::new(made), child: None }
         }
     })
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::child::ChildCommand;
-use crate::types::{Price, TrustTier};
+use crate::types::{Modality, Price, TrustTier};
 
 /// Everything about inference.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -71,6 +71,7 @@ impl RuntimeConfig {
             base_url: url,
             tier: TrustTier::Local,
             region: Some("eu".to_owned()),
+            modalities: vec![Modality::Text, Modality::Image],
             tools: false,
             context_tokens: 4_096,
             max_tokens: 1_024,
@@ -78,7 +79,12 @@ impl RuntimeConfig {
             api_key_env: Some("API_KEY".to_owned()),
             child: Some(child),
         };
-        let scripted = ScriptedRuntime { answer: "I am a parrot.".to_owned(), tier: TrustTier::Local, region: None };
+        let scripted = ScriptedRuntime {
+            answer: "I am a parrot.".to_owned(),
+            tier: TrustTier::Local,
+            region: Some("eu".to_owned()),
+            modalities: vec![Modality::Text, Modality::Image],
+        };
         [RuntimeConfig::Embedded(embedded), RuntimeConfig::Openai(openai), RuntimeConfig::Scripted(scripted)]
     }
 }
@@ -115,6 +121,9 @@ pub struct OpenaiRuntime {
     /// host is (`privacy.region`) if its tier is `local`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// What it can read; text alone if it is left out.
+    #[serde(default = "text", skip_serializing_if = "is_text")]
+    pub modalities: Vec<Modality>,
     /// Whether the model can be offered tools.
     pub tools: bool,
     /// Tokens of prompt and answer together.
@@ -143,6 +152,18 @@ pub struct ScriptedRuntime {
     /// The region it pretends to run in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// What it pretends to read; text alone if it is left out.
+    #[serde(default = "text", skip_serializing_if = "is_text")]
+    pub modalities: Vec<Modality>,
+}
+
+fn text() -> Vec<Modality> {
+    vec![Modality::Text]
+}
+
+#[expect(clippy::ptr_arg, reason = "serde hands over the field as it is")]
+fn is_text(modalities: &Vec<Modality>) -> bool {
+    *modalities == text()
 }
 
 /// How models run in this process.

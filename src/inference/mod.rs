@@ -36,7 +36,7 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
-use crate::types::{Cleared, Cx, Money, Place, Price, ToolCall, ToolSpec, TrustTier};
+use crate::types::{Cleared, Cx, Modality, Money, Place, Price, ToolCall, ToolSpec, TrustTier};
 
 pub use child::{ChildCommand, Process};
 pub use config::{
@@ -200,6 +200,9 @@ pub struct Capabilities {
     /// Where in the world that is, if it is known.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
+    /// What it can read.
+    #[serde(default)]
+    pub modalities: Vec<Modality>,
     /// Whether it generates text.
     pub chat: bool,
     /// Whether it can be offered tools.

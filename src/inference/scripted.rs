@@ -13,7 +13,7 @@ use tokio::time::timeout_at;
 
 use super::news::News;
 use super::{Capabilities, Completion, Delta, Error, Finish, Health, Pacing, Request, Runtime, Usage};
-use crate::types::{Cleared, Cx, Price, ToolCall, TrustTier};
+use crate::types::{Cleared, Cx, Modality, Price, ToolCall, TrustTier};
 
 /// Requests kept for tests to look at; a benchmark sends millions, and the newest are of interest.
 const REMEMBERED: usize = 1024;
@@ -85,6 +85,7 @@ impl Scripted {
             model: "script".to_owned(),
             tier: TrustTier::Local,
             region: None,
+            modalities: vec![Modality::Text],
             chat: true,
             tools: true,
             embed: false,
@@ -123,6 +124,12 @@ impl Scripted {
     /// The same runtime in a region.
     pub fn in_region(mut self, region: &str) -> Scripted {
         self.capabilities.region = Some(region.to_owned());
+        self
+    }
+
+    /// The same runtime, able to read these.
+    pub fn reading(mut self, modalities: &[Modality]) -> Scripted {
+        self.capabilities.modalities = modalities.to_vec();
         self
     }
 

@@ -8,7 +8,7 @@ use syzygy::host::{Host, real_world};
 use syzygy::inference::{Openai, OpenaiConfig, OpenaiRuntime};
 use syzygy::store::Event;
 use syzygy::supervision::{Node, Status};
-use syzygy::types::{Class, Price, TrustTier};
+use syzygy::types::{Class, Modality, Price, TrustTier};
 use syzygy::ziggy::budget::Unit;
 use tokio::task::JoinSet;
 
@@ -67,6 +67,7 @@ async fn host(url: &str) -> Host {
         base_url: url.to_owned(),
         tier: TrustTier::Local,
         region: None,
+        modalities: vec![Modality::Text],
         tools: false,
         context_tokens: 4_096,
         max_tokens: MOST,

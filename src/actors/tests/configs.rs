@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use serde_json::json;
 
 use super::read;
-use crate::types::{Price, Timestamp, TrustTier};
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Modality, Origin};
+use crate::types::{Modality, Price, Timestamp, TrustTier};
+use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
 use crate::ziggy::{self, Millionths};
 use crate::{memory, store};
 

@@ -44,6 +44,12 @@ async fn why_not_names_the_rule_and_what_would_help() {
     assert!(ahead.out.starts_with("It would serve general/restricted."), "{ahead:?}");
     let both = run(&host, &["why-not", "general/public", "far@far"]).await;
     assert_eq!(both.code, 0, "{both:?}");
+    let blind = run(&host, &["why-not", "general/public", "far@far", "--modality", "image"]).await;
+    assert!(blind.out.contains("it cannot read image"), "{blind:?}");
+    let long = run(&host, &["why-not", "general/public", "near@near", "--tokens-in", "9000000"]).await;
+    assert!(long.out.contains("9000256 tokens"), "{long:?}");
+    let there = run(&host, &["why-not", "general/public", "near@near", "--residency", "moon"]).await;
+    assert!(there.out.contains("moon"), "{there:?}");
     for (destination, candidate, lists) in
         [("nowhere/public", "far@far", "general/public"), ("general/public", "x y&z", "far@far")]
     {

@@ -415,6 +415,16 @@ fn every_kind_of_runtime_has_an_example_and_each_of_its_keys_is_explained() {
 }
 
 #[test]
+fn a_runtime_reads_at_least_texts_and_only_what_there_is() {
+    let scripted = "[inference.runtimes.lab]\nkind = \"scripted\"\nanswer = \"Yes.\"\ntier = \"local\"\n";
+    let blind = told(&format!("{scripted}modalities = [\"image\"]\n"), &[]);
+    let expected = r#"f:5: inference.runtimes.lab.modalities: found ["image"], expected a list with "text" in it"#;
+    assert_eq!(blind, [expected]);
+    let unknown = told(&format!("{scripted}modalities = [\"text\", \"smell\"]\n"), &[]);
+    assert!(unknown.len() == 1 && unknown[0].contains("smell") && unknown[0].contains("`audio`"), "{unknown:?}");
+}
+
+#[test]
 fn something_else_in_the_place_of_the_data_directory_is_told_with_the_rest() {
     let folder = tempfile::tempdir().unwrap();
     let place = folder.path().join("file");

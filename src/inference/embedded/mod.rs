@@ -27,7 +27,7 @@ use self::worker::{Job, Meter, Worker};
 use super::models::{Quiet, State, Store};
 use super::news::News;
 use super::{Capabilities, Completion, Delta, EmbeddedConfig, EmbeddedRuntime, Error, Health, Request, Runtime};
-use crate::types::{Cleared, Clock, Cx, TrustTier};
+use crate::types::{Cleared, Clock, Cx, Modality, TrustTier};
 
 /// A runtime over one GGUF model of the catalogue. Loads on first use; one call at a time, the rest wait in order,
 /// each no longer than its own deadline.
@@ -110,6 +110,7 @@ impl Runtime for Embedded {
             model: runtime.model.clone(),
             tier: TrustTier::Local,
             region: runtime.region.clone(),
+            modalities: vec![Modality::Text],
             chat: true,
             // The tool syntax of each model family differs, and models that run well here are too small for tools.
             tools: false,

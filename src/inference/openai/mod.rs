@@ -193,6 +193,7 @@ impl Runtime for Openai {
             model: self.runtime.model.clone(),
             tier: self.runtime.tier,
             region: self.runtime.region.clone(),
+            modalities: self.runtime.modalities.clone(),
             chat: true,
             tools: self.runtime.tools,
             embed: false,

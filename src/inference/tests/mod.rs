@@ -98,6 +98,7 @@ fn openai_config() -> OpenaiConfig {
 fn openai_runtime(base_url: &str) -> OpenaiRuntime {
     OpenaiRuntime {
         region: None,
+        modalities: vec![crate::types::Modality::Text],
         model: "test".to_owned(),
         base_url: base_url.to_owned(),
         tier: crate::types::TrustTier::Local,

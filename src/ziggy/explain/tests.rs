@@ -1,7 +1,7 @@
 //! What a person reads.
 
 use super::*;
-use crate::types::{Money, PrivacyClass, TrustTier};
+use crate::types::{Modality, Money, PrivacyClass, TrustTier};
 use crate::ziggy::{Input, IntentModel, Value, classify};
 
 #[test]
@@ -30,7 +30,7 @@ fn every_broken_rule_says_what_would_satisfy_it() {
         (Constraint::Disabled { author: None, reason: reason() }, "switched off", "enabled in the config"),
         (Constraint::Disabled { author: Some("ada".into()), reason: reason() }, "ada switched", "override of ada"),
         (
-            Constraint::Modality { needed: route::Modality::Image },
+            Constraint::Modality { needed: Modality::Image },
             "cannot read image",
             "can read image, or the task comes without",
         ),

@@ -6,10 +6,10 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 
 use super::damp::Damper;
-use super::destination::{Capability, Modality};
+use super::destination::Capability;
 use super::live::{Fault, Feedback, Live, LiveConfig, moved};
 use super::shared;
-use crate::types::{Price, Timestamp, TrustTier};
+use crate::types::{Modality, Price, Timestamp, TrustTier};
 use crate::ziggy::fixed::Millionths;
 
 /// How a candidate came to be known.

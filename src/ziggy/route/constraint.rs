@@ -2,8 +2,8 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::destination::{Capability, Modality};
-use crate::types::{Money, PrivacyClass, TrustTier};
+use super::destination::Capability;
+use crate::types::{Modality, Money, PrivacyClass, TrustTier};
 
 /// A rule a candidate breaks. In the order in which they are checked, hardest first.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]

@@ -10,10 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::consider::{self, Demand};
 use super::constraint::{Constraint, Rule};
-use super::destination::{Capability, Destination, Modality};
+use super::destination::{Capability, Destination};
 use super::fib::{Entry, Fib, Route, Row};
 use super::spread::{Equal, by_session, is_lighter, two};
-use crate::types::{Budget, Hash, Money, Timestamp};
+use crate::types::{Budget, Hash, Modality, Money, Timestamp};
 use crate::ziggy::fixed::Millionths;
 
 /// What wants to be served.

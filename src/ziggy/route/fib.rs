@@ -7,11 +7,11 @@ use serde::{Deserialize, Serialize, Serializer};
 
 use super::constraint::{Constraint, Rule};
 use super::damp::Dampened;
-use super::destination::{Capability, Destination, Modality};
+use super::destination::{Capability, Destination};
 use super::score::{ScoreConfig, ScoreParts};
 use super::shared;
 use crate::types::planted::{Bug, planted};
-use crate::types::{Hash, Price, Timestamp, TrustTier};
+use crate::types::{Hash, Modality, Price, Timestamp, TrustTier};
 use crate::ziggy::fixed::Millionths;
 
 /// What a table knows of a candidate that does not change while it runs.

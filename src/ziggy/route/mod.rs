@@ -59,7 +59,7 @@ pub use consider::{Considered, Verdict, consider, consider_one};
 pub use constraint::{Constraint, Rule};
 pub use damp::{Dampened, Damper};
 pub use decide::{Counts, Decision, Load, Reason, Request, decide, decide_under};
-pub use destination::{Capability, Destination, Modality};
+pub use destination::{Capability, Destination};
 pub use fib::{Choice, Entry, Facts, Fib, Pin, Route, Routes, Row};
 pub use live::{Fault, Feedback, Live, LiveConfig};
 pub use policy::{Policy, Rules};

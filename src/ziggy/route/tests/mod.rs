@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::types::{Budget, Money, Price, PrivacyClass, Timestamp, TrustTier};
+use crate::types::{Budget, Modality, Money, Price, PrivacyClass, Timestamp, TrustTier};
 use crate::ziggy::admit::{Action, Governance, Override};
 use crate::ziggy::fixed::Millionths;
 
