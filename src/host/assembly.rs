@@ -296,6 +296,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         modalities: vec![Modality::Text],
         chat: true,
         tools: false,
+        own_tokenizer: false,
         embed: false,
         context_tokens: u32::MAX,
         price: Price::default(),

@@ -207,6 +207,10 @@ pub struct Capabilities {
     pub chat: bool,
     /// Whether it can be offered tools.
     pub tools: bool,
+    /// Whether it counts with a tokenizer of its own, of which only one thing is known: no tokenizer makes more tokens of
+    /// a text than it has bytes.
+    #[serde(default)]
+    pub own_tokenizer: bool,
     /// Whether it turns texts into vectors.
     pub embed: bool,
     /// Tokens it can hold, prompt and answer together.

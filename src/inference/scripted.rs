@@ -88,6 +88,8 @@ impl Scripted {
             modalities: vec![Modality::Text],
             chat: true,
             tools: true,
+            // It counts words, of which there are never more than the estimate says.
+            own_tokenizer: false,
             embed: false,
             context_tokens: CONTEXT_TOKENS,
             price: Price::default(),

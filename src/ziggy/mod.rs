@@ -30,7 +30,7 @@ use serde::{Deserialize, Serialize};
 
 pub use admit::{Action, Admission, Ask, Governance, Override, Refusal, Shed, Value, admit};
 pub use assemble::{Assembled, Citation, Part, assemble};
-pub use chunk::{Chunk, chunk, estimate_tokens, reassemble};
+pub use chunk::{Chunk, chunk, estimate_tokens, most_tokens, reassemble};
 pub use classify::{Classification, Input, Intent, IntentModel, classify};
 pub use fixed::Millionths;
 pub use route::{Candidate, Capability, Decision, Destination, Fib, Rib, build, decide};

@@ -74,6 +74,7 @@ impl Shell {
             turns: self.profile.max_turns,
             answer_tokens: self.profile.max_answer_tokens.min(work.assignment.max_tokens.unwrap_or(u32::MAX)),
             tokens: self.profile.max_tokens.min(work.cx.budget().tokens),
+            own_tokenizer: self.parts.runtime.as_ref().is_none_or(|runtime| runtime.capabilities().own_tokenizer),
             temperature: self.profile.temperature,
         };
         let tools = match &self.parts.runtime {

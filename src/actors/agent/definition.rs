@@ -12,7 +12,7 @@ use crate::actors::{executor, runtime};
 use crate::inference::{Message, Request, Role, Usage};
 use crate::supervision::{Child, Fault, Strategy};
 use crate::types::{Classified, Cx};
-use crate::ziggy::estimate_tokens;
+use crate::ziggy::most_tokens;
 
 /// An agent as a file in `config/agents/` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -219,7 +219,8 @@ impl Kit {
         let capabilities = runtime.capabilities();
         let used = self.spent.lock().0;
         let spent = used.tokens();
-        let asked = estimate_tokens(system) + estimate_tokens(prompt);
+        let own = capabilities.own_tokenizer;
+        let asked = most_tokens(system, own) + most_tokens(prompt, own);
         let left = cx.budget().tokens.saturating_sub(spent.saturating_add(asked));
         if left == 0 {
             return Err(format!("{spent} tokens are spent, and of {} no answer is left", cx.budget().tokens).into());

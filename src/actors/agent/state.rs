@@ -5,7 +5,7 @@ use super::handle::Error;
 use super::message::Results;
 use crate::inference::{Completion, Message, Request, Role};
 use crate::types::{ToolCall, ToolSpec};
-use crate::ziggy::estimate_tokens;
+use crate::ziggy::most_tokens;
 use crate::ziggy::govern::trajectory::{self, Cycle, TIMES, Trajectory};
 
 /// The limits of one assignment.
@@ -14,6 +14,7 @@ pub(super) struct Limits {
     pub(super) turns: u32,
     pub(super) answer_tokens: u32,
     pub(super) tokens: u64,
+    pub(super) own_tokenizer: bool,
     pub(super) temperature: f32,
 }
 
@@ -74,12 +75,13 @@ impl Turns {
 
     /// Tokens of the next question, rather too many than too few.
     fn asked(&self) -> u64 {
+        let most = |text: &str| most_tokens(text, self.limits.own_tokenizer);
         let calls = self.messages.iter().flat_map(|message| &message.tool_calls);
         let called: u64 =
-            calls.map(|call| estimate_tokens(&call.name) + estimate_tokens(&call.arguments.to_string())).sum();
-        let said: u64 = self.messages.iter().map(|message| estimate_tokens(&message.content)).sum();
+            calls.map(|call| most(&call.name) + most(&call.arguments.to_string())).sum();
+        let said: u64 = self.messages.iter().map(|message| most(&message.content)).sum();
         let tools = serde_json::to_string(&self.tools).unwrap_or_default();
-        said + called + if self.tools.is_empty() { 0 } else { estimate_tokens(&tools) }
+        said + called + if self.tools.is_empty() { 0 } else { most(&tools) }
     }
 
     /// The model answered: with a text, or with calls.

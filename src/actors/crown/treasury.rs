@@ -20,7 +20,7 @@ use tokio::time::Instant;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Clock, Price, RunId, Timestamp};
 use crate::ziggy::budget::{
-    Amounts, Charge, Claim, Held, Ledger, News, PriceList, Refusal, Reservation, Settlement, Standing, Time,
+    Amounts, Caps, Charge, Claim, Held, Ledger, News, PriceList, Refusal, Reservation, Settlement, Standing, Time,
 };
 
 /// What the host knows of a runtime that a budget asks for.
@@ -30,6 +30,8 @@ pub struct Provider {
     pub model: String,
     /// Whether it can be offered tools, and with that asked several times for one assignment.
     pub tools: bool,
+    /// Whether it counts with a tokenizer of its own, so that no estimate bounds what a text may take.
+    pub own_tokenizer: bool,
     /// The price that its own configuration names; it goes before every list.
     pub price: Option<Price>,
 }
@@ -125,6 +127,12 @@ impl Treasury {
     /// Whether anything is limited.
     pub fn limited(&self) -> bool {
         self.open.get().is_some_and(|open| open.limited)
+    }
+
+    /// What one request may take in all, for every name of a claim that has such a limit.
+    pub fn once(&self, claim: &Claim<'_>) -> Vec<(String, Caps)> {
+        let limited = self.open.get().filter(|open| open.limited);
+        limited.map(|open| open.books.lock().ledger.once(claim)).unwrap_or_default()
     }
 
     /// Reserves the worst case for a request of this run, in all of its accounts or in none. None if nothing is limited

@@ -1,4 +1,4 @@
-//! The budget of a hop: the worst case is reserved before anybody is asked, and what it took is charged after (IO5).
+//! The budget of a hop: the worst case is reserved before anybody is asked, and what it took is charged after (IO7, IO8).
 //!
 //! Also the budgets as a projection of the journal, so that a host which died is followed by one that knows what was
 //! spent, and charges in full what was reserved when it died.
@@ -12,32 +12,57 @@ use super::Answer;
 use super::admission::Missed;
 use super::handle::Error;
 use super::pipeline::{FRAME_TOKENS, Piece, Pipeline, Run};
+use super::purse::Share;
 use super::record::{Admitted, Recorder, kind};
 use crate::actors::agent::{self, Outcome, Profile};
 use crate::actors::crown::{Asked, Hold, Permit};
 use crate::store::{self, Durability, Event, Journal, NewEvent, Projection, RowQuery};
 use crate::types::planted::{Bug, planted};
 use crate::types::{Cx, Money, Price, RunId, Timestamp};
-use crate::ziggy::budget::{Amounts, Charge, Claim, Config, Ledger, Reservation, Settlement, Window};
+use crate::ziggy::budget::{Amounts, Charge, Claim, Config, Ledger, Reservation, Settlement, Unit, Window};
 use crate::ziggy::limit::Verdict;
 use crate::ziggy::route::Candidate;
-use crate::ziggy::{Admission, Refusal, estimate_tokens};
+use crate::ziggy::{Admission, Refusal, most_tokens};
 
 /// What came of asking for a place and a budget.
 pub(super) struct Place {
     pub(super) admission: Admission,
     pub(super) permit: Option<Permit>,
     pub(super) hold: Option<Hold>,
+    pub(super) share: Option<Share>,
 }
 
-/// Tokens of a fact that a remembering agent puts before a prompt, at the most: 2,000 bytes (`memory.max_text_bytes`) at
-/// two bytes a token, which is what the densest languages take.
-const FACT_TOKENS: u64 = 1_000;
+/// Tokens of a fact that a remembering agent puts before a prompt, at the most: one for each of the 2,000 bytes of
+/// `memory.max_text_bytes`, which no tokenizer exceeds.
+const FACT_TOKENS: u64 = 2_000;
+
+/// What an attempt may take, and in whose name.
+struct Stake {
+    destination: String,
+    model: String,
+    amounts: Amounts,
+    price: Price,
+}
+
+impl Stake {
+    fn claim<'a>(&'a self, run: &'a Run<'_>, candidate: &'a Candidate) -> Claim<'a> {
+        let principal = run.cx.principal();
+        Claim {
+            tenant: principal.tenant(),
+            principal: &principal.name,
+            agent: &candidate.agent,
+            destination: &self.destination,
+            provider: &candidate.runtime,
+            model: &self.model,
+        }
+    }
+}
 
 impl Pipeline {
-    /// Whether a candidate may be asked now: first whether it has a place, which goes back if a budget is too short. The
-    /// other way round those who wait for a place would hold a budget back that others could use.
-    pub(super) fn take_place(
+    /// Whether a candidate may be asked now: whether the run has enough left, then whether the candidate has a place,
+    /// which goes back if a budget of several runs is too short. The other way round those who wait for a place would
+    /// hold a budget back that others could use; what a run has left is its own.
+    pub(super) async fn take_place(
         &self,
         run: &Run<'_>,
         piece: &Piece,
@@ -45,6 +70,18 @@ impl Pipeline {
         last_resort: bool,
     ) -> Place {
         let crown = &self.parts.crown;
+        let stake = self.stake(run, piece, candidate, agent);
+        let claim = stake.claim(run, candidate);
+        let limits = crown.treasury().once(&claim);
+        let short = |shortage: Box<crate::ziggy::budget::Refusal>| {
+            let governance = crown.governance().version;
+            let admission = Admission::Refused { governance, reason: Refusal::Budget { shortage: *shortage } };
+            Place { admission, permit: None, hold: None, share: None }
+        };
+        let mut share = match run.purse.take(&limits, stake.amounts).await {
+            Ok(share) => share,
+            Err(shortage) => return short(shortage),
+        };
         let out = run.task.max_tokens.unwrap_or(self.config.answer_tokens);
         let asked = Asked {
             candidate: &candidate.id,
@@ -55,56 +92,61 @@ impl Pipeline {
             last_resort,
         };
         let (admission, permit) = crown.admit_run(run.record.run, &asked);
-        let Some(permit) = permit else { return Place { admission, permit: None, hold: None } };
-        match self.reserve(run, piece, candidate, agent) {
-            Ok(hold) => {
-                let hold = hold.map(|mut hold| {
-                    // From here on the journal may say that it was asked.
-                    hold.ask();
-                    hold
-                });
-                Place { admission, permit: Some(permit), hold }
+        let Some(permit) = permit else { return Place { admission, permit: None, hold: None, share: None } };
+        match crown.treasury().reserve(run.record.run, &claim, stake.amounts, stake.price) {
+            Ok(mut hold) => {
+                // From here on the journal may say that it was asked.
+                hold.as_mut().map(Hold::ask);
+                share.ask();
+                Place { admission, permit: Some(permit), hold, share: Some(share) }
             }
             Err(shortage) => {
                 permit.settle(Verdict::NotSent);
-                let governance = crown.governance().version;
-                let admission = Admission::Refused { governance, reason: Refusal::Budget { shortage } };
-                Place { admission, permit: None, hold: None }
+                short(Box::new(shortage))
             }
         }
     }
 
-    fn reserve(
-        &self,
-        run: &Run<'_>,
-        piece: &Piece,
-        candidate: &Candidate,
-        agent: &agent::Handle,
-    ) -> Result<Option<Hold>, crate::ziggy::budget::Refusal> {
+    fn stake(&self, run: &Run<'_>, piece: &Piece, candidate: &Candidate, agent: &agent::Handle) -> Stake {
         let treasury = self.parts.crown.treasury();
-        if !treasury.limited() {
-            return Ok(None);
-        }
         let provider = treasury.provider(&candidate.runtime);
         let price = treasury.price(&candidate.runtime).unwrap_or(candidate.price);
+        // Who counts with a tokenizer that nobody here knows may count every byte.
+        let own_tokenizer = provider.is_none_or(|provider| provider.own_tokenizer);
         let worst = Worst {
-            prompt: piece.tokens,
+            prompt: if own_tokenizer { piece.prompt.len() as u64 } else { piece.tokens },
+            system: most_tokens(&agent.profile().system, own_tokenizer),
             answer: run.task.max_tokens.unwrap_or(self.config.answer_tokens),
             context: candidate.context_tokens,
-            allowed: run.cx.budget().tokens,
+            allowed: run.purse.left().tokens,
             again: agent.asks_again(provider.is_none_or(|provider| provider.tools)),
         };
-        let destination = self.destination(run.task, &run.class).to_string();
-        let principal = run.cx.principal();
-        let claim = Claim {
-            tenant: principal.tenant(),
-            principal: &principal.name,
-            agent: &candidate.agent,
-            destination: &destination,
-            provider: &candidate.runtime,
-            model: provider.map_or("", |provider| &provider.model),
+        Stake {
+            destination: self.destination(run.task, &run.class).to_string(),
+            model: provider.map_or(String::new(), |provider| provider.model.clone()),
+            amounts: worst.amounts(agent.profile(), price),
+            price,
+        }
+    }
+
+    /// Refuses a run of whose pieces it is known beforehand that they take more than it may, before anything is spent.
+    pub(super) fn affordable(&self, cx: &Cx, pieces: &[Piece]) -> Result<(), Error> {
+        let wanted = pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.tokens));
+        let limit = cx.budget().tokens;
+        if pieces.len() < 2 || wanted <= limit {
+            return Ok(());
+        }
+        let refusal = crate::ziggy::budget::Refusal::Short {
+            scope: "request".to_owned(),
+            window: Window::Request,
+            unit: Unit::Tokens,
+            limit,
+            spent: 0,
+            reserved: 0,
+            wanted,
+            ends: None,
         };
-        treasury.reserve(run.record.run, &claim, worst.amounts(agent.profile(), price), price)
+        Err(Error::Budget { refusal: Box::new(refusal), wait: None })
     }
 
     /// Writes down that a candidate is to be asked, or not; on disk when this returns if money was reserved for it.
@@ -130,7 +172,7 @@ impl Pipeline {
     pub(super) fn charge(
         &self,
         candidate: &Candidate,
-        hold: Option<Hold>,
+        (hold, share): (Option<Hold>, Option<Share>),
         result: &Result<Outcome, agent::Error>,
     ) -> (Money, Option<Settlement>) {
         let listed = || self.parts.crown.treasury().price(&candidate.runtime).unwrap_or(candidate.price);
@@ -140,6 +182,9 @@ impl Pipeline {
             Err(error) => error.usage(),
         };
         let cost = used.map_or(Money::ZERO, |used| used.cost(price));
+        if let (Some(share), Some(used)) = (share, used) {
+            share.settle(Amounts { money: cost, tokens: used.tokens(), requests: 1 });
+        }
         let Some(hold) = hold else { return (cost, None) };
         let spent = match used {
             Some(used) => hold.commit(Amounts { money: cost, tokens: used.tokens(), requests: 1 }),
@@ -157,12 +202,12 @@ impl Pipeline {
     }
 }
 
-/// The context of a hop, in which no more may be used than was reserved for it.
-pub(super) fn bounded(cx: &Cx, hold: Option<&Hold>) -> Cx {
-    match hold {
-        Some(hold) => {
-            let tokens = hold.amounts().tokens;
-            cx.with_budget(crate::types::Budget { tokens, ..cx.budget() })
+/// The context of a hop, in which no more may be used than is reserved for it.
+pub(super) fn bounded(cx: &Cx, share: Option<&Share>) -> Cx {
+    match share {
+        Some(share) => {
+            let Amounts { money, tokens, .. } = share.amounts();
+            cx.with_budget(crate::types::Budget { money, tokens })
         }
         None => cx.clone(),
     }
@@ -171,6 +216,7 @@ pub(super) fn bounded(cx: &Cx, hold: Option<&Hold>) -> Cx {
 /// What bounds the tokens of one hop.
 struct Worst {
     prompt: u64,
+    system: u64,
     answer: u32,
     context: u32,
     allowed: u64,
@@ -185,7 +231,7 @@ impl Worst {
         let answer = u64::from(self.answer.min(profile.max_answer_tokens));
         let facts = u64::try_from(profile.recall_most).unwrap_or(u64::MAX).saturating_mul(FACT_TOKENS);
         let facts = if profile.remembers { facts } else { 0 };
-        let prompt = self.prompt.saturating_add(FRAME_TOKENS + estimate_tokens(&profile.system)).saturating_add(facts);
+        let prompt = self.prompt.saturating_add(FRAME_TOKENS + self.system).saturating_add(facts);
         let once = prompt.saturating_add(answer);
         if !self.again {
             return Amounts { money: price.cost(prompt, answer), tokens: once, requests: 1 };

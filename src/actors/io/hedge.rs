@@ -111,7 +111,7 @@ impl Pipeline {
         let step = ladder::next(&self.parts.ladder, &climb.decision.destination, &situation);
         let peer = matches!(step.rung, Rung::Local | Rung::Private | Rung::Partner | Rung::External);
         let second = step.candidate.as_deref().filter(|_| peer)?;
-        let fits = cost(id)? + cost(second)? <= run.cx.budget().money;
+        let fits = cost(id)? + cost(second)? <= run.purse.left().money;
         let runtime = self.parts.router.rib().candidates.get(second)?.runtime.clone();
         let reason = format!("{id} is slower to begin than it is 95 times of 100");
         (fits && self.parts.crown.may_retry(&runtime)).then_some((after, Step { reason, passed: Vec::new(), ..step }))

@@ -234,7 +234,7 @@ impl Pipeline {
             chosen: climb.decision.winner.clone(),
             came: climb.came.clone(),
             privacy: run.class.routed(),
-            money: run.cx.budget().money,
+            money: run.purse.left().money,
             attempts_most: self.parts.crown.limits().retry.attempts,
             waiting: others,
             waited_us: micros(climb.waited),

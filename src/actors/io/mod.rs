@@ -13,8 +13,10 @@
 //!   both happened or neither, and a settled item is acted on no more.
 //! - IO6: what may be withheld is neither shown nor in an event of its run before people have approved it.
 //! - IO4: when the caller of an attached run leaves, its work stops; who only waits for a run stops nothing.
-//! - IO5: where a budget is for a hop, its worst case is reserved and stands in `hop.admitted` before anybody is asked,
+//! - IO7: where a budget is for a hop, its worst case is reserved and stands in `hop.admitted` before anybody is asked,
 //!   and what it took stands in the event that ends it.
+//! - IO8: all pieces of a run and all attempts at them together take no more than its caller allowed, and no more than
+//!   the limits of one request allow.
 
 mod actor;
 mod admission;
@@ -29,6 +31,7 @@ mod parking;
 mod pipeline;
 mod projection;
 mod prompt;
+mod purse;
 pub mod record;
 mod refusal;
 mod resumer;

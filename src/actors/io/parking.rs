@@ -47,6 +47,8 @@ pub(super) struct Held {
     pub(super) answer: Option<Answer>,
     /// What the nearest candidate would have to be allowed to spend.
     pub(super) needed: Option<Budget>,
+    /// What it may still take.
+    pub(super) left: Budget,
     /// How private the task has turned out to be, and what it was taken for.
     pub(super) class: Classification,
 }
@@ -131,7 +133,7 @@ impl Pipeline {
     }
 
     async fn opened(&self, held: Held, arrival: &Arrival, source: &str) -> Result<Item, Error> {
-        let Held { need, answer, needed, class } = held;
+        let Held { need, answer, needed, left, class } = held;
         let Arrival { run, cx, task, passed, .. } = arrival;
         let record = self.recorder(*run, source);
         let documents = record.filed(&task.documents).await?;
@@ -151,13 +153,13 @@ impl Pipeline {
             privacy: class.privacy,
             served_by: served_by.unwrap_or_default(),
             cost: answer.as_ref().map_or(Money::ZERO, |answer| answer.cost),
-            budget: cx.budget(),
+            budget: left,
             approval_gives: needed,
         };
         let text = answer.as_ref().map(|answer| answer.answer.clone()).unwrap_or_default();
         let answer = answer.map(|answer| Answer { answer: String::new(), ..answer });
         let (principal, trace) = (cx.principal().clone(), cx.trace().to_string());
-        let resume = Resume { principal, trace, budget: cx.budget(), needed, class, answer };
+        let resume = Resume { principal, trace, budget: left, needed, class, answer };
         let payload = json!(Payload { task, documents, answer: text, facts, resume });
         let opening = Opening { run: *run, number: passed.items + 1, need, payload, editable };
         let parked = |item: &Item| {

@@ -16,6 +16,7 @@ use super::ladder::{Rungs, Taken};
 use super::message::Arrival;
 use super::parking::{Fate, Passed};
 use super::prompt::{quoted, whole};
+use super::purse::{Purse, Share};
 use super::record::{Admitted, Failed, Hop, Recorder, Served, interrupted, kind};
 use super::refusal::refusal;
 use super::state::Ending;
@@ -68,6 +69,8 @@ pub(super) struct Run<'a> {
     pub(super) news: mpsc::Sender<Progress>,
     /// What people have decided about it already.
     pub(super) passed: Passed,
+    /// What it may still take.
+    pub(super) purse: Arc<Purse>,
     /// Why nobody serves it, once a piece of it has come to the rung of people.
     pub(super) nobody: OnceLock<String>,
 }
@@ -214,7 +217,9 @@ impl Pipeline {
         let (intent, privacy) = (class.intent, class.privacy);
         let _ = news.try_send(Progress::Classified { intent, privacy, chunks: pieces.len() });
         let cx = self.outfit(cx, &class);
-        let run = Run { cx, task, class, record, news: news.clone(), passed: *passed, nobody: OnceLock::new() };
+        let (purse, nobody) = (Purse::new(cx.budget()), OnceLock::new());
+        let run = Run { cx, task, class, record, news: news.clone(), passed: *passed, purse, nobody };
+        self.affordable(&run.cx, &pieces)?;
         if let Some(held) = self.review_before(&run, &pieces, *passed).await {
             return Ok(Fate::Held(Box::new(held)));
         }
@@ -333,7 +338,8 @@ impl Pipeline {
 
     /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
     async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Done, Error> {
-        let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
+        let left = run.cx.with_budget(run.purse.left());
+        let decision = self.decide(&left, run.task, &run.class, piece.tokens);
         let mut ladder = decision.ladder.clone();
         let hop = Hop { chunk: piece.index, decision };
         run.record.write(vec![run.record.event(kind::DECIDED, &hop)]).await?;
@@ -359,7 +365,8 @@ impl Pipeline {
             return Err(Missed::left(id));
         };
         let chunk = piece.index;
-        let Place { admission, permit, hold } = self.take_place(run, piece, (candidate, agent), attempt.last_resort);
+        let Place { admission, permit, hold, share } =
+            self.take_place(run, piece, (candidate, agent), attempt.last_resort).await;
         let reserved = hold.as_ref().map(Hold::reservation);
         let admitted = Admitted { chunk, candidate: id.to_owned(), admission, reserved };
         self.write_admitted(run, &admitted).await?;
@@ -367,10 +374,10 @@ impl Pipeline {
         attempt.admitted();
         let _ = run.news.try_send(Progress::Hop { chunk, candidate: id.to_owned() });
         let span = telemetry::span_for(&run.cx, "hop");
-        let result = self.work(run, piece, agent, (hold.as_ref(), attempt)).instrument(span).await;
+        let result = self.work(run, piece, agent, (share.as_ref(), attempt)).instrument(span).await;
         permit.settle(verdict(&result, self.world.clock.now() >= run.cx.deadline()));
         self.learn(run, candidate, &result);
-        let (cost, spent) = self.charge(candidate, hold, &result);
+        let (cost, spent) = self.charge(candidate, (hold, share), &result);
         match result {
             Ok(outcome) => {
                 let served = Served { chunk, candidate: id.to_owned(), cost, outcome, spent };
@@ -392,7 +399,7 @@ impl Pipeline {
         run: &Run<'_>,
         piece: &Piece,
         agent: &agent::Handle,
-        (hold, attempt): (Option<&Hold>, Attempt<'_>),
+        (share, attempt): (Option<&Share>, Attempt<'_>),
     ) -> Result<Outcome, agent::Error> {
         let (news, deltas) = mpsc::channel(DELTAS_WAITING);
         let assignment = Assignment {
@@ -401,7 +408,7 @@ impl Pipeline {
             max_tokens: Some(run.task.max_tokens.unwrap_or(self.config.answer_tokens)),
             news,
         };
-        let cx = bounded(&run.cx, hold);
+        let cx = bounded(&run.cx, share);
         let shown = show(deltas, run.audience(self), piece.index, attempt);
         tokio::join!(agent.work(&cx, assignment), shown).0
     }

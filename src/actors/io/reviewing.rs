@@ -36,7 +36,7 @@ impl Pipeline {
             }
         }
         let need = self.judged(Stage::Before, situation, || whole(run.task)).await?;
-        Some(Held { need, answer: None, needed, class: run.class.clone() })
+        Some(Held { need, answer: None, needed, left: run.purse.left(), class: run.class.clone() })
     }
 
     /// Whether a run that nobody serves may go to people.
@@ -48,7 +48,7 @@ impl Pipeline {
     pub(super) async fn review_nobody(&self, run: &Run<'_>) -> Option<Held> {
         let situation = Situation { nobody: Some(run.nobody.get()?.clone()), ..run.situation("") };
         let need = self.judged(Stage::Before, situation, || whole(run.task)).await?;
-        Some(Held { need, answer: None, needed: None, class: run.class.clone() })
+        Some(Held { need, answer: None, needed: None, left: run.purse.left(), class: run.class.clone() })
     }
 
     /// What becomes of an answer: it is given, or withheld until people have seen it.
@@ -63,7 +63,7 @@ impl Pipeline {
         situation.cost = answer.cost;
         match self.judged(Stage::After, situation, || answer.answer.clone()).await {
             Some(need) => {
-                Fate::Held(Box::new(Held { need, answer: Some(answer), needed: None, class: run.class.clone() }))
+                Fate::Held(Box::new(Held { need, answer: Some(answer), needed: None, left: run.purse.left(), class: run.class.clone() }))
             }
             None => Fate::Answered(Box::new(answer)),
         }

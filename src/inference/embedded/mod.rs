@@ -114,6 +114,7 @@ impl Runtime for Embedded {
             chat: true,
             // The tool syntax of each model family differs, and models that run well here are too small for tools.
             tools: false,
+            own_tokenizer: true,
             embed: false,
             context_tokens: runtime.context_tokens.min(llm::LONGEST_CONTEXT),
             price: runtime.price.unwrap_or_default(),

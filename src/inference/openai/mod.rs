@@ -196,6 +196,7 @@ impl Runtime for Openai {
             modalities: self.runtime.modalities.clone(),
             chat: true,
             tools: self.runtime.tools,
+            own_tokenizer: true,
             embed: false,
             context_tokens: self.runtime.context_tokens,
             price: self.runtime.price.unwrap_or_default(),

@@ -213,6 +213,20 @@ impl Ledger {
         }
     }
 
+    /// What one request may take, for every name of a claim that has such a limit. Who counts a request's attempts
+    /// together ([`super::Once`]) holds them against it; here each attempt is.
+    pub fn once(&self, claim: &Claim<'_>) -> Vec<(String, Caps)> {
+        let within = |rows: &[(Window, Caps)]| {
+            rows.iter().find(|(window, _)| *window == Window::Request).map(|(_, caps)| *caps)
+        };
+        let of = |scope: Scope| {
+            let (rules, name) = (&self.rules[scope as usize], claim.name(scope));
+            let own = rules.named.get(name).and_then(|rows| within(rows));
+            Some((format!("{scope}:{name}"), own.or_else(|| within(&rules.each))?))
+        };
+        Scope::ALL.into_iter().filter_map(of).collect()
+    }
+
     /// Reserves the worst case in every account of these names, or in none (B2).
     pub fn reserve(&mut self, claim: &Claim<'_>, amounts: Amounts, now: Timestamp) -> Result<Held, Refusal> {
         let mut parts = Vec::with_capacity(Scope::ALL.len());

@@ -50,6 +50,11 @@ impl Caps {
         self.0[unit as usize]
     }
 
+    /// Limits of money, tokens and requests.
+    pub fn new(money: Option<u64>, tokens: Option<u64>, requests: Option<u64>) -> Caps {
+        Caps([money, tokens, requests])
+    }
+
     /// The first unit of which there would be more than allowed.
     pub(super) fn exceeded_by(&self, amounts: Amounts) -> Option<(Unit, u64)> {
         Unit::ALL.into_iter().find_map(|unit| {
@@ -61,7 +66,7 @@ impl Caps {
 
 impl Limit {
     pub(super) fn caps(&self) -> Caps {
-        Caps([self.money.map(|money| u64::try_from(money).unwrap_or(0)), self.tokens, self.requests])
+        Caps::new(self.money.map(|money| u64::try_from(money).unwrap_or(0)), self.tokens, self.requests)
     }
 }
 

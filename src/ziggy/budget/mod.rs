@@ -18,6 +18,7 @@ mod account;
 mod burn;
 mod ledger;
 mod limits;
+mod once;
 mod prices;
 mod window;
 mod words;
@@ -35,6 +36,7 @@ pub use account::{News, Standing, What};
 pub use burn::{Burn, BurnConfig, Pace};
 pub use ledger::{Charge, Claim, Held, Ledger};
 pub use limits::{Caps, Config, Limit};
+pub use once::{Once, Portion, Room};
 pub use prices::{PriceList, PriceRow};
 pub use window::{Time, Window, date};
 

@@ -26,6 +26,15 @@ fn per(window: Window) -> &'static str {
 impl Explain for Refusal {
     fn words(&self) -> Vec<String> {
         match self {
+            Refusal::Short { scope, window: Window::Request, unit, limit, spent, wanted, .. } if *spent > 0 => {
+                vec![format!(
+                    "{scope} may spend {} for one request; {} of it is spent, and this part may take {}; ask about less, \
+                     or raise the limit.",
+                    said(*unit, *limit),
+                    said(*unit, *spent),
+                    said(*unit, *wanted)
+                )]
+            }
             Refusal::Short { scope, window: Window::Request, unit, limit, wanted, .. } => vec![format!(
                 "{scope} may spend {} for one request, and this one may take {}; ask for fewer max_tokens or raise the \
                  limit.",

@@ -18,7 +18,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use pieces::Piece;
-pub use tokens::estimate_tokens;
+pub use tokens::{estimate_tokens, most_tokens};
 
 /// How texts are cut.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

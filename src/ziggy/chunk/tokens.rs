@@ -33,3 +33,9 @@ pub fn estimate_tokens(text: &str) -> u64 {
     }
     tokens + spaces.div_ceil(4)
 }
+
+/// Tokens that a text takes at the most: of who has a tokenizer of its own nothing is known but that no tokenizer makes
+/// more of them than a text has bytes, and the estimate is for everybody else.
+pub fn most_tokens(text: &str, own_tokenizer: bool) -> u64 {
+    if own_tokenizer { text.len() as u64 } else { estimate_tokens(text) }
+}

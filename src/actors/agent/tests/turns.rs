@@ -7,7 +7,7 @@ use crate::actors::agent::state::{Limits, Step, Turns};
 use crate::inference::{Completion, Finish, Pacing, Request, Role, Usage};
 use crate::types::{Class, ToolCall};
 
-const LIMITS: Limits = Limits { turns: 8, answer_tokens: 100, tokens: 1_000, temperature: 0.5 };
+const LIMITS: Limits = Limits { turns: 8, answer_tokens: 100, tokens: 1_000, own_tokenizer: false, temperature: 0.5 };
 
 fn turns(limits: Limits) -> Turns {
     Turns::new(limits, "Be brief.".to_owned(), "How many?".to_owned(), Vec::new())

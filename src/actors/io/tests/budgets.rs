@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::support::{Bench, LONG, bench, bench_on, task};
 use crate::actors::crown::{Change, Opening};
 use crate::actors::io::budget::find;
-use crate::actors::io::{Error, Task};
+use crate::actors::io::{Document, Error, Task};
 use crate::actors::tests::{Watched, soon};
 use crate::inference::{Scripted, Step};
 use crate::store::{Disk, Event, Journal};
@@ -75,7 +75,7 @@ fn settlement(event: &Event) -> Settlement {
     serde_json::from_value(event.body.value()["spent"].clone()).unwrap()
 }
 
-// IO5.
+// IO7.
 #[tokio::test(start_paused = true)]
 async fn the_worst_case_is_reserved_on_the_record_and_what_was_taken_is_charged() {
     let runtime = priced("only", 1);
@@ -233,4 +233,65 @@ async fn tokens_are_held_to_the_reservation() {
     assert_eq!(request.max_tokens, 7);
     let said: u64 = request.messages.iter().map(|message| crate::ziggy::estimate_tokens(&message.content)).sum();
     assert!(said + 7 <= reserved.tokens, "{said} and 7 of {reserved:?}");
+}
+
+/// A task in several pieces of some 100 tokens each.
+fn in_pieces(count: usize) -> Task {
+    let text = (0..count).map(|part| format!("# Part {part}\n\n{}\n\n", "word ".repeat(60))).collect::<String>();
+    Task { documents: vec![Document { name: "book".to_owned(), text }], ..task("Sum it up.") }
+}
+
+// IO8.
+#[tokio::test(start_paused = true)]
+async fn all_pieces_of_a_run_together_take_no_more_than_its_caller_allowed() {
+    let runtime = priced("only", 1);
+    let bench = bench(std::slice::from_ref(&runtime)).await;
+    let all = bench.ask_for(in_pieces(4), 1_000_000, 1_000_000).await.unwrap();
+    assert!(all.chunks > 4, "{}", all.chunks);
+    let (begun, cost) = (runtime.count().begun, all.cost.0);
+    // Too few tokens for all of them are known before anything is spent.
+    let error = bench.ask_for(in_pieces(4), 1_000_000, 400).await.unwrap_err();
+    assert!(error.to_string().contains("request may spend 400 tokens for one request"), "{error}");
+    assert_eq!(runtime.count().begun, begun);
+    // Too little money is found on the way, and never overrun.
+    let before = standing_of(&bench).await;
+    let error = bench.ask_for(in_pieces(4), cost / 2, 1_000_000).await.unwrap_err();
+    assert!(matches!(&error, Error::Budget { .. }) || error.to_string().contains("budget"), "{error}");
+    let spent = standing_of(&bench).await - before;
+    assert!(spent <= cost / 2, "{spent} of {}", cost / 2);
+    // What all of them took is enough for all of them, if each worst case fits beside it.
+    let again = bench.ask_for(in_pieces(4), cost + 1_000, 1_000_000).await.unwrap();
+    assert_eq!(again.cost.0, cost);
+}
+
+/// Micro-dollars that stand in the journal as the cost of hops.
+async fn standing_of(bench: &Bench) -> i64 {
+    bench.journal.flush().await.unwrap();
+    let events = bench.journal.read(1, 10_000).await.unwrap();
+    of(&events, "hop.served").iter().map(|event| event.body.value()["cost"].as_i64().unwrap()).sum()
+}
+
+// IO8.
+#[tokio::test(start_paused = true)]
+async fn a_limit_of_one_request_counts_all_its_pieces() {
+    let runtime = priced("only", 1);
+    let bench = bench(std::slice::from_ref(&runtime)).await;
+    let thrice =
+        Limit { scope: "agent:*".to_owned(), window: Window::Request, money: None, tokens: None, requests: Some(3) };
+    open(&bench, vec![thrice]).await;
+    let error = bench.ask_for(in_pieces(4), 1_000_000, 1_000_000).await.unwrap_err();
+    assert!(error.to_string().contains("agent:only may spend 3 requests for one request"), "{error}");
+    assert_eq!(runtime.count().begun, 3);
+    bench.ask("hello").await.unwrap();
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_counts_with_a_tokenizer_of_its_own_may_count_every_byte() {
+    let runtime = priced("only", 1);
+    let bench = bench(std::slice::from_ref(&runtime)).await;
+    open(&bench, vec![money("tenant:tester", Window::Day, 1_000_000)]).await;
+    let letters = "qzxjkvwpbm".repeat(100);
+    let answer = bench.ask(&letters).await.unwrap();
+    let reserved = reservation(of(&events(&bench, answer.run_id).await, "hop.admitted")[0]);
+    assert!(reserved.amounts.tokens >= 1_000, "{reserved:?}");
 }

@@ -19,7 +19,7 @@ use crate::field::Mailroom;
 use crate::inference::{Lexical, Runtime};
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::{Child, Root, Strategy, Tree};
-use crate::types::{Class, Cx, RunId, World};
+use crate::types::{Budget, Class, Cx, Money, RunId, World};
 use crate::ziggy::route::Candidate;
 use crate::ziggy::{IntentModel, ladder};
 
@@ -179,6 +179,12 @@ impl Bench {
 
     pub(super) async fn ask(&self, prompt: &str) -> Result<Answer, Error> {
         soon(self.route(&self.cx(50 * SECOND), task(prompt))).await
+    }
+
+    /// Gives a task to whoever may spend so much money and so many tokens.
+    pub(super) async fn ask_for(&self, task: Task, money: i64, tokens: u64) -> Result<Answer, Error> {
+        let cx = self.cx(50 * SECOND).with_budget(Budget { money: Money(money), tokens });
+        soon(self.route(&cx, task)).await
     }
 
     /// The events of every run, run by run in the order in which they came in.

@@ -5,6 +5,7 @@
 mod accounts;
 mod burning;
 mod chaos;
+mod once;
 mod prices;
 mod rows;
 mod windows;
