@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use syzygy::config::{Inputs, load};
 use syzygy::types::{Budget, Modality, Money, Price, PrivacyClass, Timestamp, TrustTier};
 use syzygy::ziggy::route::{
-    Candidate, Capability, Decision, Destination, Fault, Feedback, Fib, Health, Live, Origin, Request, Rib,
-    Rules, build, decide_under, replay,
+    Candidate, Capability, Decision, Destination, Fault, Feedback, Fib, Health, Live, Origin, Request, Rib, Rules,
+    build, decide_under, replay,
 };
 use syzygy::ziggy::{Governance, Millionths};
 

@@ -346,7 +346,11 @@ fn report(host: &Host, seen: &Seen, offered: f64, normal: Duration, control: &mu
     println!("overload: {offered:.0} tasks a second offered for {} s, 200 a second is what it can do", memory.len());
     println!("  sent {sent}   answered {answered}   refused {refused}");
     println!("  control  p50 {:.2} ms   p99 {:.2} ms   worst {:.2} ms", millis(p50), millis(p99), millis(most));
-    println!("  memory   at most {:.1} MB in the first half, at most {:.1} MB in the second", warm as f64 / 1024.0, top as f64 / 1024.0);
+    println!(
+        "  memory   at most {:.1} MB in the first half, at most {:.1} MB in the second",
+        warm as f64 / 1024.0,
+        top as f64 / 1024.0
+    );
     println!("  back to normal after {:.1} ms", millis(normal));
     assert_eq!(sent, answered + refused, "every task was answered or refused");
     let counted = counted(&host.tree());

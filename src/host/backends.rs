@@ -17,8 +17,7 @@ use crate::config::Config;
 use crate::field::{Http, Key, Outbound};
 use crate::inference::models::{self, Catalog, Quiet, Store};
 use crate::inference::{
-    self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, Scripted, Secret,
-    WordLlama,
+    self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, Scripted, Secret, WordLlama,
 };
 use crate::store::{self, Journal, Projection, Sqlite};
 use crate::types::{Cx, World};

@@ -5,8 +5,8 @@ use super::handle::Error;
 use super::message::Results;
 use crate::inference::{Completion, Message, Request, Role};
 use crate::types::{ToolCall, ToolSpec};
-use crate::ziggy::most_tokens;
 use crate::ziggy::govern::trajectory::{self, Cycle, TIMES, Trajectory};
+use crate::ziggy::most_tokens;
 
 /// The limits of one assignment.
 #[derive(Debug, Clone, PartialEq)]
@@ -77,8 +77,7 @@ impl Turns {
     fn asked(&self) -> u64 {
         let most = |text: &str| most_tokens(text, self.limits.own_tokenizer);
         let calls = self.messages.iter().flat_map(|message| &message.tool_calls);
-        let called: u64 =
-            calls.map(|call| most(&call.name) + most(&call.arguments.to_string())).sum();
+        let called: u64 = calls.map(|call| most(&call.name) + most(&call.arguments.to_string())).sum();
         let said: u64 = self.messages.iter().map(|message| most(&message.content)).sum();
         let tools = serde_json::to_string(&self.tools).unwrap_or_default();
         said + called + if self.tools.is_empty() { 0 } else { most(&tools) }

@@ -21,7 +21,7 @@ use crate::types::planted::{Bug, planted};
 use crate::types::{Cx, Money, Price, RunId, Timestamp};
 use crate::ziggy::budget::{Amounts, Charge, Claim, Config, Ledger, Reservation, Settlement, Unit, Window};
 use crate::ziggy::limit::Verdict;
-use crate::ziggy::route::Candidate;
+use crate::ziggy::route::{Candidate, Decision, Reason};
 use crate::ziggy::{Admission, Refusal, most_tokens};
 
 /// What came of asking for a place and a budget.
@@ -129,13 +129,10 @@ impl Pipeline {
         }
     }
 
-    /// Refuses a run of whose pieces it is known beforehand that they take more than it may, before anything is spent.
-    pub(super) fn affordable(&self, cx: &Cx, pieces: &[Piece]) -> Result<(), Error> {
+    /// Why a run can never be done, if of its pieces it is known beforehand that they have more tokens than it may take.
+    pub(super) fn unaffordable(&self, cx: &Cx, pieces: &[Piece]) -> Option<Error> {
         let wanted = pieces.iter().fold(0u64, |sum, piece| sum.saturating_add(piece.tokens));
         let limit = cx.budget().tokens;
-        if pieces.len() < 2 || wanted <= limit {
-            return Ok(());
-        }
         let refusal = crate::ziggy::budget::Refusal::Short {
             scope: "request".to_owned(),
             window: Window::Request,
@@ -146,7 +143,21 @@ impl Pipeline {
             wanted,
             ends: None,
         };
-        Err(Error::Budget { refusal: Box::new(refusal), wait: None })
+        let short = pieces.len() > 1 && wanted > limit;
+        short.then(|| Error::Budget { refusal: Box::new(refusal), wait: None })
+    }
+
+    /// The most that a piece can take of whoever would serve it, or comes nearest to that.
+    pub(super) fn worst(&self, run: &Run<'_>, piece: &Piece, decision: &Decision) -> Amounts {
+        let rib = self.parts.router.rib();
+        let nearest = decision.reasons.iter().find_map(|reason| match reason {
+            Reason::Refused { closest, .. } => Some(closest),
+            _ => None,
+        });
+        let candidate = decision.winner.as_ref().or(nearest).and_then(|id| rib.candidates.get(id));
+        let agent = candidate.and_then(|candidate| self.parts.agents.get(&candidate.agent));
+        let both = candidate.zip(agent);
+        both.map_or(Amounts::ZERO, |(candidate, agent)| self.stake(run, piece, candidate, agent).amounts)
     }
 
     /// Writes down that a candidate is to be asked, or not; on disk when this returns if money was reserved for it.

@@ -219,9 +219,11 @@ impl Pipeline {
         let cx = self.outfit(cx, &class);
         let (purse, nobody) = (Purse::new(cx.budget()), OnceLock::new());
         let run = Run { cx, task, class, record, news: news.clone(), passed: *passed, purse, nobody };
-        self.affordable(&run.cx, &pieces)?;
         if let Some(held) = self.review_before(&run, &pieces, *passed).await {
             return Ok(Fate::Held(Box::new(held)));
+        }
+        if let Some(error) = self.unaffordable(&run.cx, &pieces) {
+            return Err(error);
         }
         let served = match self.serve_all(&run, pieces).await {
             Ok(served) => served,

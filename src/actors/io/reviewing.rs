@@ -11,6 +11,7 @@ use super::{Answer, Progress};
 use crate::store::NewEvent;
 use crate::types::{Budget, Money, aside};
 use crate::ziggy::Millionths;
+use crate::ziggy::budget::Amounts;
 use crate::ziggy::review::{self, Need, Rule, Situation, Stage, may_withhold};
 use crate::ziggy::route::{Constraint, Decision, Reason};
 
@@ -22,18 +23,27 @@ impl Pipeline {
             return None;
         }
         let (mut situation, mut needed) = (run.situation(""), None);
+        let (mut worst, mut lacks) = (Amounts::ZERO, false);
         if rules.iter().any(Rule::wants_a_decision) {
             let rib = self.parts.router.rib();
             for piece in pieces {
                 let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
                 situation.cost += decision.cost_max;
+                worst = worst.plus(self.worst(run, piece, &decision));
                 let agent = decision.winner.as_ref().and_then(|winner| rib.candidates.get(winner));
                 situation.agents.extend(agent.map(|candidate| candidate.agent.clone()));
                 if decision.winner.is_none() {
-                    needed = needed.or_else(|| lacking(&decision, run.cx.budget()));
+                    lacks |= lacks_budget_alone(&decision);
                     situation.nobody.get_or_insert_with(|| refusal(&decision).to_string());
                 }
             }
+            if let Some(error) = self.unaffordable(&run.cx, pieces) {
+                lacks = true;
+                situation.nobody.get_or_insert_with(|| error.to_string());
+            }
+            let has = run.cx.budget();
+            // Approval gives what all pieces can take, since they share it.
+            needed = lacks.then(|| Budget { money: has.money.max(worst.money), tokens: has.tokens.max(worst.tokens) });
         }
         let need = self.judged(Stage::Before, situation, || whole(run.task)).await?;
         Some(Held { need, answer: None, needed, left: run.purse.left(), class: run.class.clone() })
@@ -62,9 +72,13 @@ impl Pipeline {
         situation.agents.extend(agents.map(|candidate| candidate.agent.clone()));
         situation.cost = answer.cost;
         match self.judged(Stage::After, situation, || answer.answer.clone()).await {
-            Some(need) => {
-                Fate::Held(Box::new(Held { need, answer: Some(answer), needed: None, left: run.purse.left(), class: run.class.clone() }))
-            }
+            Some(need) => Fate::Held(Box::new(Held {
+                need,
+                answer: Some(answer),
+                needed: None,
+                left: run.purse.left(),
+                class: run.class.clone(),
+            })),
             None => Fate::Answered(Box::new(answer)),
         }
     }
@@ -119,19 +133,12 @@ impl Run<'_> {
     }
 }
 
-/// The budget with which the nearest candidate could serve, if nothing but the budget stands in its way.
-fn lacking(decision: &Decision, has: Budget) -> Option<Budget> {
-    let constraints = decision.reasons.iter().find_map(|reason| match reason {
-        Reason::Refused { constraints, .. } => Some(constraints),
-        _ => None,
-    })?;
-    let mut needed = has;
-    for constraint in constraints {
-        match constraint {
-            Constraint::Budget { cost, .. } => needed.money = *cost,
-            Constraint::Tokens { needed: tokens, .. } => needed.tokens = *tokens,
-            _ => return None,
-        }
-    }
-    Some(needed)
+/// Whether nothing but the budget stands in the way of the nearest candidate.
+fn lacks_budget_alone(decision: &Decision) -> bool {
+    decision.reasons.iter().any(|reason| match reason {
+        Reason::Refused { constraints, .. } => constraints
+            .iter()
+            .all(|constraint| matches!(constraint, Constraint::Budget { .. } | Constraint::Tokens { .. })),
+        _ => false,
+    })
 }

@@ -216,9 +216,8 @@ impl Ledger {
     /// What one request may take, for every name of a claim that has such a limit. Who counts a request's attempts
     /// together ([`super::Once`]) holds them against it; here each attempt is.
     pub fn once(&self, claim: &Claim<'_>) -> Vec<(String, Caps)> {
-        let within = |rows: &[(Window, Caps)]| {
-            rows.iter().find(|(window, _)| *window == Window::Request).map(|(_, caps)| *caps)
-        };
+        let within =
+            |rows: &[(Window, Caps)]| rows.iter().find(|(window, _)| *window == Window::Request).map(|(_, caps)| *caps);
         let of = |scope: Scope| {
             let (rules, name) = (&self.rules[scope as usize], claim.name(scope));
             let own = rules.named.get(name).and_then(|rows| within(rows));

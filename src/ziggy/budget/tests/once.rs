@@ -21,8 +21,11 @@ fn attempts_share_what_the_caller_allowed_and_wait_only_for_what_may_come_back()
     let Room::Reserved(first) = once.reserve(Vec::new(), amounts(60, 100)) else { panic!("there was room") };
     assert!(matches!(once.reserve(Vec::new(), amounts(60, 100)), Room::Later));
     let Room::Never(refusal) = once.reserve(Vec::new(), amounts(101, 100)) else { panic!("there was room") };
-    assert_eq!(refusal.words(), ["request may spend $0.000100 for one request, and this one may take $0.000101; ask for \
-         fewer max_tokens or raise the limit."]);
+    assert_eq!(
+        refusal.words(),
+        ["request may spend $0.000100 for one request, and this one may take $0.000101; ask for \
+         fewer max_tokens or raise the limit."]
+    );
     once.settle(first, amounts(30, 40));
     assert_eq!(once.left(), budget(70, 960));
     let Room::Reserved(second) = once.reserve(Vec::new(), amounts(60, 100)) else { panic!("there was room") };
