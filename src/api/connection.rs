@@ -1,12 +1,15 @@
 //! One connection, from its first byte to its last: TLS, the guard, the HTTP library, and a patient end.
 
 use std::net::IpAddr;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::{Body, HttpBody};
 use axum::extract::Request;
-use hyper::body::Incoming;
+use hyper::body::{Frame, Incoming, SizeHint};
 use hyper::server::conn::http1;
 use hyper::service::{Service, service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -18,7 +21,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::app::App;
 use super::framing::Limits;
-use super::guarded::Guarded;
+use super::guarded::{Answered, Answering, Guarded};
 
 /// What serves the connections of one life.
 pub(super) struct Server {
@@ -58,7 +61,8 @@ impl Server {
         let config = self.app.config();
         let limits = Limits { head_bytes_max: config.head_bytes_max, headers_max: config.headers_max };
         let mut guarded = Guarded::new(stream, limits, (config.head_timeout_s, config.write_timeout_s));
-        self.requests(&mut guarded, peer).await;
+        let answered = guarded.answered();
+        self.requests(&mut guarded, answered, peer).await;
         let mut stream = guarded.into_inner();
         tokio::select! {
             biased;
@@ -68,12 +72,14 @@ impl Server {
     }
 
     /// Answers requests, one after the other, until either side has enough.
-    async fn requests(&self, stream: impl AsyncRead + AsyncWrite + Unpin, peer: IpAddr) {
+    async fn requests(&self, stream: impl AsyncRead + AsyncWrite + Unpin, answered: Arc<Answered>, peer: IpAddr) {
         let config = self.app.config();
         let router = TowerToHyperService::new(self.router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
-            router.call(request)
+            let answering = Answering::new(&answered);
+            let answer = router.call(request);
+            async move { answer.await.map(|response| response.map(|body| Counted { body, _answering: answering })) }
         });
         let connection = http1::Builder::new()
             .timer(TokioTimer::new())
@@ -95,6 +101,32 @@ impl Server {
             // Clients leave all the time; that is no news.
             tracing::debug!(%error, "a connection ended early");
         }
+    }
+}
+
+/// The body of an answer, with which the answer ends.
+struct Counted {
+    body: Body,
+    _answering: Answering,
+}
+
+impl HttpBody for Counted {
+    type Data = <Body as HttpBody>::Data;
+    type Error = <Body as HttpBody>::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Self::Data>, Self::Error>>> {
+        Pin::new(&mut self.body).poll_frame(context)
+    }
+
+    fn is_end_stream(&self) -> bool {
+        self.body.is_end_stream()
+    }
+
+    fn size_hint(&self) -> SizeHint {
+        self.body.size_hint()
     }
 }
 

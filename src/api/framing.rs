@@ -6,7 +6,8 @@
 //! Invariants:
 //! - FR1: nothing of a head is let through before all of it was read and found good.
 //! - FR2: after a refusal nothing more is let through.
-//! - FR3: what is held back is never more than `head_bytes_max`.
+//! - FR3: what is held back of a head is never more than `head_bytes_max`.
+//! - FR4: nothing is taken beyond the end of a request, so that whoever reads decides when the next one begins.
 
 use super::problem::{Code, Problem};
 
@@ -106,11 +107,13 @@ pub(super) struct Framing {
     state: State,
     /// What has come of a head.
     head: Vec<u8>,
+    /// Heads that were let through.
+    heads: u64,
 }
 
 impl Framing {
     pub(super) fn new(limits: Limits) -> Framing {
-        Framing { limits, state: State::Head, head: Vec::new() }
+        Framing { limits, state: State::Head, head: Vec::new(), heads: 0 }
     }
 
     /// Whether a head has begun and is not whole yet.
@@ -118,8 +121,19 @@ impl Framing {
         self.state == State::Head && !self.head.is_empty()
     }
 
-    /// Takes the next bytes and adds to `out` what may go on to the server.
-    pub(super) fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    /// Whether the last request is whole and nothing of the next one was taken.
+    pub(super) fn between(&self) -> bool {
+        self.state == State::Head && self.head.is_empty()
+    }
+
+    /// How many heads were let through.
+    pub(super) fn heads(&self) -> u64 {
+        self.heads
+    }
+
+    /// Takes the next bytes, up to the end of a request, and adds to `out` what may go on to the server. Returns how many
+    /// it took.
+    pub(super) fn take(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<usize, Refusal> {
         let taken = self.advance(bytes, out);
         if taken.is_err() {
             self.state = State::Refused;
@@ -128,7 +142,18 @@ impl Framing {
         taken
     }
 
-    fn advance(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+    /// Takes all of these bytes, one request after the other.
+    #[cfg(any(test, feature = "fuzzing"))]
+    pub(super) fn take_all(&mut self, mut bytes: &[u8], out: &mut Vec<u8>) -> Result<(), Refusal> {
+        while !bytes.is_empty() {
+            let used = self.take(bytes, out)?;
+            bytes = &bytes[used..];
+        }
+        Ok(())
+    }
+
+    fn advance(&mut self, bytes: &[u8], out: &mut Vec<u8>) -> Result<usize, Refusal> {
+        let (all, mut bytes) = (bytes.len(), bytes);
         while !bytes.is_empty() {
             let used = match self.state {
                 State::Head => self.head(bytes, out)?,
@@ -145,11 +170,14 @@ impl Framing {
                     self.state = next;
                     used
                 }
-                State::Refused => return Ok(()),
+                State::Refused => return Ok(all),
             };
             bytes = &bytes[used..];
+            if self.between() {
+                break;
+            }
         }
-        Ok(())
+        Ok(all - bytes.len())
     }
 
     /// Takes bytes up to the end of the head and returns how many those are.
@@ -172,6 +200,7 @@ impl Framing {
                     Length::Chunks => State::Chunked(Chunk::Size(0, 0)),
                 };
                 out.append(&mut self.head);
+                self.heads += 1;
                 return Ok(place + 1);
             }
         }

@@ -58,7 +58,7 @@ pub fn connection(bytes: &[u8]) {
     let read = |pieces: &mut dyn Iterator<Item = &[u8]>| {
         let (mut framing, mut out) = (Framing::new(limits), Vec::new());
         for piece in pieces {
-            if let Err(refusal) = framing.take(piece, &mut out) {
+            if let Err(refusal) = framing.take_all(piece, &mut out) {
                 return (out, Err(refusal));
             }
         }

@@ -2,21 +2,56 @@
 //!
 //! The library would read more than is safe (a bare line feed, a length said twice) and answer what it refuses without
 //! a body. Behind this it sees only what [`Framing`] lets through, and of a refused connection only its end.
+//!
+//! While one request is worked on, the next one waits here: the library does not look whether a client has left as long
+//! as it holds anything that client has sent, and what works for somebody who has left must stop.
 
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use futures::task::AtomicWaker;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
 use super::framing::{Framing, Limits, Refusal};
 
+/// How many requests of a connection have had their answer.
+#[derive(Debug, Default)]
+pub(super) struct Answered {
+    count: AtomicU64,
+    reader: AtomicWaker,
+}
+
+/// An answer on its way. Dropping it says that the library has all of it.
+pub(super) struct Answering(Arc<Answered>);
+
+impl Answering {
+    pub(super) fn new(answered: &Arc<Answered>) -> Answering {
+        Answering(Arc::clone(answered))
+    }
+}
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.count.fetch_add(1, Ordering::AcqRel);
+        self.0.reader.wake();
+    }
+}
+
+/// Bytes of further requests that wait while one is worked on; who sends more without waiting for an answer is cut off.
+const WAITING_BYTES_MAX: usize = 256 << 10;
+
 /// A stream of bytes behind [`Framing`].
 pub(super) struct Guarded<S> {
     inner: S,
     framing: Framing,
+    /// What came and was not framed yet.
+    waiting: Vec<u8>,
+    answered: Arc<Answered>,
     /// What was let through and not read yet.
     ready: Vec<u8>,
     /// How far it was read.
@@ -33,9 +68,40 @@ pub(super) struct Guarded<S> {
 
 impl<S> Guarded<S> {
     pub(super) fn new(inner: S, limits: Limits, (head_timeout_s, write_timeout_s): (u64, u64)) -> Guarded<S> {
-        let framing = Framing::new(limits);
-        let (ready, at, alarm, stalled, refusal) = (Vec::new(), 0, None, None, None);
-        Guarded { inner, framing, ready, at, head_timeout_s, alarm, write_timeout_s, stalled, refusal }
+        let (framing, answered) = (Framing::new(limits), Arc::default());
+        let (waiting, ready, at, alarm, stalled, refusal) = (Vec::new(), Vec::new(), 0, None, None, None);
+        Guarded {
+            inner,
+            framing,
+            waiting,
+            answered,
+            ready,
+            at,
+            head_timeout_s,
+            alarm,
+            write_timeout_s,
+            stalled,
+            refusal,
+        }
+    }
+
+    /// Where it is counted which requests have had their answer.
+    pub(super) fn answered(&self) -> Arc<Answered> {
+        Arc::clone(&self.answered)
+    }
+
+    /// Whether the next request has to wait for the answer to the last one; wakes the task when it need not any more.
+    fn busy(&self, context: &mut Context<'_>) -> bool {
+        self.answered.reader.register(context.waker());
+        self.framing.between() && self.framing.heads() > self.answered.count.load(Ordering::Acquire)
+    }
+
+    /// Frames what waits, up to the end of a request.
+    fn frame(&mut self) {
+        match self.framing.take(&self.waiting, &mut self.ready) {
+            Ok(used) => drop(self.waiting.drain(..used)),
+            Err(refusal) => self.refuse(refusal),
+        }
     }
 
     /// What a write came to: an error if the client has taken nothing for too long.
@@ -98,15 +164,19 @@ impl<S: AsyncRead + Unpin> AsyncRead for Guarded<S> {
             if this.refusal.is_some() || buffer.remaining() == 0 {
                 return Poll::Ready(Ok(()));
             }
+            if !this.waiting.is_empty() && !this.busy(context) {
+                this.frame();
+                continue;
+            }
+            if this.waiting.len() > WAITING_BYTES_MAX {
+                return Poll::Ready(Err(io::Error::other("the client sends on and waits for no answer")));
+            }
             let before = buffer.filled().len();
             match Pin::new(&mut this.inner).poll_read(context, buffer) {
                 Poll::Ready(Ok(())) if buffer.filled().len() == before => return Poll::Ready(Ok(())),
                 Poll::Ready(Ok(())) => {
-                    let taken = this.framing.take(&buffer.filled()[before..], &mut this.ready);
+                    this.waiting.extend_from_slice(&buffer.filled()[before..]);
                     buffer.set_filled(before);
-                    if let Err(refusal) = taken {
-                        this.refuse(refusal);
-                    }
                 }
                 Poll::Ready(Err(error)) => return Poll::Ready(Err(error)),
                 Poll::Pending if this.late(context) => this.refuse(Refusal::HeadTimeout(this.head_timeout_s)),

@@ -169,13 +169,7 @@ pub(super) async fn feedback(
     let event = NewEvent::new(record::kind::FEEDBACK, Some(run_id), "api", &given);
     app.parts.journal.append(vec![event], Durability::Durable).await?;
     for candidate in &given.candidates {
-        let learned = Feedback {
-            candidate: candidate.clone(),
-            ok: true,
-            quality: Some(Millionths::of(quality)),
-            ..Feedback::default()
-        };
-        app.parts.router.observe(&caller.cx, learned);
+        app.parts.router.observe(&caller.cx, Feedback::judged(candidate, Millionths::of(quality)));
     }
     Ok(Json(given))
 }

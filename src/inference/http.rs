@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use reqwest::{Client, ClientBuilder, Response, Url};
+use tokio::time::timeout;
 
 /// A builder with what all clients here share. `url` is where the client will talk to: a client for plain HTTP must
 /// work on a machine without root certificates, so it gets none.
@@ -14,17 +15,24 @@ pub(super) fn builder(url: &Url, connect_timeout: Duration) -> ClientBuilder {
     if url.scheme() == "http" { builder.tls_certs_only([]) } else { builder }
 }
 
-/// The body of a response, up to a limit; what goes beyond it is not read, and the flag says so.
-pub(super) async fn body(mut response: Response, limit: usize) -> reqwest::Result<(Vec<u8>, bool)> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await? {
+/// Reads the body of a response into `body`, up to a limit; what goes beyond it is not read, and the flag says so. Between
+/// two pieces it waits for `idle` at the most. What had come before an error is in `body`.
+pub(super) async fn body(
+    mut response: Response,
+    body: &mut Vec<u8>,
+    limit: usize,
+    idle: Duration,
+) -> Result<bool, String> {
+    loop {
+        let silent = |_| format!("nothing came for {} s", idle.as_secs());
+        let chunk = timeout(idle, response.chunk()).await.map_err(silent)?.map_err(why)?;
+        let Some(chunk) = chunk else { return Ok(false) };
         let room = limit - body.len();
         body.extend_from_slice(&chunk[..chunk.len().min(room)]);
         if chunk.len() > room {
-            return Ok((body, true));
+            return Ok(true);
         }
     }
-    Ok((body, false))
 }
 
 /// An error of the client with its causes, which name the reason, and without the URL, which may hold a credential.

@@ -219,6 +219,10 @@ pub struct Capabilities {
     pub price: Price,
 }
 
+/// Tokens that a server's template may put around a message at the most: several times what the widest known ones take.
+/// What an endpoint claims beyond that is not believed, and that much is reserved.
+pub const TEMPLATE_TOKENS_MOST: u64 = 128;
+
 impl Capabilities {
     /// Where what it is sent goes.
     pub fn place(&self) -> Place {

@@ -36,6 +36,11 @@ fn sent(mood: &str) -> (Vec<u8>, bool) {
         "error" => (b"HTTP/1.1 500 Oh\r\ncontent-length: 4\r\n\r\noops".to_vec(), false),
         "limit" => (b"HTTP/1.1 429 No\r\nretry-after: 30\r\ncontent-length: 0\r\n\r\n".to_vec(), false),
         "silent" => (format!("{EVENTS}{}", said("W")).into_bytes(), true),
+        "json-silent" => {
+            (b"HTTP/1.1 200 OK\r\ncontent-type: application/json\r\ncontent-length: 99\r\n\r\n{".to_vec(), true)
+        }
+        "error-silent" => (b"HTTP/1.1 500 No\r\ncontent-length: 99\r\n\r\nso".to_vec(), true),
+        "mean" => (well(&counted(1, 1)), false),
         "modest" => (well(&counted(0, 0)), false),
         "greedy" => (well(&counted(u64::MAX, u64::MAX)), false),
         "negative" => (well(&counted(7, 2).replace('7', "-7")), false),
@@ -112,7 +117,7 @@ async fn only_run(host: &Host) -> Vec<Event> {
 async fn what_an_endpoint_must_not_send_fails_the_run_in_words_and_is_charged_for_what_it_read() {
     // Who refuses or says nothing has read nothing, whoever answers has read the question, and of who makes no sense nobody
     // knows, so that all is charged that was reserved.
-    let (nothing, read, reserved) = (0..=0, 20..=60, 1_000..=1_500);
+    let (nothing, read, reserved) = (0..=0, 20..=60, 1_000..=2_000);
     let cases = [
         ("cut", Class::Unavailable, "ended early", &read),
         ("half", Class::Unavailable, "could not", &reserved),
@@ -122,6 +127,8 @@ async fn what_an_endpoint_must_not_send_fails_the_run_in_words_and_is_charged_fo
         ("error", Class::Unavailable, "500", &nothing),
         ("limit", Class::Exhausted, "rate limiting", &nothing),
         ("silent", Class::Unavailable, "nothing came for 1 s", &read),
+        ("json-silent", Class::Unavailable, "nothing came for 1 s", &read),
+        ("error-silent", Class::Unavailable, "500", &nothing),
     ];
     for (mood, class, words, owes) in cases {
         let (_serving, url) = endpoint().await;
@@ -157,7 +164,13 @@ async fn what_an_endpoint_claims_to_have_used_is_believed_within_what_it_can_hav
         end(host).await;
     }
     let (_serving, url) = endpoint().await;
-    let host = host(&url).await;
+    let host = self::host(&url).await;
+    let long = format!("mood:mean. {}", "Nobody reads that. ".repeat(200));
+    let answer = host.ask(&host.context("tester", PATIENCE), task(&long)).await.unwrap();
+    assert!(answer.usage.input_tokens >= 100, "{:?}", answer.usage);
+    end(host).await;
+    let (_serving, url) = endpoint().await;
+    let host = self::host(&url).await;
     let error = host.ask(&host.context("tester", PATIENCE), task("mood:negative.")).await.unwrap_err();
     assert_eq!(error.class(), Class::Unavailable, "{error}");
     end(host).await;

@@ -1,47 +1,47 @@
 //! Who leaves a real connection, and what becomes of a real process under a tool.
 
+use std::path::Path;
 use std::time::Duration;
 
 use serde_json::{Value, json};
 use syzygy::actors::executor::Tool;
+use syzygy::config::{Flag, Inputs, load};
 use syzygy::host::Host;
 use syzygy::inference::{Scripted, Step};
-use tokio::io::{AsyncBufReadExt, AsyncWriteExt, BufReader};
+use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::process::Command;
 use tokio::sync::watch;
 
 use crate::support::{Metered, agent, cx, end, eventually, task};
 
+/// A host on a port of its own, with a model that never ends, and what stands in every request to it.
+async fn serving(data: &Path, runtime: Metered) -> (Host, String) {
+    let flag = |key: &str, value: &str| Flag { name: key.to_owned(), key: key.to_owned(), value: value.to_owned() };
+    let flags = vec![flag("api.listen", "127.0.0.1:0"), flag("host.data_dir", &data.display().to_string())];
+    let config = load(&Inputs { flags, ..Inputs::default() }).unwrap().config;
+    let host = Host::builder().config(config).data_dir(data).serve().runtime(runtime).start().await.unwrap();
+    let token = std::fs::read_to_string(data.join("operator.token")).unwrap();
+    let headers = format!("host: {}\r\nauthorization: Bearer {}\r\n", host.address().unwrap(), token.trim());
+    (host, headers)
+}
+
+fn posted(headers: &str, accept: &str) -> String {
+    let body = json!({ "prompt": "Write a long story.", "privacy": "restricted" }).to_string();
+    let length = body.len();
+    format!(
+        "POST /route HTTP/1.1\r\n{headers}accept: {accept}\r\ncontent-type: application/json\r\n\
+         content-length: {length}\r\n\r\n{body}"
+    )
+}
+
 #[tokio::test]
 async fn a_client_that_leaves_its_stream_stops_the_model() {
     let data = tempfile::tempdir().unwrap();
     let runtime = Metered::new("local", Duration::from_millis(5), 1_000_000);
-    let listen = syzygy::config::Flag {
-        name: "--listen".to_owned(),
-        key: "api.listen".to_owned(),
-        value: "127.0.0.1:0".to_owned(),
-    };
-    let place = syzygy::config::Flag {
-        name: "--data-dir".to_owned(),
-        key: "host.data_dir".to_owned(),
-        value: data.path().display().to_string(),
-    };
-    let inputs = syzygy::config::Inputs { flags: vec![listen, place], ..Default::default() };
-    let config = syzygy::config::load(&inputs).unwrap().config;
-    let host = Host::builder().config(config).data_dir(data.path()).serve().runtime(runtime.clone());
-    let host = host.start().await.unwrap();
-    let address = host.address().unwrap();
-    let token = std::fs::read_to_string(data.path().join("operator.token")).unwrap();
-    let body = json!({ "prompt": "Write a long story.", "privacy": "restricted" }).to_string();
-    let head = format!(
-        "POST /route HTTP/1.1\r\nhost: {address}\r\nauthorization: Bearer {}\r\naccept: text/event-stream\r\n\
-         content-type: application/json\r\ncontent-length: {}\r\n\r\n",
-        token.trim(),
-        body.len()
-    );
-    let mut stream = TcpStream::connect(address).await.unwrap();
-    stream.write_all(format!("{head}{body}").as_bytes()).await.unwrap();
+    let (host, headers) = serving(data.path(), runtime.clone()).await;
+    let mut stream = TcpStream::connect(host.address().unwrap()).await.unwrap();
+    stream.write_all(posted(&headers, "text/event-stream").as_bytes()).await.unwrap();
     let mut lines = BufReader::new(stream).lines();
     while !lines.next_line().await.unwrap().unwrap().contains("word") {}
     runtime.beyond(10).await;
@@ -50,6 +50,49 @@ async fn a_client_that_leaves_its_stream_stops_the_model() {
     let spent = runtime.tokens();
     end(host).await;
     assert_eq!(runtime.tokens(), spent);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_stops_the_model_whatever_else_it_has_sent() {
+    let data = tempfile::tempdir().unwrap();
+    let runtime = Metered::new("local", Duration::from_millis(5), 1_000_000);
+    let (host, headers) = serving(data.path(), runtime.clone()).await;
+    let asked = posted(&headers, "application/json");
+    let more = [String::new(), format!("GET /healthz HTTP/1.1\r\n{headers}\r\n"), "GET".to_owned(), asked.clone()];
+    for more in more {
+        let before = runtime.tokens();
+        let mut stream = TcpStream::connect(host.address().unwrap()).await.unwrap();
+        stream.write_all(format!("{asked}{more}").as_bytes()).await.unwrap();
+        runtime.beyond(before + 10).await;
+        drop(stream);
+        runtime.inside(0).await;
+    }
+    // Who sends without end and waits for nothing is left by the host.
+    let mut stream = TcpStream::connect(host.address().unwrap()).await.unwrap();
+    let before = runtime.tokens();
+    stream.write_all(asked.as_bytes()).await.unwrap();
+    runtime.beyond(before + 10).await;
+    let flood = asked.repeat(16);
+    while stream.write_all(flood.as_bytes()).await.is_ok() {}
+    runtime.inside(0).await;
+    end(host).await;
+}
+
+#[tokio::test]
+async fn requests_sent_at_once_are_answered_one_after_the_other() {
+    let data = tempfile::tempdir().unwrap();
+    let (host, headers) = serving(data.path(), Metered::new("local", Duration::from_millis(5), 10)).await;
+    let mut stream = TcpStream::connect(host.address().unwrap()).await.unwrap();
+    let asked = posted(&headers, "application/json");
+    let health = format!("GET /healthz HTTP/1.1\r\n{headers}\r\n");
+    let last = format!("GET /healthz HTTP/1.1\r\n{headers}connection: close\r\n\r\n");
+    stream.write_all(format!("{health}{asked}{health}{asked}{last}").as_bytes()).await.unwrap();
+    let mut all = String::new();
+    stream.read_to_string(&mut all).await.unwrap();
+    assert_eq!(all.matches("HTTP/1.1 200").count(), 5, "{all}");
+    let answers: Vec<usize> = all.match_indices("\"answer\"").map(|(place, _)| place).collect();
+    assert_eq!(answers.len(), 2, "{all}");
+    end(host).await;
 }
 
 /// Whether the process runs; one that has ended and was not waited for does not.

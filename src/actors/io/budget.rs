@@ -16,6 +16,7 @@ use super::purse::Share;
 use super::record::{Admitted, Recorder, kind};
 use crate::actors::agent::{self, Outcome, Profile};
 use crate::actors::crown::{Asked, Hold, Permit};
+use crate::inference::TEMPLATE_TOKENS_MOST;
 use crate::store::{self, Durability, Event, Journal, NewEvent, Projection, RowQuery};
 use crate::types::planted::{Bug, planted};
 use crate::types::{Cx, Money, Price, RunId, Timestamp};
@@ -116,6 +117,8 @@ impl Pipeline {
         let worst = Worst {
             prompt: if own_tokenizer { piece.prompt.len() as u64 } else { piece.tokens },
             system: most_tokens(&agent.profile().system, own_tokenizer),
+            // Instructions and the question are a message each.
+            frame: if own_tokenizer { 2 * TEMPLATE_TOKENS_MOST } else { FRAME_TOKENS },
             answer: run.task.max_tokens.unwrap_or(self.config.answer_tokens),
             context: candidate.context_tokens,
             allowed: run.purse.left().tokens,
@@ -228,6 +231,7 @@ pub(super) fn bounded(cx: &Cx, share: Option<&Share>) -> Cx {
 struct Worst {
     prompt: u64,
     system: u64,
+    frame: u64,
     answer: u32,
     context: u32,
     allowed: u64,
@@ -242,7 +246,7 @@ impl Worst {
         let answer = u64::from(self.answer.min(profile.max_answer_tokens));
         let facts = u64::try_from(profile.recall_most).unwrap_or(u64::MAX).saturating_mul(FACT_TOKENS);
         let facts = if profile.remembers { facts } else { 0 };
-        let prompt = self.prompt.saturating_add(FRAME_TOKENS + self.system).saturating_add(facts);
+        let prompt = self.prompt.saturating_add(self.frame + self.system).saturating_add(facts);
         let once = prompt.saturating_add(answer);
         if !self.again {
             return Amounts { money: price.cost(prompt, answer), tokens: once, requests: 1 };

@@ -353,9 +353,8 @@ impl Label {
 
     fn learn(self, pipeline: &Pipeline, cx: &Cx) {
         for candidate in self.candidates {
-            let quality = Some(if self.good { Millionths::ONE } else { Millionths::ZERO });
-            let learned = Feedback { candidate, ok: true, quality, ..Feedback::default() };
-            pipeline.parts.router.observe(cx, learned);
+            let quality = if self.good { Millionths::ONE } else { Millionths::ZERO };
+            pipeline.parts.router.observe(cx, Feedback::judged(&candidate, quality));
         }
     }
 }

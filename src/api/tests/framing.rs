@@ -8,7 +8,7 @@ const LIMITS: Limits = Limits { head_bytes_max: 256, headers_max: 4 };
 
 fn read(bytes: &[u8]) -> (Vec<u8>, Result<(), Refusal>) {
     let (mut framing, mut out) = (Framing::new(LIMITS), Vec::new());
-    let taken = framing.take(bytes, &mut out);
+    let taken = framing.take_all(bytes, &mut out);
     (out, taken)
 }
 
@@ -133,6 +133,19 @@ fn requests() -> impl Strategy<Value = String> {
     prop_oneof![Just("GET / HTTP/1.1\r\nHost: h\r\n\r\n".to_owned()), sized, chunks]
 }
 
+// FR4.
+#[test]
+fn nothing_is_taken_beyond_the_end_of_a_request() {
+    let (mut framing, mut out) = (Framing::new(LIMITS), Vec::new());
+    let first = post("content-length: 2\r\n", "ab");
+    let both = format!("{first}GET /b HTTP/1.1\r\n");
+    assert!(framing.between());
+    assert_eq!(framing.take(both.as_bytes(), &mut out), Ok(first.len()));
+    assert_eq!((framing.between(), framing.heads(), out.as_slice()), (true, 1, first.as_bytes()));
+    assert_eq!(framing.take(&both.as_bytes()[first.len()..], &mut out), Ok(17));
+    assert_eq!((framing.between(), framing.heads(), out.as_slice()), (false, 1, first.as_bytes()));
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
@@ -148,7 +161,7 @@ proptest! {
         places.push(bytes.len());
         let mut from = 0;
         for to in places {
-            prop_assert_eq!(framing.take(&bytes[from..to], &mut out), Ok(()));
+            prop_assert_eq!(framing.take_all(&bytes[from..to], &mut out), Ok(()));
             from = to;
         }
         prop_assert!(!framing.in_head());
@@ -166,8 +179,8 @@ proptest! {
         let whole = read(&all);
         let (mut framing, mut out) = (Framing::new(LIMITS), Vec::new());
         let cut = cut.min(all.len());
-        let first = framing.take(&all[..cut], &mut out);
-        let taken = first.and_then(|()| framing.take(&all[cut..], &mut out));
+        let first = framing.take_all(&all[..cut], &mut out);
+        let taken = first.and_then(|()| framing.take_all(&all[cut..], &mut out));
         prop_assert_eq!((out, taken), whole);
     }
 }

@@ -3,7 +3,7 @@
 use serde_json::Value;
 
 use super::wire::{CallPiece, Counts, Part};
-use crate::inference::{Completion, Finish, Pacing, Request, Usage};
+use crate::inference::{Completion, Finish, Pacing, Request, TEMPLATE_TOKENS_MOST, Usage};
 use crate::types::ToolCall;
 
 /// Bytes of text a token stands for where a server does not count: the usual estimate for English.
@@ -12,9 +12,9 @@ const BYTES_PER_TOKEN: u64 = 4;
 /// Tokens a message costs beside its text: role and separators.
 const TOKENS_PER_MESSAGE: u64 = 4;
 
-/// Bytes a server's template may put around a message at the most, each a token at worst: several times what the widest
-/// known ones take.
-const TEMPLATE_PER_MESSAGE: u64 = 128;
+/// Bytes of text that a token holds at the most, in the long run. The longest tokens there are hold some hundred spaces or
+/// dashes, and prose has four bytes a token; so this is an eighth of prose, and a claim of less is no count.
+const BYTES_PER_TOKEN_MOST: u64 = 32;
 
 /// Tool calls in one answer at the most; an index beyond it is a broken stream and not a plan.
 const MOST_CALLS: usize = 128;
@@ -27,6 +27,8 @@ pub(super) struct Answer {
     counts: Option<Counts>,
     pieces: u64,
     prompt: u64,
+    /// What the request has at least and at the most, whatever is claimed.
+    least: u64,
     most: Usage,
     pacing: Pacing,
 }
@@ -50,8 +52,9 @@ impl Answer {
             counts: None,
             pieces: 0,
             prompt: bytes / BYTES_PER_TOKEN + messages * TOKENS_PER_MESSAGE,
+            least: bytes / BYTES_PER_TOKEN_MOST,
             // No tokenizer makes more tokens of a text than it has bytes.
-            most: Usage::new(bytes + messages * TEMPLATE_PER_MESSAGE, u64::from(max_tokens)),
+            most: Usage::new(bytes + messages * TEMPLATE_TOKENS_MOST, u64::from(max_tokens)),
             pacing: Pacing::default(),
         }
     }
@@ -115,20 +118,22 @@ impl Answer {
     }
 
     /// What was processed so far: the server's count, or an estimate of four bytes a prompt token and one token a piece.
-    /// A count of nothing for something is no count, and nobody is charged for more than there can have been.
+    /// A count of nothing for something is no count, and nobody is charged for less or for more than there can have been.
     pub(super) fn usage(&self) -> Usage {
         let estimate = Usage::new(self.prompt, self.pieces);
         let Some(counts) = self.counts else { return estimate };
-        let believed = |claimed: u64, estimate: u64, most: u64| match claimed {
+        let believed = |claimed: u64, estimate: u64, (least, most): (u64, u64)| match claimed {
             0 => estimate,
-            claimed => claimed.min(most.max(estimate)),
+            claimed => claimed.max(least).min(most.max(estimate)),
         };
-        let input_tokens = believed(counts.prompt_tokens, estimate.input_tokens, self.most.input_tokens);
+        let read = (self.least, self.most.input_tokens);
+        let written = (self.text.len() as u64 / BYTES_PER_TOKEN_MOST, self.most.output_tokens);
+        let input_tokens = believed(counts.prompt_tokens, estimate.input_tokens, read);
         let cached = counts.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
         Usage {
             input_tokens,
             cached_tokens: cached.min(input_tokens),
-            output_tokens: believed(counts.completion_tokens, estimate.output_tokens, self.most.output_tokens),
+            output_tokens: believed(counts.completion_tokens, estimate.output_tokens, written),
         }
     }
 

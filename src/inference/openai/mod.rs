@@ -134,9 +134,9 @@ impl Openai {
 
     /// Reads the answer of a server that does not stream though asked to.
     async fn read_whole(&self, response: Response, answer: &mut Answer, news: &mut News) -> Result<(), Error> {
-        let read = http::body(response, LARGEST_ANSWER).await;
-        let (body, more) = read.map_err(|cause| self.cut(answer, http::why(cause)))?;
-        if more {
+        let mut body = Vec::new();
+        let read = http::body(response, &mut body, LARGEST_ANSWER, self.idle).await;
+        if read.map_err(|reason| self.cut(answer, reason))? {
             return Err(self.protocol(format!("the answer has more than {LARGEST_ANSWER} bytes")));
         }
         let body = String::from_utf8(body).map_err(|cause| self.protocol(cause))?;

@@ -27,7 +27,9 @@ impl Openai {
         if status.is_redirection() {
             return self.protocol(format!("status {status} points elsewhere, and redirects are not followed"));
         }
-        let body = http::body(response, LARGEST_REFUSAL).await.map(|(body, _)| body).unwrap_or_default();
+        // A refusal is one whatever becomes of the rest of its words.
+        let mut body = Vec::new();
+        let _ = http::body(response, &mut body, LARGEST_REFUSAL, self.idle).await;
         let complaint: Complaint = serde_json::from_slice(&body).unwrap_or_default();
         if let Some((prompt, limit)) = complaint.too_long() {
             let limit = if limit == 0 { u64::from(self.runtime.context_tokens) } else { limit };

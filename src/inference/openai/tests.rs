@@ -124,14 +124,14 @@ fn usage_is_counted_or_estimated() {
     let text = |text: &str| delta(json!({ "content": text }));
     let usage = answer(&[text("a"), text(""), text("b")]).unwrap().usage;
     assert_eq!((usage.input_tokens, usage.output_tokens), (104, 2));
-    let counted = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 9 } });
+    let counted = json!({ "choices": [], "usage": { "prompt_tokens": 20, "completion_tokens": 9 } });
     let usage = answer(&[text("a"), counted]).unwrap().usage;
-    assert_eq!((usage.input_tokens, usage.output_tokens), (7, 9));
-    for (claimed, believed) in [(json!(5), 5), (json!(50), 7), (json!(null), 0)] {
+    assert_eq!((usage.input_tokens, usage.output_tokens), (20, 9));
+    for (claimed, believed) in [(json!(5), 5), (json!(50), 20), (json!(null), 0)] {
         let details = json!({ "cached_tokens": claimed });
-        let counts = json!({ "prompt_tokens": 7, "completion_tokens": 9, "prompt_tokens_details": details });
+        let counts = json!({ "prompt_tokens": 20, "completion_tokens": 9, "prompt_tokens_details": details });
         let usage = answer(&[text("a"), json!({ "choices": [], "usage": counts })]).unwrap().usage;
-        assert_eq!((usage.input_tokens, usage.cached_tokens), (7, believed));
+        assert_eq!((usage.input_tokens, usage.cached_tokens), (20, believed));
     }
     let lied = |input: u64, output: u64| {
         let counted = json!({ "choices": [], "usage": { "prompt_tokens": input, "completion_tokens": output } });
@@ -139,6 +139,7 @@ fn usage_is_counted_or_estimated() {
         (usage.input_tokens, usage.output_tokens)
     };
     assert_eq!(lied(0, 0), (104, 1), "a count of nothing for something is no count");
+    assert_eq!(lied(1, 1), (12, 1), "a token holds 32 bytes at the most, in the long run");
     assert_eq!(lied(u64::MAX, u64::MAX), (528, 64), "400 bytes and a template, and as much as was asked for");
     let error = answer(&[json!({ "error": { "message": "out of memory" } })]).unwrap_err();
     assert_eq!(error, "out of memory");

@@ -227,6 +227,11 @@ impl Rib {
     /// Learns from one answer. Says whether the candidate is known.
     pub fn observe(&mut self, feedback: &Feedback, config: &LiveConfig, now: Timestamp) -> bool {
         let Some(candidate) = self.candidates.get_mut(&feedback.candidate).map(Arc::make_mut) else { return false };
+        if feedback.afterwards {
+            candidate.quality = moved(candidate.quality, feedback.quality.unwrap_or(candidate.quality), config.memory);
+            self.version += 1;
+            return true;
+        }
         let regime = candidate.live.learn(feedback, config, now);
         let own = match (feedback.ok, feedback.fault) {
             (true, _) => 0,

@@ -402,6 +402,11 @@ impl<'a> Choosing<'a, '_> {
         let (fib, request) = (self.fib, self.request);
         for pin in self.route.pins.iter().filter(|pin| request.at < pin.expires) {
             let place = fib.place(&pin.candidate);
+            // R8: nobody is put before whom the caller asked for by name.
+            let other = |named: &String| place.is_none_or(|place| !is(&fib.rows[place], named));
+            if request.pin.as_ref().is_some_and(other) {
+                continue;
+            }
             let meant = |entry: &&Entry| Some(entry.row as usize) == place;
             let pinned = self.route.ranked.iter().find(meant);
             if let Some(pinned) = pinned.filter(|entry| self.demand.fits(entry, fib.row_of(entry))) {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::damp::{Damper, micros_between};
-use crate::types::Timestamp;
+use crate::types::{Timestamp, is_default};
 use crate::ziggy::fixed::{Millionths, halved};
 
 /// What was observed of a candidate. Times are in microseconds.
@@ -174,6 +174,22 @@ pub struct Feedback {
     pub tokens: u64,
     /// How good the answer was, if anybody judged.
     pub quality: Option<Millionths>,
+    /// Whether it is somebody's word about an answer that was counted when it was given, so that only its quality counts.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub afterwards: bool,
+}
+
+impl Feedback {
+    /// What somebody says of an answer after it was given.
+    pub fn judged(candidate: &str, quality: Millionths) -> Feedback {
+        Feedback {
+            candidate: candidate.to_owned(),
+            ok: true,
+            quality: Some(quality),
+            afterwards: true,
+            ..Feedback::default()
+        }
+    }
 }
 
 /// Peak-EWMA (Finagle; `tower::load::PeakEwma`): a slower answer counts at once, a faster one only as fast as the old

@@ -89,7 +89,7 @@ async fn the_worst_case_is_reserved_on_the_record_and_what_was_taken_is_charged(
     let spent = settlement(of(&events, "hop.served")[0]);
     assert_eq!((reserved.hold, reserved.amounts), (spent.hold, spent.reserved));
     // 64 tokens may be answered, and instructions and message framing are counted in.
-    assert!(reserved.amounts.money > Money(64 + 96) && reserved.amounts.money < Money(300), "{reserved:?}");
+    assert!(reserved.amounts.money > Money(64 + 96) && reserved.amounts.money < Money(400), "{reserved:?}");
     assert_eq!((spent.charged.money, spent.charged.tokens, spent.charged.requests), (Money(5), 5, 1));
     assert!(!spent.over && spent.unknown.is_none());
     let names: Vec<&str> = reserved.accounts.iter().map(|account| &*account.scope).collect();
@@ -105,7 +105,7 @@ async fn whoever_fits_the_budget_serves_and_when_nobody_does_the_refusal_says_wh
     let (dear, cheap) = (priced("dear", 2), priced("cheap", 1));
     let bench = bench(&[dear.clone(), cheap.clone()]).await;
     // Enough for the worst case of the cheap one, and not quite for that of the dear one.
-    open(&bench, vec![money("tenant:*", Window::Day, 330)]).await;
+    open(&bench, vec![money("tenant:*", Window::Day, 400)]).await;
     let answer = bench.ask("hello").await.unwrap();
     assert_eq!((answer.served_by, dear.count().begun), (vec!["cheap".to_owned()], 0));
     let told = events(&bench, answer.run_id).await;
@@ -121,7 +121,7 @@ async fn whoever_fits_the_budget_serves_and_when_nobody_does_the_refusal_says_wh
             Err(error) => break error,
         }
     };
-    assert!(answered > 20, "{answered} answers at five micro-dollars each");
+    assert!(answered > 10, "{answered} answers at five micro-dollars each");
     let Error::Budget { refusal, wait } = &error else { panic!("{error}") };
     assert_eq!(error.class(), Class::Exhausted);
     let said = error.to_string();
@@ -132,7 +132,7 @@ async fn whoever_fits_the_budget_serves_and_when_nobody_does_the_refusal_says_wh
     let ends = refusal.ends().unwrap();
     let left = Duration::from_micros(u64::try_from(ends.0 - bench.world.clock.wall().0).unwrap());
     assert!(wait.unwrap().abs_diff(left) < Duration::from_secs(1), "{wait:?} {left:?}");
-    assert!(standing(&bench, "tenant:tester").spent <= 330);
+    assert!(standing(&bench, "tenant:tester").spent <= 400);
     // The next day is another budget.
     tokio::time::advance(wait.unwrap()).await;
     bench.ask("hello").await.unwrap();

@@ -98,6 +98,27 @@ fn pins_beat_scores_but_never_constraints_and_end_in_time() {
 
 // R8.
 #[test]
+fn whom_the_caller_asked_for_by_name_no_pin_of_an_operator_displaces() {
+    let rib =
+        rib([candidate("near", TrustTier::Local, &["general"]), candidate("far", TrustTier::External, &["general"])]);
+    let pin = Override {
+        author: "ada".to_owned(),
+        reason: "trial".to_owned(),
+        expires: at(1),
+        action: Action::Pin { candidate: "far".to_owned(), capability: None },
+    };
+    let governance = Governance { overrides: vec![pin], ..Governance::default() };
+    let fib = build(&rib, &governance, &rules(), None, NOW);
+    let asked = |name: &str| decide(&fib, &Request { pin: Some(name.to_owned()), ..public() });
+    assert_eq!((asked("near").ladder, asked("near").reasons), (vec!["near".to_owned()], vec![Reason::RequestPin]));
+    // Where both mean the same, the operator is named.
+    assert_eq!(asked("far").ladder, ["far"]);
+    assert!(matches!(&asked("far").reasons[..], [Reason::OperatorPin { author, .. }] if author == "ada"));
+    assert_eq!(asked("nobody").winner, None);
+}
+
+// R8.
+#[test]
 fn nobody_stands_in_for_whom_the_caller_asked_for() {
     let rib =
         rib([candidate("near", TrustTier::Local, &["general"]), candidate("far", TrustTier::External, &["general"])]);

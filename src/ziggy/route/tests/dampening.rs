@@ -199,3 +199,18 @@ proptest! {
         prop_assert!(halved(value, elapsed + more, 60_000_000) <= halved(value, elapsed, 60_000_000));
     }
 }
+
+#[test]
+fn what_is_said_of_an_answer_afterwards_moves_its_quality_and_nothing_else() {
+    let mut rib = rib([local("a", 1)]);
+    rib.observe(&failed("a", Fault::Own), &LIVE, at(0));
+    rib.observe(&failed("a", Fault::Own), &LIVE, at(1));
+    let before = (*rib.candidates["a"]).clone();
+    for second in 2..12 {
+        assert!(rib.observe(&Feedback::judged("a", Millionths::ZERO), &LIVE, at(second)));
+    }
+    let after = &rib.candidates["a"];
+    assert_eq!(after.live, before.live);
+    assert!(after.quality < before.quality, "{} after {}", after.quality, before.quality);
+    assert!(!rib.observe(&Feedback::judged("gone", Millionths::ONE), &LIVE, at(12)));
+}
