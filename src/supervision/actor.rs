@@ -119,13 +119,13 @@ impl<A: Actor> Life<A> {
                     return Ok(());
                 }
             };
-            queue.stats.begin(now, &envelope.cx);
+            let begun = queue.stats.begin(now, &envelope.cx);
             if let Some(hindrance) = queue.clock.hinder() {
                 endure(hindrance).await?;
             }
             self.actor.handle(envelope, &mut self.context).await?;
             let done = queue.clock.now();
-            queue.stats.finish(now, done);
+            begun.finish(now, done);
             now = done;
             if self.context.ends() {
                 queue.set_door(Door::Between);
@@ -185,7 +185,6 @@ impl<A: Actor> ractor::Actor for Shell<A> {
             Ok(Err(fault)) => fault.to_string(),
             Err(panic) => panic_text(&*panic),
         };
-        queue.stats.rest();
         life.tombstone.carve(Exit::Failed(cause.clone()));
         *state = None;
         Err(cause.into())

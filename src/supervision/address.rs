@@ -54,7 +54,7 @@ impl<M: Send + 'static> Address<M> {
     pub fn try_cast(&self, cx: &Cx, message: M) -> Result<(), Undelivered<M>> {
         self.queue
             .push(Lane::User, self.envelope(cx, message))
-            .map_err(|(failure, envelope)| Undelivered::unsent(failure, envelope.message))
+            .map_err(|(failure, envelope)| self.queue.returned(failure, envelope))
     }
 
     /// Says something; if the policy is `Wait`, waits for room until the context's deadline.
@@ -68,9 +68,7 @@ impl<M: Send + 'static> Address<M> {
     }
 
     fn push_control(&self, envelope: Envelope<M>) -> Result<(), Undelivered<M>> {
-        self.queue
-            .push(Lane::Control, envelope)
-            .map_err(|(failure, envelope)| Undelivered::unsent(failure, envelope.message))
+        self.queue.push(Lane::Control, envelope).map_err(|(failure, envelope)| self.queue.returned(failure, envelope))
     }
 
     /// Asks something and waits for the answer until the context's deadline. Once the mailbox has taken the question it

@@ -221,7 +221,10 @@ impl<M: Send + 'static> Reporter<M> {
         let now = self.address.queue.clock.now();
         let cx = Cx::housekeeping(now, REPORT_LIMIT);
         let cx = if privacy == PrivacyClass::Public { cx } else { cx.with_privacy(privacy) };
-        let _ = self.address.queue.push(Lane::Report(self.tenant), Envelope { message, cx, sent: now });
+        let reported = self.address.queue.push(Lane::Report(self.tenant), Envelope { message, cx, sent: now });
+        if reported.is_err() {
+            self.address.queue.stats.count_dropped(1);
+        }
     }
 }
 

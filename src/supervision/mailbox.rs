@@ -217,7 +217,6 @@ impl<M: Send + 'static> Queue<M> {
         }
         if lane == Lane::Control {
             if state.control.len() >= CONTROL_CAPACITY {
-                self.stats.count_refused();
                 return Err((Failure::Busy, envelope));
             }
             state.control.push_back(envelope);
@@ -231,11 +230,7 @@ impl<M: Send + 'static> Queue<M> {
 
     fn make_room(&self, state: &mut Lanes<M>, envelope: Envelope<M>) -> Pushed<M> {
         match self.limits.overflow {
-            Overflow::Wait => Err((Failure::Busy, envelope)),
-            Overflow::Refuse => {
-                self.stats.count_refused();
-                Err((Failure::Busy, envelope))
-            }
+            Overflow::Wait | Overflow::Refuse => Err((Failure::Busy, envelope)),
             Overflow::DropOldest => {
                 self.stats.count_dropped(1);
                 let oldest = state.user.pop_front();
@@ -249,10 +244,7 @@ impl<M: Send + 'static> Queue<M> {
                         self.stats.count_dropped(1);
                         Ok(Some(std::mem::replace(waiting, envelope)))
                     }
-                    None => {
-                        self.stats.count_refused();
-                        Err((Failure::Busy, envelope))
-                    }
+                    None => Err((Failure::Busy, envelope)),
                 }
             }
         }
@@ -264,8 +256,16 @@ impl<M: Send + 'static> Queue<M> {
         match self.push(Lane::User, envelope) {
             Ok(()) => Ok(()),
             Err((Failure::Busy | Failure::Restarting, envelope)) if waits => self.send_late(envelope).await,
-            Err((failure, envelope)) => Err(Undelivered::unsent(failure, envelope.message)),
+            Err((failure, envelope)) => Err(self.returned(failure, envelope)),
         }
+    }
+
+    /// A message that goes back to its sender for good. It is counted, unless its time was over before it was sent.
+    pub(super) fn returned(&self, failure: Failure, envelope: Envelope<M>) -> Undelivered<M> {
+        if !matches!(failure, Failure::TimedOut | Failure::Cancelled) {
+            self.stats.count_refused();
+        }
+        Undelivered::unsent(failure, envelope.message)
     }
 
     async fn send_late(&self, mut envelope: Envelope<M>) -> Result<(), Undelivered<M>> {
@@ -285,7 +285,7 @@ impl<M: Send + 'static> Queue<M> {
                     envelope = returned;
                     if failure == Failure::Restarting { failure } else { Failure::TimedOut }
                 }
-                Err((failure, envelope)) => return Err(Undelivered::unsent(failure, envelope.message)),
+                Err((failure, envelope)) => return Err(self.returned(failure, envelope)),
             };
             let waited = tokio::select! {
                 biased;
@@ -295,7 +295,11 @@ impl<M: Send + 'static> Queue<M> {
                 () = &mut deadline => Err(late),
             };
             if let Err(failure) = waited {
-                return Err(Undelivered::unsent(failure, envelope.message));
+                if failure != Failure::Restarting {
+                    // As one whose time is over in the mailbox.
+                    self.stats.count_expired();
+                }
+                return Err(self.returned(failure, envelope));
             }
         }
     }
@@ -331,8 +335,6 @@ impl<M: Send + 'static> Queue<M> {
         (state.door, state.target, state.awake) = (Door::Between, None, false);
         let stale = std::mem::take(&mut state.reports);
         self.stats.set_depth(state.depth());
-        // A life that was killed has left its last message marked as begun.
-        self.stats.rest();
         let tenant = state.tenant;
         drop(state);
         self.stats.count_dropped(stale.len());

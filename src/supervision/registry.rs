@@ -296,9 +296,9 @@ pub struct Node {
     pub handled: u64,
     /// Messages dropped because their sender no longer waited.
     pub expired: u64,
-    /// Messages dropped by policy or at the end.
+    /// Messages dropped by policy, at the end, or with the handler that failed at them.
     pub dropped: u64,
-    /// Messages refused because the mailbox was full.
+    /// Messages handed back because there was no room, or nobody to take them.
     pub refused: u64,
     /// Time spent in its handler, in microseconds.
     pub handler_micros: u64,

@@ -38,6 +38,29 @@ pub(super) struct AtHand {
     pub(super) run: Option<RunId>,
 }
 
+/// A message at hand. One whose handler fails, panics or is killed is dropped with it, and counted.
+#[must_use = "a message that is not finished was dropped"]
+pub(super) struct Begun<'a> {
+    stats: &'a Stats,
+    finished: bool,
+}
+
+impl Begun<'_> {
+    pub(super) fn finish(mut self, began: Instant, done: Instant) {
+        self.finished = true;
+        self.stats.finish(began, done);
+    }
+}
+
+impl Drop for Begun<'_> {
+    fn drop(&mut self) {
+        if !self.finished {
+            self.stats.rest();
+            self.stats.count_dropped(1);
+        }
+    }
+}
+
 impl Stats {
     pub(super) fn new(base: Instant) -> Stats {
         let zero = || AtomicU64::new(0);
@@ -79,7 +102,7 @@ impl Stats {
     }
 
     /// A message is begun. The order of the stores lets [`Stats::at_hand`] see whether it read the notes of one message.
-    pub(super) fn begin(&self, now: Instant, cx: &Cx) {
+    pub(super) fn begin(&self, now: Instant, cx: &Cx) -> Begun<'_> {
         let trace = cx.trace().0;
         let (high, low) = cx.run().map_or((0, 0), RunId::pair);
         fence(Release);
@@ -88,6 +111,7 @@ impl Stats {
         self.run[0].store(high, Relaxed);
         self.run[1].store(low, Relaxed);
         self.busy_since.store(nanos(now - self.base).saturating_add(1), Release);
+        Begun { stats: self, finished: false }
     }
 
     /// No message is being handled any more.
@@ -112,7 +136,7 @@ impl Stats {
     }
 
     /// Only the actor itself writes these, so plain loads and stores are enough and cheaper than read-modify-write.
-    pub(super) fn finish(&self, began: Instant, done: Instant) {
+    fn finish(&self, began: Instant, done: Instant) {
         let nanos = nanos(done - began);
         self.handled.store(self.handled.load(Relaxed) + 1, Relaxed);
         self.handler_nanos.store(self.handler_nanos.load(Relaxed).saturating_add(nanos), Relaxed);

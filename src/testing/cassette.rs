@@ -23,7 +23,7 @@ use crate::inference::{self, Capabilities, Completion, Delta, Health, Request, R
 use crate::types::{Cleared, Clock, Cx, Hash, World};
 
 /// What the first line says the file is.
-const FORMAT: &str = "syzygy.cassette/1";
+const FORMAT: &str = "syzygy.cassette/2";
 
 /// News that may wait between the runtime that is recorded and its listener.
 const NEWS_WAITING: usize = 64;
@@ -64,8 +64,89 @@ struct Heard {
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Ending {
     Completed(Completion),
-    /// What the runtime said; replayed as a runtime that is not available.
-    Failed(String),
+    Failed(Failure),
+}
+
+/// A failure as it was, so that whoever is tested with it goes the same way: waits, tries again, or does not.
+#[derive(Clone, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Failure {
+    RateLimited {
+        retry_after_ms: Option<u64>,
+    },
+    TooLong {
+        prompt: u64,
+        limit: u64,
+    },
+    Refused {
+        status: u16,
+        message: String,
+    },
+    Prompt {
+        model: String,
+        reason: String,
+    },
+    Cut {
+        reason: String,
+        usage: Usage,
+    },
+    Protocol {
+        reason: String,
+    },
+    Busy {
+        waiting: usize,
+    },
+    TimedOut {
+        usage: Usage,
+    },
+    Cancelled {
+        usage: Usage,
+    },
+    Internal(String),
+    /// Every other: a runtime that is not to be used now, in its words.
+    Unavailable(String),
+}
+
+impl Failure {
+    fn of(error: &inference::Error) -> Failure {
+        match error.clone() {
+            inference::Error::RateLimited { retry_after, .. } => Failure::RateLimited {
+                retry_after_ms: retry_after.map(|time| u64::try_from(time.as_millis()).unwrap_or(u64::MAX)),
+            },
+            inference::Error::TooLong { prompt, limit } => Failure::TooLong { prompt, limit },
+            inference::Error::Refused { status, message, .. } => Failure::Refused { status, message },
+            inference::Error::Prompt { model, reason } => Failure::Prompt { model, reason },
+            inference::Error::Cut { reason, usage, .. } => Failure::Cut { reason, usage },
+            inference::Error::Protocol { reason, .. } => Failure::Protocol { reason },
+            inference::Error::Busy { waiting, .. } => Failure::Busy { waiting },
+            inference::Error::TimedOut { usage } => Failure::TimedOut { usage },
+            inference::Error::Cancelled { usage } => Failure::Cancelled { usage },
+            inference::Error::Internal(reason) => Failure::Internal(reason),
+            inference::Error::Unavailable { reason, .. } => Failure::Unavailable(reason),
+            other => Failure::Unavailable(other.to_string()),
+        }
+    }
+
+    fn error(self, runtime: &str) -> inference::Error {
+        let runtime = runtime.to_owned();
+        match self {
+            Failure::RateLimited { retry_after_ms } => inference::Error::RateLimited {
+                runtime,
+                retry_after: retry_after_ms.map(Duration::from_millis),
+                pacing: inference::Pacing::default(),
+            },
+            Failure::TooLong { prompt, limit } => inference::Error::TooLong { prompt, limit },
+            Failure::Refused { status, message } => inference::Error::Refused { runtime, status, message },
+            Failure::Prompt { model, reason } => inference::Error::Prompt { model, reason },
+            Failure::Cut { reason, usage } => inference::Error::Cut { runtime, reason, usage },
+            Failure::Protocol { reason } => inference::Error::Protocol { runtime, reason },
+            Failure::Busy { waiting } => inference::Error::Busy { runtime, waiting },
+            Failure::TimedOut { usage } => inference::Error::TimedOut { usage },
+            Failure::Cancelled { usage } => inference::Error::Cancelled { usage },
+            Failure::Internal(reason) => inference::Error::Internal(reason),
+            Failure::Unavailable(reason) => inference::Error::Unavailable { runtime, reason },
+        }
+    }
 }
 
 /// A runtime that records another one, or replays what was recorded.
@@ -112,7 +193,10 @@ impl Cassette {
         let header: Header =
             serde_json::from_str(first).map_err(|error| unusable(&path, format!("line 1: {error}")))?;
         if header.format != FORMAT {
-            return Err(unusable(&path, format!("its format is {:?}, this program reads {FORMAT:?}", header.format)));
+            return Err(unusable(
+                &path,
+                format!("its format is {:?}, this program reads {FORMAT:?}; record it again", header.format),
+            ));
         }
         let mut recordings = Vec::new();
         for (index, line) in lines {
@@ -160,31 +244,49 @@ fn hash(request: &Request) -> Hash {
     Hash::of(&serde_json::to_vec(&canonical(request)).unwrap_or_default())
 }
 
-/// Every value of a request under its path, such as `messages[1].content`.
-fn leaves(value: &Value, path: String, all: &mut BTreeMap<String, String>) {
+/// A path to a value, such as `messages[1].content`: by place in lists, so that the second comes before the tenth.
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord)]
+enum Step {
+    Index(usize),
+    Key(String),
+}
+
+type Leaves = BTreeMap<Vec<Step>, String>;
+
+fn shown_path(path: &[Step]) -> String {
+    path.iter().fold(String::new(), |path, step| match step {
+        Step::Index(index) => format!("{path}[{index}]"),
+        Step::Key(key) if path.is_empty() => key.clone(),
+        Step::Key(key) => format!("{path}.{key}"),
+    })
+}
+
+/// Every value of a request under its path.
+fn leaves(value: &Value, path: &mut Vec<Step>, all: &mut Leaves) {
+    let mut inside = |step: Step, value: &Value| {
+        path.push(step);
+        leaves(value, path, all);
+        path.pop();
+    };
     match value {
-        Value::Object(map) => map.iter().for_each(|(key, value)| {
-            leaves(value, if path.is_empty() { key.clone() } else { format!("{path}.{key}") }, all);
-        }),
-        Value::Array(items) => {
-            items.iter().enumerate().for_each(|(index, value)| leaves(value, format!("{path}[{index}]"), all));
-        }
-        Value::String(text) => _ = all.insert(path, text.clone()),
-        other => _ = all.insert(path, other.to_string()),
+        Value::Object(map) => map.iter().for_each(|(key, value)| inside(Step::Key(key.clone()), value)),
+        Value::Array(items) => items.iter().enumerate().for_each(|(index, value)| inside(Step::Index(index), value)),
+        Value::String(text) => _ = all.insert(path.clone(), text.clone()),
+        other => _ = all.insert(path.clone(), other.to_string()),
     }
 }
 
-fn leaves_of(request: &Request) -> BTreeMap<String, String> {
+fn leaves_of(request: &Request) -> Leaves {
     let mut all = BTreeMap::new();
-    leaves(&serde_json::to_value(canonical(request)).unwrap_or_default(), String::new(), &mut all);
+    leaves(&serde_json::to_value(canonical(request)).unwrap_or_default(), &mut Vec::new(), &mut all);
     all
 }
 
 /// Where two requests first differ, and how much they have in common: values that are the same, and then characters
 /// before the first difference.
-fn compare(asked: &BTreeMap<String, String>, known: &BTreeMap<String, String>) -> (usize, usize, String) {
+fn compare(asked: &Leaves, known: &Leaves) -> (usize, usize, String) {
     let same = asked.iter().filter(|(path, value)| known.get(*path) == Some(value)).count();
-    let paths: std::collections::BTreeSet<&String> = asked.keys().chain(known.keys()).collect();
+    let paths: std::collections::BTreeSet<&Vec<Step>> = asked.keys().chain(known.keys()).collect();
     let Some(path) = paths.into_iter().find(|path| asked.get(*path) != known.get(*path)) else {
         return (same, 0, "nothing".to_owned());
     };
@@ -193,6 +295,7 @@ fn compare(asked: &BTreeMap<String, String>, known: &BTreeMap<String, String>) -
     let common = new.chars().zip(old.chars()).take_while(|(new, old)| new == old).count();
     let from = common.saturating_sub(SHOWN_BEFORE);
     let shown = |text: &String| text.chars().skip(from).take(SHOWN).collect::<String>();
+    let path = shown_path(path);
     (same, common, format!("{path}, character {common}: recorded {:?}, asked {:?}", shown(old), shown(new)))
 }
 
@@ -236,7 +339,7 @@ async fn play(recording: Recording, runtime: &str, out: &mpsc::Sender<Delta>) ->
     }
     match recording.ending {
         Ending::Completed(completion) => Ok(completion),
-        Ending::Failed(reason) => Err(inference::Error::Unavailable { runtime: runtime.to_owned(), reason }),
+        Ending::Failed(failure) => Err(failure.error(runtime)),
     }
 }
 
@@ -265,7 +368,7 @@ impl Runtime for Cassette {
                 let (result, news) = tokio::join!(inner.generate(cx, request.clone(), news), note(seen, out, &**clock));
                 let ending = match &result {
                     Ok(completion) => Ending::Completed(completion.clone()),
-                    Err(error) => Ending::Failed(error.to_string()),
+                    Err(error) => Ending::Failed(Failure::of(error)),
                 };
                 let request = request.into_inner();
                 let recording = Recording { hash: hash(&request), request, news, ending };

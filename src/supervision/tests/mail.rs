@@ -187,4 +187,26 @@ async fn what_is_not_handled_is_counted() {
     root.shutdown(&cx()).await.unwrap();
     let node = registry.node("host/a", now()).unwrap();
     assert_eq!((node.handled, node.expired, node.dropped), (3, 1, 4));
+    // Who is gone handles nothing, and says how much of that there was.
+    address.try_cast(&cx(), Say::Note(4)).unwrap_err();
+    address.cast(&cx(), Say::Note(5)).await.unwrap_err();
+    assert_eq!(registry.node("host/a", now()).unwrap().refused, 2);
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_finds_no_room_and_what_dies_with_its_handler_is_counted() {
+    let diary = Diary::default();
+    let (root, address, registry) = alone(&diary, Mailbox::new(1, Overflow::Wait)).await;
+    address.try_cast(&cx(), Say::Wait(2 * SECOND)).unwrap();
+    diary.wait_for("waits", 1).await;
+    address.try_cast(&cx(), Say::Note(1)).unwrap();
+    address.try_cast(&cx(), Say::Note(2)).unwrap_err();
+    let late = address.cast(&Cx::housekeeping(now(), SECOND), Say::Note(3)).await.unwrap_err();
+    assert_eq!(late.failure, Failure::TimedOut);
+    assert_eq!(count(&address).await, 3);
+    address.try_cast(&cx(), Say::Panic(None)).unwrap();
+    diary.wait_for("start", 2).await;
+    let node = registry.node("host/a", now()).unwrap();
+    assert_eq!((node.refused, node.expired, node.dropped), (1, 1, 1));
+    root.shutdown(&cx()).await.unwrap();
 }

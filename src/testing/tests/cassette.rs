@@ -2,7 +2,7 @@
 
 use tokio::sync::mpsc;
 
-use crate::inference::{Completion, Delta, Error, Message, Request, Role, Runtime, Scripted, Step};
+use crate::inference::{Completion, Delta, Error, Message, Pacing, Request, Role, Runtime, Scripted, Step, Usage};
 use crate::testing::{Cassette, Simulation};
 use crate::types::{Classified, Cx, ToolCall};
 
@@ -58,6 +58,68 @@ fn what_was_recorded_is_replayed_at_its_pace_and_with_its_failures() {
         assert_eq!(ask(&cx, &player, request("Hello.")).await.0.unwrap().text, "Again?");
         let failed = ask(&cx, &player, request("Bye.")).await.0.unwrap_err().to_string();
         assert!(failed.contains("it is gone"), "{failed}");
+    });
+}
+
+#[test]
+fn a_failure_is_replayed_as_what_it_was() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("failures.jsonl");
+    let runtime = || "model".to_owned();
+    let usage = Usage::new(7, 3);
+    let errors = [
+        Error::RateLimited {
+            runtime: runtime(),
+            retry_after: Some(std::time::Duration::from_secs(30)),
+            pacing: Pacing::default(),
+        },
+        Error::TooLong { prompt: 9, limit: 8 },
+        Error::Refused { runtime: runtime(), status: 401, message: "no".to_owned() },
+        Error::Prompt { model: "m".to_owned(), reason: "no".to_owned() },
+        Error::Cut { runtime: runtime(), reason: "no".to_owned(), usage },
+        Error::Protocol { runtime: runtime(), reason: "no".to_owned() },
+        Error::Busy { runtime: runtime(), waiting: 4 },
+        Error::Internal("no".to_owned()),
+        Error::Unavailable { runtime: runtime(), reason: "no".to_owned() },
+    ];
+    simulated(async |cx, world| {
+        let lines = errors.iter().map(|error| vec![Step::Fail(error.clone())]);
+        let recorder = Cassette::record(&path, Scripted::list("model", lines), &world).unwrap();
+        for error in &errors {
+            assert_eq!(ask(&cx, &recorder, request("Hello.")).await.0.unwrap_err().to_string(), error.to_string());
+        }
+        let player = Cassette::replay(&path).unwrap();
+        for error in &errors {
+            let replayed = ask(&cx, &player, request("Hello.")).await.0.unwrap_err();
+            assert_eq!(format!("{replayed:?}"), format!("{error:?}"));
+        }
+    });
+}
+
+#[test]
+fn the_first_difference_of_a_long_conversation_is_the_first() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("long.jsonl");
+    let long = |second: &str, tenth: &str| {
+        let mut request = request("Hello.");
+        for number in 2..12 {
+            let said = if number == 2 {
+                second
+            } else if number == 10 {
+                tenth
+            } else {
+                "Yes."
+            };
+            request.messages.push(Message::new(Role::User, said));
+        }
+        request
+    };
+    simulated(async |cx, world| {
+        let recorder = Cassette::record(&path, Scripted::saying("model", "Yes."), &world).unwrap();
+        ask(&cx, &recorder, long("One.", "Two.")).await.0.unwrap();
+        let player = Cassette::replay(&path).unwrap();
+        let missed = ask(&cx, &player, long("Three.", "Four.")).await.0.unwrap_err().to_string();
+        assert!(missed.contains("differs first in messages[2].content, character 0"), "{missed}");
     });
 }
 
