@@ -12,7 +12,7 @@ use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
 use crate::config::Config;
-use crate::inference::{Capabilities, Embedder, RuntimeConfig};
+use crate::inference::{Capabilities, Embedder, RuntimeConfig, leftovers};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
@@ -43,6 +43,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
     let launches = launches(&mut builder, &config, &models)?;
+    end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
     let tools = [executor::core_tools(Arc::clone(&world.clock)), std::mem::take(&mut builder.tools)].concat();
     let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
@@ -219,7 +220,22 @@ fn launches(
     for launch in builder.runtimes.drain(..) {
         launches.insert(launch.runtime.capabilities().name, launch);
     }
+    if let Some(data) = &builder.data {
+        let mark = leftovers::mark(data);
+        let children = launches.values_mut().filter_map(|launch| launch.child.as_mut());
+        children.for_each(|child| drop(child.env.insert(leftovers::CHILD_OF.to_owned(), mark.clone())));
+    }
     Ok(launches)
+}
+
+/// Ends what the host before this one had started and did not live to end. It would keep its port and its memory, and
+/// answer in the place of who is started now.
+async fn end_leftovers(data: Option<&Path>) {
+    let Some(data) = data else { return };
+    let ended = leftovers::end_leftovers(&leftovers::mark(data)).await;
+    if !ended.is_empty() {
+        tracing::warn!(?ended, "processes of a host that was killed were still running and were ended");
+    }
 }
 
 /// The inbox, with the keys of its webhooks.

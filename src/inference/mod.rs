@@ -15,6 +15,7 @@ mod embedded;
 mod embedding;
 mod error;
 mod http;
+pub mod leftovers;
 pub mod models;
 mod news;
 mod openai;

@@ -288,6 +288,54 @@ async fn a_port_that_is_taken_is_named_and_nothing_is_left_running() {
     host.stop().await;
 }
 
+/// Whether a process runs; one that has ended and was not waited for does not.
+#[cfg(target_os = "linux")]
+fn runs(process: &str) -> bool {
+    let status = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+    let state = status.rsplit_once(')').and_then(|(_, rest)| rest.trim().chars().next());
+    state.is_some_and(|state| state != 'Z' && state != 'X')
+}
+
+#[cfg(target_os = "linux")]
+#[tokio::test]
+async fn what_a_killed_host_had_started_is_ended_by_the_next() {
+    let data = home();
+    let data = data.path();
+    // A server that hears nothing, with a worker in a session of its own.
+    let script = "trap '' TERM; setsid sh -c 'echo $$ >> ids; exec sleep 3600' & echo $$ >> ids; \
+                  while :; do sleep 1; done";
+    let runtime = format!(
+        "[inference.runtimes.local]\nkind = \"openai\"\nmodel = \"m\"\nbase_url = \"http://127.0.0.1:1/v1\"\n\
+         tier = \"local\"\ntools = false\ncontext_tokens = 4096\nmax_tokens = 64\nprice = {{ input = 0, output = 0 }}\n\
+         [inference.runtimes.local.child]\ncommand = \"sh\"\nargs = [\"-c\", {:?}]\n\
+         ready_url = \"http://127.0.0.1:1/health\"\nready_timeout_s = 600\nstop_grace_s = 1\n",
+        script.replace("ids", &data.join("ids").display().to_string())
+    );
+    configure(data, &runtime);
+    let ids = || std::fs::read_to_string(data.join("ids")).unwrap_or_default().lines().map(str::to_owned).collect();
+    let started = async |number: usize| {
+        crate::support::eventually("the server and its worker run", async || {
+            let ids: Vec<String> = ids();
+            (ids.len() == number).then_some(ids)
+        })
+        .await
+    };
+    let host = Running::start(data).await;
+    let first = started(2).await;
+    host.kill().await;
+    assert!(first.iter().all(|process| runs(process)), "a kill takes nobody along: {first:?}");
+    let host = Running::start(data).await;
+    let both = started(4).await;
+    assert!(!first.iter().any(|process| runs(process)), "{first:?} were to be ended");
+    assert!(both[2..].iter().all(|process| runs(process)), "{both:?}");
+    host.kill().await;
+    // Also by one that starts nothing of the kind any more.
+    configure(data, "[inference.runtimes.local]\nkind = \"scripted\"\nanswer = \"Yes.\"\ntier = \"local\"\n");
+    let host = Running::start(data).await;
+    assert!(!both.iter().any(|process| runs(process)), "{both:?} were to be ended");
+    host.stop().await;
+}
+
 #[tokio::test]
 async fn a_stop_under_load_leaves_no_run_without_an_end() {
     let data = home();

@@ -65,7 +65,11 @@ async fn jobs_and_their_reports_end_with_the_life_that_started_them() {
     address.cast(&cx(), Say::Wait(10 * SECOND)).await.unwrap();
     assert_eq!(count(&address).await, 2);
     assert_eq!(diary.text(), "start a, drop a, start a, waits");
-    assert_eq!(registry.node("host/a", now()).unwrap().dropped, 2, "the message it failed at, and the report that was not heard");
+    assert_eq!(
+        registry.node("host/a", now()).unwrap().dropped,
+        2,
+        "the message it failed at, and the report that was not heard"
+    );
 }
 
 #[tokio::test(start_paused = true)]
