@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::damp::{Damper, micros_between};
+use super::destination::Capability;
 use crate::types::Timestamp;
 use crate::ziggy::fixed::{Millionths, halved};
 
@@ -174,6 +175,9 @@ pub struct Feedback {
     pub tokens: u64,
     /// How good the answer was, if anybody judged.
     pub quality: Option<Millionths>,
+    /// What the judged answer was an answer to, if that is known.
+    #[serde(default)]
+    pub capability: Option<Capability>,
 }
 
 /// Peak-EWMA (Finagle; `tower::load::PeakEwma`): a slower answer counts at once, a faster one only as fast as the old
