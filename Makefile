@@ -53,7 +53,7 @@ seeds:
 # Of a million generated requests none may reach a place that it may not reach.
 privacy:
 	SYZYGY_PRIVACY_REQUESTS=$(or $(REQUESTS),1000000) SYZYGY_PRIVACY_SEED=$(or $(SEED),20261126) \
-		$(CARGO) test $(LOCKED) --release --test it illegal:: -- --nocapture
+		$(CARGO) test $(LOCKED) --release --lib illegal:: -- --nocapture
 
 # The debug program, so that its own checks are on while it is killed.
 kills:

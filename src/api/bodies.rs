@@ -12,7 +12,7 @@ use crate::store::Event;
 use crate::supervision::Node;
 use crate::types::{Budget, Hash, RunId, Timestamp};
 use crate::ziggy::route::{Considered, Decision, Destination};
-use crate::ziggy::{Chunk, Classification, Override, Part};
+use crate::ziggy::{Announced, Capability, Chunk, Classification, Override, Part};
 
 with_task_fields! {
     /// A task, and how it is to be done.
@@ -107,6 +107,9 @@ pub struct FeedbackGiven {
     pub comment: Option<String>,
     /// The candidates that learn from it.
     pub candidates: Vec<String>,
+    /// What the answer was an answer to, where that is known: whose quality is known for it learns for that alone.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub capability: Option<Capability>,
 }
 
 /// A table that was built.
@@ -198,6 +201,32 @@ pub struct Overrides {
     pub governance: u64,
     /// The overrides.
     pub overrides: Vec<Override>,
+    /// The candidates that people announced and that are not gone, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub announced: BTreeMap<String, Announced>,
+}
+
+/// What a person says of a candidate that the configuration does not have. Its author is the name of the token.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct NewCandidate {
+    /// Percent by which its score is multiplied; the agent's own if none is named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(maximum = 1000)]
+    pub weight: Option<u32>,
+    /// How truthful its answers are before anybody judged, from 0 to 1; the agent's own if it is not named.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schema(minimum = 0, maximum = 1)]
+    pub quality: Option<f64>,
+    /// The same for single capabilities of the agent.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub qualities: BTreeMap<String, f64>,
+    /// Why.
+    #[schema(min_length = 1, max_length = 1024, pattern = r"\S")]
+    pub reason: String,
+    /// Seconds after which it is stale, and ranks behind the rest until it goes; thirty days at the most.
+    #[schema(minimum = 1, maximum = 2592000)]
+    pub expires_in_s: u64,
 }
 
 /// What an override does.

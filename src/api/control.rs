@@ -4,15 +4,16 @@ use std::sync::Arc;
 
 use axum::Json;
 use axum::extract::State;
+use axum::http::StatusCode;
 
 use super::app::App;
 use super::auth::Caller;
-use super::bodies::{Caps, Changed, NewOverride, OverrideKind, Overrides, SetCap, SetWeight, Weights};
-use super::extract::Body;
+use super::bodies::{Caps, Changed, NewCandidate, NewOverride, OverrideKind, Overrides, SetCap, SetWeight, Weights};
+use super::extract::{Body, Path};
 use super::problem::{Code, Problem, Problems};
 use crate::actors::crown::Change;
 use crate::types::Timestamp;
-use crate::ziggy::{Action, Capability, Override};
+use crate::ziggy::{Action, Announced, Capability, Millionths, Override};
 
 /// The longest an override may count, in seconds: thirty days. What is meant for longer belongs into the config.
 const OVERRIDE_MOST_S: u64 = 30 * 24 * 3600;
@@ -70,12 +71,15 @@ pub(super) async fn set_cap(
     Ok(Json(Changed { governance }))
 }
 
-/// The overrides that count now.
+/// The overrides that count now, and the candidates that people announced.
 #[utoipa::path(get, path = "/overrides", tag = "control", responses((status = 200, body = Overrides), Problems))]
 pub(super) async fn overrides(State(app): State<Arc<App>>) -> Json<Overrides> {
     let governance = app.parts.crown.governance();
-    let overrides = governance.active(app.parts.world.clock.wall()).cloned().collect();
-    Json(Overrides { governance: governance.version, overrides })
+    let now = app.parts.world.clock.wall();
+    let overrides = governance.active(now).cloned().collect();
+    let mut announced = governance.announced.clone();
+    announced.retain(|_, said| now < said.gone);
+    Json(Overrides { governance: governance.version, overrides, announced })
 }
 
 /// Puts a person's decision over the rules, until it expires. It takes the place of one of the same kind on the same
@@ -103,6 +107,70 @@ pub(super) async fn set_override(
     let change = Change::Override(Override { author, reason, expires, action });
     let governance = app.parts.crown.change(&caller.cx, change).await?;
     Ok(Json(Changed { governance }))
+}
+
+/// The longest reason of an announcement, in bytes: a paragraph.
+const REASON_BYTES_MAX: usize = 1_024;
+
+/// Announces that an agent can be served through a runtime that is not its own, until that expires. It takes the place of
+/// what was said of the same before.
+#[utoipa::path(put, path = "/rib/candidates/{id}", tag = "control", params(("id" = String, Path)),
+    request_body = NewCandidate, responses((status = 200, body = Changed), Problems))]
+pub(super) async fn announce(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Body(wanted): Body<NewCandidate>,
+) -> Result<Json<Changed>, Problem> {
+    let offer = app.parts.router.offer(&id)?;
+    let NewCandidate { weight, quality, qualities, reason, expires_in_s } = wanted;
+    let wrong = |detail: String| Err(Problem::new(Code::InvalidRequest, detail));
+    if expires_in_s == 0 || expires_in_s > OVERRIDE_MOST_S {
+        return wrong(format!("expires_in_s is from 1 to {OVERRIDE_MOST_S}"));
+    }
+    if reason.len() > REASON_BYTES_MAX {
+        return wrong(format!("a reason has at most {REASON_BYTES_MAX} bytes"));
+    }
+    if quality.iter().chain(qualities.values()).any(|quality| !(0.0..=1.0).contains(quality)) {
+        return wrong("a quality is a number from 0 to 1".to_owned());
+    }
+    let offered: Vec<&str> = offer.capabilities.iter().map(|one| one.0.as_str()).collect();
+    if let Some(other) = qualities.keys().find(|name| !offered.contains(&name.as_str())) {
+        return wrong(format!("{} does not offer {other:?}; it offers {}", offer.agent, offered.join(", ")));
+    }
+    let since = app.parts.world.clock.wall();
+    let expires = later(since, expires_in_s);
+    let announced = Announced {
+        author: caller.cx.principal().name.clone(),
+        reason,
+        since,
+        expires,
+        gone: app.parts.router.gone(expires),
+        weight,
+        quality: quality.map(Millionths::of),
+        qualities: qualities.into_iter().map(|(name, one)| (Capability(name), Millionths::of(one))).collect(),
+    };
+    let governance = app.parts.crown.change(&caller.cx, Change::Announce { candidate: id, announced }).await?;
+    Ok(Json(Changed { governance }))
+}
+
+/// Withdraws a candidate that a person announced. One of the configuration is withdrawn by its weight.
+#[utoipa::path(delete, path = "/rib/candidates/{id}", tag = "control", params(("id" = String, Path)),
+    responses((status = 204, description = "withdrawn"), Problems))]
+pub(super) async fn withdraw(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<StatusCode, Problem> {
+    let (governance, now) = (app.parts.crown.governance(), app.parts.world.clock.wall());
+    if !governance.announced.get(&id).is_some_and(|said| now < said.gone) {
+        let known: Vec<&str> = governance.announced.keys().map(String::as_str).collect();
+        let known = if known.is_empty() { "nobody".to_owned() } else { known.join(", ") };
+        let detail = format!("nobody has announced {id:?}, so it cannot be withdrawn; announced is {known}");
+        return Err(Problem::new(Code::UnknownCandidate, detail));
+    }
+    app.parts.crown.change(&caller.cx, Change::Withdraw { candidate: id }).await?;
+    Ok(StatusCode::NO_CONTENT)
 }
 
 /// A time so many seconds after another.

@@ -70,8 +70,8 @@ use crate::ziggy;
 pub use alerts::{NewSilence, Silences};
 pub use bodies::{
     AcceptedRun, Alerts, Assemble, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, Liveness,
-    NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs, SetCap, SetWeight,
-    TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
+    NewCandidate, NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs,
+    SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
 };
 pub use budgets::Budgets;
 pub use config::{Config, Tls};

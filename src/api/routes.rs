@@ -6,7 +6,7 @@ use axum::Router;
 use axum::extract::Request;
 use axum::middleware::{from_fn, from_fn_with_state};
 use axum::response::IntoResponse;
-use axum::routing::{MethodRouter, delete, get, post};
+use axum::routing::{MethodRouter, delete, get, post, put};
 use tower_http::catch_panic::CatchPanicLayer;
 
 use super::app::App;
@@ -47,6 +47,8 @@ pub(super) fn table() -> Vec<Route> {
         route("POST", "/fib/next", Work, post(tables::next_for)),
         route("GET", "/why-not", Read, get(tables::why_not)),
         route("POST", "/rib/rebuild", Control, post(tables::rebuild)),
+        route("PUT", "/rib/candidates/{id}", Control, put(control::announce)),
+        route("DELETE", "/rib/candidates/{id}", Control, delete(control::withdraw)),
         route("GET", "/control/weights", Read, get(control::weights)),
         route("POST", "/control/weights", Control, post(control::set_weight)),
         route("GET", "/control/caps", Read, get(control::caps)),

@@ -18,10 +18,10 @@ use super::problem::{Code, Problem, Problems};
 use super::runs::finished_row;
 use crate::actors::io::{Answer, RunStatus, Task, record};
 use crate::store::{Durability, NewEvent};
-use crate::types::{Cx, aside};
+use crate::types::{Cx, RunId, aside};
 use crate::ziggy::chunk::Policy;
 use crate::ziggy::route::Feedback;
-use crate::ziggy::{Assembled, Classification, Millionths, assemble, chunk, estimate_tokens};
+use crate::ziggy::{Assembled, Capability, Classification, Millionths, assemble, chunk, estimate_tokens};
 
 /// What a task is, without doing it.
 #[utoipa::path(post, path = "/classify", tag = "work", request_body = Task,
@@ -165,11 +165,24 @@ pub(super) async fn feedback(
         return Err(Problem::new(Code::Conflict, "the run has no answer to judge").in_run(Some(run_id)));
     }
     let principal = caller.cx.principal().name.clone();
-    let given = FeedbackGiven { principal, quality, comment, candidates: row.served_by };
+    let capability = asked_for(&app, run_id).await?;
+    let given = FeedbackGiven { principal, quality, comment, candidates: row.served_by, capability };
     let event = NewEvent::new(record::kind::FEEDBACK, Some(run_id), "api", &given);
     app.parts.journal.append(vec![event], Durability::Durable).await?;
     for candidate in &given.candidates {
-        app.parts.router.observe(&caller.cx, Feedback::judged(candidate, Millionths::of(quality)));
+        let judged = Feedback::judged(candidate, Millionths::of(quality), given.capability.clone());
+        app.parts.router.observe(&caller.cx, judged);
     }
     Ok(Json(given))
+}
+
+/// Events of a run among which its first decision is: what comes before it are a few.
+const FIRST_EVENTS: usize = 16;
+
+/// The capability that a run was routed by.
+async fn asked_for(app: &App, run: RunId) -> Result<Option<Capability>, Problem> {
+    let events = app.parts.journal.read_run(run, FIRST_EVENTS).await?;
+    let decided = events.iter().find(|event| event.kind == record::kind::DECIDED);
+    let hop = decided.and_then(|event| event.body.parse::<record::Hop>());
+    Ok(hop.map(|hop| hop.decision.request.destination.capability))
 }

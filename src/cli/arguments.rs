@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
-use super::asked::{Inbox, Replay, TableVerb, WhyNot};
+use super::asked::{Inbox, Replay, RibVerb, TableVerb, WhyNot};
 use crate::actors::io::RunStatus;
 use crate::api::Scope;
 use crate::types::{PrivacyClass, TrustTier};
@@ -56,10 +56,10 @@ pub(super) enum Verb {
     Why(Why),
     /// See what waits for people, and decide on it.
     Inbox(Inbox),
-    /// Show everybody who could serve, with all that is known of them.
+    /// Show everybody who could serve, with all that is known of them, or announce one more for a while.
     Rib {
         #[command(subcommand)]
-        verb: TableVerb,
+        verb: RibVerb,
         #[command(flatten)]
         connection: Connection,
     },

@@ -90,6 +90,42 @@ pub(super) enum TableVerb {
     Show,
 }
 
+#[derive(Debug, Subcommand)]
+pub(super) enum RibVerb {
+    /// Print the table in force.
+    Show,
+    /// Announce that an agent can be served through a runtime that is not its own, until that expires.
+    Put(Put),
+    /// Withdraw a candidate that was announced.
+    Withdraw {
+        /// The candidate.
+        #[arg(value_name = "AGENT@RUNTIME")]
+        candidate: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Put {
+    /// The agent and the runtime, both of the configuration.
+    #[arg(value_name = "AGENT@RUNTIME")]
+    pub(super) candidate: String,
+    /// Seconds until it is stale; it ranks behind the rest then, and goes after `ziggy.live.stale_s`.
+    #[arg(long, value_name = "SECONDS")]
+    pub(super) expires_in: u64,
+    /// Why.
+    #[arg(long, value_name = "TEXT")]
+    pub(super) reason: String,
+    /// Percent by which its score is multiplied; else the agent's own.
+    #[arg(long, value_name = "PERCENT")]
+    pub(super) weight: Option<u32>,
+    /// How truthful its answers are before anybody judged, from 0 to 1; else the agent's own.
+    #[arg(long, value_name = "SHARE")]
+    pub(super) quality: Option<f64>,
+    /// The same for one capability, such as code=0.3; may be given several times.
+    #[arg(long = "quality-of", value_name = "CAPABILITY=SHARE")]
+    pub(super) qualities: Vec<String>,
+}
+
 #[derive(Debug, Args)]
 pub(super) struct WhyNot {
     /// The destination, such as `code/public`.

@@ -101,6 +101,10 @@ impl Client {
         self.read(self.send(Method::POST, path, Some(body), None).await?).await
     }
 
+    pub(super) async fn put<T: DeserializeOwned>(&self, path: &str, body: &impl Serialize) -> Result<T, Error> {
+        self.read(self.send(Method::PUT, path, Some(body), None).await?).await
+    }
+
     /// Tells the host something whose answer has no body.
     pub(super) async fn tell(&self, method: Method, path: &str) -> Result<(), Error> {
         self.send(method, path, None::<&()>, None).await.map(|_| ())

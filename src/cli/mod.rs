@@ -186,7 +186,7 @@ async fn perform(
         Verb::Budgets(asked) => budgets::budgets(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Why(asked) => why::why(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Inbox(asked) => inbox::inbox(&connect(&asked.connection)?, asked.verb, console).await?,
-        Verb::Rib { verb: TableVerb::Show, connection } => routing::rib(&connect(&connection)?, console).await?,
+        Verb::Rib { verb, connection } => routing::rib(&connect(&connection)?, verb, console).await?,
         Verb::Fib { verb: TableVerb::Show, connection } => routing::fib(&connect(&connection)?, console).await?,
         Verb::WhyNot(asked) => routing::why_not(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Replay(asked) => return replay::replay(&asked, console, launcher).await,

@@ -1,8 +1,8 @@
-//! `syzygy rib show`, `syzygy fib show` and `syzygy why-not`: the router's tables, and why somebody is not in them.
+//! `syzygy rib`, `syzygy fib show` and `syzygy why-not`: the router's tables, and why somebody is not in them.
 
 use reqwest::Url;
 
-use super::asked::WhyNot;
+use super::asked::{Put, RibVerb, WhyNot};
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
@@ -11,8 +11,46 @@ use crate::api;
 use crate::types::Timestamp;
 use crate::ziggy::route::{Candidate, Health, Rib, Snapshot};
 
-/// Shows everybody who could serve.
-pub(super) async fn rib(client: &Client, console: &mut Console) -> Result<(), Error> {
+/// Shows everybody who could serve, or announces and withdraws one.
+pub(super) async fn rib(client: &Client, verb: RibVerb, console: &mut Console) -> Result<(), Error> {
+    match verb {
+        RibVerb::Show => show(client, console).await,
+        RibVerb::Put(asked) => {
+            let qualities = asked.qualities.iter().map(|pair| quality(pair)).collect::<Result<_, Error>>()?;
+            let Put { candidate, expires_in, reason, weight, quality, .. } = asked;
+            let wanted = api::NewCandidate { weight, quality, qualities, reason, expires_in_s: expires_in };
+            let changed: api::Changed = client.put(&path_of(&candidate)?, &wanted).await?;
+            if console.json {
+                return console.out_json(&changed);
+            }
+            console.out(&format!("{} is announced for {expires_in} s\n", plain(&candidate)))
+        }
+        RibVerb::Withdraw { candidate } => {
+            client.tell(reqwest::Method::DELETE, &path_of(&candidate)?).await?;
+            if console.json {
+                return console.out_json(&serde_json::json!({ "candidate": candidate, "withdrawn": true }));
+            }
+            console.out(&format!("{} is withdrawn\n", plain(&candidate)))
+        }
+    }
+}
+
+/// `code=0.3` as a capability and its quality.
+fn quality(pair: &str) -> Result<(String, f64), Error> {
+    let parsed = pair.split_once('=').and_then(|(name, share)| Some((name.to_owned(), share.parse().ok()?)));
+    parsed
+        .ok_or_else(|| Error::Usage(format!("{pair:?} is no capability with its quality (expected such as code=0.3)")))
+}
+
+/// The path of a candidate, whatever its name holds.
+fn path_of(candidate: &str) -> Result<String, Error> {
+    let wrong = || Error::Usage(format!("{candidate:?} is no candidate (expected AGENT@RUNTIME)"));
+    let mut url = Url::parse("http://host/rib/candidates").map_err(|_| wrong())?;
+    url.path_segments_mut().map_err(|()| wrong())?.push(candidate);
+    Ok(url.path().to_owned())
+}
+
+async fn show(client: &Client, console: &mut Console) -> Result<(), Error> {
     let rib: Rib = client.get("/rib").await?;
     if console.json {
         return console.out_json(&rib);

@@ -272,11 +272,12 @@ fn launch_agents(
     common: &Common<'_>,
 ) -> (BTreeMap<String, agent::Handle>, Tree) {
     let mut tree = subtree("agents");
-    let mut handles = BTreeMap::new();
+    let (mut handles, shared) = (BTreeMap::new(), Arc::new(runtimes.clone()));
     for definition in definitions {
         let name = definition.profile.name.clone();
         let parts = agent::Parts {
             runtime: runtimes.get(&definition.profile.runtime).cloned(),
+            runtimes: Arc::clone(&shared),
             executor: common.executor.clone(),
             embedder: Arc::clone(&common.embedder),
             journal: Arc::clone(&common.journal),
@@ -320,6 +321,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
     // A runtime nobody configured is trusted with nothing; what else it could do nobody knows.
     let unknown = Capabilities { tier: TrustTier::External, ..nothing.clone() };
     let seen = runtime.unwrap_or(if code { nothing } else { unknown });
+    let quality = |(name, quality): (&String, &f32)| (Capability::new(name), Millionths::of(f64::from(*quality)));
     let micros = |millis: u64| millis.saturating_mul(1_000);
     Candidate {
         id: format!("{}@{}", profile.name, if in_process { "code" } else { &profile.runtime }),
@@ -332,7 +334,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         price: seen.price,
         context_tokens: seen.context_tokens,
         quality: Millionths::of(f64::from(profile.quality)),
-        qualities: BTreeMap::new(),
+        qualities: profile.qualities.iter().map(quality).collect(),
         live: Live::assumed(
             micros(profile.assumed_first_token_ms),
             micros(profile.assumed_token_ms),

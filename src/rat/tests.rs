@@ -221,6 +221,25 @@ async fn an_export_for_somebody_withholds_what_they_may_not_see_and_the_chain_go
 }
 
 #[tokio::test]
+async fn a_run_for_which_something_private_was_recalled_is_as_private_as_that() {
+    let journal = mixed().await;
+    let whole = journal.read(1, 100).await.unwrap();
+    let open = whole.iter().find(|event| event.kind == "run.completed").unwrap().run;
+    let under = json!({ "class": "confidential", "residency": ["eu"] });
+    let outcome = json!({ "text": "At noon.", "recalled": ["noon"], "recalled_under": under });
+    let served = NewEvent::new("hop.served", open, "test", &json!({ "outcome": outcome }));
+    journal.append(vec![served], Durability::Durable).await.unwrap();
+    let private = Place::of(TrustTier::Private);
+    for (place, seen) in
+        [(Place::of(TrustTier::External), false), (private.clone(), false), (private.in_region("eu"), true)]
+    {
+        let (text, shown) = shown_to(&journal, place).await;
+        assert_eq!((text.contains("At noon."), text.contains("The sky is blue.")), (seen, seen), "{text}");
+        assert_eq!(shown.contains(&5), seen, "the other events of the run are no less private: {shown:?}");
+    }
+}
+
+#[tokio::test]
 async fn what_is_withheld_cannot_be_changed_left_out_or_made_up() {
     let journal = mixed().await;
     let (text, _) = shown_to(&journal, Place::of(TrustTier::External)).await;

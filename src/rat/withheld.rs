@@ -1,7 +1,8 @@
 //! What of the journal may be shown to whom: the label of each event, and what stands in the place of one that is withheld.
 //!
-//! The label of an event of a run is that of the run, tightened by what is found in the event. What belongs to no run is
-//! about the host, and nobody's outside. A run whose task or class is not in the journal any more may be anything.
+//! The label of an event of a run is that of the run and of what was recalled for it, tightened by what is found in the
+//! event. What belongs to no run is about the host, and nobody's outside. A run whose task or class is not in the journal
+//! any more may be anything.
 
 use std::collections::HashMap;
 
@@ -50,6 +51,18 @@ struct Said {
     delta: Option<Task>,
 }
 
+/// Who served, as far as it says how private the facts are that were recalled for the answer.
+#[derive(Deserialize)]
+struct Served {
+    outcome: Outcome,
+}
+
+#[derive(Deserialize)]
+struct Outcome {
+    #[serde(default)]
+    recalled_under: Label,
+}
+
 #[derive(Deserialize)]
 struct Task {
     #[serde(default)]
@@ -70,6 +83,11 @@ impl Audience {
             let known = self.runs.entry(run).or_default();
             known.accepted |= event.kind == "run.accepted";
             known.classified |= event.kind == "task.classified";
+            if event.kind == "hop.served"
+                && let Some(served) = event.body.parse::<Served>()
+            {
+                known.label = known.label.and(&served.outcome.recalled_under);
+            }
             let Some(said) = event.body.parse::<Said>() else { continue };
             for task in said.task.iter().chain(&said.delta) {
                 let label = Label { class: task.privacy, residency: Residency::within(&task.residency) };

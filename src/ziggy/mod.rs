@@ -28,7 +28,7 @@ pub mod route;
 
 use serde::{Deserialize, Serialize};
 
-pub use admit::{Action, Admission, Ask, Governance, Override, Refusal, Shed, Value, admit};
+pub use admit::{Action, Admission, Announced, Ask, Governance, Override, Refusal, Shed, Value, admit};
 pub use assemble::{Assembled, Citation, Part, assemble};
 pub use chunk::{Chunk, chunk, estimate_tokens, most_tokens, reassemble};
 pub use classify::{Classification, Input, Intent, IntentModel, classify};

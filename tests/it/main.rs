@@ -1,6 +1,7 @@
 //! Integration tests, one binary so that linking stays cheap.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod announced;
 mod budgets;
 mod cancellation;
 mod company;
@@ -13,7 +14,6 @@ mod governing;
 mod greeter;
 mod guests;
 mod hosts;
-mod illegal;
 mod inbox;
 mod leaving;
 mod memory;

@@ -14,6 +14,8 @@ use crate::support::{eventually, part};
 /// What data that fits may be refused with: operation, status, and what decides that beside the data. Each row is seen in
 /// every walk, so that none outlives its reason.
 const REFUSED: &[(&str, u16, &str)] = &[
+    ("DELETE /rib/candidates/{id}", 404, "one is announced, and it is withdrawn once"),
+    ("PUT /rib/candidates/{id}", 422, "only the host knows what an agent offers"),
     ("DELETE /alerts/silences/{id}", 404, "there is one silence, and it is lifted once"),
     ("POST /alerts/silences", 422, "a silence has to name what it is for, which no schema of a map says"),
     ("POST /classify", 422, "only the host knows which agents there are"),
@@ -52,6 +54,8 @@ impl Names {
             "POST /alerts/{id}/acknowledge" => return Some(format!("id = {}", self.alert)),
             "POST /hitl/{id}/approve" => approved,
             "POST /hitl/{id}/deny" => denied,
+            "PUT /rib/candidates/{id}" => return Some("id = \"marvin@elsewhere\"".to_owned()),
+            "DELETE /rib/candidates/{id}" => return Some("id = \"zoi@elsewhere\"".to_owned()),
             "GET /why-not" => return Some("destination = \"general/public\", candidate = \"marvin@local\"".to_owned()),
             _ if operation.contains("/hitl/{id}") => seen,
             _ if operation.contains("/runs/{id}") => &self.run,
@@ -104,6 +108,15 @@ async fn silence(url: &str, token: &str) {
     assert!(answer.status().is_success(), "{}", answer.status());
 }
 
+/// Announces what is to be withdrawn.
+async fn announce(url: &str, token: &str) {
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let said = serde_json::json!({ "expires_in_s": 600, "reason": "the walk" });
+    let put = http.put(format!("{url}/rib/candidates/zoi@elsewhere")).bearer_auth(token).json(&said);
+    let answer = put.send().await.unwrap();
+    assert!(answer.status().is_success(), "{}", answer.status());
+}
+
 /// Every operation of the contract, by method and path.
 async fn operations(url: &str, token: &str) -> BTreeSet<String> {
     // Fails if another test was first.
@@ -147,6 +160,8 @@ async fn every_operation_answers_as_the_contract_says() {
     // The walk says wrong tokens on purpose, and more of them than anybody may.
     let mut settings = std::fs::read_to_string(data.join("syzygy.toml")).unwrap();
     settings.push_str("[api]\ntoken_failures_max = 1_000_000\n");
+    // A runtime that is nobody's, for somebody to be announced on.
+    settings.push_str("[inference.runtimes.elsewhere]\nkind = \"scripted\"\nanswer = \"Yes.\"\ntier = \"local\"\n");
     settings.push_str(
         "[[review.rules]]\nname = \"walk\"\nkind = \"policy\"\naction = \"before\"\ndeadline_s = 600\nquorum = 1\n\
          on_expiry = \"deny\"\nkeywords = [\"xylophone\"]\n\
@@ -164,6 +179,7 @@ async fn every_operation_answers_as_the_contract_says() {
     let token = std::fs::read_to_string(data.join("operator.token")).unwrap();
     let operations = operations(&contract, token.trim()).await;
     silence(running["url"].as_str().unwrap(), token.trim()).await;
+    announce(running["url"].as_str().unwrap(), token.trim()).await;
     let (file, events) = (data.join("walk.toml"), data.join("walk.ndjson"));
     std::fs::write(&file, rules(&names, &operations)).unwrap();
     let mut walk = tokio::process::Command::new(schemathesis);

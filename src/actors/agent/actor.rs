@@ -15,10 +15,11 @@ use super::recollection::{Learned, Recollection};
 use super::state::{Limits, Step, Turns};
 use super::{Outcome, View};
 use crate::actors::line::{Arrival, Line};
+use crate::actors::runtime;
 use crate::inference::{Completion, Delta, Request, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
-use crate::types::{Classified, Cx, Place, ToolCall, TrustTier};
+use crate::types::{Classified, Cx, Label, Place, ToolCall, TrustTier};
 
 pub(super) struct Shell {
     profile: Arc<Profile>,
@@ -77,11 +78,16 @@ impl Shell {
             own_tokenizer: self.parts.runtime.as_ref().is_none_or(|runtime| runtime.capabilities().own_tokenizer),
             temperature: self.profile.temperature,
         };
-        let tools = match &self.parts.runtime {
+        let tools = match self.runtime(&work.assignment.runtime) {
             Some(runtime) if runtime.capabilities().tools => self.parts.executor.specs(&self.profile.tools),
             _ => Vec::new(),
         };
         Turns::new(limits, self.profile.system.clone(), prompt, tools)
+    }
+
+    /// The runtime of this name, if it is configured.
+    fn runtime(&self, name: &str) -> Option<&runtime::Handle> {
+        if name == self.profile.runtime { self.parts.runtime.as_ref() } else { self.parts.runtimes.get(name) }
     }
 
     fn think(&mut self, ticket: Ticket, context: &mut Context<Message>) {
@@ -105,8 +111,9 @@ impl Shell {
 
     fn ask(&mut self, ticket: Ticket, request: Request, context: &mut Context<Message>) {
         let Some(active) = self.active.get(&ticket) else { return };
-        let Some(runtime) = self.parts.runtime.clone() else {
-            let runtime = self.profile.runtime.clone();
+        let name = &active.work.assignment.runtime;
+        let Some(runtime) = self.runtime(name).cloned() else {
+            let runtime = name.clone();
             return self.finish(ticket, Err(Error::NoRuntime { runtime }), context);
         };
         let (cx, out) = (active.work.cx.clone(), active.work.assignment.news.clone());
@@ -190,12 +197,15 @@ impl Shell {
     /// Recalls, and writes down what is new. AG3: the memory changes only when the journal has it.
     fn recollect(&mut self, ticket: Ticket, vectors: Result<Vec<Vec<f32>>, String>, context: &mut Context<Message>) {
         let Some(vectors) = self.unwrap(ticket, vectors, context) else { return };
+        let Some(place) = self.active.get(&ticket).map(|active| self.place(&active.work.assignment.runtime)) else {
+            return;
+        };
         let (Some(active), Some(recollection)) = (self.active.get_mut(&ticket), &self.recollection) else { return };
         let said = &active.work.assignment.said;
-        // An agent in code works in this process; what it asks of others is its author's to answer for.
-        let here = || Place::of(TrustTier::Local);
-        let place = self.parts.runtime.as_ref().map_or_else(here, |runtime| runtime.capabilities().place());
-        active.turns.outcome.recalled = recollection.recall(said, &vectors, self.profile.recall_most, &place);
+        let recalled = recollection.recall(said, &vectors, self.profile.recall_most, &place);
+        let outcome = &mut active.turns.outcome;
+        outcome.recalled_under = recalled.iter().fold(Label::default(), |label, fact| label.and(&fact.label()));
+        outcome.recalled = recalled.into_iter().map(|fact| fact.text).collect();
         let learned = recollection.learn(said, &vectors, &active.work.cx, context.world());
         if learned.is_empty() {
             return self.think_with_memory(ticket, context);
@@ -207,6 +217,13 @@ impl Shell {
             let stored = outcome.unwrap_or_else(|error| Err(error.to_string()));
             Message::Stored { ticket, learned: stored.map(|_| learned) }
         });
+    }
+
+    /// Where an assignment is worked on. An agent in code works in this process; what it asks of others is its author's to
+    /// answer for.
+    fn place(&self, runtime: &str) -> Place {
+        let here = || Place::of(TrustTier::Local);
+        self.runtime(runtime).map_or_else(here, |runtime| runtime.capabilities().place())
     }
 
     fn stored(&mut self, ticket: Ticket, learned: Result<Learned, String>, context: &mut Context<Message>) {
@@ -233,15 +250,16 @@ impl Shell {
 
     fn think_with_memory(&mut self, ticket: Ticket, context: &mut Context<Message>) {
         let Some(mut active) = self.active.remove(&ticket) else { return };
-        let Outcome { recalled, learned, .. } = active.turns.outcome.clone();
+        let Outcome { recalled, recalled_under, learned, .. } = active.turns.outcome.clone();
         let assignment = &active.work.assignment;
         if let Some(text) = self.profile.noted(&assignment.said, &assignment.prompt, &learned) {
             self.active.insert(ticket, active);
-            return self.finish(ticket, Ok(Outcome { text, recalled, learned, ..Outcome::default() }), context);
+            let outcome = Outcome { text, recalled, recalled_under, learned, ..Outcome::default() };
+            return self.finish(ticket, Ok(outcome), context);
         }
         let prompt = self.profile.with_memory(&active.work.assignment.prompt, &recalled, &learned);
         active.turns = self.turns(&active.work, prompt);
-        active.turns.outcome = Outcome { recalled, learned, ..Outcome::default() };
+        active.turns.outcome = Outcome { recalled, recalled_under, learned, ..Outcome::default() };
         self.active.insert(ticket, active);
         self.think(ticket, context);
     }
@@ -277,7 +295,7 @@ impl Shell {
             Ok(_) => self.view.answered += 1,
             Err(error) => {
                 self.view.failed += 1;
-                self.tell_of_circles(&active.work.cx, error, context);
+                self.tell_of_circles(&active.work, error, context);
             }
         }
         self.view.last_answer_at_micros = Some(context.world().clock.wall());
@@ -289,9 +307,9 @@ impl Shell {
     }
 
     /// Writes down that a run went round in circles, for the governor's rules and for whoever asks why.
-    fn tell_of_circles(&self, cx: &Cx, error: &Error, context: &mut Context<Message>) {
+    fn tell_of_circles(&self, work: &Work, error: &Error, context: &mut Context<Message>) {
         let Error::Loop { what, turns, repeats } = error.cause() else { return };
-        let Profile { name, runtime, .. } = &*self.profile;
+        let (cx, runtime, name) = (&work.cx, &work.assignment.runtime, &self.profile.name);
         let body = serde_json::json!({
             "candidate": format!("{name}@{runtime}"), "agent": name, "what": what, "turns": turns, "repeats": repeats,
         });

@@ -1,5 +1,6 @@
 //! What an agent is: a profile from a file, or code of its own.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -57,6 +58,9 @@ pub struct Profile {
     pub temperature: f32,
     /// How truthful its answers are before anybody judged, from 0 to 1.
     pub quality: f32,
+    /// The same for those of its capabilities where it is another.
+    #[serde(default)]
+    pub qualities: BTreeMap<String, f32>,
     /// Percent by which its score is multiplied; 100 changes nothing.
     pub weight: u32,
     /// Milliseconds to a first token before anything was observed.
@@ -135,6 +139,8 @@ impl Profile {
         let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || letter == '-';
         let name = !self.name.is_empty() && self.name.chars().all(plain);
         let zero = "at least 1".to_owned();
+        let known =
+            |(name, quality): (&String, &f32)| self.capabilities.contains(name) && (0.0..=1.0).contains(quality);
         let rows = [
             ("name", name, "lowercase letters, digits and dashes".to_owned()),
             ("capabilities", !self.capabilities.is_empty(), "at least one".to_owned()),
@@ -145,6 +151,7 @@ impl Profile {
             ("work_within_s", self.work_within_s > 0, zero),
             ("temperature", self.temperature >= 0.0, "a number from 0 up".to_owned()),
             ("quality", (0.0..=1.0).contains(&self.quality), "a number from 0 to 1".to_owned()),
+            ("qualities", self.qualities.iter().all(known), "numbers from 0 to 1 by what it offers".to_owned()),
         ];
         rows.into_iter().filter(|(_, works, _)| !works).map(|(key, _, expected)| (key, expected)).collect()
     }
@@ -194,6 +201,7 @@ impl Profile {
             work_within_s: 300,
             temperature: 0.0,
             quality: 0.5,
+            qualities: BTreeMap::new(),
             weight: 100,
             assumed_first_token_ms: 100,
             assumed_token_ms: 10,

@@ -1,5 +1,6 @@
 //! What others may ask of an agent, and how one is put into the tree.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -142,6 +143,8 @@ impl Error {
 pub struct Parts {
     /// Its runtime, if it is configured.
     pub runtime: Option<runtime::Handle>,
+    /// Every runtime by name: a person may announce it on others than its own.
+    pub runtimes: Arc<BTreeMap<String, runtime::Handle>>,
     /// The host's tools.
     pub executor: executor::Handle,
     /// What makes vectors of texts.

@@ -25,7 +25,7 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use crate::inference::{Delta, Usage};
-use crate::types::Timestamp;
+use crate::types::{Label, Timestamp};
 
 pub use definition::{Brain, Definition, Kit, Profile, Work};
 pub use handle::{Error, Handle, Parts};
@@ -34,6 +34,8 @@ pub use recollection::MemoryProjection;
 /// One piece of work for an agent.
 #[derive(Clone)]
 pub struct Assignment {
+    /// The runtime it is done with, by name: the agent's own, or one that a person announced it on.
+    pub runtime: String,
     /// What is to be done, with the document or the part of it that it is to be done with.
     pub prompt: String,
     /// What the person wrote, without documents: what a remembering agent learns and recalls from.
@@ -61,6 +63,10 @@ pub struct Outcome {
     pub took_us: u64,
     /// What it recalled, as texts.
     pub recalled: Vec<String>,
+    /// What a place has to be to see what was recalled, and so an answer made from it: facts may have been told in more
+    /// private than they are asked for.
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
+    pub recalled_under: Label,
     /// What it learned, as texts.
     pub learned: Vec<String>,
 }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::memory::{Config, Delta, Memory, Op, Statement, extract};
+use crate::memory::{Config, Delta, Memory, Op, Recalled, Statement, extract};
 use crate::store::{self, Event, Journal, NewEvent, Projection, RowQuery};
 use crate::types::{Cx, Place, World};
 
@@ -125,10 +125,10 @@ impl Recollection {
 
     /// The facts that fit what was said, best first, and only those that may go to this place: a fact that
     /// was told in private is no less private when it fits a public question.
-    pub(super) fn recall(&self, said: &str, vectors: &[Vec<f32>], most: usize, place: &Place) -> Vec<String> {
+    pub(super) fn recall(&self, said: &str, vectors: &[Vec<f32>], most: usize, place: &Place) -> Vec<Recalled> {
         let vector = vectors.first().map(Vec::as_slice).unwrap_or_default();
         let recalled = self.memory.recall(said, vector, &self.embedder, self.config.max_facts);
-        recalled.into_iter().filter(|fact| fact.label().check(place).is_ok()).take(most).map(|fact| fact.text).collect()
+        recalled.into_iter().filter(|fact| fact.label().check(place).is_ok()).take(most).collect()
     }
 
     /// What is new in what was said. `vectors` are those of [`Recollection::texts`].

@@ -23,8 +23,8 @@ use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::types::{Class, Clock, Cx, RunId, Timestamp, World};
 use crate::ziggy::govern::{Samples, Trial, rule};
 use crate::ziggy::limit::{self, Allowance};
-use crate::ziggy::plan::Load;
-use crate::ziggy::{Admission, Governance, Refusal, Value, plan};
+use crate::ziggy::plan::{Grows, Load};
+use crate::ziggy::{Admission, Announced, Governance, Refusal, Value, plan};
 
 /// Why CROWN could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -69,12 +69,34 @@ pub(super) struct Published {
     pub(super) ear: Ear,
     /// Since when it was listened.
     began: Timestamp,
-    /// Every candidate, as rules know it.
-    pub(super) known: ArcSwap<Vec<Known>>,
+    /// Every candidate of the config, as rules know it.
+    configured: ArcSwap<Vec<Known>>,
     /// How fast budgets burn, as others say.
     pub(super) budgets: Mutex<BTreeMap<String, u64>>,
     plan: Option<plan::Config>,
 }
+
+impl Published {
+    /// Every candidate, as rules know it: those of the config, and those that people announced and that are not gone.
+    pub(super) fn known(&self, now: Timestamp) -> Arc<Vec<Known>> {
+        let (configured, governance) = (self.configured.load_full(), self.governance.load());
+        let announced = governance.announced.iter().filter(|(_, said)| now < said.gone);
+        let like = |(id, said): (&String, &Announced)| {
+            let (agent, runtime) = id.split_once('@')?;
+            let path = format!("{AGENTS}{agent}");
+            let own = configured.iter().find(|one| one.agent == path && one.candidate != *id)?;
+            let (candidate, runtime, weight) = (id.clone(), format!("{RUNTIMES}{runtime}"), said.weight);
+            let (weight, grows) = (weight.unwrap_or(own.weight), Grows::Concurrency);
+            Some(Known { candidate, runtime, weight, grows, ..own.clone() })
+        };
+        let more: Vec<Known> = announced.filter_map(like).collect();
+        if more.is_empty() { configured } else { Arc::new(configured.iter().cloned().chain(more).collect()) }
+    }
+}
+
+/// Where agents and runtimes stand in the tree.
+const AGENTS: &str = "host/crown/agents/";
+const RUNTIMES: &str = "host/crown/runtimes/";
 
 /// What CROWN works with.
 #[derive(Clone)]
@@ -134,7 +156,7 @@ impl Handle {
             treasury: Arc::new(Treasury::new(Arc::clone(&world.clock))),
             ear: Ear { heard: Mutex::new(Heard::new(samples, parts.alerts.kinds())) },
             began: world.clock.wall(),
-            known: ArcSwap::default(),
+            configured: ArcSwap::default(),
             budgets: Mutex::default(),
             plan: parts.config.plan,
         });
@@ -147,12 +169,12 @@ impl Handle {
 
     /// Says which candidates there are, for rules that find them by their place in the tree.
     pub fn know(&self, known: Vec<Known>) {
-        self.published.known.store(Arc::new(known));
+        self.published.configured.store(Arc::new(known));
     }
 
     /// Every candidate, as rules know it.
     pub fn known(&self) -> Arc<Vec<Known>> {
-        self.published.known.load_full()
+        self.published.known(self.clock.wall())
     }
 
     /// Says how fast the budget of a scope burns, in millionths of the rate that uses it up just at its end; none forgets

@@ -36,7 +36,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 use crate::ziggy::govern::Trial;
-use crate::ziggy::{Override, Shed};
+use crate::ziggy::{Announced, Override, Shed};
 
 pub use crate::ziggy::govern::{Known, Severity};
 pub use book::{Alert, AlertState, Silence};
@@ -67,6 +67,18 @@ pub enum Change {
     },
     /// Put a person's decision over the rules until it expires.
     Override(Override),
+    /// Have a candidate that the config does not have, until it expires.
+    Announce {
+        /// The candidate.
+        candidate: String,
+        /// What is said of it.
+        announced: Announced,
+    },
+    /// Have a candidate no more that was announced.
+    Withdraw {
+        /// The candidate.
+        candidate: String,
+    },
     /// Take a candidate out until somebody lets it back.
     Quarantine {
         /// The candidate.

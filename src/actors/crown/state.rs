@@ -6,7 +6,7 @@ use super::book::{Report, fingerprint};
 use super::{Change, Config, Severity};
 use crate::supervision::{Node, Status};
 use crate::types::Timestamp;
-use crate::ziggy::{Action, Governance};
+use crate::ziggy::{Action, Announced, Governance};
 
 pub(super) struct State {
     config: Config,
@@ -51,6 +51,7 @@ impl State {
     pub(super) fn plan(&self, changes: &[Change], now: Timestamp) -> Result<Governance, String> {
         let mut next = self.governance.clone();
         next.overrides.retain(|one| now < one.expires);
+        next.announced.retain(|_, one| now < one.gone);
         for change in changes {
             self.make(change, &mut next, now)?;
         }
@@ -78,6 +79,12 @@ impl State {
                 }
                 next.overrides.push(one);
             }
+            Change::Announce { candidate, announced } => self.announce(next, candidate, announced, now)?,
+            Change::Withdraw { candidate } => {
+                if next.announced.remove(&candidate).is_none() {
+                    return Err(format!("nobody has announced {candidate}, so it cannot be withdrawn"));
+                }
+            }
             Change::Quarantine { candidate, reason } => {
                 next.trials.remove(&candidate);
                 set(&mut next.quarantined, candidate, Some(reason));
@@ -89,6 +96,30 @@ impl State {
             Change::Trial { candidate, trial } => set(&mut next.trials, candidate, trial),
             Change::Shed { shed } => next.shed = shed,
         }
+        Ok(())
+    }
+
+    fn announce(
+        &self,
+        next: &mut Governance,
+        candidate: String,
+        said: Announced,
+        now: Timestamp,
+    ) -> Result<(), String> {
+        if said.expires <= now || said.gone < said.expires {
+            return Err(format!("{candidate} must expire in the future, not at {}", said.expires.rfc3339()));
+        }
+        if said.reason.trim().is_empty() {
+            return Err("announcing a candidate needs a reason".to_owned());
+        }
+        if let Some(percent) = said.weight.filter(|percent| *percent > PERCENT_MOST) {
+            return Err(format!("a weight is at most {PERCENT_MOST} percent, not {percent}"));
+        }
+        let most = self.config.overrides_most;
+        if next.announced.len() >= most && !next.announced.contains_key(&candidate) {
+            return Err(format!("at most {most} candidates are announced at a time; withdraw one first"));
+        }
+        next.announced.insert(candidate, said);
         Ok(())
     }
 

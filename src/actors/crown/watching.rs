@@ -70,7 +70,7 @@ impl Shell {
 
     fn judge(&self, mailboxes: &[Mailbox], own: &str, now: Timestamp) -> Judgement {
         let out: BTreeSet<String> = self.state.governance().quarantined.keys().cloned().collect();
-        let (known, budgets) = (self.published.known.load(), self.published.budgets.lock());
+        let (known, budgets) = (self.published.known(now), self.published.budgets.lock());
         let heard = self.published.ear.heard.lock();
         let observed =
             Observed { samples: &heard.samples, mailboxes, budgets: &budgets, known: &known, out: &out, own };
@@ -119,7 +119,7 @@ impl Shell {
             let outcomes = self.published.ear.heard.lock().outcomes();
             (moved, changes) = standing.advance(&outcomes, policy, self.state.governance(), now);
         }
-        let known = self.published.known.load();
+        let known = self.published.known(now);
         for action in &actions {
             moved.extend(standing.act(action, policy.as_ref(), &known, now));
             if action.act == Act::Quarantine {

@@ -25,7 +25,7 @@ use super::pipeline::{Done, Piece, Pipeline, Run};
 use super::record::{Served, kind};
 use super::refusal::refusal;
 use crate::actors::agent::Outcome;
-use crate::types::{Class, Hash, Money};
+use crate::types::{Class, Hash, Label, Money};
 use crate::ziggy::ladder::{self, Came, Rung, Situation, Standing, Step};
 use crate::ziggy::limit::full_jitter;
 use crate::ziggy::route::{Decision, Fib, Rib};
@@ -98,6 +98,8 @@ struct Kept {
 struct Answered {
     candidate: String,
     text: String,
+    /// What a place has to be to see what the candidate recalled for it.
+    recalled_under: Label,
     until: Instant,
 }
 
@@ -337,8 +339,9 @@ impl Pipeline {
     async fn again(&self, run: &Run<'_>, piece: &Piece, climb: &mut Climb<'_>) -> Result<Option<Done>, Error> {
         let key = self.key(run, piece, climb);
         let Some(answered) = self.rungs.kept.lock().get(&key, self.world.clock.now()) else { return Ok(None) };
-        let outcome = Outcome { text: answered.text, ..Outcome::default() };
-        self.unserved(run, piece, climb, (answered.candidate, outcome)).await.map(Some)
+        let Answered { candidate, text, recalled_under, .. } = answered;
+        let outcome = Outcome { text, recalled_under, ..Outcome::default() };
+        self.unserved(run, piece, climb, (candidate, outcome)).await.map(Some)
     }
 
     /// An answer no candidate was asked for.
@@ -363,9 +366,10 @@ impl Pipeline {
         if self.parts.ladder.has(&climb.decision.destination, Rung::Cached) && !run.withheld(self) {
             let until = self.world.clock.now() + Duration::from_secs(self.parts.ladder.cache_ttl_s);
             let (candidate, text) = (done.candidate.clone(), done.outcome.text.clone());
+            let recalled_under = done.outcome.recalled_under.clone();
             let most = usize::try_from(self.parts.ladder.cache_entries).unwrap_or(usize::MAX);
             let key = self.key(run, piece, &climb);
-            self.rungs.kept.lock().keep(key, Answered { candidate, text, until }, most);
+            self.rungs.kept.lock().keep(key, Answered { candidate, text, recalled_under, until }, most);
         }
         Done { steps: climb.taken, ..done }
     }

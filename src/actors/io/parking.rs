@@ -20,7 +20,7 @@ use crate::store::Durability;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Budget, Class, Cx, Money, Principal, PrivacyClass, TraceId};
 use crate::ziggy::review::{self, Condition, Item, ItemStatus, Need, Stage, Verdict};
-use crate::ziggy::route::Feedback;
+use crate::ziggy::route::{Capability, Feedback};
 use crate::ziggy::{Classification, Intent, Millionths};
 
 /// What came of the work on a run.
@@ -186,7 +186,7 @@ impl Pipeline {
         if waits {
             match self.read(item).await {
                 Ok(payload) => {
-                    label = labelled(item, &payload);
+                    label = labelled(item, &payload, &|task, class| self.destination(task, class).capability);
                     events.extend(label.as_ref().map(|label| record.event(kind::FEEDBACK, &label.body())));
                     match self.follows(item, payload).await {
                         Ok(Next::Answer(answer)) => {
@@ -328,10 +328,11 @@ struct Label {
     good: bool,
     comment: Option<String>,
     candidates: Vec<String>,
+    capability: Capability,
 }
 
 /// The label of an item: only where somebody decided on an answer.
-fn labelled(item: &Item, payload: &Payload) -> Option<Label> {
+fn labelled(item: &Item, payload: &Payload, asked: &dyn Fn(&Task, &Classification) -> Capability) -> Option<Label> {
     let answer = payload.resume.answer.as_ref()?;
     let verdict = item.closer()?;
     Some(Label {
@@ -339,6 +340,7 @@ fn labelled(item: &Item, payload: &Payload) -> Option<Label> {
         good: item.status == ItemStatus::Approved,
         comment: verdict.comment.clone(),
         candidates: answer.served_by.clone(),
+        capability: asked(&payload.task, &payload.resume.class),
     })
 }
 
@@ -348,13 +350,15 @@ impl Label {
         let quality = if self.good { 1.0 } else { 0.0 };
         json!({
             "principal": self.author, "quality": quality, "comment": self.comment, "candidates": self.candidates,
+            "capability": self.capability,
         })
     }
 
     fn learn(self, pipeline: &Pipeline, cx: &Cx) {
         for candidate in self.candidates {
             let quality = if self.good { Millionths::ONE } else { Millionths::ZERO };
-            pipeline.parts.router.observe(cx, Feedback::judged(&candidate, quality));
+            let judged = Feedback::judged(&candidate, quality, Some(self.capability.clone()));
+            pipeline.parts.router.observe(cx, judged);
         }
     }
 }

@@ -376,7 +376,7 @@ impl Pipeline {
         attempt.admitted();
         let _ = run.news.try_send(Progress::Hop { chunk, candidate: id.to_owned() });
         let span = telemetry::span_for(&run.cx, "hop");
-        let result = self.work(run, piece, agent, (share.as_ref(), attempt)).instrument(span).await;
+        let result = self.work(run, piece, (candidate, agent), (share.as_ref(), attempt)).instrument(span).await;
         permit.settle(verdict(&result, self.world.clock.now() >= run.cx.deadline()));
         self.learn(run, candidate, &result);
         let (cost, spent) = self.charge(candidate, (hold, share), &result);
@@ -400,11 +400,12 @@ impl Pipeline {
         &self,
         run: &Run<'_>,
         piece: &Piece,
-        agent: &agent::Handle,
+        (candidate, agent): (&Candidate, &agent::Handle),
         (share, attempt): (Option<&Share>, Attempt<'_>),
     ) -> Result<Outcome, agent::Error> {
         let (news, deltas) = mpsc::channel(DELTAS_WAITING);
         let assignment = Assignment {
+            runtime: candidate.runtime.clone(),
             prompt: piece.prompt.clone(),
             said: run.task.prompt.clone(),
             max_tokens: Some(run.task.max_tokens.unwrap_or(self.config.answer_tokens)),

@@ -33,12 +33,15 @@ impl Shell {
     }
 
     fn build(&mut self, context: &mut Context<Message>) -> Hash {
+        let (governance, now) = (self.parts.crown.governance(), context.world().clock.wall());
+        for reason in self.state.announce(&governance, &self.parts.places, now) {
+            tracing::warn!(reason, "a candidate that was announced is not served");
+        }
         for runtime in &self.parts.runtimes {
             self.state.health(runtime.name(), &runtime.view().health);
             self.state.price(runtime.name(), self.parts.crown.treasury().price(runtime.name()));
         }
         self.state.in_flight(|candidate| self.parts.crown.in_flight(candidate));
-        let (governance, now) = (self.parts.crown.governance(), context.world().clock.wall());
         let Built { fib, writing, changed } = self.state.build(&governance, now);
         if let Some(wait) = self.state.next_expiry(&governance, now) {
             context.after(wait, Message::Expired);

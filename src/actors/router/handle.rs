@@ -1,5 +1,6 @@
 //! What others may ask of the router, and how it is put into the tree.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -7,7 +8,9 @@ use arc_swap::ArcSwap;
 use super::Config;
 use super::actor::Shell;
 use super::message::Message;
+use super::offer::offer;
 use crate::actors::{crown, runtime};
+use crate::inference::Capabilities;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow};
 use crate::types::{Class, Cx, Hash, Timestamp, World};
@@ -17,6 +20,19 @@ use crate::ziggy::{self, Governance};
 /// Why the router could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
+    /// What is to be announced does not exist.
+    #[error("could not announce {id:?} as AGENT@RUNTIME: there is no {what} that it can be; there is {known}")]
+    NoOffer {
+        /// The id.
+        id: String,
+        /// What is missing.
+        what: String,
+        /// What there is instead.
+        known: String,
+    },
+    /// What is to be announced is there already.
+    #[error("could not announce {0:?}: it stands in the configuration; a weight, a cap or an override changes it")]
+    Configured(String),
     /// The actor did not answer.
     #[error(transparent)]
     Delivery(#[from] Failure),
@@ -26,6 +42,8 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
+            Error::NoOffer { .. } => Class::NotFound,
+            Error::Configured(_) => Class::Conflict,
             Error::Delivery(failure) => failure.class(),
         }
     }
@@ -46,7 +64,11 @@ pub(super) struct Parts {
     pub(super) runtimes: Vec<runtime::Handle>,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) published: Arc<Published>,
+    pub(super) places: Places,
 }
+
+/// What runtimes offer and where they are, by name.
+type Places = Arc<BTreeMap<String, Capabilities>>;
 
 /// Reaches the router. Lookups read the published tables and never wait.
 #[derive(Clone)]
@@ -54,6 +76,8 @@ pub struct Handle {
     address: Address<Message>,
     published: Arc<Published>,
     crown: crown::Handle,
+    places: Places,
+    stale_s: u32,
 }
 
 impl Handle {
@@ -77,9 +101,20 @@ impl Handle {
         let fib = build(&rib, &Governance::default(), &ziggy.rules(), None, Timestamp::default());
         let published = Arc::new(Published { fib: ArcSwap::from_pointee(fib), rib: ArcSwap::from_pointee(rib) });
         let address = Address::new(Mailbox::new(config.waiting.max(1), Overflow::DropOldest), world);
-        let parts = Parts { config, ziggy, crown: crown.clone(), runtimes, journal, published: Arc::clone(&published) };
+        let place = |runtime: &runtime::Handle| (runtime.name().to_owned(), runtime.capabilities());
+        let places: Places = Arc::new(runtimes.iter().map(place).collect());
+        let (shared, stale_s) = (Arc::clone(&published), ziggy.live.stale_s);
+        let parts = Parts {
+            config,
+            ziggy,
+            crown: crown.clone(),
+            runtimes,
+            journal,
+            published: shared,
+            places: Arc::clone(&places),
+        };
         let child = Child::actor("router", &address, move || Shell::new(parts.clone()));
-        (Handle { address, published, crown }, child)
+        (Handle { address, published, crown, places, stale_s }, child)
     }
 
     /// The FIB in force. Never waits.
@@ -90,6 +125,19 @@ impl Handle {
     /// The RIB as of the last build. Never waits.
     pub fn rib(&self) -> Arc<Rib> {
         self.published.rib.load_full()
+    }
+
+    /// The candidate of this id as a person can announce it.
+    ///
+    /// # Errors
+    /// There is no such agent or runtime, or it stands in the configuration.
+    pub fn offer(&self, id: &str) -> Result<Candidate, Error> {
+        offer(&self.published.rib.load(), &self.places, id)
+    }
+
+    /// When a row is gone that expires at this time.
+    pub fn gone(&self, expires: Timestamp) -> Timestamp {
+        Timestamp(expires.0.saturating_add(i64::from(self.stale_s) * 1_000_000))
     }
 
     /// What candidates have in flight at this moment: what a choice between equals looks at.

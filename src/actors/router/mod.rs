@@ -12,10 +12,12 @@
 //! - RO3: every FIB that was published stands in the journal under its version, with what it was made from; once, and
 //!   again after `snapshot_every_s`, so that what held it before can be let go.
 //! - RO4: where a table stood that has left the journal is forgotten while others are written.
+//! - RO5: whom a person has announced is in the RIB until they withdraw it or it is gone, also after a restart.
 
 mod actor;
 mod handle;
 mod message;
+mod offer;
 pub mod record;
 mod state;
 

@@ -4,12 +4,13 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::offer::{announced, offer};
 use super::record::{Changed, Writing};
 use super::{Config, View};
 use crate::inference;
 use crate::types::{Hash, Price, Timestamp};
-use crate::ziggy::route::{Basis, Feedback, Fib, Health, Rib, Rules, build, changes};
-use crate::ziggy::{self, Governance};
+use crate::ziggy::route::{Basis, Feedback, Fib, Health, Origin, Rib, Rules, build, changes};
+use crate::ziggy::{self, Announced, Governance};
 
 pub(super) struct State {
     rib: Rib,
@@ -23,6 +24,8 @@ pub(super) struct State {
     /// Tables that were written down, and when: the same one is not written again before its time is over.
     recorded: BTreeMap<Hash, Timestamp>,
     recorded_again: Duration,
+    /// Whom people announced, as it was last taken over.
+    announced: BTreeMap<String, Announced>,
     view: View,
 }
 
@@ -53,6 +56,7 @@ impl State {
             alarm: None,
             recorded: BTreeMap::new(),
             recorded_again: Duration::from_secs(config.snapshot_every_s),
+            announced: BTreeMap::new(),
             view,
         }
     }
@@ -63,6 +67,32 @@ impl State {
 
     pub(super) fn view(&self) -> &View {
         &self.view
+    }
+
+    /// RO5: takes over whom people announced, and lets go of who was withdrawn or is gone. Returns what could not be, in
+    /// words, once.
+    pub(super) fn announce(
+        &mut self,
+        governance: &Governance,
+        places: &BTreeMap<String, inference::Capabilities>,
+        now: Timestamp,
+    ) -> Vec<String> {
+        let stands = |id: &String| governance.announced.get(id).is_some_and(|said| now < said.gone);
+        let mine = self.rib.candidates.values().filter(|one| one.origin == Origin::Operator);
+        let over: Vec<String> = mine.map(|one| one.id.clone()).filter(|id| !stands(id)).collect();
+        for id in over {
+            self.rib.remove(&id);
+        }
+        let mut failed = Vec::new();
+        for (id, said) in &governance.announced {
+            if now >= said.gone || self.announced.get(id) == Some(said) {
+                continue;
+            }
+            let offered = offer(&self.rib, places, id).map_err(|error| error.to_string());
+            failed.extend(offered.and_then(|offer| self.rib.put(announced(offer, said))).err());
+        }
+        self.announced.clone_from(&governance.announced);
+        failed
     }
 
     /// Learns from an answer. True if a timer must be started that gathers more before the next build.

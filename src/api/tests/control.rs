@@ -136,3 +136,54 @@ async fn the_journal_is_verified_and_exported() {
     assert!(part.first_bad.is_none() && part.verified >= checked.verified - 2, "{part:?}");
     host.stop().await;
 }
+
+#[tokio::test]
+async fn a_candidate_is_announced_served_shown_and_withdrawn() {
+    let host = TestHost::start(Wanted::default()).await;
+    let path = "/rib/candidates/near@far";
+    let put = async |path: &str, body: Value| host.ask("PUT", path, Some(&body)).await;
+    let said = json!({ "reason": "a trial", "expires_in_s": 600, "weight": 120, "qualities": { "general": 0.75 } });
+    let made = put(path, said.clone()).await;
+    assert_eq!(made.status, 200, "{}", made.body);
+    host.post("/rib/rebuild", json!({})).await;
+    let found = host.get("/rib").await.json()["candidates"]["near@far"].clone();
+    assert_eq!(
+        (&found["origin"], &found["weight"], &found["agent"]),
+        (&json!("operator"), &json!(120), &json!("near"))
+    );
+    assert_eq!(found["tier"], host.get("/rib").await.json()["candidates"]["far@far"]["tier"]);
+    let shown = host.get("/overrides").await.json()["announced"]["near@far"].clone();
+    assert_eq!((&shown["author"], &shown["reason"]), (&json!("operator"), &json!("a trial")));
+    assert!(host.get("/fib").await.body.contains("near@far"));
+    let with = |key: &str, value: Value| {
+        let mut said = said.clone();
+        said[key] = value;
+        said
+    };
+    for (path, body, status, words) in [
+        ("/rib/candidates/near@near", said.clone(), 409, "stands in the configuration"),
+        ("/rib/candidates/near@moon", said.clone(), 404, "no runtime \\\"moon\\\""),
+        ("/rib/candidates/nobody@far", said.clone(), 404, "no agent \\\"nobody\\\""),
+        ("/rib/candidates/far", said.clone(), 404, "AGENT@RUNTIME"),
+        (path, with("expires_in_s", json!(0)), 422, "expires_in_s is from 1"),
+        (path, with("expires_in_s", json!(2_592_001)), 422, "expires_in_s is from 1"),
+        (path, with("reason", json!(" ")), 422, "needs a reason"),
+        (path, with("reason", json!("x".repeat(2_000))), 422, "at most 1024 bytes"),
+        (path, with("weight", json!(1_001)), 422, "at most 1000 percent"),
+        (path, with("quality", json!(1.5)), 422, "from 0 to 1"),
+        (path, with("qualities", json!({ "juggle": 0.5 })), 422, "does not offer"),
+        (path, json!({ "reason": "for ever" }), 422, "expires_in_s"),
+    ] {
+        let answer = put(path, body).await;
+        assert_eq!(answer.status, status, "{path}: {}", answer.body);
+        assert!(answer.body.contains(words), "{path}: {}", answer.body);
+    }
+    assert_eq!(host.ask("DELETE", path, None).await.status, 204);
+    host.post("/rib/rebuild", json!({})).await;
+    assert!(!host.get("/fib").await.body.contains("near@far"));
+    for path in [path, "/rib/candidates/near@near"] {
+        let again = host.ask("DELETE", path, None).await;
+        assert_eq!((again.status, again.code().as_str()), (404, "unknown_candidate"), "{path}");
+    }
+    host.stop().await;
+}

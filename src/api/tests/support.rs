@@ -355,11 +355,14 @@ fn agents(
     let (executor, executor_child) =
         executor::Handle::launch("native", Vec::new(), configs::executor(), world).unwrap();
     let (mut handles, mut tree) = (BTreeMap::new(), Tree::new("agents", Strategy::OneForOne));
+    let named = profiles.iter().map(|(profile, runtime)| (profile.runtime.clone(), runtime.clone()));
+    let runtimes = Arc::new(named.collect::<BTreeMap<_, _>>());
     for (profile, runtime) in profiles {
         let (executor, journal) = (executor.clone(), Arc::clone(journal));
         let (memory, embedder) = (configs::memory(), Arc::new(Lexical));
-        let parts =
-            agent::Parts { runtime: Some(runtime), executor, embedder, journal, memory, answer_bytes_max: 100_000 };
+        let (runtime, runtimes) = (Some(runtime), Arc::clone(&runtimes));
+        let answer_bytes_max = 100_000;
+        let parts = agent::Parts { runtime, runtimes, executor, embedder, journal, memory, answer_bytes_max };
         let name = profile.name.clone();
         let (handle, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
         handles.insert(name, handle);

@@ -165,3 +165,24 @@ async fn another_configuration_is_asked_what_it_would_have_decided() {
     assert_eq!((&general["decisions"], &general["changed"]), (&json!(2), &json!(1)));
     assert_eq!((&general["before"]["tiers"], &general["after"]["cost_max"]), (&json!({ "local": 2 }), &json!(0)));
 }
+
+#[tokio::test]
+async fn a_candidate_is_announced_and_withdrawn() {
+    let host = TestHost::start(Wanted::default()).await;
+    let put = ["rib", "put", "near@far", "--expires-in", "600", "--reason", "a trial"];
+    let done = run(&host, &[&put[..], &["--quality", "0.5", "--quality-of", "general=0.75"]].concat()).await;
+    assert_eq!((done.code, done.out.as_str()), (0, "near@far is announced for 600 s\n"), "{done:?}");
+    host.post("/rib/rebuild", json!({})).await;
+    let shown = run(&host, &["rib", "show"]).await.out;
+    let row = shown.lines().find(|line| line.starts_with("near@far")).unwrap();
+    assert!(row.contains("operator") && row.contains("known until"), "{row}");
+    assert!(run(&host, &[&put[..], &["-o", "json"]].concat()).await.json()["governance"].is_u64());
+    for (more, code) in [(&["--quality-of", "general"][..], 64), (&["--quality", "2"], 64)] {
+        assert_eq!(run(&host, &[&put[..], more].concat()).await.code, code, "{more:?}");
+    }
+    let nowhere = run(&host, &["rib", "put", "near@the moon/x", "--expires-in", "9", "--reason", "r"]).await;
+    assert!(nowhere.code == 66 && nowhere.err.contains("the moon/x"), "{nowhere:?}");
+    assert_eq!(run(&host, &["rib", "withdraw", "near@far"]).await.out, "near@far is withdrawn\n");
+    assert_eq!(run(&host, &["rib", "withdraw", "near@far"]).await.code, 66);
+    host.stop().await;
+}

@@ -438,3 +438,21 @@ fn something_else_in_the_place_of_the_data_directory_is_told_with_the_rest() {
     let inputs = Inputs { flags: vec![flag("--data-dir", "host.data_dir", &path)], ..Inputs::default() };
     assert!(load(&inputs).unwrap_err().to_string().contains("--data-dir: host.data_dir"));
 }
+
+#[test]
+fn an_agent_may_be_better_at_one_thing_than_at_others() {
+    let marvin = include_str!("../../../config/agents/marvin.toml");
+    let with = |qualities: &str| {
+        let data = with_agents(&[("own.toml", &marvin.replace("qualities = {}", qualities))]);
+        agents_in(data.path())
+    };
+    let known = with("qualities = { code = 0.25 }").unwrap();
+    assert_eq!(known[0].qualities, [("code".to_owned(), 0.25)].into());
+    // Files from before there were any are as good as they were.
+    assert!(with("").unwrap()[0].qualities.is_empty());
+    for wrong in ["qualities = { code = 1.5 }", "qualities = { juggle = 0.5 }", "qualities = { code = \"good\" }"] {
+        let Err(Error::Problems(problems)) = with(wrong) else { panic!("{wrong} is right") };
+        assert_eq!(problems.len(), 1, "{problems:?}");
+        assert!(problems[0].key.starts_with("qualities"), "{problems:?}");
+    }
+}

@@ -14,6 +14,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::types::{RunId, Timestamp};
 
+use super::fixed::Millionths;
 use super::govern::Trial;
 use super::govern::probation::takes_part;
 use super::limit;
@@ -95,6 +96,29 @@ pub struct Override {
     pub action: Action,
 }
 
+/// What a person says of a candidate that the config does not have: an agent on a runtime that is not its own. It ends by
+/// itself, in the two steps in which everything does that is known for a while.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
+pub struct Announced {
+    /// Who announced it.
+    pub author: String,
+    /// Why.
+    pub reason: String,
+    /// From when on.
+    pub since: Timestamp,
+    /// When it is stale: it ranks behind the rest from then on.
+    pub expires: Timestamp,
+    /// When it leaves the table.
+    pub gone: Timestamp,
+    /// Percent by which its score is multiplied; the agent's own if none is named.
+    pub weight: Option<u32>,
+    /// How truthful its answers are before anybody judged; the agent's own if none is named.
+    pub quality: Option<Millionths>,
+    /// The same for single capabilities.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub qualities: BTreeMap<Capability, Millionths>,
+}
+
 /// CROWN's levers, as one immutable snapshot. Readers load it; only CROWN publishes another.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize, utoipa::ToSchema)]
 pub struct Governance {
@@ -113,6 +137,9 @@ pub struct Governance {
     /// Quarantined candidates that get a share of the work to prove themselves.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub trials: BTreeMap<String, Trial>,
+    /// Candidates that people announced, by id.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub announced: BTreeMap<String, Announced>,
 }
 
 impl Governance {

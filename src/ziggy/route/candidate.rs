@@ -75,7 +75,7 @@ pub struct Candidate {
     pub context_tokens: u32,
     /// How truthful its answers are: a prior, moved by feedback.
     pub quality: Millionths,
-    /// The same for single capabilities, where it is known better.
+    /// The same for single capabilities, where it is known better; feedback on those moves these and not the other.
     pub qualities: BTreeMap<Capability, Millionths>,
     /// What was observed of it.
     pub live: Live,
@@ -163,6 +163,9 @@ impl Rib {
             if known.live.samples > 0 {
                 candidate.live = known.live;
                 candidate.quality = known.quality;
+                for (capability, quality) in &mut candidate.qualities {
+                    *quality = known.qualities.get(capability).copied().unwrap_or(*quality);
+                }
             }
         }
         self.candidates.insert(candidate.id.clone(), Arc::new(candidate));
@@ -227,8 +230,12 @@ impl Rib {
     /// Learns from one answer. Says whether the candidate is known.
     pub fn observe(&mut self, feedback: &Feedback, config: &LiveConfig, now: Timestamp) -> bool {
         let Some(candidate) = self.candidates.get_mut(&feedback.candidate).map(Arc::make_mut) else { return false };
+        if let Some(seen) = feedback.quality {
+            let single = feedback.capability.as_ref().and_then(|one| candidate.qualities.get_mut(one));
+            let quality = single.unwrap_or(&mut candidate.quality);
+            *quality = moved(*quality, seen, config.memory);
+        }
         if feedback.afterwards {
-            candidate.quality = moved(candidate.quality, feedback.quality.unwrap_or(candidate.quality), config.memory);
             self.version += 1;
             return true;
         }
@@ -240,9 +247,6 @@ impl Rib {
         };
         let sudden = if regime { config.regime_penalty } else { 0 };
         candidate.live.dampening.strike(own.saturating_add(sudden), now, config);
-        if let Some(seen) = feedback.quality {
-            candidate.quality = moved(candidate.quality, seen, config.memory);
-        }
         let shared = if feedback.ok || feedback.fault == Fault::Own { 0 } else { own };
         let added = shared.saturating_add(sudden);
         if added > 0 || self.runtimes.contains_key(&candidate.runtime) {

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::damp::{Damper, micros_between};
+use super::destination::Capability;
 use crate::types::{Timestamp, is_default};
 use crate::ziggy::fixed::{Millionths, halved};
 
@@ -174,6 +175,9 @@ pub struct Feedback {
     pub tokens: u64,
     /// How good the answer was, if anybody judged.
     pub quality: Option<Millionths>,
+    /// What the judged answer was an answer to, if that is known.
+    #[serde(default)]
+    pub capability: Option<Capability>,
     /// Whether it is somebody's word about an answer that was counted when it was given, so that only its quality counts.
     #[serde(default, skip_serializing_if = "is_default")]
     pub afterwards: bool,
@@ -181,11 +185,12 @@ pub struct Feedback {
 
 impl Feedback {
     /// What somebody says of an answer after it was given.
-    pub fn judged(candidate: &str, quality: Millionths) -> Feedback {
+    pub fn judged(candidate: &str, quality: Millionths, capability: Option<Capability>) -> Feedback {
         Feedback {
             candidate: candidate.to_owned(),
             ok: true,
             quality: Some(quality),
+            capability,
             afterwards: true,
             ..Feedback::default()
         }

@@ -18,6 +18,12 @@ async fn vectors(world: &World, said: &str) -> Vec<Vec<f32>> {
     Lexical.embed(&cx(world, SECOND), Recollection::texts(said)).await.unwrap()
 }
 
+/// What is recalled for a question that is embedded as this, for a place of this tier.
+async fn recalled(memory: &Recollection, asked: &str, like: &str, tier: TrustTier) -> Vec<String> {
+    let found = memory.recall(asked, &vectors(&world(), like).await, 4, &Place::of(tier));
+    found.into_iter().map(|fact| fact.text).collect()
+}
+
 /// Tells an agent this, all the way through the journal.
 async fn tell(journal: &Arc<dyn Journal>, world: &World, agent: &str, recollection: &mut Recollection, said: &str) {
     let cx = cx(world, SECOND).with_run(RunId::new(world));
@@ -41,13 +47,9 @@ async fn each_agent_reads_its_own_memory_back_however_long_it_is() {
     let again = load(&journal, "zoi").await;
     assert_eq!((again.len(), load(&journal, "zo").await.len()), (30, 1));
     let asked = "What does box 12 hold?";
-    let recalled = again.recall(asked, &vectors(&world, asked).await, 1, &Place::of(TrustTier::Local));
-    assert_eq!(recalled, ["box 12 holds the part 84"]);
-    assert_eq!(
-        recalled,
-        zoi.recall(asked, &vectors(&world, asked).await, 1, &Place::of(TrustTier::Local)),
-        "the fold is the same memory"
-    );
+    let found = recalled(&again, asked, asked, TrustTier::Local).await;
+    assert_eq!(found[0], "box 12 holds the part 84");
+    assert_eq!(found, recalled(&zoi, asked, asked, TrustTier::Local).await, "the fold is the same memory");
 }
 
 #[tokio::test(start_paused = true)]
@@ -60,10 +62,7 @@ async fn a_newer_value_takes_the_place_of_the_older_also_when_read_back() {
     let asked = "Where do I live?";
     for memory in [zoi, load(&journal, "zoi").await] {
         assert_eq!(memory.len(), 1);
-        assert_eq!(
-            memory.recall(asked, &vectors(&world, "I moved to Linz").await, 4, &Place::of(TrustTier::Local)),
-            ["I moved to Linz"]
-        );
+        assert_eq!(recalled(&memory, asked, "I moved to Linz", TrustTier::Local).await, ["I moved to Linz"]);
     }
 }
 
@@ -82,8 +81,9 @@ async fn what_was_told_in_private_is_not_recalled_for_a_place_that_may_not_see_i
     let said = "I moved to Linz";
     let learned = memory.learn(said, &vectors(&world, said).await, &cx, &world);
     memory.apply(learned);
-    let asked = vectors(&world, "Where did I move to, Linz?").await;
-    let recalled = |tier| memory.recall("Where did I move to, Linz?", &asked, 4, &Place::of(tier));
-    assert_eq!(recalled(TrustTier::Private), [said]);
-    assert!(recalled(TrustTier::Partner).is_empty() && recalled(TrustTier::External).is_empty());
+    let asked = "Where did I move to, Linz?";
+    assert_eq!(recalled(&memory, asked, asked, TrustTier::Private).await, [said]);
+    for tier in [TrustTier::Partner, TrustTier::External] {
+        assert!(recalled(&memory, asked, asked, tier).await.is_empty());
+    }
 }

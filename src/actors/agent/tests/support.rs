@@ -49,6 +49,7 @@ pub(super) async fn bench_on(disk: &Disk, world: World, definition: Definition, 
     tools.push(Tool::new("break", "Breaks.", json!({ "type": "object" }), breaks));
     let (executor, executor_child) = executor::Handle::launch("native", tools, configs::executor(), &world).unwrap();
     let parts = Parts {
+        runtimes: Arc::new([("local".to_owned(), driver.clone())].into()),
         runtime: Some(driver),
         executor,
         embedder: Arc::new(Lexical),
@@ -69,7 +70,11 @@ impl Bench {
     pub(super) async fn work(&self, cx: &Cx, prompt: &str) -> Result<Outcome, Error> {
         let (news, _unread) = mpsc::channel::<Delta>(8);
         let (prompt, said) = (prompt.to_owned(), prompt.to_owned());
-        soon(self.agent.work(cx, Assignment { prompt, said, max_tokens: None, news })).await
+        soon(self.agent.work(
+            cx,
+            Assignment { runtime: self.agent.profile().runtime.clone(), prompt, said, max_tokens: None, news },
+        ))
+        .await
     }
 
     pub(super) async fn ask(&self, prompt: &str) -> Result<Outcome, Error> {

@@ -5,7 +5,8 @@ use crate::actors::crown::state::{Found, State};
 use crate::actors::crown::{Change, Severity};
 use crate::actors::tests::{BEGIN, SECOND, later, read};
 use crate::supervision::{Node, Status};
-use crate::ziggy::{Action, Capability, Governance, Override, Shed, Value};
+use crate::types::Timestamp;
+use crate::ziggy::{Action, Announced, Capability, Governance, Override, Shed, Value};
 
 fn state() -> State {
     State::new(config(), Governance::default())
@@ -165,4 +166,47 @@ fn a_runtime_that_goes_down_is_told_each_time_it_does() {
     assert_eq!(told_of(down.clone()), (Vec::new(), 1), "said once, and so for as long as it is so");
     assert_eq!(told_of(ready), (Vec::new(), 0));
     assert_eq!(told_of(down), (alert, 1), "and again when it is news again");
+}
+
+fn announced(expires: Timestamp) -> Announced {
+    let (author, reason, gone) = ("ada".to_owned(), "a trial".to_owned(), Timestamp(expires.0 + 6_000_000));
+    Announced { author, reason, since: BEGIN, expires, gone, weight: None, quality: None, qualities: [].into() }
+}
+
+fn announce(candidate: &str, announced: Announced) -> Change {
+    Change::Announce { candidate: candidate.to_owned(), announced }
+}
+
+#[test]
+fn who_is_announced_is_kept_until_they_are_gone_or_withdrawn() {
+    let mut state = state();
+    for candidate in ["a@x", "b@x"] {
+        let next = state.plan(&[announce(candidate, announced(later(SECOND)))], BEGIN).unwrap();
+        state.adopt(next);
+    }
+    let third = announce("c@x", announced(later(9 * SECOND)));
+    let full = state.plan(std::slice::from_ref(&third), BEGIN).unwrap_err();
+    assert_eq!(full, "at most 2 candidates are announced at a time; withdraw one first");
+    // The same one again takes no room.
+    let longer = announced(later(8 * SECOND));
+    let next = state.plan(&[announce("b@x", longer.clone())], BEGIN).unwrap();
+    assert_eq!(next.announced["b@x"], longer);
+    state.adopt(next);
+    let withdraw = Change::Withdraw { candidate: "c@x".to_owned() };
+    let nobody = state.plan(std::slice::from_ref(&withdraw), BEGIN).unwrap_err();
+    assert_eq!(nobody, "nobody has announced c@x, so it cannot be withdrawn");
+    // Stale is not gone.
+    assert_eq!(state.plan(&[weight("a", None)], later(6 * SECOND)).unwrap().announced.len(), 2);
+    let next = state.plan(&[third], later(7 * SECOND)).unwrap();
+    assert_eq!(next.announced.keys().collect::<Vec<_>>(), ["b@x", "c@x"]);
+    state.adopt(next);
+    assert_eq!(state.plan(&[withdraw], later(7 * SECOND)).unwrap().announced.keys().collect::<Vec<_>>(), ["b@x"]);
+    for (wrong, expected) in [
+        (announced(BEGIN), "must expire in the future"),
+        (Announced { reason: " ".to_owned(), ..announced(later(SECOND)) }, "needs a reason"),
+        (Announced { weight: Some(1_001), ..announced(later(SECOND)) }, "at most 1000 percent"),
+    ] {
+        let reason = self::state().plan(&[announce("a@x", wrong)], BEGIN).unwrap_err();
+        assert!(reason.contains(expected), "{reason}");
+    }
 }

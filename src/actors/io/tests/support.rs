@@ -142,6 +142,7 @@ fn agent(
     }));
     let parts = agent::Parts {
         runtime: Some(driver.clone()),
+        runtimes: Arc::default(),
         executor: executor.clone(),
         embedder: Arc::new(Lexical),
         journal: journal.clone(),

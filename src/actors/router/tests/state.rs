@@ -1,13 +1,15 @@
 //! The pure state: what is learned, gathered and built.
 
+use std::collections::BTreeMap;
+
 use super::{candidate, observed, ranked, ziggy};
 use crate::actors::router::Config;
 use crate::actors::router::state::{Built, State};
 use crate::actors::tests::{BEGIN, SECOND, later};
-use crate::inference::Health;
-use crate::types::Timestamp;
+use crate::inference::{Capabilities, Health, Runtime, Scripted};
+use crate::types::{Timestamp, TrustTier};
 use crate::ziggy::route::{Candidate, Origin, Rib, build};
-use crate::ziggy::{Action, Governance, Override};
+use crate::ziggy::{Action, Announced, Capability, Governance, Millionths, Override};
 
 const CONFIG: Config = Config { rebuild_every_ms: 1_000, waiting: 64, snapshot_every_s: 60 };
 
@@ -105,4 +107,54 @@ fn what_expired_is_timed_until_it_is_stale_and_until_it_goes() {
     }
     assert_eq!(seen, ["found b", "b found", "b"]);
     assert_eq!(now, later(SECOND * 370));
+}
+
+#[test]
+fn who_is_announced_takes_the_place_and_the_price_of_the_runtime_and_ends_in_two_steps() {
+    let mut state = state();
+    let field = Scripted::saying("field", "").in_tier(TrustTier::External).in_region("eu").capabilities();
+    let deaf = Capabilities { chat: false, ..field.clone() };
+    let places: BTreeMap<String, Capabilities> =
+        [("field".to_owned(), field.clone()), ("deaf".to_owned(), deaf)].into();
+    let (expires, gone) = (later(SECOND * 10), later(SECOND * 370));
+    let said = Announced {
+        author: "ada".to_owned(),
+        reason: "a trial".to_owned(),
+        since: BEGIN,
+        expires,
+        gone,
+        weight: Some(150),
+        quality: Some(Millionths(950_000)),
+        qualities: [(Capability::new("general"), Millionths::ONE)].into(),
+    };
+    let governance = |ids: &[&str]| Governance {
+        announced: ids.iter().map(|id| ((*id).to_owned(), said.clone())).collect(),
+        ..Governance::default()
+    };
+    let wrong = state.announce(&governance(&["b@field", "b@moon", "b@deaf", "nobody@field"]), &places, BEGIN);
+    assert_eq!(wrong.len(), 3, "{wrong:?}");
+    assert!(wrong.iter().all(|reason| reason.starts_with("could not announce ")), "{wrong:?}");
+    let found = state.rib().candidates["b@field"].clone();
+    assert_eq!((found.tier, found.region.clone(), found.price), (field.tier, field.region, field.price));
+    assert_eq!((found.origin, found.weight, found.expires), (Origin::Operator, 150, Some(expires)));
+    assert_eq!((found.quality.0, found.qualities.len()), (950_000, 1));
+    let stands = governance(&["b@field"]);
+    assert!(state.announce(&stands, &places, BEGIN).is_empty());
+    let (mut seen, mut now) = (Vec::new(), BEGIN);
+    loop {
+        assert!(state.announce(&stands, &places, now).is_empty());
+        seen.push(ranked(&state.build(&stands, now).fib).join(" "));
+        state.expired();
+        let Some(wait) = state.next_expiry(&stands, now) else { break };
+        now = Timestamp(now.0 + i64::try_from(wait.as_micros()).unwrap());
+    }
+    assert_eq!(seen, ["b@field a b", "a b b@field", "a b"]);
+    assert_eq!(now, gone);
+    // RO5: withdrawn is gone at once, and a life that begins anew finds who stands.
+    let mut again = self::state();
+    again.announce(&stands, &places, BEGIN);
+    assert!(again.rib().candidates.contains_key("b@field"));
+    again.announce(&Governance::default(), &places, BEGIN);
+    assert!(!again.rib().candidates.contains_key("b@field"));
+    assert!(self::state().announce(&stands, &places, gone).is_empty());
 }

@@ -207,10 +207,10 @@ fn what_is_said_of_an_answer_afterwards_moves_its_quality_and_nothing_else() {
     rib.observe(&failed("a", Fault::Own), &LIVE, at(1));
     let before = (*rib.candidates["a"]).clone();
     for second in 2..12 {
-        assert!(rib.observe(&Feedback::judged("a", Millionths::ZERO), &LIVE, at(second)));
+        assert!(rib.observe(&Feedback::judged("a", Millionths::ZERO, None), &LIVE, at(second)));
     }
     let after = &rib.candidates["a"];
     assert_eq!(after.live, before.live);
     assert!(after.quality < before.quality, "{} after {}", after.quality, before.quality);
-    assert!(!rib.observe(&Feedback::judged("gone", Millionths::ONE), &LIVE, at(12)));
+    assert!(!rib.observe(&Feedback::judged("gone", Millionths::ONE, None), &LIVE, at(12)));
 }

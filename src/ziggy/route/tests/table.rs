@@ -113,3 +113,26 @@ fn what_changed_is_said_in_words() {
     assert!(changes(&before, &before, 10).is_empty());
     assert_eq!(changes(&before, &after, 2).len(), 2);
 }
+
+#[test]
+fn a_judgement_moves_the_quality_of_what_was_judged_where_it_is_known_and_else_the_general_one() {
+    let code = Capability::new("code");
+    let known = Candidate { qualities: [(code.clone(), Millionths(800_000))].into(), ..local("a", 500_000) };
+    let mut rib = rib([known.clone()]);
+    let mut judged = |capability: Option<&str>| {
+        let capability = capability.map(Capability::new);
+        let quality = Some(Millionths::ZERO);
+        let feedback = Feedback { candidate: "a".to_owned(), ok: true, quality, capability, ..Feedback::default() };
+        rib.observe(&feedback, &LIVE, at(1));
+        (rib.candidates["a"].quality.0, rib.candidates["a"].qualities[&code].0)
+    };
+    let (general, single) = judged(Some("code"));
+    assert!(general == 500_000 && single < 800_000, "{general}, {single}");
+    let (after, same) = judged(Some("write"));
+    assert!(after < general && same == single, "{after}, {same}");
+    let (last, same) = judged(None);
+    assert!(last < after && same == single, "{last}, {same}");
+    // What was learned outlives what the config says anew.
+    rib.put(known).unwrap();
+    assert_eq!((rib.candidates["a"].quality.0, rib.candidates["a"].qualities[&code].0), (last, single));
+}
