@@ -301,3 +301,19 @@ fn label_values_beyond_the_limit_are_counted_together() {
     assert_eq!(metrics.counter(&ACTOR_RESTARTS, &["one more"]).get(), 10);
     assert!(metrics.encode().contains("syzygy_actor_restarts_total{actor=\"other\"} 10"));
 }
+
+#[test]
+fn the_page_about_metrics_has_every_metric_as_it_is_and_no_other() {
+    let row = |(name, labels, help): (&str, &[&str], &str), kind: &str| {
+        let total = if kind == "counter" { "_total" } else { "" };
+        let labels: Vec<String> = labels.iter().map(|label| format!("`{label}`")).collect();
+        format!("| `{name}{total}` | {kind} | {} | {help} |", labels.join(", "))
+    };
+    let counters = table::COUNTERS.iter().map(|spec| row((spec.name, spec.labels, spec.help), "counter"));
+    let gauges = table::GAUGES.iter().map(|spec| row((spec.name, spec.labels, spec.help), "gauge"));
+    let histograms = table::HISTOGRAMS.iter().map(|spec| row((spec.name, spec.labels, spec.help), "histogram"));
+    let expected: Vec<String> = counters.chain(gauges).chain(histograms).collect();
+    let page = include_str!("../../docs/metrics.md");
+    let found: Vec<&str> = page.lines().filter(|line| line.starts_with("| `")).collect();
+    assert_eq!(found, expected);
+}

@@ -9,12 +9,15 @@ use crate::types::ToolCall;
 /// Bytes of text a token stands for where a server does not count: the usual estimate for English.
 const BYTES_PER_TOKEN: u64 = 4;
 
+/// Characters of ordinary text that a token stands for at the most, over a whole prompt. It has three to six in any
+/// language, and a tokenizer with a token for every word would come to about ten.
+const CHARS_PER_TOKEN_MOST: u64 = 16;
+
+/// The same of an answer. It can be short, and then it can be one of the few long words that are a token.
+const CHARS_PER_TOKEN_SAID_MOST: u64 = 32;
+
 /// Tokens a message costs beside its text: role and separators.
 const TOKENS_PER_MESSAGE: u64 = 4;
-
-/// Bytes of text that a token holds at the most, in the long run. The longest tokens there are hold some hundred spaces or
-/// dashes, and prose has four bytes a token; so this is an eighth of prose, and a claim of less is no count.
-const BYTES_PER_TOKEN_MOST: u64 = 32;
 
 /// Tool calls in one answer at the most; an index beyond it is a broken stream and not a plan.
 const MOST_CALLS: usize = 128;
@@ -27,8 +30,8 @@ pub(super) struct Answer {
     counts: Option<Counts>,
     pieces: u64,
     prompt: u64,
-    /// What the request has at least and at the most, whatever is claimed.
-    least: u64,
+    /// Tokens of the prompt in any tokenizer, at the least.
+    prompt_least: u64,
     most: Usage,
     pacing: Pacing,
 }
@@ -52,7 +55,9 @@ impl Answer {
             counts: None,
             pieces: 0,
             prompt: bytes / BYTES_PER_TOKEN + messages * TOKENS_PER_MESSAGE,
-            least: bytes / BYTES_PER_TOKEN_MOST,
+            // Templates leave tools out for models that know none, so that their text may never have been read.
+            prompt_least: request.messages.iter().map(|message| varied(&message.content)).sum::<u64>()
+                / CHARS_PER_TOKEN_MOST,
             // No tokenizer makes more tokens of a text than it has bytes.
             most: Usage::new(bytes + messages * TEMPLATE_TOKENS_MOST, u64::from(max_tokens)),
             pacing: Pacing::default(),
@@ -120,21 +125,27 @@ impl Answer {
     /// What was processed so far: the server's count, or an estimate of four bytes a prompt token and one token a piece.
     /// A count of nothing for something is no count, and nobody is charged for less or for more than there can have been.
     pub(super) fn usage(&self) -> Usage {
-        let estimate = Usage::new(self.prompt, self.pieces);
+        let least = Usage::new(self.prompt_least, self.said_least());
+        // A server that sends its answer in one piece has not made one token of it.
+        let estimate = Usage::new(self.prompt, self.pieces.max(least.output_tokens));
         let Some(counts) = self.counts else { return estimate };
-        let believed = |claimed: u64, estimate: u64, (least, most): (u64, u64)| match claimed {
-            0 => estimate,
-            claimed => claimed.max(least).min(most.max(estimate)),
+        let believed = |claimed: u64, of: fn(&Usage) -> u64| match claimed {
+            0 => of(&estimate),
+            claimed => claimed.max(of(&least)).min(of(&self.most).max(of(&estimate))),
         };
-        let read = (self.least, self.most.input_tokens);
-        let written = (self.text.len() as u64 / BYTES_PER_TOKEN_MOST, self.most.output_tokens);
-        let input_tokens = believed(counts.prompt_tokens, estimate.input_tokens, read);
+        let input_tokens = believed(counts.prompt_tokens, |usage| usage.input_tokens);
         let cached = counts.prompt_tokens_details.and_then(|details| details.cached_tokens).unwrap_or(0);
         Usage {
             input_tokens,
             cached_tokens: cached.min(input_tokens),
-            output_tokens: believed(counts.completion_tokens, estimate.output_tokens, written),
+            output_tokens: believed(counts.completion_tokens, |usage| usage.output_tokens),
         }
+    }
+
+    /// Tokens of what was said so far in any tokenizer, at the least, and no more than were asked for.
+    fn said_least(&self) -> u64 {
+        let calls = self.calls.iter().map(|call| varied(&call.arguments)).sum::<u64>();
+        ((varied(&self.text) + calls) / CHARS_PER_TOKEN_SAID_MOST).min(self.most.output_tokens)
     }
 
     /// The whole answer. Arguments that are no JSON stay a text, for whoever checks them to tell the model.
@@ -145,6 +156,12 @@ impl Answer {
         let finish = if calls.is_empty() { self.finish.unwrap_or(Finish::Stop) } else { Finish::ToolCalls };
         Completion { text: self.text, tool_calls: calls, finish, usage, pacing }
     }
+}
+
+/// Characters of a text, a run of the same one counted once: tokenizers have long tokens for blanks and dashes.
+fn varied(text: &str) -> u64 {
+    let mut last = None;
+    text.chars().filter(|next| last.replace(*next) != Some(*next)).count() as u64
 }
 
 /// Bytes of everything a server reads of a request.

@@ -124,14 +124,14 @@ fn usage_is_counted_or_estimated() {
     let text = |text: &str| delta(json!({ "content": text }));
     let usage = answer(&[text("a"), text(""), text("b")]).unwrap().usage;
     assert_eq!((usage.input_tokens, usage.output_tokens), (104, 2));
-    let counted = json!({ "choices": [], "usage": { "prompt_tokens": 20, "completion_tokens": 9 } });
+    let counted = json!({ "choices": [], "usage": { "prompt_tokens": 7, "completion_tokens": 9 } });
     let usage = answer(&[text("a"), counted]).unwrap().usage;
-    assert_eq!((usage.input_tokens, usage.output_tokens), (20, 9));
-    for (claimed, believed) in [(json!(5), 5), (json!(50), 20), (json!(null), 0)] {
+    assert_eq!((usage.input_tokens, usage.output_tokens), (7, 9));
+    for (claimed, believed) in [(json!(5), 5), (json!(50), 7), (json!(null), 0)] {
         let details = json!({ "cached_tokens": claimed });
-        let counts = json!({ "prompt_tokens": 20, "completion_tokens": 9, "prompt_tokens_details": details });
+        let counts = json!({ "prompt_tokens": 7, "completion_tokens": 9, "prompt_tokens_details": details });
         let usage = answer(&[text("a"), json!({ "choices": [], "usage": counts })]).unwrap().usage;
-        assert_eq!((usage.input_tokens, usage.cached_tokens), (20, believed));
+        assert_eq!((usage.input_tokens, usage.cached_tokens), (7, believed));
     }
     let lied = |input: u64, output: u64| {
         let counted = json!({ "choices": [], "usage": { "prompt_tokens": input, "completion_tokens": output } });
@@ -139,10 +139,35 @@ fn usage_is_counted_or_estimated() {
         (usage.input_tokens, usage.output_tokens)
     };
     assert_eq!(lied(0, 0), (104, 1), "a count of nothing for something is no count");
-    assert_eq!(lied(1, 1), (12, 1), "a token holds 32 bytes at the most, in the long run");
     assert_eq!(lied(u64::MAX, u64::MAX), (528, 64), "400 bytes and a template, and as much as was asked for");
     let error = answer(&[json!({ "error": { "message": "out of memory" } })]).unwrap_err();
     assert_eq!(error, "out of memory");
+}
+
+#[test]
+fn usage_is_not_less_than_any_tokenizer_makes_of_the_text() {
+    let ordinary = "The quick brown fox jumps over the lazy dog. ";
+    let usage = |prompt: String, said: String, counts: Option<(u64, u64)>| {
+        let messages = vec![Message::new(Role::User, prompt)];
+        let request = Request { messages, tools: Vec::new(), max_tokens: 64, temperature: 0.0, seed: 0 };
+        let mut answer = Answer::new(&request, 64);
+        let counts = counts.map(|(input, output)| json!({ "prompt_tokens": input, "completion_tokens": output }));
+        let part = json!({ "choices": [{ "delta": { "content": said } }], "usage": counts });
+        answer.take(serde_json::from_value(part).unwrap()).unwrap();
+        let usage = answer.usage();
+        (usage.input_tokens, usage.output_tokens)
+    };
+    // 4,500 characters and 1,350.
+    let (prompt, said) = (ordinary.repeat(100), ordinary.repeat(30));
+    let claimed = |input, output| usage(prompt.clone(), said.clone(), Some((input, output)));
+    assert_eq!(claimed(1, 1), (281, 42));
+    assert_eq!(claimed(281, 42), (281, 42));
+    assert_eq!(claimed(1_100, 63), (1_100, 63), "an honest count is taken as it is");
+    assert_eq!(usage(prompt.clone(), said.clone(), None).1, 42, "one piece is not one token");
+    assert_eq!(usage(prompt.clone(), ordinary.repeat(1_000), Some((1, 1))).1, 64, "no more than was asked for");
+    assert_eq!(usage(" ".repeat(4_500), "-".repeat(1_350), Some((60, 12))), (60, 12), "runs have tokens of their own");
+    assert_eq!(usage("Hi".to_owned(), "Hello".to_owned(), Some((1, 1))), (1, 1), "a short text can be one token");
+    assert_eq!(usage("नमस्ते दुनिया ".repeat(100), said, Some((100, 42))).0, 100, "characters are counted, not bytes");
 }
 
 #[test]
