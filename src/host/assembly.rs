@@ -45,7 +45,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let launches = launches(&mut builder, &config, &models)?;
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
-    let tools = [executor::core_tools(Arc::clone(&world.clock)), std::mem::take(&mut builder.tools)].concat();
+    let tools = tools(&mut builder);
     let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
@@ -226,6 +226,16 @@ fn launches(
         children.for_each(|child| drop(child.env.insert(leftovers::CHILD_OF.to_owned(), mark.clone())));
     }
     Ok(launches)
+}
+
+/// The tools of the binary and those in code.
+fn tools(builder: &mut Builder) -> Vec<executor::Tool> {
+    let own = std::mem::take(&mut builder.tools);
+    let all = executor::core_tools(Arc::clone(&builder.world.clock)).into_iter().chain(own);
+    match &builder.wrap_tool {
+        Some(wrap) => all.map(wrap).collect(),
+        None => all.collect(),
+    }
 }
 
 /// Ends what the host before this one had started and did not live to end. It would keep its port and its memory, and

@@ -41,6 +41,7 @@ pub struct Builder {
     pub(super) own_agents: Vec<Definition>,
     pub(super) bundled_agents: bool,
     pub(super) tools: Vec<Tool>,
+    pub(super) wrap_tool: Option<WrapTool>,
     pub(super) runtimes: Vec<Launch>,
     pub(super) serve: bool,
     pub(super) journal: Option<OpenJournal>,
@@ -50,6 +51,9 @@ pub struct Builder {
 /// Opens the journal of a host that is not to choose one by its data directory, with these projections.
 pub(crate) type OpenJournal =
     Box<dyn FnOnce(&store::Config, &World, Vec<Arc<dyn Projection>>) -> Result<Arc<dyn Journal>, store::Error> + Send>;
+
+/// Puts something around every tool of a host, its own and those of the binary.
+pub(crate) type WrapTool = Box<dyn Fn(Tool) -> Tool + Send>;
 
 impl Builder {
     pub(super) fn new() -> Builder {
@@ -61,6 +65,7 @@ impl Builder {
             own_agents: Vec::new(),
             bundled_agents: true,
             tools: Vec::new(),
+            wrap_tool: None,
             runtimes: Vec::new(),
             serve: false,
             journal: None,
@@ -107,6 +112,12 @@ impl Builder {
     /// Adds a tool.
     pub fn tool(mut self, tool: Tool) -> Builder {
         self.tools.push(tool);
+        self
+    }
+
+    /// Puts something around every tool.
+    pub(crate) fn tools_behind(mut self, wrap: WrapTool) -> Builder {
+        self.wrap_tool = Some(wrap);
         self
     }
 

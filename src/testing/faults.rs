@@ -30,6 +30,12 @@ pub struct Faults {
     pub runtime_slow_ms: u64,
     /// A runtime answers, and reports a usage that makes no sense.
     pub runtime_lies: u32,
+    /// A tool fails instead of doing its work.
+    pub tool_fails: u32,
+    /// A tool does not come back, until its time is over or its caller gives up.
+    pub tool_hangs: u32,
+    /// A tool panics.
+    pub tool_panics: u32,
     /// A commit takes so many milliseconds at the most.
     pub commit_ms: u64,
     /// A commit is slow.
@@ -59,6 +65,9 @@ impl Faults {
             runtime_slow: 0,
             runtime_slow_ms: 0,
             runtime_lies: 0,
+            tool_fails: 0,
+            tool_hangs: 0,
+            tool_panics: 0,
             commit_ms: 4,
             commit_slow: 0,
             commit_slow_ms: 0,
@@ -80,6 +89,9 @@ impl Faults {
             runtime_slow: 100_000,
             runtime_slow_ms: 8_000,
             runtime_lies: 30_000,
+            tool_fails: 100_000,
+            tool_hangs: 30_000,
+            tool_panics: 30_000,
             commit_slow: 20_000,
             commit_slow_ms: 700,
             commit_fails: 2_000,

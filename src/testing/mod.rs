@@ -46,6 +46,7 @@ mod runtime;
 mod simulated;
 mod simulation;
 mod soak;
+mod tool;
 mod weather;
 mod workload;
 

@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 use super::clock::SimulatedClock;
 use super::journal::Spooled;
 use super::runtime::Sight;
+use super::tool;
 use super::weather::Weather;
 use super::{Error, Simulation, promises};
 use crate::actors::io::{Answer, Task};
@@ -221,7 +222,10 @@ impl Simulated {
             let journal = Arc::clone(slot.get_or_init(|| spooled)) as Arc<dyn Journal>;
             Ok(through.map_or(Arc::clone(&journal), |wrap| wrap(journal)))
         });
+        let weather = Arc::clone(&self.0.weather);
+        let unsteady = Box::new(move |tool| tool::unsteady(tool, Arc::clone(&weather)));
         let mut builder = Host::builder().config(plan.config.clone()).world(world.clone()).journal(journal);
+        builder = builder.tools_behind(unsteady);
         if !plan.bundled_agents {
             builder = builder.without_bundled_agents();
         }

@@ -25,6 +25,14 @@ pub(super) enum Trouble {
     Lies(u64),
 }
 
+/// What a tool does instead of its work.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Mishap {
+    Fails,
+    Hangs,
+    Panics,
+}
+
 impl Weather {
     pub(super) fn new(seed: u64, faults: Faults) -> Weather {
         Weather { dice: Seeded::new(seed), faults: Mutex::new(faults) }
@@ -78,6 +86,16 @@ impl Weather {
             2 => Trouble::Cuts,
             3 => Trouble::Slow(self.within_ms(faults.runtime_slow_ms)),
             _ => Trouble::Lies(self.dice.next()),
+        })
+    }
+
+    /// What a tool does instead of its work.
+    pub(super) fn mishap(&self) -> Option<Mishap> {
+        let Faults { tool_fails, tool_hangs, tool_panics, .. } = self.faults();
+        Some(match pick(self.part(), &[tool_fails, tool_hangs, tool_panics])? {
+            0 => Mishap::Fails,
+            1 => Mishap::Hangs,
+            _ => Mishap::Panics,
         })
     }
 

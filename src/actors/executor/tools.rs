@@ -42,6 +42,19 @@ impl Tool {
         &self.spec
     }
 
+    /// The same tool behind something that is asked first, at every call: what it returns runs in the place of the call,
+    /// which it is given and may make.
+    pub(crate) fn behind<F>(self, gate: F) -> Tool
+    where
+        F: Fn(BoxFuture<'static, Result<Value, String>>) -> BoxFuture<'static, Result<Value, String>>
+            + Send
+            + Sync
+            + 'static,
+    {
+        let Tool { spec, call } = self;
+        Tool { spec, call: Arc::new(move |cx, arguments| gate(call(cx, arguments))) }
+    }
+
     pub(super) fn call(&self, cx: Cx, arguments: Value) -> BoxFuture<'static, Result<Value, String>> {
         (self.call)(cx, arguments)
     }

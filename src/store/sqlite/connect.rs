@@ -138,6 +138,11 @@ pub(super) async fn inspect(path: &Path, companions: &[&str]) -> Result<bool, Er
     }
     let failed = |error: sqlx::Error| opening(path, &error);
     let mut connection = read_only(path).connect().await.map_err(failed)?;
+    let seen: Result<i64, sqlx::Error> = sqlx::query_scalar("PRAGMA schema_version").fetch_one(&mut connection).await;
+    if seen.as_ref().err().is_some_and(was_interrupted) {
+        // Who made it was killed in its first step, which only somebody who may write can take back.
+        connection = plain(path).connect().await.map_err(failed)?;
+    }
     let written = recognise(&mut connection, path).await?;
     connection.close().await.map_err(failed)?;
     if !written {
@@ -229,6 +234,14 @@ pub(super) const WRITABLE: &str =
 /// What is left to do with a damaged journal.
 pub(super) const SAVE: &str =
     "`syzygy audit export` saves what can still be read, `syzygy restore` makes a data directory of a backup";
+
+/// Whether a step that was cut off has to be taken back before anything can be read.
+fn was_interrupted(error: &sqlx::Error) -> bool {
+    error.as_database_error().and_then(|error| error.code()).is_some_and(|code| code == READ_ONLY_ROLLBACK)
+}
+
+/// The extended code of a file with a rollback journal beside it, seen by who may not write (`SQLITE_READONLY_ROLLBACK`).
+const READ_ONLY_ROLLBACK: &str = "776";
 
 /// SQLite's result codes, each the low byte of every extended code of its kind.
 const PERMISSION: i32 = 3;

@@ -205,7 +205,7 @@ async fn what_finds_no_room_and_what_dies_with_its_handler_is_counted() {
     assert_eq!(late.failure, Failure::TimedOut);
     assert_eq!(count(&address).await, 3);
     address.try_cast(&cx(), Say::Panic(None)).unwrap();
-    diary.wait_for("start", 2).await;
+    diary.wait_for("start a", 2).await;
     let node = registry.node("host/a", now()).unwrap();
     assert_eq!((node.refused, node.expired, node.dropped), (1, 1, 1));
     root.shutdown(&cx()).await.unwrap();

@@ -129,7 +129,25 @@ async fn a_first_start_that_was_cut_short_is_begun_again() {
     connection.close().await.unwrap();
     std::fs::write(beside(&half, "-wal"), &log).unwrap();
     assert!(!log.is_empty());
-    for (what, place) in [("a file without a byte", touched), ("a header", header), ("a log without a commit", half)] {
+    // The first step of all was on its way into the file itself, of which only a writer can take it back.
+    let cut = Place::sqlite();
+    let mut connection = cut.connect().await;
+    connection
+        .execute("PRAGMA cache_size = 1; BEGIN; CREATE TABLE a (b); INSERT INTO a VALUES (zeroblob(99999))")
+        .await
+        .unwrap();
+    let [file, undo] = [cut.path(), beside(&cut, "-journal")].map(|path| std::fs::read(path).unwrap());
+    connection.close().await.unwrap();
+    assert!(!file.is_empty() && !undo.is_empty());
+    std::fs::write(cut.path(), &file).unwrap();
+    std::fs::write(beside(&cut, "-journal"), &undo).unwrap();
+    let places = [
+        ("a file without a byte", touched),
+        ("a header", header),
+        ("a log without a commit", half),
+        ("a first step that was cut off", cut),
+    ];
+    for (what, place) in places {
         assert!(!Sqlite::is_at(&place.path(), &["tokens.json"]).await.unwrap(), "{what}");
         assert_eq!(place.open().await.append(many(1), Durable).await.unwrap(), 1, "{what}");
         assert!(Sqlite::is_at(&place.path(), &["tokens.json"]).await.unwrap(), "{what}");

@@ -1,0 +1,24 @@
+//! Tools in the simulation's weather: they may fail, not come back, or panic.
+
+use std::sync::Arc;
+
+use futures::FutureExt;
+
+use super::weather::{Mishap, Weather};
+use crate::actors::executor::Tool;
+
+/// The same tool, as the weather lets it work.
+pub(super) fn unsteady(tool: Tool, weather: Arc<Weather>) -> Tool {
+    tool.behind(move |work| match weather.mishap() {
+        None => work,
+        Some(Mishap::Fails) => std::future::ready(Err("the simulation took it away".to_owned())).boxed(),
+        // The executor's limit and the caller's end it.
+        Some(Mishap::Hangs) => std::future::pending().boxed(),
+        Some(Mishap::Panics) => panicking().boxed(),
+    })
+}
+
+#[expect(clippy::panic, reason = "a panic is what the simulation plays")]
+async fn panicking() -> Result<serde_json::Value, String> {
+    panic!("the simulation told this tool to panic")
+}
