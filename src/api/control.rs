@@ -163,7 +163,7 @@ pub(super) async fn withdraw(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let (governance, now) = (app.parts.crown.governance(), app.parts.world.clock.wall());
-    if !governance.announced.get(&id).is_some_and(|said| now < said.gone) {
+    if governance.announced.get(&id).is_none_or(|said| now >= said.gone) {
         let known: Vec<&str> = governance.announced.keys().map(String::as_str).collect();
         let known = if known.is_empty() { "nobody".to_owned() } else { known.join(", ") };
         let detail = format!("nobody has announced {id:?}, so it cannot be withdrawn; announced is {known}");

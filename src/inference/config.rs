@@ -161,7 +161,6 @@ fn text() -> Vec<Modality> {
     vec![Modality::Text]
 }
 
-#[expect(clippy::ptr_arg, reason = "serde hands over the field as it is")]
 fn is_text(modalities: &Vec<Modality>) -> bool {
     *modalities == text()
 }
