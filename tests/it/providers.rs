@@ -200,7 +200,9 @@ async fn dead(data: &Path, line: &Line) {
     let (served, run) = ask(data).await;
     assert_eq!(served, NEAR);
     let why = told(data, &["why", &run]).await;
-    assert!(why.contains(&format!("{FAR} failed")) || why.contains("Step to"), "{why}");
+    // Where the model here is slow, whoever looks at its health may have found it dead before anybody asked it.
+    let told = [format!("{FAR} failed"), "Step to".to_owned(), format!("{FAR}: excluded, because it cannot work")];
+    assert!(told.iter().any(|words| why.contains(words)), "{why}");
     for _ in 0..9 {
         assert_eq!(ask(data).await.0, NEAR);
     }
