@@ -130,7 +130,7 @@ fn cost() {
         rates: BTreeMap::new(),
         ..Config::unlimited()
     };
-    let (mut candidate, mut provider) = (Candidate::new(&config), Provider::new(&config));
+    let (mut candidate, mut provider) = (Candidate::new(&config), Provider::default());
     let rate = Rates { requests_per_minute: 1_000_000_000, tokens_per_minute: 1_000_000_000, burst_s: 60 };
     let random = Seeded::new(1);
     let rounds = 2_000_000_u32;

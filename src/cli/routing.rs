@@ -64,6 +64,8 @@ pub(super) fn rib_table(rib: &Rib, paint: Paint) -> String {
     let heading = [
         "CANDIDATE",
         "CAPABILITIES",
+        "PROVIDER",
+        "MODEL",
         "TIER",
         "REGION",
         "PRICE IN/OUT",
@@ -83,10 +85,12 @@ pub(super) fn rib_table(rib: &Rib, paint: Paint) -> String {
 
 fn rib_row(one: &Candidate, rib: &Rib) -> Vec<String> {
     let capabilities: Vec<&str> = one.capabilities.iter().map(|capability| capability.0.as_str()).collect();
-    let shared = rib.runtimes.get(&one.runtime).map_or(0, |damper| damper.penalty);
+    let shared = rib.runtimes.get(one.counted_as()).map_or(0, |damper| damper.penalty);
     vec![
         plain(&one.id),
         plain(&capabilities.join(",")),
+        if one.provider.is_empty() { "this host".to_owned() } else { plain(&one.provider) },
+        plain(&one.model),
         one.tier.word().to_owned(),
         one.region.as_deref().map_or("-".to_owned(), plain),
         format!("{}/{}", one.price.input, one.price.output),

@@ -56,6 +56,7 @@ fn queues(config: &Config, found: &mut Found) {
         ("concurrency", u64::from(runtime.concurrency)),
         ("health_every_s", runtime.health_every_s),
         ("health_within_s", runtime.health_within_s),
+        ("unreachable_every_s", runtime.unreachable_every_s),
     ];
     found.at_least_one("runtime", &rows);
     let rows = [

@@ -12,7 +12,7 @@ use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
 use crate::config::Config;
-use crate::inference::{Capabilities, Embedder, RuntimeConfig, leftovers};
+use crate::inference::{Account, Capabilities, Embedder, RuntimeConfig, accounts, leftovers};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
@@ -109,9 +109,23 @@ fn candidates(
     runtimes: &BTreeMap<String, runtime::Handle>,
     world: &World,
 ) -> Result<Vec<Candidate>, Error> {
-    let candidates: Vec<Candidate> = agents.iter().map(|definition| candidate(definition, runtimes, world)).collect();
+    let one = counted(runtimes);
+    let candidate =
+        |definition| Candidate { same_as: same_as(definition, &one), ..candidate(definition, runtimes, world) };
+    let candidates: Vec<Candidate> = agents.iter().map(candidate).collect();
     Rib::of(candidates.iter().cloned()).map_err(Error::Candidates)?;
     Ok(candidates)
+}
+
+/// Which runtimes are one under several names, and which share a provider.
+fn counted(runtimes: &BTreeMap<String, runtime::Handle>) -> BTreeMap<String, Account> {
+    accounts(&runtimes.iter().map(|(name, handle)| (name.clone(), handle.capabilities())).collect())
+}
+
+/// The runtime that this agent's is the same as, if that is another.
+fn same_as(definition: &Definition, accounts: &BTreeMap<String, Account>) -> String {
+    let own = &definition.profile.runtime;
+    accounts.get(own).map(|account| account.same.clone()).filter(|same| same != own).unwrap_or_default()
 }
 
 /// The router, with the table of those who may serve.
@@ -318,6 +332,7 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
     let nothing = Capabilities {
         name: "code".to_owned(),
         model: profile.name.clone(),
+        provider: None,
         tier: TrustTier::Local,
         region: None,
         modalities: vec![Modality::Text],
@@ -337,6 +352,9 @@ fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handl
         id: format!("{}@{}", profile.name, if in_process { "code" } else { &profile.runtime }),
         agent: profile.name.clone(),
         runtime: profile.runtime.clone(),
+        provider: seen.provider.map(|own| own.to_string()).unwrap_or_default(),
+        model: seen.model,
+        same_as: String::new(),
         capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
         modalities: seen.modalities,
         tier: seen.tier,
@@ -376,6 +394,7 @@ fn launch_governor(
     let (crown, governor) = crown::Handle::launch_with(parts, world);
     crown.know(agents.iter().map(|definition| known(definition, config)).collect());
     let crown = crown.limited(config.limit.clone());
+    crown.count_as_one(counted(runtimes));
     runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
     Ok((crown, governor))
 }

@@ -20,6 +20,7 @@ pub mod models;
 mod news;
 mod openai;
 mod pacing;
+mod provider;
 mod scripted;
 mod secret;
 
@@ -49,6 +50,7 @@ pub use embedding::{Lexical, MiniLm, WordLlama};
 pub use error::Error;
 pub use openai::Openai;
 pub use pacing::{Left, Pacing};
+pub use provider::{Account, Provider, accounts};
 pub use scripted::{Scripted, Step};
 pub use secret::Secret;
 
@@ -196,6 +198,9 @@ pub struct Capabilities {
     pub name: String,
     /// The model it serves.
     pub model: String,
+    /// Whose endpoint it asks; none if it runs in this process.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub provider: Option<Provider>,
     /// How far the place it runs in is trusted.
     pub tier: TrustTier,
     /// Where in the world that is, if it is known.
@@ -244,6 +249,21 @@ pub enum Health {
         /// For the operator.
         reason: String,
     },
+    /// Nobody answers at its address, so no other runtime there can be used either.
+    Unreachable {
+        /// For the operator.
+        reason: String,
+    },
+}
+
+impl Health {
+    /// Why it cannot be used, if it cannot.
+    pub fn fault(&self) -> Option<&str> {
+        match self {
+            Health::Ready | Health::Cold => None,
+            Health::Down { reason } | Health::Unreachable { reason } => Some(reason),
+        }
+    }
 }
 
 /// Something that generates text. The suite in `tests/` runs over every backend.

@@ -83,6 +83,7 @@ impl Scripted {
         let capabilities = Capabilities {
             name: name.to_owned(),
             model: "script".to_owned(),
+            provider: None,
             tier: TrustTier::Local,
             region: None,
             modalities: vec![Modality::Text],

@@ -207,7 +207,8 @@ async fn dead(data: &Path, line: &Line) {
         assert_eq!(ask(data).await.0, NEAR);
     }
     let wasted = line.wasted.load(Ordering::SeqCst);
-    assert!((1..=4).contains(&wasted), "{wasted} attempts of ten were wasted");
+    // None at all, where its health was known before anybody asked.
+    assert!(wasted <= 4, "{wasted} attempts of ten were wasted");
     line.is(Mood::Well);
     until(data, FAR, 60).await;
 }

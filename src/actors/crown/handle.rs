@@ -17,7 +17,7 @@ use super::webhook::Nobody;
 use super::{Alert, AlertsConfig, Change, Config, Known, Severity, Silence, Standings};
 use crate::actors::runtime::Hears;
 use crate::field::{Key, Outbound};
-use crate::inference::{Left, Pacing};
+use crate::inference::{Account, Left, Pacing};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::types::{Class, Clock, Cx, RunId, Timestamp, World};
@@ -170,6 +170,11 @@ impl Handle {
     /// Says which candidates there are, for rules that find them by their place in the tree.
     pub fn know(&self, known: Vec<Known>) {
         self.published.configured.store(Arc::new(known));
+    }
+
+    /// Says which runtimes are one under several names, and which share a provider; before the first request.
+    pub fn count_as_one(&self, accounts: BTreeMap<String, Account>) {
+        self.published.gates.know(accounts);
     }
 
     /// Every candidate, as rules know it.

@@ -4,6 +4,7 @@
 //! limiter refuses what governance allows. Both are asked under one lock, so what was allowed is still allowed when it is
 //! counted (C2).
 
+use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
 
@@ -12,9 +13,10 @@ use parking_lot::Mutex;
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
+use crate::inference::Account;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Clock, Random, Timestamp, World};
-use crate::ziggy::limit::{self, Candidate, Heard, Provider, Rates, Sent, Verdict};
+use crate::ziggy::limit::{self, Candidate, Heard, Provider, Rates, RetryBudget, Sent, Verdict};
 use crate::ziggy::{Admission, Ask, Governance, Refusal, Value, admit};
 
 /// Who wants to be given to whom.
@@ -38,7 +40,11 @@ pub struct Asked<'a> {
 pub(super) struct Gates {
     limits: OnceLock<Arc<limit::Config>>,
     gates: DashMap<String, Arc<Gate>>,
+    /// What is known of providers, by the runtime that a runtime is the same as.
     providers: DashMap<String, Arc<Mutex<Provider>>>,
+    /// What is left for trying again, by the first runtime of a provider.
+    budgets: DashMap<String, Arc<Mutex<RetryBudget>>>,
+    accounts: OnceLock<BTreeMap<String, Account>>,
     shared: Arc<Shared>,
 }
 
@@ -58,6 +64,7 @@ pub(super) struct Gate {
     limits: Arc<limit::Config>,
     candidate: Mutex<Candidate>,
     provider: Arc<Mutex<Provider>>,
+    budget: Arc<Mutex<RetryBudget>>,
     /// The candidate's own, and its provider's.
     rates: (Rates, Rates),
     shared: Arc<Shared>,
@@ -104,7 +111,13 @@ impl Gates {
         let (clock, random) = (Arc::clone(&world.clock), Arc::clone(&world.random));
         let began = clock.now();
         let shared = Arc::new(Shared { clock, random, began, freed: AtomicU64::new(0), wake: Notify::new() });
-        Gates { limits: OnceLock::new(), gates: DashMap::new(), providers: DashMap::new(), shared }
+        let (gates, providers, budgets) = (DashMap::new(), DashMap::new(), DashMap::new());
+        Gates { limits: OnceLock::new(), gates, providers, budgets, accounts: OnceLock::new(), shared }
+    }
+
+    /// Says which runtimes are one; it cannot be changed once a candidate was asked for.
+    pub(super) fn know(&self, accounts: BTreeMap<String, Account>) {
+        let _ = self.accounts.set(accounts);
     }
 
     /// Puts limits in force; they cannot be changed once a candidate was asked for.
@@ -147,21 +160,33 @@ impl Gates {
         if let Some(gate) = self.gates.get(asked.candidate) {
             return Arc::clone(&gate);
         }
-        let (limits, provider) = (self.limits(), self.provider(asked.runtime));
+        let limits = self.limits();
+        let (provider, budget) = (self.provider(asked.runtime), self.budget(asked.runtime));
         let make = || {
             let candidate = Mutex::new(Candidate::new(&limits));
-            let rates = (limits.rates_of(asked.candidate), limits.rates_of(asked.runtime));
-            Arc::new(Gate { limits: Arc::clone(&limits), candidate, provider, rates, shared: Arc::clone(&self.shared) })
+            let rates = (limits.rates_of(asked.candidate), limits.rates_of(self.same(asked.runtime)));
+            let (limits, shared) = (Arc::clone(&limits), Arc::clone(&self.shared));
+            Arc::new(Gate { limits, candidate, provider, budget, rates, shared })
         };
         Arc::clone(&self.gates.entry(asked.candidate.to_owned()).or_insert_with(make))
     }
 
+    /// The runtime under whose name this one is counted.
+    fn same<'a>(&'a self, runtime: &'a str) -> &'a str {
+        self.account(runtime).map_or(runtime, |account| account.same.as_str())
+    }
+
+    fn account(&self, runtime: &str) -> Option<&Account> {
+        self.accounts.get()?.get(runtime)
+    }
+
     fn provider(&self, runtime: &str) -> Arc<Mutex<Provider>> {
-        if let Some(provider) = self.providers.get(runtime) {
-            return Arc::clone(&provider);
-        }
-        let make = || Arc::new(Mutex::new(Provider::new(&self.limits())));
-        Arc::clone(&self.providers.entry(runtime.to_owned()).or_insert_with(make))
+        one_of(&self.providers, self.same(runtime), Provider::default)
+    }
+
+    fn budget(&self, runtime: &str) -> Arc<Mutex<RetryBudget>> {
+        let provider = self.account(runtime).map_or(runtime, |account| account.provider.as_str());
+        one_of(&self.budgets, provider, || RetryBudget::full(&self.limits().retry))
     }
 
     /// Believes what a provider said about itself.
@@ -171,8 +196,7 @@ impl Gates {
 
     /// Whether a provider may be bothered beyond the first attempt.
     pub(super) fn may_retry(&self, runtime: &str) -> bool {
-        let limits = self.limits();
-        self.provider(runtime).lock().may_retry(&limits)
+        self.budget(runtime).lock().allows(&self.limits().retry)
     }
 
     /// The latency that 95 of 100 of a candidate's answers stay under, once there were enough.
@@ -207,6 +231,14 @@ impl Gates {
     }
 }
 
+/// The one of this name, made if there is none.
+fn one_of<T>(all: &DashMap<String, Arc<Mutex<T>>>, name: &str, make: impl FnOnce() -> T) -> Arc<Mutex<T>> {
+    if let Some(one) = all.get(name) {
+        return Arc::clone(&one);
+    }
+    Arc::clone(&all.entry(name.to_owned()).or_insert_with(|| Arc::new(Mutex::new(make()))))
+}
+
 impl Gate {
     /// C3: gives the place back.
     fn settle(&self, sent: Sent, verdict: Verdict) {
@@ -216,6 +248,7 @@ impl Gate {
             let mut provider = self.provider.lock();
             candidate.settle(&mut provider, &self.limits, (&self.rates.0, &self.rates.1), (sent, verdict), now);
         }
+        verdict.spend(&mut self.budget.lock(), &self.limits.retry);
         self.shared.freed.fetch_add(1, Ordering::AcqRel);
         self.shared.wake.notify_waiters();
     }

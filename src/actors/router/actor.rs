@@ -7,6 +7,7 @@ use super::handle::Parts;
 use super::message::Message;
 use super::record;
 use super::state::{Built, State};
+use crate::actors::runtime;
 use crate::supervision::{Actor, Context, Envelope, Fault};
 use crate::types::{Cx, Hash, Timestamp};
 use crate::ziggy::route::Rib;
@@ -37,8 +38,9 @@ impl Shell {
         for reason in self.state.announce(&governance, &self.parts.places, now) {
             tracing::warn!(reason, "a candidate that was announced is not served");
         }
+        let views = self.parts.runtimes.iter().map(runtime::Handle::view);
+        self.state.health(&views.map(|view| (view.capabilities, view.health)).collect::<Vec<_>>());
         for runtime in &self.parts.runtimes {
-            self.state.health(runtime.name(), &runtime.view().health);
             self.state.price(runtime.name(), self.parts.crown.treasury().price(runtime.name()));
         }
         self.state.in_flight(|candidate| self.parts.crown.in_flight(candidate));

@@ -13,6 +13,7 @@
 //!   again after `snapshot_every_s`, so that what held it before can be let go.
 //! - RO4: where a table stood that has left the journal is forgotten while others are written.
 //! - RO5: whom a person has announced is in the RIB until they withdraw it or it is gone, also after a restart.
+//! - RO6: where nobody answers, no runtime at that address has a route, whatever its model and key.
 
 mod actor;
 mod handle;

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::Error;
-use crate::inference::Capabilities;
+use crate::inference::{Capabilities, accounts};
 use crate::ziggy::Announced;
 use crate::ziggy::route::{Candidate, Health, Live, Origin, Rib};
 
@@ -28,10 +28,14 @@ pub(super) fn offer(rib: &Rib, runtimes: &BTreeMap<String, Capabilities>, id: &s
     let Some((_, place)) = chats().find(|(name, _)| *name == runtime) else {
         return Err(refused(format!("runtime {runtime:?}"), chats().map(|(name, _)| name.as_str()).collect()));
     };
-    let Capabilities { modalities, tier, region, price, context_tokens, .. } = place.clone();
+    let Capabilities { modalities, tier, region, price, context_tokens, provider, model, .. } = place.clone();
+    let same = accounts(runtimes).remove(runtime).map(|account| account.same);
     Ok(Candidate {
         id: id.to_owned(),
         runtime: runtime.to_owned(),
+        provider: provider.map(|own| own.to_string()).unwrap_or_default(),
+        model,
+        same_as: same.filter(|same| same != runtime).unwrap_or_default(),
         modalities,
         tier,
         region,

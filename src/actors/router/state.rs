@@ -104,13 +104,26 @@ impl State {
         !std::mem::replace(&mut self.gathering, true)
     }
 
-    /// Takes over what runtimes show of their health. A cold runtime can be used: the first call loads it.
-    pub(super) fn health(&mut self, runtime: &str, health: &inference::Health) {
-        let health = match health {
-            inference::Health::Ready | inference::Health::Cold => Health::Healthy,
-            inference::Health::Down { reason } => Health::Unhealthy { reason: reason.clone() },
+    /// Takes over what runtimes show of their health. A cold runtime can be used: the first call loads it. RO6: where
+    /// nobody answers, no runtime at that address can be.
+    pub(super) fn health(&mut self, shown: &[(inference::Capabilities, inference::Health)]) {
+        let address = |seen: &inference::Capabilities| seen.provider.as_ref().map(|own| own.address.clone());
+        let dead = |(seen, health): &(inference::Capabilities, inference::Health)| match health {
+            inference::Health::Unreachable { reason } => Some((address(seen)?, (seen.name.clone(), reason.clone()))),
+            _ => None,
         };
-        self.rib.runtime_health(runtime, &health);
+        let dead: BTreeMap<String, (String, String)> = shown.iter().filter_map(dead).collect();
+        for (seen, health) in shown {
+            let elsewhere = address(seen).and_then(|address| Some((dead.get(&address)?, address)));
+            let health = match (health.fault(), elsewhere) {
+                (Some(reason), _) => Health::Unhealthy { reason: reason.to_owned() },
+                (None, Some(((other, reason), address))) => {
+                    Health::Unhealthy { reason: format!("nobody answers at {address}, as {other} has found: {reason}") }
+                }
+                (None, None) => Health::Healthy,
+            };
+            self.rib.runtime_health(&seen.name, &health);
+        }
     }
 
     /// Takes over what a runtime's tokens cost now, if anybody but itself says so.

@@ -66,11 +66,12 @@ impl Shell {
         });
     }
 
-    fn probe(&self, context: &mut Context<Message>) {
+    fn probe(&self, regular: bool, context: &mut Context<Message>) {
         let within = Duration::from_secs(self.config.health_within_s);
         let cx = Cx::housekeeping(context.now(), within);
         let (runtime, probe_cx) = (Arc::clone(&self.launch.runtime), cx.clone());
-        context.job(&cx, async move { runtime.health(&probe_cx).await }, Message::Probed);
+        let probed = move |outcome| Message::Probed { outcome, regular };
+        context.job(&cx, async move { runtime.health(&probe_cx).await }, probed);
     }
 
     /// RT4: has what was found damaged repaired, if the operator wants that and nobody is at it.
@@ -108,8 +109,12 @@ impl Shell {
             Err(error) if matches!(error.class(), Class::Cancelled | Class::Denied) => Outcome::Cancelled,
             Err(_) => Outcome::Failed,
         };
-        if matches!(result, Err(Error::Runtime(inference::Error::Damaged { .. }))) {
-            self.repair(context);
+        match &result {
+            Err(Error::Runtime(inference::Error::Damaged { .. })) => self.repair(context),
+            Err(Error::Runtime(inference::Error::Unavailable { .. })) if self.state.look() => {
+                self.probe(false, context)
+            }
+            _ => {}
         }
         self.pass_on(&result);
         reply.send(result);
@@ -132,15 +137,20 @@ impl Shell {
         }
     }
 
-    fn probed(&mut self, outcome: Result<Health, JobError>, context: &mut Context<Message>) -> bool {
+    fn probed(&mut self, outcome: Result<Health, JobError>, regular: bool, context: &mut Context<Message>) -> bool {
         let health = outcome.unwrap_or_else(|error| Health::Down { reason: error.to_string() });
-        if let Health::Down { reason } = &health {
-            if self.state.view().health != health {
+        if let Some(reason) = health.fault() {
+            if self.state.view().health.fault().is_none() {
                 tracing::warn!(actor = context.path(), reason, "the runtime cannot be used");
             }
             self.repair(context);
         }
-        context.after(Duration::from_secs(self.config.health_every_s), Message::Probe);
+        if regular {
+            context.after(Duration::from_secs(self.config.health_every_s), Message::Probe);
+        }
+        if !regular || (matches!(health, Health::Unreachable { .. }) && self.state.look()) {
+            context.after(Duration::from_secs(self.config.unreachable_every_s), Message::LookAgain);
+        }
         self.state.probed(health)
     }
 
@@ -193,7 +203,7 @@ impl Actor for Shell {
 
     async fn start(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
         self.start_child(context)?;
-        self.probe(context);
+        self.probe(true, context);
         self.show(context);
         Ok(())
     }
@@ -210,11 +220,17 @@ impl Actor for Shell {
             }
             Message::Generated(done) => self.generated(*done, context),
             Message::Probe => {
-                self.probe(context);
+                self.probe(true, context);
                 return Ok(());
             }
-            Message::Probed(outcome) => {
-                if !self.probed(outcome, context) {
+            Message::LookAgain => {
+                if self.state.look_again() {
+                    self.probe(false, context);
+                }
+                return Ok(());
+            }
+            Message::Probed { outcome, regular } => {
+                if !self.probed(outcome, regular, context) {
                     return Ok(());
                 }
             }

@@ -28,8 +28,10 @@ pub(super) enum Message {
     Generated(Box<Done>),
     /// Look at the runtime's health.
     Probe,
-    /// What the look found.
-    Probed(Result<Health, JobError>),
+    /// What the look found, and whether it was the one that comes round by itself.
+    Probed { outcome: Result<Health, JobError>, regular: bool },
+    /// The pause after a look that was asked for is over.
+    LookAgain,
     /// What came of a repair: whether there was anything to repair.
     Repaired(Result<Result<bool, inference::Error>, JobError>),
     /// A repair that failed may be tried again.

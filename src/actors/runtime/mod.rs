@@ -12,6 +12,8 @@
 //! - RT5: what a provider says about how much more it takes is passed on before the answer it came with.
 //! - RT6: nothing is handed to the runtime that was not cleared for the place it runs in; what is withheld was not sent.
 //! - RT7: where personal data is replaced, nobody in the host sees a stand-in: text, news and tool calls have the data.
+//! - RT8: when a request finds the runtime unavailable, its health is looked at without waiting for the next time; when
+//!   nobody answers there, again and again until somebody does.
 
 mod actor;
 mod exit;
@@ -40,6 +42,8 @@ pub struct Config {
     pub health_every_s: u64,
     /// Seconds one look may take.
     pub health_within_s: u64,
+    /// Seconds between two looks at a place where nobody answers, and between two that failed requests ask for.
+    pub unreachable_every_s: u64,
     /// Seconds after which a repair that failed is tried again, such as fetching a model's damaged file; 0 leaves
     /// repairs to the operator.
     pub repair_again_s: u64,

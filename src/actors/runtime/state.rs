@@ -21,11 +21,18 @@ pub(super) struct State<W> {
     view: View,
     /// A repair runs, or one has failed not long ago.
     repairing: bool,
+    /// A look was asked for, or one was not long ago.
+    looking: bool,
 }
 
 impl<W> State<W> {
     pub(super) fn new(capabilities: Capabilities, concurrency: u32, waiting_most: usize) -> State<W> {
-        State { line: Line::new(concurrency, waiting_most), view: View::of(capabilities), repairing: false }
+        State {
+            line: Line::new(concurrency, waiting_most),
+            view: View::of(capabilities),
+            repairing: false,
+            looking: false,
+        }
     }
 
     pub(super) fn view(&self) -> &View {
@@ -62,6 +69,17 @@ impl<W> State<W> {
         let news = self.view.health != health;
         self.view.health = health;
         news
+    }
+
+    /// RT8: whether a look should be taken now, since something failed or nobody answered.
+    pub(super) fn look(&mut self) -> bool {
+        !std::mem::replace(&mut self.looking, true)
+    }
+
+    /// RT8: the pause after a look is over. Says whether another is needed.
+    pub(super) fn look_again(&mut self) -> bool {
+        self.looking = matches!(self.view.health, Health::Unreachable { .. });
+        self.looking
     }
 
     /// RT4: whether a repair should start now.

@@ -70,7 +70,9 @@ pub(crate) fn executor<T: DeserializeOwned>() -> T {
 /// Eight requests at a time, and health that is not looked at again while a test runs. The caller
 /// says that it is the runtime's.
 pub(crate) fn runtime<T: DeserializeOwned>() -> T {
-    read(json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5, "repair_again_s": 0 }))
+    read(
+        json!({ "waiting": 16, "concurrency": 8, "health_every_s": 600, "health_within_s": 5, "unreachable_every_s": 1, "repair_again_s": 0 }),
+    )
 }
 
 /// A general candidate on this machine that is free and this good: agent, runtime and candidate of one name.
@@ -79,6 +81,9 @@ pub(crate) fn candidate(name: &str, quality: f64, at: Timestamp) -> Candidate {
         id: name.to_owned(),
         agent: name.to_owned(),
         runtime: name.to_owned(),
+        provider: String::new(),
+        model: String::new(),
+        same_as: String::new(),
         capabilities: vec![Capability::new(Capability::GENERAL)],
         modalities: vec![Modality::Text],
         tier: TrustTier::Local,

@@ -89,9 +89,11 @@ pub(super) struct Count {
     pub(super) inside: u32,
     pub(super) most: u32,
     pub(super) repairs: u32,
+    /// How often its health was looked at.
+    pub(super) looks: u32,
 }
 
-/// A runtime that does what the last message says (`panic`, `fail`, `hang`, `at once`; anything else takes a second and
+/// A runtime that does what the last message says (`panic`, `fail`, `gone`, `hang`, `at once`; anything else takes a second and
 /// is said back), and counts who is inside.
 pub(super) struct Watched {
     script: Scripted,
@@ -110,6 +112,10 @@ impl Watched {
                 "damaged" => {
                     let (model, reason) = ("m".to_owned(), "another hash".to_owned());
                     vec![Step::Fail(Error::Damaged { model, reason })]
+                }
+                "gone" => {
+                    let (runtime, reason) = ("local".to_owned(), "connection refused".to_owned());
+                    vec![Step::Fail(Error::Unavailable { runtime, reason })]
                 }
                 "hang" => vec![Step::text("well"), Step::Hang],
                 "at once" => vec![Step::text("at once")],
@@ -169,6 +175,7 @@ impl Runtime for Watched {
     }
 
     async fn health(&self, _cx: &Cx) -> Health {
+        self.count.send_modify(|count| count.looks += 1);
         self.health.lock().clone()
     }
 

@@ -108,6 +108,7 @@ impl Runtime for Embedded {
         Capabilities {
             name: self.name.clone(),
             model: runtime.model.clone(),
+            provider: None,
             tier: TrustTier::Local,
             region: runtime.region.clone(),
             modalities: vec![Modality::Text],

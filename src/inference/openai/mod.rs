@@ -29,7 +29,8 @@ use self::sse::Parser;
 use self::wire::{Ask, Part};
 use super::news::News;
 use super::{
-    Capabilities, Completion, Delta, Error, Health, OpenaiConfig, OpenaiRuntime, Request, Runtime, Secret, Usage, http,
+    Capabilities, Completion, Delta, Error, Health, OpenaiConfig, OpenaiRuntime, Provider, Request, Runtime, Secret,
+    Usage, http,
 };
 use crate::types::{Cleared, Clock, Cx};
 
@@ -44,6 +45,7 @@ pub struct Openai {
     client: Client,
     base: Url,
     key: Option<Secret>,
+    provider: Provider,
     clock: Arc<dyn Clock>,
 }
 
@@ -72,7 +74,8 @@ impl Openai {
             .build()
             .map_err(|cause| unusable(http::why(cause)))?;
         let idle = Duration::from_secs(settings.idle_timeout_s);
-        Ok(Openai { name: name.to_owned(), runtime, idle, client, base, key, clock })
+        let provider = Provider { address: base.origin().ascii_serialization(), key: runtime.api_key_env.clone() };
+        Ok(Openai { name: name.to_owned(), runtime, idle, client, base, key, provider, clock })
     }
 
     fn url(&self, path: &str) -> Result<Url, Error> {
@@ -159,9 +162,12 @@ impl Openai {
     }
 
     /// Asks one address whether the endpoint is there.
-    async fn probe(&self, url: Url) -> Result<reqwest::StatusCode, String> {
-        let response = self.signed(self.client.get(url)).send().await.map_err(http::why)?;
-        Ok(response.status())
+    async fn probe(&self, url: Url) -> Result<reqwest::StatusCode, Health> {
+        let failed = |cause: reqwest::Error| match cause.is_connect() {
+            true => Health::Unreachable { reason: http::why(cause) },
+            false => Health::Down { reason: http::why(cause) },
+        };
+        Ok(self.signed(self.client.get(url)).send().await.map_err(failed)?.status())
     }
 
     /// The list of models, which needs the key to be right; or `/health` where a server has no such list.
@@ -180,7 +186,7 @@ impl Openai {
                 down(format!("the endpoint does not accept the API key (status {status}); check api_key_env"))
             }
             Ok(status) => down(format!("the endpoint answers with status {status}")),
-            Err(reason) => down(reason),
+            Err(health) => health,
         }
     }
 }
@@ -191,6 +197,7 @@ impl Runtime for Openai {
         Capabilities {
             name: self.name.clone(),
             model: self.runtime.model.clone(),
+            provider: Some(self.provider.clone()),
             tier: self.runtime.tier,
             region: self.runtime.region.clone(),
             modalities: self.runtime.modalities.clone(),

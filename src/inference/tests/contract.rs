@@ -120,7 +120,7 @@ async fn openai_over_a_real_server() {
     same_tokens_as_llama_cpp(&url).await;
 
     assert!(process.stop(command.stop_grace()).await.is_ok());
-    assert!(matches!(runtime.health(&patient()).await, Health::Down { .. }));
+    assert!(matches!(runtime.health(&patient()).await, Health::Unreachable { .. }));
     let error = generate(&runtime, &patient(), request("still there?", 4)).await.unwrap_err();
     assert!(matches!(error, Error::Unavailable { .. }), "{error:?}");
 }

@@ -256,7 +256,7 @@ async fn health_looks_at_the_models_or_the_health_page() {
 
     let error = generate(&runtime("http://127.0.0.1:1"), &patient(), request("Hi", 4)).await.unwrap_err();
     assert!(matches!(&error, Error::Unavailable { .. }), "{error}");
-    assert!(matches!(runtime("http://127.0.0.1:1").health(&patient()).await, Health::Down { .. }));
+    assert!(matches!(runtime("http://127.0.0.1:1").health(&patient()).await, Health::Unreachable { .. }));
 }
 
 #[test]

@@ -2,7 +2,8 @@
 //!
 //! What it is for: five limiters that are asked as one: a circuit, what the provider itself said, rates, a throttle and a
 //! limit on concurrency; beside them the budget for trying again.
-//! What it owns: the shapes and the arithmetic. CROWN keeps one [`Candidate`] and one [`Provider`] under a lock each.
+//! What it owns: the shapes and the arithmetic. CROWN keeps one [`Candidate`], one [`Provider`] and one [`RetryBudget`] under a lock
+//!   each.
 //! What it never does: read a clock or chance. Time is microseconds since whatever the caller counts from, as long as it
 //! never goes back; chance comes with the question.
 //!
@@ -263,6 +264,17 @@ pub enum Verdict {
     NotSent,
 }
 
+impl Verdict {
+    /// What it means for the budget of whoever was asked.
+    pub fn spend(self, budget: &mut RetryBudget, config: &RetryConfig) {
+        match self {
+            Verdict::Answered { .. } => budget.answered(config),
+            Verdict::Failed | Verdict::Overloaded => budget.failed(),
+            Verdict::Late | Verdict::Unknown | Verdict::NotSent => {}
+        }
+    }
+}
+
 /// What a provider said about itself in an answer or a refusal.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
 pub struct Heard {
@@ -274,32 +286,18 @@ pub struct Heard {
     pub tokens: Option<Allowance>,
 }
 
-/// What is known of a provider, whichever candidate asked it: its key is the same.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What is known of a model at a provider, whichever candidate asked it: its key is the same.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Provider {
     paused_until: Timestamp,
     requests: Window,
     tokens: Window,
     metered: rate::Metered,
-    retry: RetryBudget,
     requests_on_the_way: u64,
     tokens_on_the_way: u64,
 }
 
 impl Provider {
-    /// One nobody has asked yet.
-    pub fn new(config: &Config) -> Provider {
-        Provider {
-            paused_until: Timestamp::default(),
-            requests: Window::default(),
-            tokens: Window::default(),
-            metered: rate::Metered::default(),
-            retry: RetryBudget::full(&config.retry),
-            requests_on_the_way: 0,
-            tokens_on_the_way: 0,
-        }
-    }
-
     /// Believes what it said. The request it said so to was counted by it; the others on their way may not have been.
     pub fn heard(&mut self, said: &Heard, now: Timestamp) {
         let others = self.requests_on_the_way.saturating_sub(1);
@@ -314,11 +312,6 @@ impl Provider {
         if let Some(tokens) = said.tokens {
             self.tokens.heard(tokens, their_tokens, now);
         }
-    }
-
-    /// Whether its budget allows an attempt beyond the first.
-    pub fn may_retry(&self, config: &Config) -> bool {
-        self.retry.allows(&config.retry)
     }
 
     fn against(&self, rates: &Rates, tokens: u64, now: Timestamp) -> Option<Refused> {
@@ -442,20 +435,17 @@ impl Candidate {
                 let unused = sent.tokens.saturating_sub(tokens);
                 provider.metered.give_back(rates.1, unused);
                 self.metered.give_back(rates.0, unused);
-                provider.retry.answered(&config.retry);
                 self.throttle.accepted(&config.throttle, now);
                 self.circuit.answered(sent.trial || sent.last_resort, now);
                 self.concurrency.answered(&config.concurrency, latency_us, sent.in_flight);
                 self.recent.saw(latency_us);
             }
             Verdict::Failed => {
-                provider.retry.failed();
                 self.circuit.failed(&config.circuit, sent.trial, now);
                 self.concurrency.lost(&config.concurrency);
             }
             // It is there, and it says how it wants to be treated: no reason to open a circuit.
             Verdict::Overloaded => {
-                provider.retry.failed();
                 self.circuit.answered(sent.trial || sent.last_resort, now);
                 self.concurrency.lost(&config.concurrency);
             }

@@ -35,7 +35,7 @@ struct Bench {
 
 impl Bench {
     fn new(config: Config) -> Bench {
-        let (candidate, provider) = (Candidate::new(&config), Provider::new(&config));
+        let (candidate, provider) = (Candidate::new(&config), Provider::default());
         Bench { config, candidate, provider, rates: (FREE, FREE) }
     }
 

@@ -156,7 +156,7 @@ fn barred(candidate: &Candidate, governance: &Governance, weight: u32, now: Time
 /// The longer of what the candidate itself and what its runtime have to wait for.
 fn dampened(candidate: &Candidate, rib: &Rib, rules: &Rules, now: Timestamp) -> Option<Dampened> {
     let own = candidate.live.dampening.dampened_at(now, &rules.live);
-    let shared = rib.runtimes.get(&candidate.runtime).and_then(|damper| damper.dampened_at(now, &rules.live));
+    let shared = rib.runtimes.get(candidate.counted_as()).and_then(|damper| damper.dampened_at(now, &rules.live));
     own.into_iter().chain(shared).max_by_key(|one| one.until)
 }
 

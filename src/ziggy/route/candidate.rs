@@ -61,6 +61,15 @@ pub struct Candidate {
     pub agent: String,
     /// The inference runtime under it: a provider, a model and a key together.
     pub runtime: String,
+    /// Whose endpoint that asks and with which key; empty if it runs in this process.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub provider: String,
+    /// The model it asks for.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub model: String,
+    /// The runtime that this one is the same as, under another name; empty if it is the first of that name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub same_as: String,
     /// What it offers.
     pub capabilities: Vec<Capability>,
     /// What it can read.
@@ -98,6 +107,11 @@ pub struct Candidate {
 }
 
 impl Candidate {
+    /// The runtime under whose name its provider, model and key are counted.
+    pub fn counted_as(&self) -> &str {
+        if self.same_as.is_empty() { &self.runtime } else { &self.same_as }
+    }
+
     /// What makes it impossible, in words; nothing if it can be.
     fn wrong(&self) -> Option<String> {
         let Candidate { id, price, .. } = self;
@@ -249,8 +263,9 @@ impl Rib {
         candidate.live.dampening.strike(own.saturating_add(sudden), now, config);
         let shared = if feedback.ok || feedback.fault == Fault::Own { 0 } else { own };
         let added = shared.saturating_add(sudden);
-        if added > 0 || self.runtimes.contains_key(&candidate.runtime) {
-            self.runtimes.entry(candidate.runtime.clone()).or_default().strike(added, now, config);
+        let shared_by = candidate.counted_as();
+        if added > 0 || self.runtimes.contains_key(shared_by) {
+            self.runtimes.entry(shared_by.to_owned()).or_default().strike(added, now, config);
         }
         self.version += 1;
         true

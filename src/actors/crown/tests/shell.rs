@@ -1,5 +1,6 @@
 //! The promises of the actor and of its permits.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
@@ -9,11 +10,11 @@ use super::{config, disable};
 use crate::actors::crown::{Asked, Change, Error, GovernanceProjection, Handle};
 use crate::actors::runtime::Hears;
 use crate::actors::tests::{SECOND, cx, journal, later, soon, start, stop, world};
-use crate::inference::{Left, Pacing};
+use crate::inference::{Capabilities, Left, Pacing, Provider, Runtime, Scripted, accounts};
 use crate::store::{Disk, Journal, Memory};
 use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Root};
 use crate::types::{Class, World};
-use crate::ziggy::limit::{Refused, Verdict};
+use crate::ziggy::limit::{self, Refused, RetryConfig, Verdict};
 use crate::ziggy::{Admission, Refusal, Shed, Value};
 
 struct Bench {
@@ -179,6 +180,39 @@ async fn a_restart_in_the_tree_is_an_alert_that_can_be_acknowledged() {
     assert_eq!(crown.alerts(&cx).await.unwrap()[0].acknowledged_by.as_deref(), Some("tester"));
     let unknown = crown.acknowledge(&cx, 77).await.unwrap_err();
     assert_eq!((unknown.class(), unknown.to_string().as_str()), (Class::NotFound, "could not find alert 77"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn runtimes_with_one_key_share_what_is_left_for_trying_again_and_those_with_one_model_all_else() {
+    let bench = bench_on(&Disk::default()).await;
+    let retry = RetryConfig { attempts: 3, tokens: 10, token_per_answer: 100, first_ms: 100, most_ms: 2_000 };
+    let crown = bench.crown.clone().limited(limit::Config { retry, ..limit::Config::unlimited() });
+    let mut runtimes = BTreeMap::new();
+    for (name, model, key) in [("a", "m", "K"), ("b", "m", "K"), ("c", "n", "K"), ("d", "m", "L")] {
+        let provider = Some(Provider { address: "http://there".to_owned(), key: Some(key.to_owned()) });
+        let seen = Scripted::saying(name, "").capabilities();
+        runtimes.insert(name.to_owned(), Capabilities { provider, model: model.to_owned(), ..seen });
+    }
+    let found = accounts(&runtimes);
+    let named = |name: &str| (found[name].same.as_str(), found[name].provider.as_str());
+    assert_eq!([named("a"), named("b"), named("c"), named("d")], [("a", "a"), ("a", "a"), ("c", "a"), ("d", "d")]);
+    crown.count_as_one(found);
+    let ask = |runtime: &'static str| {
+        let candidate = format!("agent@{runtime}");
+        let (candidate, value) = (candidate.as_str(), Value::Normal);
+        crown.ask(&Asked { candidate, runtime, cap: None, value, tokens: 10, last_resort: false })
+    };
+    while crown.may_retry("d") {
+        ask("d").1.unwrap().settle(Verdict::Failed);
+    }
+    assert!(crown.may_retry("a"), "another key is another budget");
+    while crown.may_retry("c") {
+        ask("a").1.unwrap().settle(Verdict::Failed);
+    }
+    assert!(!crown.may_retry("a") && !crown.may_retry("b"));
+    crown.heard("b", Some(Some(SECOND)), &Pacing::default());
+    let paused = |runtime| !ask(runtime).0.admitted();
+    assert_eq!(["a", "b", "c", "d"].map(paused), [true, true, false, false], "the pause is the model's");
 }
 
 #[tokio::test(start_paused = true)]

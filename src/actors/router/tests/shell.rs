@@ -39,7 +39,7 @@ async fn bench_with(ziggy: crate::ziggy::Config) -> Bench {
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
     let runtime = Watched::new("a");
     let driving = read(
-        json!({ "waiting": 4, "concurrency": 1, "health_every_s": 10, "health_within_s": 5, "repair_again_s": 0 }),
+        json!({ "waiting": 4, "concurrency": 1, "health_every_s": 10, "health_within_s": 5, "unreachable_every_s": 1, "repair_again_s": 0 }),
     );
     let launch = Launch { runtime: runtime.clone(), child: None };
     let (driver, driver_child) = runtime::Handle::launch(launch, driving, &world);

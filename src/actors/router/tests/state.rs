@@ -6,7 +6,7 @@ use super::{candidate, observed, ranked, ziggy};
 use crate::actors::router::Config;
 use crate::actors::router::state::{Built, State};
 use crate::actors::tests::{BEGIN, SECOND, later};
-use crate::inference::{Capabilities, Health, Runtime, Scripted};
+use crate::inference::{Capabilities, Health, Provider, Runtime, Scripted};
 use crate::types::{Timestamp, TrustTier};
 use crate::ziggy::route::{Candidate, Origin, Rib, build};
 use crate::ziggy::{Action, Announced, Capability, Governance, Millionths, Override};
@@ -48,10 +48,33 @@ fn a_table_is_what_ziggy_makes_of_the_rib_and_the_governance() {
 fn a_runtime_that_is_down_withdraws_its_candidates_and_a_cold_one_does_not() {
     let mut state = state();
     let governance = Governance::default();
-    state.health("a", &Health::Down { reason: "gone".to_owned() });
+    let shown = |health| [(Scripted::saying("a", "").capabilities(), health)];
+    state.health(&shown(Health::Down { reason: "gone".to_owned() }));
     assert_eq!(ranked(&state.build(&governance, BEGIN).fib), ["b"]);
-    state.health("a", &Health::Cold);
+    state.health(&shown(Health::Cold));
     assert_eq!(ranked(&state.build(&governance, BEGIN).fib), ["a", "b"]);
+}
+
+// RO6.
+#[test]
+fn where_nobody_answers_every_runtime_loses_its_routes_at_once() {
+    let mut state = state();
+    let at = |name: &str, address: &str, key: &str, health: Health| {
+        let provider = Some(Provider { address: address.to_owned(), key: Some(key.to_owned()) });
+        (Capabilities { provider, ..Scripted::saying(name, "").capabilities() }, health)
+    };
+    let (here, there) = ("http://127.0.0.1:1", "http://127.0.0.1:2");
+    let mut served = |a: Health, b: (&str, Health)| {
+        state.health(&[at("a", here, "ONE", a), at("b", b.0, "OTHER", b.1)]);
+        ranked(&state.build(&Governance::default(), BEGIN).fib).join(" ")
+    };
+    let gone = || Health::Unreachable { reason: "connection refused".to_owned() };
+    let ill = || Health::Down { reason: "status 500".to_owned() };
+    assert_eq!(served(gone(), (here, Health::Ready)), "", "another key at the same address");
+    assert_eq!(served(gone(), (there, Health::Ready)), "b");
+    assert_eq!(served(ill(), (here, Health::Cold)), "b", "who answers badly is there");
+    assert_eq!(served(Health::Ready, (here, gone())), "");
+    assert_eq!(served(Health::Ready, (here, Health::Cold)), "a b");
 }
 
 fn disable(candidate: &str, expires: Timestamp) -> Override {

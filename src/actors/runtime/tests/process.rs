@@ -72,7 +72,7 @@ async fn a_process_that_dies_is_started_again_and_a_stop_asks_it_to_end() {
     };
     let world = world();
     let config = read(
-        json!({ "waiting": 4, "concurrency": 1, "health_every_s": 60, "health_within_s": 5, "repair_again_s": 0 }),
+        json!({ "waiting": 4, "concurrency": 1, "health_every_s": 60, "health_within_s": 5, "unreachable_every_s": 1, "repair_again_s": 0 }),
     );
     let launch = Launch { runtime: Arc::new(Scripted::saying("lab", "here")), child: Some(command) };
     let (handle, child) = Handle::launch(launch, config, &world);

@@ -24,7 +24,7 @@ struct Bench {
 async fn bench(concurrency: u32, waiting: usize) -> Bench {
     let (world, runtime) = (world(), Watched::new("local"));
     let config = read(json!({
-        "waiting": waiting, "concurrency": concurrency, "health_every_s": 10, "health_within_s": 5,
+        "waiting": waiting, "concurrency": concurrency, "health_every_s": 10, "health_within_s": 5, "unreachable_every_s": 1,
         "repair_again_s": 300,
     }));
     let launch = Launch { runtime: runtime.clone(), child: None };
@@ -148,6 +148,28 @@ async fn a_change_of_health_is_shown_within_the_time_between_two_looks() {
     assert!((bench.world.clock.now() - before).as_secs() <= 10);
     bench.runtime.is_now(Health::Ready);
     soon(health.wait_for(|seen| *seen == Health::Ready)).await.unwrap();
+}
+
+// RT8.
+#[tokio::test(start_paused = true)]
+async fn a_request_that_finds_nobody_has_health_looked_at_until_somebody_is_there() {
+    let bench = bench(1, 4).await;
+    let mut health = bench.handle.watch_health();
+    soon(health.wait_for(|seen| *seen == Health::Ready)).await.unwrap();
+    let (before, gone) = (bench.world.clock.now(), Health::Unreachable { reason: "refused".to_owned() });
+    bench.runtime.is_now(gone.clone());
+    assert_eq!(bench.all(SECOND, &["gone"]).await, ["unavailable"]);
+    soon(health.wait_for(|seen| *seen == gone)).await.unwrap();
+    assert_eq!(bench.world.clock.now(), before, "at once");
+    bench.runtime.until(|count| count.looks == 5).await;
+    assert_eq!((bench.world.clock.now() - before).as_secs(), 3, "and each second");
+    bench.runtime.is_now(Health::Ready);
+    soon(health.wait_for(|seen| *seen == Health::Ready)).await.unwrap();
+    assert_eq!((bench.world.clock.now() - before).as_secs(), 4);
+    // A crowd of failures has it looked at once a second and not more.
+    let looks = bench.runtime.count().looks;
+    assert_eq!(bench.all(SECOND, &["gone", "gone", "gone", "gone"]).await, ["unavailable"; 4]);
+    assert!(bench.runtime.count().looks <= looks + 1);
 }
 
 #[tokio::test(start_paused = true)]

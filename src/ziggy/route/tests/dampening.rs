@@ -35,6 +35,10 @@ fn a_runtime_that_fails_takes_everybody_on_it_back_and_an_agent_only_itself() {
     let mut failing = all();
     (0..3).for_each(|second| assert!(failing.observe(&failed("a", Fault::Runtime), &LIVE, at(second))));
     assert_eq!(ladder(&failing, at(3)).ladder, ["c", "b", "a"], "also the one that never failed");
+    let copy = Candidate { same_as: "shared".to_owned(), ..on("b", "copy") };
+    let mut failing = rib([on("a", "shared"), copy, Candidate { quality: Millionths(1), ..on("c", "own") }]);
+    (0..3).for_each(|second| assert!(failing.observe(&failed("a", Fault::Runtime), &LIVE, at(second))));
+    assert_eq!(ladder(&failing, at(3)).ladder, ["c", "b", "a"], "the same model and key under another name");
     let mut failing = all();
     (0..3).for_each(|second| assert!(failing.observe(&failed("a", Fault::Own), &LIVE, at(second))));
     assert_eq!(ladder(&failing, at(3)).ladder, ["b", "c", "a"]);
