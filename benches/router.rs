@@ -12,10 +12,10 @@ use std::time::{Duration, Instant};
 use syzygy::config::{Inputs, load};
 use syzygy::types::{Budget, Modality, Money, Price, PrivacyClass, Timestamp, TrustTier};
 use syzygy::ziggy::route::{
-    Candidate, Capability, Decision, Destination, Fault, Feedback, Fib, Health, Live, Origin, Request, Rib, Rules,
-    build, decide_under, replay,
+    Candidate, Capability, Decision, Destination, Fault, Feedback, Fib, Health, Live, Origin, Policy, Request, Rib,
+    Rules, build, decide_under, replay,
 };
-use syzygy::ziggy::{Governance, Millionths};
+use syzygy::ziggy::{Action, Governance, Millionths, Override};
 
 /// Decisions of a row: a percentile of 99 stands on two hundred of them.
 const DECISIONS: u64 = 20_000;
@@ -106,8 +106,16 @@ fn decisions(rules: &Rules) {
         let plain = |number| request(number);
         // A budget that some cannot keep, so that everybody has to be looked at.
         let tight = |number| Request { budget: Budget { money: Money(300), tokens: 262_144 }, ..request(number) };
-        let kinds: [(&str, &dyn Fn(u64) -> Request); 2] = [("", &plain), (", tight budget", &tight)];
-        for (kind, make) in kinds {
+        // Nobody is there, so that everybody has to be looked at and named.
+        let nowhere = |number| Request { residency: vec!["mars".to_owned()], ..request(number) };
+        let here = |number| Request { residency: vec!["eu".to_owned()], ..request(number) };
+        let kinds: [(&str, bool, &dyn Fn(u64) -> Request); 4] = [
+            ("", true, &plain),
+            (", tight budget", true, &tight),
+            (", with a residency", true, &here),
+            (", refused for its residency", false, &nowhere),
+        ];
+        for (kind, served, make) in kinds {
             let (mut times, mut bytes) = (Vec::new(), 0);
             for number in 0..DECISIONS {
                 let request = make(number);
@@ -116,7 +124,7 @@ fn decisions(rules: &Rules) {
                 let body = serde_json::to_string(&decision).unwrap();
                 times.push(began.elapsed());
                 bytes = black_box(body).len();
-                assert!(decision.winner.is_some());
+                assert_eq!(decision.winner.is_some(), served);
             }
             let name = format!("{count} candidates{kind}");
             let (half, most) = (percentile(&mut times, 50), percentile(&mut times, 99));
@@ -170,6 +178,24 @@ fn rebuilds(rules: &Rules) {
             fib = next;
         }
         row(&format!("{name}, after one change"), &mut times);
+        // The same where a person prefers somebody and a policy somebody else.
+        let action = Action::Pin { candidate: candidate(7, &[]).id, capability: None };
+        let (author, reason, expires) = ("ada".to_owned(), "a trial".to_owned(), Timestamp(i64::MAX));
+        let pinned =
+            Governance { overrides: vec![Override { author, reason, expires, action }], ..Governance::default() };
+        let prefer = vec!["runtime:runtime-042".to_owned()];
+        let policies = vec![Policy { tenant: None, destination: None, weights: None, prefer }];
+        let rules = &Rules { policies, ..rules.clone() };
+        let mut fib = build(&rib, &pinned, rules, None, NOW);
+        let mut times = Vec::new();
+        for number in 0..BUILDS {
+            rib.observe(&observed(number * 11), &rules.live, NOW);
+            let began = Instant::now();
+            let next = build(black_box(&rib), &pinned, rules, Some(&fib), NOW);
+            times.push(began.elapsed());
+            fib = next;
+        }
+        row(&format!("{name}, the same with a pin and a policy"), &mut times);
     }
 }
 

@@ -1,7 +1,7 @@
 //! From the RIB to the FIB: every candidate is assessed once, then ranked for every destination it may serve.
 //!
 //! A table is built from the one before it where there is one: rows whose candidate did not change share its facts,
-//! routes that no changed row belongs to are taken over, and the first of a route stays unless another is better by the
+//! routes that no changed row belongs to are taken over if pins and policies are the same, and the first of a route stays unless another is better by the
 //! margin of the config.
 
 use std::cmp::Reverse;
@@ -12,18 +12,18 @@ use super::candidate::{Candidate, Health, Rib};
 use super::constraint::{Constraint, Rule};
 use super::damp::Dampened;
 use super::destination::{CLASSES, Capability, Destination};
-use super::fib::{Canonical, Choice, Entry, Facts, Fib, Pin, Route, Routes, Row};
+use super::fib::{Aside, Canonical, Choice, Entry, Facts, Fib, Pin, Route, Routes, Row};
 use super::policy::Rules;
 use super::score::ScoreParts;
 use crate::types::{Hash, Price, Timestamp};
-use crate::ziggy::admit::{Action, Governance};
+use crate::ziggy::admit::{Action, Governance, Override};
 use crate::ziggy::fixed::Millionths;
 
 /// Builds the FIB. The one before it says who is in place (R10) and saves work; it changes nothing else.
 pub fn build(rib: &Rib, governance: &Governance, rules: &Rules, before: Option<&Fib>, now: Timestamp) -> Fib {
     let (rows, touched) = rows(rib, governance, rules, before, now);
     let making = Making { rows: &rows, governance, rules, now };
-    let choice = Choice::of(&rules.score);
+    let (choice, policies) = (Choice::of(&rules.score), Aside(policies_hash(rules)));
     let reusable = before.filter(|before| before.choice == choice && touched.is_some());
     let touched = touched.unwrap_or_default();
     let make = |tenant: Option<&str>| {
@@ -36,7 +36,7 @@ pub fn build(rib: &Rib, governance: &Governance, rules: &Rules, before: Option<&
     let routes = make(None);
     let tenants = rules.tenants().into_iter().map(|tenant| (tenant.to_owned(), make(Some(tenant)))).collect();
     let (at, rib, governance) = (now, rib.version, governance.version);
-    let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, rows, routes, tenants };
+    let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, policies, rows, routes, tenants };
     fib.version = fib.computed_version();
     fib
 }
@@ -70,9 +70,25 @@ fn rows(
         rows.push(row);
     }
     // Places are compared below, so they have to mean the same; pins and policies do not show in rows.
-    let same = same && rows.len() == old.len() && before.is_some_and(|before| before.governance == governance.version);
-    let pinned = governance.overrides.iter().any(|one| matches!(one.action, Action::Pin { .. }));
-    (rows, (same && !pinned && rules.policies.is_empty()).then_some(touched))
+    let ruled_the_same = |before: &Fib| {
+        before.governance == governance.version
+            && before.policies.0 == policies_hash(rules)
+            && pinning(governance, before.at).eq(pinning(governance, now))
+    };
+    let same = same && rows.len() == old.len() && before.is_some_and(ruled_the_same);
+    (rows, same.then_some(touched))
+}
+
+/// The pins that count at this time.
+fn pinning(governance: &Governance, now: Timestamp) -> impl Iterator<Item = &Override> {
+    governance.active(now).filter(|one| matches!(one.action, Action::Pin { .. }))
+}
+
+/// What tells two lists of policies apart, and the weights that hold without one.
+fn policies_hash(rules: &Rules) -> Hash {
+    // Neither has a map with keys that are no strings, so both have a JSON form.
+    let text = serde_json::to_string(&(&rules.policies, &rules.score)).unwrap_or_default();
+    Hash::of(text.as_bytes())
 }
 
 fn assess(

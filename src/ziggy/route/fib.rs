@@ -199,6 +199,8 @@ pub struct Fib {
     pub at: Timestamp,
     /// How one of several equals is chosen.
     pub choice: Choice,
+    /// What tells the policies it was built by from others, in the life in which it was built.
+    pub(super) policies: Aside<Hash>,
     /// Every candidate, by id.
     pub rows: Vec<Row>,
     /// By destination: every capability that anybody offers, for every privacy class.
@@ -206,6 +208,18 @@ pub struct Fib {
     /// The same for tenants that have a policy of their own.
     pub tenants: BTreeMap<String, Routes>,
 }
+
+/// What a table knows beside its content: it makes no two of them differ.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Aside<T>(pub(super) T);
+
+impl<T> PartialEq for Aside<T> {
+    fn eq(&self, _other: &Aside<T>) -> bool {
+        true
+    }
+}
+
+impl<T> Eq for Aside<T> {}
 
 impl Serialize for Fib {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {

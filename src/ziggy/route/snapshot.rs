@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use super::build::{excluded, finish, offering};
 use super::constraint::Rule;
 use super::destination::Destination;
-use super::fib::{Choice, Entry, Fib, Pin, Route, Routes, Row};
+use super::fib::{Aside, Choice, Entry, Fib, Pin, Route, Routes, Row};
 use crate::types::{Hash, Timestamp};
 use crate::ziggy::fixed::Millionths;
 
@@ -117,7 +117,9 @@ impl TryFrom<Snapshot> for Fib {
         let own = tenants.into_iter().map(|(tenant, routes)| Ok((tenant, read(routes)?)));
         let tenants = own.collect::<Result<BTreeMap<_, _>, String>>()?;
         drop(offering);
-        Ok(Fib { version, rib, governance, at, choice, rows, routes: default, tenants })
+        // By which policies it was built does not stand in it, so nothing is taken over from it.
+        let policies = Aside(Hash::ZERO);
+        Ok(Fib { version, rib, governance, at, choice, policies, rows, routes: default, tenants })
     }
 }
 

@@ -171,9 +171,9 @@ proptest! {
     #[test]
     fn a_table_from_the_one_before_is_the_one_from_nothing(
         candidates in any_candidates(),
-        steps in proptest::collection::vec((0usize..8, 0u8..5, 0i64..400), 1..12),
+        steps in proptest::collection::vec((0usize..8, 0u8..7, 0i64..400), 1..12),
     ) {
-        let (mut rib, rules, mut now) = (rib(candidates), rules(), NOW);
+        let (mut rib, mut rules, mut now) = (rib(candidates), rules(), NOW);
         let mut governance = Governance::default();
         let mut fib = build(&rib, &governance, &rules, None, now);
         for (which, what, seconds) in steps {
@@ -184,6 +184,18 @@ proptest! {
                 1 => { rib.remove(&id); }
                 2 => { rib.put(local(&id, 500_000)).ok(); }
                 3 => { rib.runtime_health(&format!("{id}-runtime"), &Health::Healthy); }
+                4 => {
+                    // It ends by itself, which no version says.
+                    let action = Action::Pin { candidate: id, capability: None };
+                    let (author, reason) = ("ada".to_owned(), "a trial".to_owned());
+                    let expires = Timestamp(now.0 + 200 * SECOND);
+                    governance.version += 1;
+                    governance.overrides.push(Override { author, reason, expires, action });
+                }
+                5 => {
+                    let (tenant, destination, weights) = (None, None, None);
+                    rules.policies = vec![Policy { tenant, destination, weights, prefer: vec![id] }];
+                }
                 _ => {
                     governance.version += 1;
                     governance.weights.insert(id, u32::from(what) * 10);
