@@ -28,6 +28,8 @@ enum Mood {
     Limited,
     /// It hangs up.
     Dead,
+    /// It hangs up on every second question, and looks well to who only looks.
+    Unsteady,
 }
 
 /// The line to the server, and how often something was asked of it in vain.
@@ -35,6 +37,8 @@ enum Mood {
 struct Line {
     mood: Arc<Mutex<Mood>>,
     wasted: Arc<AtomicU32>,
+    /// Questions since it is unsteady.
+    asked: Arc<AtomicU32>,
 }
 
 impl Line {
@@ -47,6 +51,11 @@ impl Line {
         let Some(request) = raw::request(&mut stream).await else { return };
         let mood = *self.mood.lock();
         let asks = request.starts_with("POST ");
+        let mood = match mood {
+            Mood::Unsteady if asks && self.asked.fetch_add(1, Ordering::SeqCst).is_multiple_of(2) => Mood::Dead,
+            Mood::Unsteady => Mood::Well,
+            other => other,
+        };
         if asks && matches!(mood, Mood::Dead | Mood::Limited) {
             self.wasted.fetch_add(1, Ordering::SeqCst);
         }
@@ -91,7 +100,7 @@ async fn server(model: &Path) -> Option<(Child, String)> {
 fn settings(line: &str, price: u64) -> String {
     format!(
         "[router]\nrebuild_every_ms = 100\n[runtime]\nhealth_every_s = 1\n\
-         [ziggy.live]\nlatency_half_life_s = 1\npenalty_half_life_s = 1\n\
+         [ziggy.live]\nlatency_half_life_s = 1\npenalty_half_life_s = 4\nsuppress = 1500\n\
          [ziggy.score]\nequal_within = 0\n[ziggy.score.anchors]\ntypical_output_tokens = 8\nlatency_good_ms = 1500\nlatency_bad_ms = 8000\n\
          [limit.circuit]\nopen_ms = 500\nopen_most_ms = 1000\n\
          [inference.runtimes.local]\nkind = \"embedded\"\nmodel = \"smollm2-135m-instruct\"\ncontext_tokens = 2048\n\
@@ -138,7 +147,7 @@ async fn traffic_moves_between_two_real_providers_and_comes_back_and_why_tells_t
         answer.is_ok_and(|answer| answer.status().is_success()).then_some(())
     })
     .await;
-    let line = Line { mood: Arc::new(Mutex::new(Mood::Well)), wasted: Arc::default() };
+    let line = Line { mood: Arc::new(Mutex::new(Mood::Well)), wasted: Arc::default(), asked: Arc::default() };
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = format!("http://{}", listener.local_addr().unwrap());
     let mut carrying = JoinSet::new();
@@ -214,13 +223,13 @@ async fn dead(data: &Path, line: &Line) {
 }
 
 async fn unsteady(data: &Path, line: &Line) {
-    line.is(Mood::Well);
-    for round in 0..10 {
-        *line.mood.lock() = if round % 2 == 0 { Mood::Dead } else { Mood::Well };
+    line.is(Mood::Unsteady);
+    for _ in 0..16 {
         ask(data).await;
     }
+    // Eight, if it were not held back for its failures.
     let wasted = line.wasted.load(Ordering::SeqCst);
-    assert!(wasted <= 5, "{wasted} attempts were wasted");
+    assert!((2..=5).contains(&wasted), "{wasted} attempts of sixteen were wasted");
     line.is(Mood::Well);
     until(data, FAR, 60).await;
 }

@@ -39,6 +39,18 @@ impl Promised {
     }
 }
 
+/// Events of a journal whose chain holds.
+pub(super) async fn verified(data: &Path, what: &str) -> u64 {
+    let (exit, out, error) = crate::program::run(data, &["audit", "verify", "-o", "json"]).await;
+    assert_eq!(exit, 0, "{what}: {out}{error}");
+    let found: Value = serde_json::from_str(&out).unwrap();
+    found["verified"].as_u64().unwrap()
+}
+
+/// Events at the beginning of a life that follows a kill, at one of which it is killed again: what was unfinished is
+/// marked, what was reserved is charged, the start is written down.
+pub(super) const BEGINNING: u64 = 4;
+
 /// A host that runs.
 pub(super) struct Host {
     process: Child,
@@ -109,6 +121,15 @@ impl Host {
     pub(super) async fn died(&mut self) -> ExitStatus {
         let ended = tokio::time::timeout(MINUTE, self.process.wait()).await;
         ended.unwrap_or_else(|_| panic!("it lives: {}", self.log())).unwrap()
+    }
+
+    /// Starts one that is killed while it begins, or when it has begun.
+    pub(super) async fn begun_and_killed(data: &Path) {
+        let mut host = Host::spawn(data);
+        match host.ready().await {
+            Some(_) => host.kill().await,
+            None => drop(host.died().await),
+        }
     }
 
     fn token(&self) -> String {

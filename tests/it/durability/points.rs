@@ -1,9 +1,10 @@
-//! A kill right before and right after every commit of a short life: what is between two events is tried at each.
+//! A kill right before and right after every commit of a short life: what is between two events is tried at each, and the life
+//! after it is killed while it begins.
 
 use futures::stream::{self, StreamExt};
 use tokio::sync::watch;
 
-use super::host::{Host, Promised, configured, exported, settled};
+use super::host::{BEGINNING, Host, Promised, configured, exported, settled, verified};
 use crate::program::good;
 
 /// Two clients, one that waits and one that does not: both ways to be acknowledged.
@@ -42,15 +43,17 @@ async fn killed_at(key: &str, event: u64) {
     }
     let status = host.died().await;
     assert_eq!(status.code(), None, "{what}: it was to be killed, and ended by itself: {}", host.log());
-    let (exit, out, error) = crate::program::run(data, &["audit", "verify", "-o", "json"]).await;
-    assert_eq!(exit, 0, "{what}: {out}{error}");
-    let found: serde_json::Value = serde_json::from_str(&out).unwrap();
-    let verified = found["verified"].as_u64().unwrap();
+    let verified = verified(data, &what).await;
     if key == "crash_after_event" {
         assert!(verified >= event, "{what}: {verified} events are there");
     } else {
         assert!(verified < event, "{what}: {verified} events are there");
     }
+    let again = verified + 1 + event % BEGINNING;
+    configured(data, &format!("[store]\n{key} = {again}\n"));
+    Host::begun_and_killed(data).await;
+    let what = format!("{what}, and {again} in the life after it");
+    super::host::verified(data, &what).await;
     configured(data, "");
     let host = Host::start(data).await;
     for run in host.keeps(&promised, &what).await {

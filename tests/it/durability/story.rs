@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use futures::stream::{self, StreamExt};
 use serde_json::{Value, json};
 
-use super::host::{Host, exported};
+use super::host::{BEGINNING, Host, exported, verified};
 use crate::program::{configure, good};
 use crate::raw::{self, END, EVENTS, counted, said};
 use crate::support::eventually;
@@ -128,7 +128,11 @@ async fn killed_at(key: &str, event: u64) {
     }
     // The last events of a life may come in one commit, and the life is over before the host dies of them.
     host.kill().await;
-    good(data, &["audit", "verify"]).await;
+    let again = verified(data, &what).await + 1 + event % BEGINNING;
+    model.configure(data, &format!("[store]\n{key} = {again}\n"));
+    Host::begun_and_killed(data).await;
+    let what = format!("{what}, and {again} in the life after it");
+    verified(data, &what).await;
     model.configure(data, "");
     let host = Host::start(data).await;
     kept(&host, &heard, &model, &what, data).await;
