@@ -8,8 +8,8 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 
 use super::error::{Problem, Source, shown};
-use super::kinds;
 use super::tree::{Node, Override};
+use super::{kinds, lists};
 
 /// A configuration as a whole: what serde cannot know about its values.
 pub(super) trait Checked: DeserializeOwned {
@@ -21,20 +21,33 @@ pub(super) trait Checked: DeserializeOwned {
     fn example(_path: &[String], _whole: &Node) -> Option<(usize, toml::Value)> {
         None
     }
+
+    /// Right entries of the list of tables at this path, one of each kind; none if there is no such list.
+    fn entries(_path: &[String]) -> Vec<toml::Value> {
+        Vec::new()
+    }
 }
 
-enum Refusal {
+pub(super) enum Refusal {
     /// Serde's sentence.
     Shape(String),
     /// Keys and what was expected of them.
     Values(Vec<(String, String)>),
 }
 
-fn read<T: Checked>(tree: &Node) -> Result<T, Refusal> {
+pub(super) fn read<T: Checked>(tree: &Node) -> Result<T, Refusal> {
     let config: T =
         tree.value().try_into().map_err(|error: toml::de::Error| Refusal::Shape(error.message().to_owned()))?;
     let impossible = config.impossible();
     if impossible.is_empty() { Ok(config) } else { Err(Refusal::Values(impossible)) }
+}
+
+/// Serde's sentence about a tree that has another shape than a configuration.
+pub(super) fn misshapen<T: Checked>(tree: &Node) -> Option<String> {
+    match read::<T>(tree) {
+        Err(Refusal::Shape(message)) => Some(message),
+        Ok(_) | Err(Refusal::Values(_)) => None,
+    }
 }
 
 /// Whether a tree is a configuration.
@@ -63,7 +76,16 @@ pub(super) fn decide<T: Checked>(base: Node, overrides: Vec<Override>) -> Result
 
 /// Accepts overrides as long as one more is accepted, so that those which need each other find each other; what is left
 /// is wrong.
-fn culprits<T: Checked>(mut tree: Node, mut pending: Vec<Override>) -> Vec<Problem> {
+pub(super) fn culprits<T: Checked>(tree: Node, pending: Vec<Override>) -> Vec<Problem> {
+    let (tree, refused) = sifted::<T>(tree, pending);
+    refused.into_iter().flat_map(|(over, with, refusal)| explain::<T>(&tree, &over, &with, refusal)).collect()
+}
+
+/// An override that is refused, the tree with it, and why.
+pub(super) type Refused = (Override, Node, Refusal);
+
+/// The tree with everything that is accepted, and what is not.
+pub(super) fn sifted<T: Checked>(mut tree: Node, mut pending: Vec<Override>) -> (Node, Vec<Refused>) {
     loop {
         let (mut refused, mut progress) = (Vec::new(), false);
         for over in pending {
@@ -75,23 +97,25 @@ fn culprits<T: Checked>(mut tree: Node, mut pending: Vec<Override>) -> Vec<Probl
             }
         }
         if !progress {
-            return refused
-                .into_iter()
-                .flat_map(|(over, with, refusal)| explain(&tree, &over, &with, refusal))
-                .collect();
+            return (tree, refused);
         }
         pending = refused.into_iter().map(|(over, ..)| over).collect();
     }
 }
 
-fn explain(tree: &Node, over: &Override, with: &Node, refusal: Refusal) -> Vec<Problem> {
+pub(super) fn explain<T: Checked>(tree: &Node, over: &Override, with: &Node, refusal: Refusal) -> Vec<Problem> {
+    let mut inside = lists::entries::<T>(tree, over);
+    inside.extend(lists::words::<T>(tree, over));
+    if !inside.is_empty() {
+        return inside;
+    }
     match refusal {
         Refusal::Shape(message) => vec![shape(tree, over, &message)],
         Refusal::Values(keys) => keys.into_iter().map(|(key, expected)| value(with, over, key, expected)).collect(),
     }
 }
 
-fn value(with: &Node, over: &Override, key: String, expected: String) -> Problem {
+pub(super) fn value(with: &Node, over: &Override, key: String, expected: String) -> Problem {
     let path: Vec<String> = key.split('.').map(str::to_owned).collect();
     let node = with.get(&path).unwrap_or(&over.node);
     if node.source() == &Source::Default && path != over.path {
@@ -103,7 +127,12 @@ fn value(with: &Node, over: &Override, key: String, expected: String) -> Problem
     let whole = node.value();
     // A list is replaced as a whole, so what is wrong in it has no place of its own, but it can be shown.
     let inner = path.strip_prefix(over.path.as_slice()).and_then(|rest| within(&whole, rest));
-    let found = if with.get(&path).is_some() { shown(&whole) } else { inner.map_or_else(|| shown(&whole), shown) };
+    let missing = with.get(&path).is_none() && path.len() > over.path.len() && path.starts_with(&over.path);
+    let found = match inner.filter(|_| with.get(&path).is_none()) {
+        Some(inner) => shown(inner),
+        None if missing => "nothing".to_owned(),
+        None => shown(&whole),
+    };
     Problem { source: node.source().clone(), key, found, expected, meant: None }
 }
 
@@ -140,8 +169,18 @@ fn shape(tree: &Node, over: &Override, message: &str) -> Problem {
         Some(Node::Leaf(default, _)) if !message.starts_with("unknown variant") => format!(", such as {default}"),
         _ => String::new(),
     };
+    Problem { source, key, found, expected: expected + &example, meant: variant(message) }
+}
+
+/// What serde expected, and the variant that was probably meant.
+pub(super) fn wanted(message: &str) -> (String, Option<String>) {
+    (expectation(message), variant(message))
+}
+
+fn variant(message: &str) -> Option<String> {
+    let quoted = quoted(message);
     let meant = message.starts_with("unknown variant").then(|| nearest(quoted.first()?, &quoted[1..])).flatten();
-    Problem { source, key, found, expected: expected + &example, meant: meant.map(str::to_owned) }
+    meant.map(str::to_owned)
 }
 
 /// Words between backticks.

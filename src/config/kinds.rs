@@ -1,12 +1,18 @@
-//! Tables of several kinds, each with keys of its own: runtimes. Nobody has defaults for them, so what somebody writes is
+//! Tables of several kinds, each with keys of its own: runtimes, and the entries of lists. Nobody has defaults for them, so what somebody writes is
 //! judged by laying it over a right table of its kind: each key by itself, and what it lacks all at once.
 
 use std::collections::BTreeSet;
 
+use serde::Serialize;
+
 use super::error::{Problem, Source};
 use super::judge::{self, Checked};
 use super::tree::{self, Node, Override};
+use crate::actors::{crown, inbox};
 use crate::inference::RuntimeConfig;
+use crate::ziggy::budget::Limit;
+use crate::ziggy::route::Policy;
+use crate::ziggy::{govern, review};
 
 /// Where runtimes stand, by name.
 const RUNTIMES: [&str; 2] = ["inference", "runtimes"];
@@ -20,6 +26,23 @@ pub(super) fn runtime(path: &[String], whole: &Node) -> Option<(usize, toml::Val
     let found =
         examples.filter_map(|one| toml::Value::try_from(one).ok()).find(|one| one.get("kind") == Some(&kind))?;
     Some((length, found))
+}
+
+/// Right entries of each list of tables there is, with what every one of its kind needs.
+pub(super) fn entries(list: &str) -> Vec<toml::Value> {
+    fn all<E: Serialize>(examples: impl IntoIterator<Item = E>) -> Vec<toml::Value> {
+        examples.into_iter().filter_map(|one| toml::Value::try_from(one).ok()).collect()
+    }
+    match list {
+        "ziggy.policies" => all(Policy::examples()),
+        "budgets.limits" => all(Limit::examples()),
+        "review.rules" => all(review::Rule::examples()),
+        "review.webhooks" => all(inbox::Hook::examples()),
+        "crown.rules" => all(govern::Rule::examples()),
+        "alerts.rules" => all(govern::AlertRule::examples()),
+        "alerts.webhooks" => all(crown::Webhook::examples()),
+        _ => Vec::new(),
+    }
 }
 
 /// Lays an example under each table that is to be like one, cuts the overrides of the table into one a key, and says
@@ -44,8 +67,8 @@ pub(super) fn opened<T: Checked>(
 }
 
 /// One problem for each table from here on that lacks keys of its example, with all of them. Those it can do without are
-/// the ones without which the example is still right.
-fn lacking<T: Checked>(base: &Node, place: &[String], whole: &Node) -> Vec<Problem> {
+/// the ones without which the example still has the right shape.
+pub(super) fn lacking<T: Checked>(base: &Node, place: &[String], whole: &Node) -> Vec<Problem> {
     let (Some(Node::Table(example, _)), Some(Node::Table(said, source))) = (base.get(place), whole.get(place)) else {
         return Vec::new();
     };
@@ -54,7 +77,7 @@ fn lacking<T: Checked>(base: &Node, place: &[String], whole: &Node) -> Vec<Probl
         let path = [place, std::slice::from_ref(key)].concat();
         if said.contains_key(key) {
             problems.extend(lacking::<T>(base, &path, whole));
-        } else if !judge::reads::<T>(&base.without(&path)) {
+        } else if judge::misshapen::<T>(&base.without(&path)).is_some() {
             names.push(format!("`{key}`"));
         }
     }

@@ -272,6 +272,8 @@ fn ceilings(config: &Config, found: &mut Found) {
         if let Some(table) = value.as_object() {
             let under = |name: &String| if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
             left.extend(table.iter().map(|(name, value)| (under(name), value)));
+        } else if let Some(entries) = value.as_array() {
+            left.extend(entries.iter().enumerate().map(|(place, value)| (format!("{key}.{place}"), value)));
         } else if let Some(number) = value.as_u64() {
             let most = match key.rsplit('_').next() {
                 Some("s") => LONGEST_S,

@@ -5,7 +5,8 @@
 //! What it never does: hold a secret. A key that needs one names an environment variable or a file.
 //!
 //! Invariants:
-//! - C1: later wins: `config/default.toml`, file, environment, command line. Tables merge key by key, lists are replaced.
+//! - C1: later wins: `config/default.toml`, file, environment, command line. Tables merge key by key, lists are replaced,
+//!   but for a key of an entry of tables, which has the entry's number in its path.
 //! - C2: every problem is reported at once, with its place, what was found and what is expected.
 //! - C3: a key that no section knows is a problem, wherever it was said.
 
@@ -17,6 +18,7 @@ pub mod fuzz;
 mod judge;
 mod kinds;
 mod limits;
+mod lists;
 mod sections;
 mod tree;
 
@@ -67,6 +69,10 @@ macro_rules! sections {
 
             fn example(path: &[String], whole: &Node) -> Option<(usize, toml::Value)> {
                 kinds::runtime(path, whole)
+            }
+
+            fn entries(path: &[String]) -> Vec<toml::Value> {
+                kinds::entries(&path.join("."))
             }
         }
     };

@@ -18,6 +18,9 @@ pub(super) enum Node {
     Leaf(toml::Value, Source),
     /// A table, whose keys are overridden one by one.
     Table(BTreeMap<String, Node>, Source),
+    /// A list of tables, which is replaced as a whole, though each key in it has its own place. In a path its entries are
+    /// numbers.
+    List(Vec<Node>, Source),
 }
 
 /// A node and the path of keys it is laid at.
@@ -53,7 +56,7 @@ impl Node {
     /// Where this was said.
     pub(super) fn source(&self) -> &Source {
         match self {
-            Node::Leaf(_, source) | Node::Table(_, source) => source,
+            Node::Leaf(_, source) | Node::Table(_, source) | Node::List(_, source) => source,
         }
     }
 
@@ -62,6 +65,7 @@ impl Node {
         match (path, self) {
             ([], node) => Some(node),
             ([first, rest @ ..], Node::Table(entries, _)) => entries.get(first)?.get(rest),
+            ([first, rest @ ..], Node::List(entries, _)) => entries.get(first.parse::<usize>().ok()?)?.get(rest),
             _ => None,
         }
     }
@@ -72,6 +76,12 @@ impl Node {
             *self = node;
             return;
         };
+        if let Node::List(entries, _) = self
+            && let Some(entry) = first.parse::<usize>().ok().and_then(|place| entries.get_mut(place))
+        {
+            entry.set(rest, node);
+            return;
+        }
         if !matches!(self, Node::Table(..)) {
             *self = Node::Table(BTreeMap::new(), node.source().clone());
         }
@@ -89,11 +99,16 @@ impl Node {
     }
 
     fn remove(&mut self, path: &[String]) {
-        if let (Node::Table(entries, _), Some((first, rest))) = (self, path.split_first()) {
-            match entries.get_mut(first) {
+        match (self, path.split_first()) {
+            (Node::Table(entries, _), Some((first, rest))) => match entries.get_mut(first) {
                 Some(inner) if !rest.is_empty() => inner.remove(rest),
                 _ => drop(entries.remove(first)),
+            },
+            (Node::List(entries, _), Some((first, rest))) => {
+                let entry = first.parse::<usize>().ok().and_then(|place| entries.get_mut(place));
+                entry.into_iter().for_each(|entry| entry.remove(rest));
             }
+            _ => {}
         }
     }
 
@@ -104,6 +119,7 @@ impl Node {
             Node::Table(entries, _) => {
                 toml::Value::Table(entries.iter().map(|(key, node)| (key.clone(), node.value())).collect())
             }
+            Node::List(entries, _) => toml::Value::Array(entries.iter().map(Node::value).collect()),
         }
     }
 
@@ -120,6 +136,13 @@ impl Node {
             Node::Table(entries, _) => {
                 for (key, node) in entries {
                     path.push(key.clone());
+                    node.collect(path, found);
+                    path.pop();
+                }
+            }
+            Node::List(entries, _) => {
+                for (place, node) in entries.iter().enumerate() {
+                    path.push(place.to_string());
                     node.collect(path, found);
                     path.pop();
                 }
@@ -154,8 +177,23 @@ fn cut(base: Option<&Node>, layer: Node, path: &mut Vec<String>, found: &mut Vec
                 path.pop();
             }
         }
+        // A key of an entry, by the number of the entry.
+        (Some(Node::List(ours, _)), Node::Table(theirs, _))
+            if theirs.keys().all(|key| numbered(ours, key).is_some()) =>
+        {
+            for (key, node) in theirs {
+                path.push(key.clone());
+                cut(numbered(ours, &key), node, path, found);
+                path.pop();
+            }
+        }
         (_, node) => found.push(Override { path: path.clone(), node }),
     }
+}
+
+/// The entry that a key means.
+fn numbered<'a>(entries: &'a [Node], key: &str) -> Option<&'a Node> {
+    entries.get(key.parse::<usize>().ok()?)
 }
 
 fn changes_kind(ours: &BTreeMap<String, Node>, theirs: &BTreeMap<String, Node>) -> bool {
@@ -168,13 +206,25 @@ fn changes_kind(ours: &BTreeMap<String, Node>, theirs: &BTreeMap<String, Node>) 
 fn table_node(table: &DeTable<'_>, source: Source, line: &dyn Fn(usize) -> Source) -> Node {
     let entries = table.iter().map(|(key, value)| {
         let place = line(key.span().start);
-        let node = match value.get_ref() {
-            DeValue::Table(inner) => table_node(inner, place, line),
-            _ => Node::Leaf(plain(value.clone()), place),
-        };
-        (key.get_ref().to_string(), node)
+        (key.get_ref().to_string(), value_at(value, place, line))
     });
     Node::Table(entries.collect(), source)
+}
+
+fn value_at(value: &Spanned<DeValue<'_>>, place: Source, line: &dyn Fn(usize) -> Source) -> Node {
+    match value.get_ref() {
+        DeValue::Table(inner) => table_node(inner, place, line),
+        DeValue::Array(entries) if tables(entries.iter().map(|one| matches!(one.get_ref(), DeValue::Table(_)))) => {
+            let entry = |one: &Spanned<DeValue<'_>>| value_at(one, line(one.span().start), line);
+            Node::List(entries.iter().map(entry).collect(), place)
+        }
+        _ => Node::Leaf(plain(value.clone()), place),
+    }
+}
+
+/// Whether a list holds tables and nothing else.
+fn tables(mut entries: impl ExactSizeIterator<Item = bool>) -> bool {
+    entries.len() > 0 && entries.all(|is_table| is_table)
 }
 
 /// The value without its spans. What parsed as TOML always is one; an integer beyond 64 bits is kept as its digits, so
@@ -222,6 +272,9 @@ pub(super) fn value_node(value: toml::Value, source: &Source) -> Node {
         toml::Value::Table(table) => {
             let entries = table.into_iter().map(|(key, value)| (key, value_node(value, source)));
             Node::Table(entries.collect(), source.clone())
+        }
+        toml::Value::Array(list) if tables(list.iter().map(toml::Value::is_table)) => {
+            Node::List(list.into_iter().map(|value| value_node(value, source)).collect(), source.clone())
         }
         value => Node::Leaf(value, source.clone()),
     }

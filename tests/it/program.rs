@@ -162,12 +162,22 @@ async fn a_task_goes_in_by_text_file_and_stdin_and_every_verb_tells_of_it() {
 async fn every_problem_of_a_configuration_is_told_at_once_with_its_line() {
     let data = home();
     good(data.path(), &["config", "check"]).await;
-    configure(data.path(), "[api]\nlisten = \"nowhere\"\n\n[io]\npool = \"many\"\nchunks_mots = 3\n");
+    let limits = "[[budgets.limits]]\nscope = \"team:a\"\nmoney = -1\n[[budgets.limits]]\nwindow = \"week\"\n";
+    configure(data.path(), &format!("[api]\nlisten = \"nowhere\"\n\n[io]\npool = \"many\"\nchunks_mots = 3\n{limits}"));
     let (exit, out, error) = run(data.path(), &["config", "check"]).await;
     assert_eq!((exit, out.as_str()), (code(Class::Invalid), ""), "{error}");
-    for expected in
-        ["syzygy.toml:2: api.listen", "syzygy.toml:5: io.pool", "syzygy.toml:6: io.chunks_mots", "chunks_most"]
-    {
+    let expected = [
+        "syzygy.toml:2: api.listen",
+        "syzygy.toml:5: io.pool",
+        "syzygy.toml:6: io.chunks_mots",
+        "chunks_most",
+        "syzygy.toml:8: budgets.limits.0.scope: found \"team:a\", expected a scope such as `tenant:acme`",
+        "syzygy.toml:9: budgets.limits.0.money: found -1, expected from 1 to ",
+        "syzygy.toml:7: budgets.limits.0: found a table without `window`",
+        "syzygy.toml:11: budgets.limits.1.window: found \"week\", expected one of `request`, `minute`, ",
+        "syzygy.toml:10: budgets.limits.1: found a table without `scope`",
+    ];
+    for expected in expected {
         assert!(error.contains(expected), "{expected} is not in {error}");
     }
     let (exit, ..) = run(data.path(), &["up"]).await;

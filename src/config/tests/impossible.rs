@@ -61,11 +61,15 @@ fn a_zero_where_nothing_could_work_is_never_taken() {
         "ladder.cache_ttl_s",
     ];
     let inputs = Inputs { environment: pairs(&[("HOME", "/h")]), ..Inputs::default() };
+    let at_once = |key: &str| {
+        key.contains(".rules.") && [".for_s", ".cooldown_s", ".above", ".percent"].iter().any(|end| key.ends_with(end))
+    };
     let numbers = load(&inputs).unwrap().explain().into_iter().filter(|one| one.value.parse::<f64>().is_ok());
+    let numbers = numbers.filter(|one| !at_once(&one.key));
     let mut seen = 0;
     for key in numbers.map(|setting| setting.key).filter(|key| !may_be_zero.contains(&key.as_str())) {
         let zero = Inputs { flags: vec![flag("--zero", &key, "0")], ..inputs.clone() };
-        let said = load(&zero).map(|_| ()).unwrap_err().to_string();
+        let said = load(&zero).map(|_| ()).expect_err(&key).to_string();
         assert!(said.contains(&format!("--zero: {key}: found 0")), "{key}: {said}");
         seen += 1;
     }

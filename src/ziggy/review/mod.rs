@@ -332,6 +332,26 @@ impl Rule {
         Some(held)
     }
 
+    /// A right one: what somebody writes is compared to it, key by key.
+    pub fn examples() -> [Rule; 1] {
+        [Rule {
+            name: "all".to_owned(),
+            kind: Kind::Policy,
+            action: Stage::Before,
+            deadline_s: 3_600,
+            quorum: 1,
+            on_expiry: OnExpiry::Deny,
+            delegate: None,
+            class: Some(PrivacyClass::Public),
+            intents: Vec::new(),
+            confidence_below: None,
+            agents: Vec::new(),
+            cost_over: None,
+            keywords: Vec::new(),
+            nobody: false,
+        }]
+    }
+
     /// Keys with values that cannot work, and what would.
     pub fn impossible(&self) -> Vec<(&'static str, String)> {
         let mut found = Vec::new();

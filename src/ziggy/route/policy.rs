@@ -27,6 +27,12 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A right one: what somebody writes is compared to it, key by key.
+    pub fn examples() -> [Policy; 1] {
+        let weights = ScoreWeights { latency: 1, cost: 1, truthfulness: 1, reliability: 1, load: 1, freshness: 1 };
+        [Policy { tenant: None, destination: None, weights: Some(weights), prefer: Vec::new() }]
+    }
+
     /// How closely it fits; none if it does not. A tenant counts more than a destination, and the capability of one more
     /// than its class.
     fn fit(&self, tenant: Option<&str>, destination: &Destination) -> Option<u8> {
