@@ -6,8 +6,10 @@ pub mod types;
 
 pub mod telemetry;
 
+pub mod egress;
 pub mod field;
 pub mod inference;
+pub mod secrets;
 pub mod store;
 
 pub mod memory;
