@@ -15,7 +15,7 @@ use super::Error;
 const LENGTH_MAX: usize = 8 << 10;
 
 /// Readings of one path at the most. Nobody who means well writes one that has more than a handful.
-const READINGS_MAX: usize = 32;
+const READINGS_MAX: usize = 64;
 
 /// The path and the query of a request.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -121,17 +121,27 @@ fn decode(text: &str) -> Result<String, &'static str> {
     String::from_utf8(out).map_err(|_| "the path is not UTF-8")
 }
 
-/// Without empty parts, `.` and `..`, as RFC 3986 has it and as servers do that merge slashes.
+/// Without empty parts, `.` and `..`, as servers do that merge slashes.
 fn tidy(path: &str) -> String {
+    resolved(path, true)
+}
+
+/// Without `.` and `..`, as RFC 3986 has it, and with slashes merged or not.
+fn resolved(path: &str, merge: bool) -> String {
     let mut parts: Vec<&str> = Vec::new();
     let mut open = false;
-    for part in path.split('/') {
+    for part in path.split('/').skip(1) {
         open = matches!(part, "" | "." | "..");
         match part {
-            "" | "." => {}
+            "" if merge => {}
+            "." => {}
             ".." => drop(parts.pop()),
             other => parts.push(other),
         }
+    }
+    // An empty part at the end is the slash that is put there.
+    if open && parts.last() == Some(&"") {
+        parts.pop();
     }
     let end = if open && !parts.is_empty() { "/" } else { "" };
     format!("/{}{end}", parts.join("/"))
@@ -148,7 +158,8 @@ fn readings(path: &str) -> Result<Vec<String>, &'static str> {
     let mut texts = vec![path.to_owned()];
     let mut at = 0;
     while let Some(text) = texts.get(at) {
-        let made = [decode(text)?.replace('\\', "/"), without_parameters(text), tidy(text)];
+        let plain = [decode(text)?, text.replace('\\', "/"), without_parameters(text)];
+        let made = plain.into_iter().chain([tidy(text), resolved(text, false)]);
         for reading in made {
             if !texts.contains(&reading) {
                 texts.push(reading);
@@ -159,7 +170,9 @@ fn readings(path: &str) -> Result<Vec<String>, &'static str> {
         }
         at += 1;
     }
-    let mut readings: Vec<String> = texts.iter().map(|text| tidy(text)).filter(|reading| reading != path).collect();
+    // What is tidy stays so: of a text with dots in it the tidied one is there as well.
+    let is_read = |text: &&String| **text != path && [true, false].iter().any(|merge| resolved(text, *merge) == **text);
+    let mut readings: Vec<String> = texts.iter().filter(is_read).cloned().collect();
     readings.sort_unstable();
     readings.dedup();
     Ok(readings)

@@ -104,19 +104,20 @@ fn a_path_passes_if_every_reading_of_it_does() {
         "/public/%252e%252e/admin", "/public/%25252e%25252e/admin", "/public/..%2fadmin", "/public/..%5cadmin",
         "/public/%5c..%5c..%5cadmin", "/public/..;/admin", "/public/..;x=y/admin", "/public/%2e%2e;/admin",
         "/public/..%3b/admin", "/public/%2e%2e%2fadmin", "/public%2f..%2fadmin", "/public/a/..%2f..%2f..%2fadmin", "/..;/public/../admin",
-        "/%70ublic/%2E%2E/x", "/public/;%2f%2e%2e", "/public/;x%2f..%2f..",
+        "/%70ublic/%2E%2E/x", "/public/;%2f%2e%2e", "/public/;x%2f..%2f..", "/public/..%2f/public/a", "/public/%252e.%2fpublic%5c",
     ];
     for text in bad {
         assert!(!public.covers(&target(text)), "{text}");
     }
     let unreadable = [
         "", "public", "/a b", "/a\\b", "/a#b", "/a%", "/a%2", "/a%zz", "/a%00", "/a%0d%0aX", "/a%7f", "/a%ff", "/%c0%ae%c0%ae/",
-        "/a%2500", "/%252525252525252e", "/caf\u{e9}", "/a?b#c", "/a?b c", "/a|b", "/a<b",
+        "/a%2500", "/caf\u{e9}", "/a?b#c", "/a?b c", "/a|b", "/a<b",
     ];
     for text in unreadable {
         assert!(Target::read(text).is_err(), "{text:?}");
     }
     assert!(Target::read(&format!("/{}", "a".repeat(9_000))).is_err());
+    assert!(Target::read(&format!("/%{}2e", "25".repeat(40))).is_err(), "who encodes so often has something to hide");
 }
 
 #[test]
