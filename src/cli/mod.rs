@@ -18,6 +18,7 @@ mod backup;
 mod budgets;
 mod client;
 mod console;
+mod elsewhere;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
@@ -49,10 +50,10 @@ use serde::Serialize;
 
 use crate::store::{Belonging, OnDisk};
 use crate::types::{Class, World};
-use crate::ziggy::route::Rules;
 
 pub use arguments::{Arguments, Local, Up};
 pub use console::Stdio;
+pub use elsewhere::Other;
 pub use error::Error;
 
 use arguments::{AuditVerb, ConfigVerb, Verb};
@@ -113,8 +114,8 @@ pub trait Launcher: Send + Sync {
     fn models(&self, local: &Local) -> Result<Arc<crate::inference::models::Store>, Error>;
     /// The journal's file of the data directory.
     fn on_disk(&self, local: &Local) -> Result<OnDisk, Error>;
-    /// What tables are made by, as a configuration says.
-    fn rules(&self, local: &Local) -> Result<Rules, Error>;
+    /// Another configuration, as far as decisions depend on it.
+    fn other(&self, local: &Local) -> Result<Other, Error>;
     /// The files that belong with the journal in a backup.
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, Error>;
     /// Returns when the person at the terminal wants to stop.

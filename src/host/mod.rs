@@ -8,6 +8,7 @@ mod assembly;
 mod backends;
 mod budgets;
 mod builder;
+mod candidates;
 mod error;
 mod program;
 mod world;

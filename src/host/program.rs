@@ -10,15 +10,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::backends::{COMPANIONS, journal_path, model_store, projections};
 use super::budgets::{self, PRICES_FILE};
-use super::{Environment, Host, real_world};
+use super::{Environment, Host, candidates, real_world};
 use crate::actors::agent::Profile;
-use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
+use crate::cli::{self, Check, Launcher, Local, Other, Setting, Up, Verdict};
 use crate::config::{self, Config, Flag, Inputs, Loaded};
 use crate::inference::RuntimeConfig;
 use crate::inference::models::{Listing, State, Store};
 use crate::store::{Belonging, OnDisk, Sqlite};
 use crate::types::{Class, World};
-use crate::ziggy::route::Rules;
+use crate::ziggy::route::Proposed;
 use crate::{api, store, supervision, telemetry};
 
 /// The root as the command line sees it. The environment is read once, by `main`.
@@ -238,8 +238,12 @@ impl Launcher for Program {
         Ok(OnDisk::at(&journal_path(&self.place(local)?), projections()).beside(&COMPANIONS))
     }
 
-    fn rules(&self, local: &Local) -> Result<Rules, cli::Error> {
-        Ok(self.load(local, None).map_err(configured)?.config.ziggy.rules())
+    fn other(&self, local: &Local) -> Result<Other, cli::Error> {
+        let config = self.load(local, None).map_err(configured)?.config;
+        let now = self.world.clock.wall();
+        let candidates = candidates::proposed(&config, &config.host.data_dir, now).map_err(rooted)?;
+        let candidates = Some(candidates.into_iter().map(|one| (one.id.clone(), one)).collect());
+        Ok(Other { proposed: Proposed { rules: config.ziggy.rules(), candidates }, privacy: config.privacy })
     }
 
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, cli::Error> {

@@ -212,7 +212,8 @@ async fn who_is_refused_hears_which_budget_it_was_and_what_is_wrong_with_limits_
     configure(data, &format!("{limits}{limits}{}{own}", limits.replace("requests = 1", "money = 0")));
     let (status, _, said) = run(data, &["config", "check"]).await;
     assert_eq!(status, code(Class::Invalid));
-    for part in ["syzygy.toml:1", "row 2 (destination:*, day): one row", "row 3 (destination:*, day): money from 1"] {
+    let scope = "syzygy.toml:6: budgets.limits.1.scope: found \"destination:*\", expected one row";
+    for part in [scope, "syzygy.toml:12: budgets.limits.2.money: found 0, expected from 1"] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
 }

@@ -22,6 +22,7 @@ mod privacy;
 mod program;
 mod providers;
 mod raw;
+mod replaying;
 mod resilience;
 mod run;
 mod simulation;

@@ -98,8 +98,17 @@ async fn recorded(data: &Path) -> RunId {
     let recorded = Recorded { basis_hash, basis: None, parts: parts.len() };
     let (version, candidates, destinations) = (fib.version, fib.rows.len(), fib.routes.len());
     let fib = Some(fib);
-    let built =
-        Built { version, basis: basis_hash, at, candidates, destinations, fib, parts: 0, forgotten: Vec::new() };
+    let built = Built {
+        version,
+        basis: basis_hash,
+        at,
+        candidates,
+        destinations,
+        fib,
+        parts: 0,
+        forgotten: Vec::new(),
+        registry: None,
+    };
     let run = RunId::new(&world);
     let hop = |chunk, decision| NewEvent::new(hops::DECIDED, Some(run), "host/io-1", &Hop { chunk, decision });
     let mut forged = decision.clone();

@@ -77,9 +77,8 @@ fn whatever_is_wrong_in_an_entry_is_told_at_its_own_line_whichever_list_and_key(
     assert!(tried > 100, "{tried}");
 }
 
-#[test]
-fn everything_that_is_wrong_in_several_lists_is_told_at_once() {
-    let text = r#"[[budgets.limits]]
+/// Something wrong in each of six lists, and a list of words.
+const SEVERAL: &str = r#"[[budgets.limits]]
 scope = "team:a"
 window = "fortnight"
 money = -1
@@ -117,7 +116,10 @@ events = ["opened", "shut", "clozed"]
 [ladder]
 order = ["local", "walk", "refuse", "runaway"]
 "#;
-    let found: Vec<String> = said(text).into_iter().collect();
+
+#[test]
+fn everything_that_is_wrong_in_several_lists_is_told_at_once() {
+    let found = said(SEVERAL);
     let expected = [
         "f:2: budgets.limits.0.scope: found \"team:a\", expected a scope such as `tenant:acme`",
         "f:3: budgets.limits.0.window: found \"fortnight\", expected ",
