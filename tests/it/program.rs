@@ -328,6 +328,12 @@ async fn a_changed_byte_in_the_journal_is_found_and_named() {
     assert_eq!((&found["first_bad"]["seq"], &found["verified"]), (&bad.into(), &(bad - 1).into()));
     let (_, out, _) = run(data, &["audit", "verify"]).await;
     assert!(out.contains(&bad.to_string()), "{out}");
+    // Nothing is built on it.
+    let damaged = std::fs::read(&path).unwrap();
+    let (exit, _, error) = run(data, &["up", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!(exit, code(Class::Corrupt), "{error}");
+    assert!(error.contains(&format!("event {bad}: ")) && error.contains("syzygy audit export"), "{error}");
+    assert!(std::fs::read(&path).unwrap() == damaged, "a refused start changed the journal");
 }
 
 #[tokio::test]
