@@ -7,12 +7,13 @@ use serde::Serialize;
 use super::error::Error;
 use super::paint::{Paint, micros, plain};
 use super::replay::{Known, Library};
+use super::restated::restated;
 use super::routing::headed;
 use crate::actors::io::record::Hop;
 use crate::store::Event;
-use crate::types::{Money, Residency, RunId};
+use crate::types::{Money, RunId};
 use crate::ziggy::privacy;
-use crate::ziggy::route::{Compared, Decision, Outcome, Proposed, Walk, asked_again, compare};
+use crate::ziggy::route::{Compared, Decision, Outcome, Proposed, Walk, compare};
 
 /// Another configuration, as far as decisions depend on it.
 #[derive(Debug, Clone)]
@@ -35,6 +36,12 @@ pub(super) struct Report {
     classes: BTreeMap<String, Sums>,
     /// How often who took whose place.
     moves: BTreeMap<String, usize>,
+    /// Those that were served and would be refused.
+    newly_refused: usize,
+    /// Those that were refused and would be served.
+    newly_served: usize,
+    /// How often what left for a place would be of another class.
+    reclassified: BTreeMap<String, usize>,
     /// Some of those that would go elsewhere.
     examples: Vec<Example>,
 }
@@ -114,30 +121,22 @@ pub(super) async fn compare_all(hops: Vec<Event>, library: &mut Library, other: 
         };
         let (own, table) = walk.table(&fib, &basis, &other.proposed);
         let then = registry.as_ref().map(|registry| &registry.privacy);
-        let asked = asked_again(&hop.decision, regions(then, &other.privacy, &hop.decision));
+        let told = event.run.and_then(|run| library.asked(run)).unwrap_or_default();
+        let asked = restated(&hop.decision, &told, then, &other.privacy);
+        report.reclassify(&hop.decision, &asked);
         report.add(&compare(&hop.decision, &basis, &asked, (&own, &table)), event.run);
     }
     Ok(report)
 }
 
-/// No place is called so.
-const NOWHERE: &str = "no region is left";
-
-/// Where the request may be under the other configuration, if that is elsewhere. What its own task had named is not
-/// recorded apart: where the regions are others than the configuration of the time had for everybody, the task named some
-/// of them, and they stay in force.
-fn regions(then: Option<&privacy::Config>, other: &privacy::Config, decision: &Decision) -> Option<Vec<String>> {
-    let request = &decision.request;
-    let tenant = request.tenant.as_deref().unwrap_or_default();
-    let recorded = Residency::within(&request.residency);
-    let of_config = then.is_some_and(|then| then.of(tenant) == recorded);
-    let own = other.of(tenant);
-    let left = if of_config { own } else { own.and(&recorded) };
-    let named = if left.regions().is_some_and(<[String]>::is_empty) { vec![NOWHERE.to_owned()] } else { left.named() };
-    (named != request.residency).then_some(named)
-}
-
 impl Report {
+    fn reclassify(&mut self, recorded: &Decision, asked: &Decision) {
+        let (was, is) = (recorded.request.destination.privacy, asked.request.destination.privacy);
+        if was != is {
+            *self.reclassified.entry(format!("{} -> {}", was.word(), is.word())).or_default() += 1;
+        }
+    }
+
     fn add(&mut self, one: &Compared, run_id: Option<RunId>) {
         let changed = one.before.winner != one.after.winner;
         let class = one.privacy.word().to_owned();
@@ -149,6 +148,9 @@ impl Report {
             sums.after.add(&one.after);
         }
         self.changed += usize::from(changed);
+        let (was_served, is_served) = (one.before.winner.is_some(), one.after.winner.is_some());
+        self.newly_refused += usize::from(was_served && !is_served);
+        self.newly_served += usize::from(!was_served && is_served);
         if changed {
             let name = |one: &Outcome| one.winner.clone().unwrap_or_else(|| "nobody".to_owned());
             *self.moves.entry(format!("{} -> {}", name(&one.before), name(&one.after))).or_default() += 1;
@@ -165,6 +167,9 @@ impl Report {
         for (moved, count) in &self.moves {
             text.push_str(&format!("{count} x {}\n", plain(moved)));
         }
+        for (moved, count) in &self.reclassified {
+            text.push_str(&format!("{count} x {moved} data, by what has stand-ins\n"));
+        }
         let runs = self.examples.iter().filter_map(|one| one.run_id).map(|run| run.to_string());
         let runs: BTreeSet<String> = runs.collect();
         if !runs.is_empty() {
@@ -172,8 +177,9 @@ impl Report {
             text.push_str(&format!("such as in run {}\n", runs.join(", ")));
         }
         text.push_str(&format!(
-            "{} decisions: {} would go elsewhere, {} could not be made again for want of their table\n",
-            self.decisions, self.changed, self.without_table
+            "{} decisions: {} would go elsewhere, {} of these would be refused and {} no more; {} could not be made again for \
+             want of their table\n",
+            self.decisions, self.changed, self.newly_refused, self.newly_served, self.without_table
         ));
         text
     }

@@ -28,6 +28,7 @@ mod models;
 mod paint;
 mod plan;
 mod replay;
+mod restated;
 mod routing;
 mod runs;
 mod sse;

@@ -12,10 +12,12 @@ use super::console::Console;
 use super::elsewhere;
 use super::error::Error;
 use super::paint::plain;
+use super::restated::{Accepted, Asked, Named};
 use crate::actors::io::record::{Hop, kind as hops};
 use crate::actors::router::record::{Built, Recorded, Registry, Set, joined, kind as tables};
 use crate::store::{self, Event, Reader, Sound};
 use crate::types::{Class, Hash, RunId, Timestamp};
+use crate::ziggy::Classification;
 use crate::ziggy::route::{Basis, Difference, Fib, again, difference};
 
 /// Events read at a time: a few megabytes.
@@ -36,6 +38,7 @@ pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn
         bases: BTreeMap::new(),
         registries: BTreeMap::new(),
         parted: BTreeMap::new(),
+        asked: BTreeMap::new(),
         read: BTreeMap::new(),
     };
     let hops = library.gather(&wanted(asked, launcher)?).await?;
@@ -115,6 +118,8 @@ pub(super) struct Library {
     registries: BTreeMap<Hash, Event>,
     /// The event before the first part of what stands in several.
     parted: BTreeMap<Hash, (u64, Hash)>,
+    /// What runs were asked to do, where that says anything of data.
+    asked: BTreeMap<RunId, Asked>,
     read: BTreeMap<Hash, Option<Known>>,
 }
 
@@ -154,12 +159,33 @@ impl Library {
                         self.registries.extend(set.map(|set| (set, event)));
                         self.parted.extend(set.map(|set| (set, before)));
                     }
+                    hops::ACCEPTED | hops::CLASSIFIED => self.take_down(&event),
                     hops::DECIDED if event.at >= *since => decided.push(event),
                     _ => {}
                 }
             }
         }
         Ok(decided)
+    }
+
+    /// Notes what a task says of its data, and what was found in it.
+    fn take_down(&mut self, event: &Event) {
+        let Some(run) = event.run else { return };
+        let (task, class) = match event.kind.as_str() {
+            hops::ACCEPTED => (event.body.parse::<Accepted>().map(|accepted| accepted.task), None),
+            _ => (None, event.body.parse::<Classification>().filter(|class| !class.findings.is_empty())),
+        };
+        if let Some(task) = task.filter(|task| *task != Named::default()) {
+            self.asked.entry(run).or_default().task = task;
+        }
+        if class.is_some() {
+            self.asked.entry(run).or_default().class = class;
+        }
+    }
+
+    /// What a run was asked to do, if that says anything of data.
+    pub(super) fn asked(&self, run: RunId) -> Option<Asked> {
+        self.asked.get(&run).cloned()
     }
 
     /// The table of this version. It is believed only if its content has the hash it goes by.

@@ -5,29 +5,46 @@ use std::path::Path;
 
 use super::{Error, budgets};
 use crate::actors::agent::{self, Definition};
+use crate::actors::router;
 use crate::config::{self, Config};
 use crate::inference::{Capabilities, accounts};
 use crate::types::{Modality, Price, Timestamp, TrustTier};
 use crate::ziggy::Millionths;
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
+use crate::ziggy::budget::{PriceList, PriceRow};
+use crate::ziggy::route::{Candidate, Capability, Company, Health, Live, Origin, Rib};
 
-/// The candidates that a host with this configuration and data directory would begin with at this time, by its files
-/// alone: nothing is opened, and no key is needed. Code that embeds a host may add others.
-pub(super) fn proposed(config: &Config, data: &Path, at: Timestamp) -> Result<Vec<Candidate>, Error> {
-    let prices = budgets::prices(config, Some(data))?;
+/// Whom a host with this configuration and data directory would begin with, by its files alone: nothing is opened, and no
+/// key is needed. Code that embeds a host may add others.
+pub(super) fn company(config: &Config, data: &Path, at: Timestamp) -> Result<Company, Error> {
+    let listed = budgets::prices(config, Some(data))?;
     let mut agents: BTreeMap<String, Definition> = BTreeMap::new();
     for profile in config::bundled_agents()?.into_iter().chain(config::agents_in(data)?) {
         agents.insert(profile.name.clone(), Definition::prompted(profile));
     }
     let agents: Vec<Definition> = agents.into_values().collect();
-    let mut places = BTreeMap::new();
+    let (mut places, mut prices) = (BTreeMap::new(), BTreeMap::new());
     for (name, runtime) in &config.inference.runtimes {
-        let mut seen = runtime.clone().placed(config.privacy.here()).capabilities(name);
-        let listed = || prices.in_force(name, &seen.model, at).map(|row| row.price());
-        seen.price = runtime.price().or_else(listed).unwrap_or(seen.price);
+        let seen = runtime.clone().placed(config.privacy.here()).capabilities(name);
+        prices.insert(name.clone(), dated(&listed, &seen, runtime.price()));
         places.insert(name.clone(), seen);
     }
-    Ok(of_agents(&agents, &places, at))
+    let rib = Rib::of(of_agents(&agents, &places, at)).map_err(Error::Candidates)?;
+    let both = agents.iter().flat_map(|agent| places.keys().map(|place| format!("{}@{place}", agent.profile.name)));
+    let offers = both.filter_map(|id| router::offer(&rib, &places, &id).ok());
+    let offers = offers.map(|one| (one.id.clone(), one)).collect();
+    let own = rib.candidates.values().map(|one| (one.id.clone(), Candidate::clone(one))).collect();
+    Ok(Company { own, offers, prices })
+}
+
+/// What the tokens of a runtime cost, from when on: its own price, or that of the list.
+fn dated(listed: &PriceList, seen: &Capabilities, own: Option<Price>) -> BTreeMap<Timestamp, Price> {
+    let (mut dated, mut next) = (BTreeMap::new(), Some(Timestamp(i64::MIN)));
+    while let Some(from) = next {
+        let row = || listed.in_force(&seen.name, &seen.model, from).map(PriceRow::price);
+        dated.insert(from, own.or_else(row).unwrap_or(seen.price));
+        next = listed.next_change(from);
+    }
+    dated
 }
 
 /// Every agent as the router sees it.

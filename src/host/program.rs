@@ -241,9 +241,9 @@ impl Launcher for Program {
     fn other(&self, local: &Local) -> Result<Other, cli::Error> {
         let config = self.load(local, None).map_err(configured)?.config;
         let now = self.world.clock.wall();
-        let candidates = candidates::proposed(&config, &config.host.data_dir, now).map_err(rooted)?;
-        let candidates = Some(candidates.into_iter().map(|one| (one.id.clone(), one)).collect());
-        Ok(Other { proposed: Proposed { rules: config.ziggy.rules(), candidates }, privacy: config.privacy })
+        let company = candidates::company(&config, &config.host.data_dir, now).map_err(rooted)?;
+        let proposed = Proposed { rules: config.ziggy.rules(), company: Some(company) };
+        Ok(Other { proposed, privacy: config.privacy })
     }
 
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, cli::Error> {

@@ -54,6 +54,14 @@ async fn recorded_traffic_is_decided_once_more_under_another_configuration() {
     let sums = &dear["classes"]["public"];
     assert_eq!((&sums["before"]["tiers"], &sums["after"]["tiers"]), (&json!({"private": 3}), &json!({"local": 3})));
     assert!(runs.contains(&dear["examples"][0]["run_id"].as_str().unwrap().to_owned()), "{dear}");
+    let list = data.join("prices.toml");
+    for (from, moves) in [("2020-01-31", json!({ "far@lab -> marvin@local": 3 })), ("2999-01-31", json!({}))] {
+        let row = "match = \"lab/script\"\ninput = 20_000_000\noutput = 60_000_000\nsource = \"a test\"\n";
+        std::fs::write(&list, format!("[[prices]]\n{row}from = \"{from}\"\n")).unwrap();
+        let listed = asked(data, &settings(LAB, "")).await;
+        assert_eq!(listed["moves"], moves, "the list has a price from {from} on: {listed}");
+    }
+    std::fs::remove_file(&list).unwrap();
     let gone = asked(data, &settings("", "")).await;
     assert_eq!(gone["moves"], json!({ "far@lab -> marvin@local": 3 }), "its runtime is configured no more: {gone}");
     let here = asked(data, &settings(LAB, "[privacy]\nresidency = [\"eu\"]\n")).await;
@@ -61,6 +69,7 @@ async fn recorded_traffic_is_decided_once_more_under_another_configuration() {
     let nowhere = asked(data, &settings(LAB, "[privacy]\nresidency = [\"mars\"]\n")).await;
     assert_eq!(nowhere["moves"], json!({ "far@lab -> nobody": 3 }), "{nowhere}");
     assert_eq!(nowhere["destinations"]["general/public"]["after"]["refused"], json!(3), "{nowhere}");
+    assert_eq!((&nowhere["newly_refused"], &nowhere["newly_served"]), (&json!(3), &json!(0)));
 
     let file = data.join("other.toml");
     std::fs::write(&file, settings(DEAR, "")).unwrap();
@@ -68,7 +77,8 @@ async fn recorded_traffic_is_decided_once_more_under_another_configuration() {
     for expected in ["DESTINATION", "general/public", "CLASS", "3 x far@lab -> marvin@local", "such as in run "] {
         assert!(told.contains(expected), "{expected} is not in {told}");
     }
-    assert!(told.ends_with("3 decisions: 3 would go elsewhere, 0 could not be made again for want of their table\n"));
+    assert!(told.ends_with("3 decisions: 3 would go elsewhere, 0 of these would be refused and 0 no more; 0 could not be made again for want of \
+         their table\n"));
     std::fs::write(&file, "[ziggy]\npolicies = 3\n").unwrap();
     let (exit, out, error) = run(data, &["replay", "--since", "1d", "--with", file.to_str().unwrap()]).await;
     assert_eq!((exit, out.as_str()), (code(Class::Invalid), ""), "{error}");

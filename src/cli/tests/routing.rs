@@ -167,7 +167,7 @@ async fn another_configuration_is_asked_what_it_would_have_decided() {
     let done = Setup::default().run(&launcher, &asked).await;
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.out.contains("1 x dear -> cheap"), "{done:?}");
-    let end = "3 decisions: 1 would go elsewhere, 1 could not be made again for want of their table\n";
+    let end = "3 decisions: 1 would go elsewhere, 0 of these would be refused and 0 no more; 1 could not be made again for want of their table\n";
     assert!(done.out.ends_with(end), "{done:?}");
     let report = Setup::default().run(&launcher, &[&asked[..], &["-o", "json"]].concat()).await.json();
     let general = &report["destinations"]["general/public"];

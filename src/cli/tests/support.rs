@@ -122,7 +122,7 @@ impl Launcher for TestLauncher {
 
     fn other(&self, _local: &Local) -> Result<Other, crate::cli::Error> {
         let rules = self.rules.clone().unwrap_or_else(|| crate::actors::tests::configs::ziggy().rules());
-        Ok(Other { proposed: Proposed { rules, candidates: None }, privacy: self.privacy.clone() })
+        Ok(Other { proposed: Proposed { rules, company: None }, privacy: self.privacy.clone() })
     }
 
     fn belongings(&self, _local: &Local) -> Result<Vec<Belonging>, crate::cli::Error> {

@@ -64,7 +64,7 @@ pub use destination::{Capability, Destination};
 pub use fib::{Choice, Entry, Facts, Fib, Pin, Route, Routes, Row};
 pub use live::{Fault, Feedback, Live, LiveConfig};
 pub use policy::{Policy, Rules};
-pub use proposed::{Proposed, Walk, asked_again};
+pub use proposed::{Company, Proposed, Walk};
 pub use replay::{Basis, Compared, Difference, Outcome, again, compare, difference, replay};
 pub use score::{Anchors, Latency, ScoreConfig, ScoreParts, ScoreWeights};
 pub use snapshot::{Ranked, ShownRoute, Snapshot};

@@ -1,45 +1,91 @@
 //! What another configuration would have made of a recorded table: its rules, its candidates, its prices.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use super::build::{Incumbents, build_after};
 use super::candidate::{Candidate, Health, Origin, Rib};
-use super::decide::Decision;
 use super::destination::Destination;
 use super::fib::Fib;
+use super::live::Live;
 use super::policy::Rules;
 use super::replay::Basis;
+use crate::types::{Price, Timestamp};
 
 /// Another configuration, as far as routing knows.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Proposed {
     /// What tables are made by.
     pub rules: Rules,
-    /// Whom it has, as a host would begin with them. Nothing: those who were recorded.
-    pub candidates: Option<BTreeMap<String, Candidate>>,
+    /// Whom it has. Nothing: those who were recorded.
+    pub company: Option<Company>,
+}
+
+/// Whom a configuration has, and what they cost.
+#[derive(Debug, Clone, Default, PartialEq)]
+pub struct Company {
+    /// Its agents on their own runtimes, as a host would begin with them.
+    pub own: BTreeMap<String, Candidate>,
+    /// The same agents on its other runtimes, as a person can announce them.
+    pub offers: BTreeMap<String, Candidate>,
+    /// What the tokens of its runtimes cost, from when on.
+    pub prices: BTreeMap<String, BTreeMap<Timestamp, Price>>,
 }
 
 impl Proposed {
-    /// The same basis with the candidates of this configuration: what was observed of them stays, who is not in it is
-    /// gone, who is new is as nobody has tried them. Whom code or people had put there stays as they were.
+    /// The same basis with the candidates of this configuration, at its prices of that time: what was observed of them
+    /// stays, who is not in it is gone, who is new is as nobody has tried them. Whom a person had announced is there if
+    /// it could be announced. Whom code or research had put there stays as it was.
     pub fn basis(&self, recorded: &Basis) -> Basis {
-        let Some(candidates) = &self.candidates else { return recorded.clone() };
+        let Some(company) = &self.company else { return recorded.clone() };
         let mut rib = Rib { runtimes: recorded.rib.runtimes.clone(), version: recorded.rib.version, ..Rib::default() };
-        let theirs = recorded.rib.candidates.values().filter(|one| one.origin != Origin::Config);
-        rib.candidates = theirs.map(|one| (one.id.clone(), Arc::clone(one))).collect();
-        for (id, new) in candidates {
-            if rib.candidates.contains_key(id) {
-                continue;
-            }
-            let merged = match recorded.rib.candidates.get(id) {
+        let everybody = || recorded.rib.candidates.values();
+        // An agent in code stands in for the one of its name in the files.
+        let in_code: BTreeSet<&str> =
+            everybody().filter(|one| one.origin == Origin::Code).map(|one| one.agent.as_str()).collect();
+        for new in company.own.values().filter(|new| !in_code.contains(new.agent.as_str())) {
+            let known = recorded.rib.candidates.get(&new.id).filter(|known| is_the_same(new, known));
+            let one = match known {
                 Some(known) => merged(new, known),
-                None => Candidate { since: recorded.at, ..new.clone() },
+                None => untried(new, recorded.at),
             };
-            rib.candidates.insert(id.clone(), Arc::new(merged));
+            rib.candidates.insert(new.id.clone(), Arc::new(one));
         }
+        for known in everybody().filter(|known| known.origin != Origin::Config) {
+            let one = match (known.origin, company.offers.get(&known.id)) {
+                (Origin::Operator, None) => continue,
+                (Origin::Operator, Some(offer)) => Arc::new(announced(offer, known)),
+                _ => Arc::clone(known),
+            };
+            rib.candidates.entry(known.id.clone()).or_insert(one);
+        }
+        for one in rib.candidates.values_mut().filter(|one| one.origin != Origin::Code) {
+            let dated = company.prices.get(&one.runtime).and_then(|dated| dated.range(..=recorded.at).next_back());
+            if let Some((_, price)) = dated.filter(|(_, price)| **price != one.price) {
+                Arc::make_mut(one).price = *price;
+            }
+        }
+        // A penalty is of who failed. Who asks another model by the same name has not.
+        let others = rib
+            .candidates
+            .values()
+            .filter(|one| recorded.rib.candidates.get(&one.id).is_some_and(|known| !is_the_same(one, known)));
+        let others: BTreeSet<String> = others.map(|one| one.runtime.clone()).collect();
+        rib.runtimes.retain(|runtime, _| !others.contains(runtime));
         Basis { rib, governance: recorded.governance.clone(), at: recorded.at }
     }
+}
+
+/// Whether what was seen of one was seen of the other: the same model, at the same address, by the same key. Old records
+/// do not tell.
+fn is_the_same(new: &Candidate, known: &Candidate) -> bool {
+    let told = !known.model.is_empty();
+    new.runtime == known.runtime && (!told || (new.model == known.model && new.provider == known.provider))
+}
+
+/// A candidate of a host that had just begun.
+fn untried(new: &Candidate, at: Timestamp) -> Candidate {
+    Candidate { since: at, live: Live { updated: at, ..new.live }, ..new.clone() }
 }
 
 /// What the configuration says of a candidate, with what was observed of it.
@@ -51,18 +97,33 @@ fn merged(new: &Candidate, known: &Candidate) -> Candidate {
     for (capability, own) in &mut qualities {
         *own = quality(*own, known.qualities.get(capability).copied().unwrap_or(*own));
     }
+    // What is assumed has its age too.
+    let assumed = Live { updated: known.live.updated, in_flight: known.live.in_flight, ..new.live };
     Candidate {
         quality: quality(new.quality, known.quality),
         qualities,
-        live: if seen { known.live } else { new.live },
+        live: if seen { known.live } else { assumed },
         since: known.since,
-        health: match new.health {
-            // Its runtime is configured no more.
-            Health::Unhealthy { .. } => new.health.clone(),
-            Health::Healthy => known.health.clone(),
-        },
+        // Who could not work then cannot now, and who lacks a runtime never can.
+        health: if new.health == Health::Healthy { known.health.clone() } else { new.health.clone() },
         quarantined: known.quarantined.clone(),
         ..new.clone()
+    }
+}
+
+/// The offer as it was announced: the words of the person stay.
+fn announced(offer: &Candidate, known: &Candidate) -> Candidate {
+    let (same, fresh) = (is_the_same(offer, known), Live { updated: known.live.updated, ..offer.live });
+    Candidate {
+        live: if same { known.live } else { fresh },
+        health: if same { known.health.clone() } else { offer.health.clone() },
+        quality: known.quality,
+        qualities: known.qualities.clone(),
+        weight: known.weight,
+        since: known.since,
+        expires: known.expires,
+        quarantined: known.quarantined.clone(),
+        ..offer.clone()
     }
 }
 
@@ -119,13 +180,4 @@ impl Walk {
         }
         incumbents
     }
-}
-
-/// The same question as the other configuration would put it: in the regions that remain.
-pub fn asked_again(recorded: &Decision, residency: Option<Vec<String>>) -> Decision {
-    let mut decision = recorded.clone();
-    if let Some(residency) = residency {
-        decision.request.residency = residency;
-    }
-    decision
 }
