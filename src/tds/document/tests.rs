@@ -1,0 +1,1 @@
+//! The three readers: the same value, the same limits, and places.
