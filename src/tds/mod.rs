@@ -14,9 +14,11 @@
 
 mod canonical;
 mod check;
+pub mod compat;
 mod document;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+mod generate;
 mod guard;
 mod keywords;
 pub mod limits;
@@ -25,6 +27,7 @@ mod problem;
 mod read;
 mod risk;
 mod schema;
+pub mod starter;
 pub mod tool;
 
 #[cfg(test)]
@@ -32,6 +35,7 @@ mod tests;
 
 pub use canonical::{canonical, hash};
 pub use document::{Document, Format, Spot};
+pub use generate::{call, page, prompts, spec, stub};
 pub use problem::{Problem, Report, Severity};
 pub use read::{Checked, fixture, read};
 pub use risk::{Assessment, assess};

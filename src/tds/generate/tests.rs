@@ -1,0 +1,1 @@
+//! What is made of a tool, held against what it was and against the compiler.
