@@ -41,7 +41,7 @@ pub(crate) fn last(pointer: &str) -> String {
 }
 
 /// A pointer as the author wrote the keys: `interface.input`, which is what they look for.
-pub(crate) fn dotted(pointer: &str) -> String {
+pub fn dotted(pointer: &str) -> String {
     let plain = |step: &String| step.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"_-$".contains(&byte));
     let mut text = String::new();
     for step in steps(pointer).unwrap_or_default() {

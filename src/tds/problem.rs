@@ -157,7 +157,11 @@ impl<'d> Reporter<'d> {
     pub(crate) fn unknown(&mut self, severity: Severity, pointer: &str, known: &[&str]) {
         let key = pointer::last(pointer);
         let spot = self.document.key_spot(pointer);
-        let expected = if known.len() > 12 { String::new() } else { format!("one of {}", known.join(", ")) };
+        let expected = match known {
+            [] => "no key at all".to_owned(),
+            known if known.len() > 12 => String::new(),
+            known => format!("one of {}", known.join(", ")),
+        };
         let problem = self.push(severity, pointer, format!("unknown key {key:?}"), expected);
         problem.spot = spot;
         problem.suggestion = nearest(&key, known);

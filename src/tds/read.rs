@@ -68,6 +68,15 @@ fn typed(reporter: &mut Reporter<'_>) -> Option<Tool> {
     }
 }
 
+/// What is wrong with a description that names files which are not there: pointers and files.
+pub fn missing<'f>(document: &Document, files: impl IntoIterator<Item = (&'f str, &'f str)>) -> Report {
+    let mut reporter = Reporter::new(document);
+    for (at, file) in files {
+        reporter.error(at, format!("the file {file:?}, which is not there"), "a file beside this one");
+    }
+    reporter.finish()
+}
+
 /// Checks a golden fixture, which is JSON, against the tool it belongs to.
 ///
 /// # Errors

@@ -30,6 +30,11 @@ fn words(schema: &mut schemars::Schema) {
     if schema.get("format").and_then(Value::as_str).is_some_and(|format| format.starts_with("uint")) {
         schema.remove("format");
     }
+    present(schema);
+    let told = schema.get("description").and_then(Value::as_str).filter(|text| !text.contains("\n- "));
+    if let Some(line) = told.map(|text| text.split_whitespace().collect::<Vec<_>>().join(" ")) {
+        schema.insert("description".to_owned(), Value::String(line));
+    }
     let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { return };
     let constant = |choice: &Value| Some((choice.get("const")?.clone(), choice.get("description")?.as_str()?.to_owned()));
     let Some(choices) = choices.iter().map(constant).collect::<Option<Vec<_>>>() else { return };
@@ -40,6 +45,26 @@ fn words(schema: &mut schemars::Schema) {
     schema.insert("type".to_owned(), json!("string"));
     schema.insert("enum".to_owned(), choices.into_iter().map(|(word, _)| word).collect());
     schema.insert("description".to_owned(), Value::String(description));
+}
+
+/// A key that may be left out is left out; `null` is no third way to say so, since TOML has none.
+fn present(schema: &mut schemars::Schema) {
+    let Some(map) = schema.as_object_mut() else { return };
+    if let Some([Value::Object(only), null]) = map.get("anyOf").and_then(Value::as_array).map(Vec::as_slice)
+        && *null == json!({ "type": "null" })
+    {
+        let only = only.clone();
+        map.remove("anyOf");
+        only.into_iter().for_each(|(key, value)| {
+            map.entry(key).or_insert(value);
+        });
+    }
+    if let Some([kind, null]) = map.get("type").and_then(Value::as_array).map(Vec::as_slice)
+        && *null == json!("null")
+    {
+        let kind = kind.clone();
+        map.insert("type".to_owned(), kind);
+    }
 }
 
 /// Checks a whole `tool.toml` against the published schema.
@@ -140,8 +165,15 @@ fn explain(reporter: &mut Reporter<'_>, base: &str, error: &ValidationError<'_>,
     match error.kind() {
         ValidationErrorKind::AdditionalProperties { unexpected } => {
             let known = around.map(keys).unwrap_or_default();
+            let patterns = around.and_then(|around| around.get("patternProperties")?.as_object()?.keys().next());
             for key in unexpected {
-                reporter.unknown(Severity::Error, &pointer::join(&at, key), &known);
+                let at = pointer::join(&at, key);
+                match patterns {
+                    Some(pattern) if known.is_empty() => {
+                        reporter.error(&at, format!("the name {key:?}"), format!("a name that matches {pattern}"));
+                    }
+                    _ => reporter.unknown(Severity::Error, &at, &known),
+                }
             }
         }
         ValidationErrorKind::Enum { options } => {

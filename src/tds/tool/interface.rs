@@ -43,7 +43,7 @@ pub struct Interface {
     pub chunk: Option<ToolSchema>,
     /// What the host adds to each call. The model never sees these and cannot set them.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(length(max = 32))]
+    #[schemars(extend("maxProperties" = 32))]
     pub host: BTreeMap<Name, HostArgument>,
     /// Calls as a model would make them.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -17,7 +17,7 @@ pub struct Observability {
     /// Which of the tool's log lines are kept.
     pub log_level: LogLevel,
     /// Attributes of the call's span: a name, and which value of the call it shows.
-    #[schemars(length(max = 32))]
+    #[schemars(extend("maxProperties" = 32))]
     pub trace: BTreeMap<Name, ValuePointer>,
     /// Values that are hidden wherever a call is shown: logs, traces, the journal's readable form.
     #[schemars(length(max = 64))]
@@ -122,7 +122,7 @@ pub struct Compensation {
     /// The tool that undoes it.
     pub tool: Reference,
     /// Its arguments: names, and which values of the call that is undone they are.
-    #[schemars(length(max = 32))]
+    #[schemars(extend("maxProperties" = 32))]
     pub arguments: BTreeMap<Name, ValuePointer>,
     /// Seconds within which it can be undone; without it, ever after.
     #[serde(default, skip_serializing_if = "is_default")]

@@ -169,7 +169,7 @@ pub struct Program {
     pub files: Vec<FilePath>,
     /// Its environment; nothing else is in it. Secrets do not belong here.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(length(max = 64))]
+    #[schemars(extend("maxProperties" = 64))]
     pub env: BTreeMap<Name, String>,
     /// Whether it runs code or commands that are part of its input.
     #[serde(default, skip_serializing_if = "is_default")]
@@ -189,7 +189,7 @@ pub struct Image {
     pub argv: Vec<String>,
     /// Its environment, beside the image's own.
     #[serde(default, skip_serializing_if = "is_default")]
-    #[schemars(length(max = 64))]
+    #[schemars(extend("maxProperties" = 64))]
     pub env: BTreeMap<Name, String>,
     /// Whether it runs code or commands that are part of its input.
     #[serde(default, skip_serializing_if = "is_default")]
