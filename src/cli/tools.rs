@@ -74,7 +74,11 @@ pub(super) fn tool(verb: &ToolVerb, console: &mut Console) -> Result<u8, Error> 
         ToolVerb::Check { files } => check(files, console),
         ToolVerb::Schema => {
             let schema = tds::published();
-            if console.json { console.out_json(schema)? } else { console.out(&pretty(schema))? }
+            if console.json {
+                console.out_json(schema)?
+            } else {
+                console.out(&pretty(schema))?
+            }
             Ok(0)
         }
         ToolVerb::Diff { old, new } => compare(old, new, console),
@@ -97,7 +101,8 @@ fn begin(new: &New, console: &mut Console) -> Result<u8, Error> {
     let id = starter::id(&new.name).map_err(|reason| invalid(format!("could not begin a tool: {reason}")))?;
     let folder = new.dir.clone().unwrap_or_else(|| PathBuf::from(id.as_str()));
     let failed = |path: &Path, cause: &std::io::Error| {
-        let class = if cause.kind() == std::io::ErrorKind::AlreadyExists { Class::Conflict } else { Class::Unavailable };
+        let class =
+            if cause.kind() == std::io::ErrorKind::AlreadyExists { Class::Conflict } else { Class::Unavailable };
         Error::Local { class, reason: format!("could not write {}: {cause}", path.display()) }
     };
     if let Some(above) = folder.parent() {
@@ -273,7 +278,8 @@ fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
         file.to_owned()
     };
     let Some(format) = Format::of(&path) else {
-        let reason = format!("could not tell the format of {}: its name ends in none of .toml, .json, .yaml", path.display());
+        let reason =
+            format!("could not tell the format of {}: its name ends in none of .toml, .json, .yaml", path.display());
         return Err(invalid(reason));
     };
     let text = text(&path, limits::DOCUMENT_BYTES_MAX)?;

@@ -10,7 +10,8 @@ use serde_json::{Map, Value};
 
 use super::keywords::{self, Applied, Part};
 use super::limits::{
-    ENUM_MAX, PATTERN_BYTES_MAX, SCHEMA_COST_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NODES_MAX, UNFOLDED_DEPTH,
+    ENUM_MAX, PATTERN_BYTES_MAX, SCHEMA_COST_MAX, SCHEMA_DEPTH_MAX, SCHEMA_NAMED_MAX, SCHEMA_NODES_MAX,
+    SCHEMA_PATTERNS_MAX, SCHEMA_REFERENCES_MAX, UNFOLDED_DEPTH,
 };
 use super::pointer;
 use super::problem::{Reporter, Severity};
@@ -23,9 +24,11 @@ const REFUSED: [&str; 5] = ["$dynamicRef", "$dynamicAnchor", "$recursiveRef", "$
 
 /// Reports everything about the schema at `base` that it may not be, and whether it may be compiled.
 pub(crate) fn guard(reporter: &mut Reporter<'_>, base: &str, schema: &Value) -> bool {
-    let mut guard = Guard { reporter, base, root: schema, good: true, nodes: Vec::new(), index: BTreeMap::new() };
+    let (nodes, index, counts) = (Vec::new(), BTreeMap::new(), Counts::default());
+    let mut guard = Guard { reporter, base, root: schema, good: true, nodes, index, counts };
     if guard.size() {
         guard.walk();
+        guard.counts();
     }
     if guard.good {
         guard.cost();
@@ -48,6 +51,15 @@ struct Guard<'g, 'd, 's> {
     nodes: Vec<Node<'s>>,
     /// Nodes by their address, which is how a reference finds them.
     index: BTreeMap<*const Value, usize>,
+    counts: Counts,
+}
+
+/// Things of which there may not be many.
+#[derive(Default)]
+struct Counts {
+    patterns: usize,
+    references: usize,
+    named: usize,
 }
 
 impl<'s> Guard<'_, '_, 's> {
@@ -81,7 +93,7 @@ impl<'s> Guard<'_, '_, 's> {
         true
     }
 
-    /// Looks at every schema, then joins them.
+    /// Looks at every schema.
     fn walk(&mut self) {
         let mut open = vec![(String::new(), self.root)];
         while let Some((at, schema)) = open.pop() {
@@ -90,9 +102,6 @@ impl<'s> Guard<'_, '_, 's> {
             let Some(map) = schema.as_object() else { continue };
             self.keywords(&at, map);
             open.extend(keywords::parts(map).into_iter().map(|part| (format!("{at}{}", part.pointer), part.schema)));
-        }
-        for at in 0..self.nodes.len() {
-            self.join(at);
         }
     }
 
@@ -128,8 +137,28 @@ impl<'s> Guard<'_, '_, 's> {
         }
     }
 
+    /// Refuses more of a thing than is looked at; then joins the schemas.
+    fn counts(&mut self) {
+        let Counts { patterns, references, named } = self.counts;
+        let counted = [
+            (patterns, SCHEMA_PATTERNS_MAX, "patterns"),
+            (references, SCHEMA_REFERENCES_MAX, "references"),
+            (named, SCHEMA_NAMED_MAX, "references by an anchor's name"),
+        ];
+        for (count, most, what) in counted {
+            if count > most {
+                self.refuse("", format!("{count} {what}"), format!("at most {most}"));
+            }
+        }
+        if references <= SCHEMA_REFERENCES_MAX && named <= SCHEMA_NAMED_MAX {
+            (0..self.nodes.len()).for_each(|at| self.join(at));
+        }
+    }
+
     fn reference(&mut self, here: &str, value: &Value) {
         let Some(text) = value.as_str() else { return };
+        self.counts.references += 1;
+        self.counts.named += usize::from(text.starts_with('#') && !text.starts_with("#/") && text != "#");
         if !text.starts_with('#') {
             let found = format!("a reference to something else: {text:?}");
             self.refuse(here, found, "a reference into this schema, such as \"#/$defs/name\"; nothing is fetched");
@@ -137,6 +166,10 @@ impl<'s> Guard<'_, '_, 's> {
     }
 
     fn pattern(&mut self, here: &str, text: &str) {
+        self.counts.patterns += 1;
+        if self.counts.patterns > SCHEMA_PATTERNS_MAX {
+            return;
+        }
         if text.len() > PATTERN_BYTES_MAX {
             let found = format!("a pattern of {} bytes", text.len());
             self.refuse(here, found, format!("at most {PATTERN_BYTES_MAX}"));

@@ -32,6 +32,21 @@ pub const SCHEMA_COST_MAX: u64 = 100_000;
 /// How deep a value is assumed to be when that cost is counted: as deep as a message may be.
 pub const UNFOLDED_DEPTH: usize = SCHEMA_DEPTH_MAX;
 
+/// References in one JSON Schema of a tool: what follows them goes as deep as they make a chain.
+pub const SCHEMA_REFERENCES_MAX: usize = 200;
+
+/// References by an anchor's name among them; the anchor is looked for each time.
+pub const SCHEMA_NAMED_MAX: usize = 32;
+
+/// Patterns in one JSON Schema of a tool. Compiling one takes up to a few milliseconds.
+pub const SCHEMA_PATTERNS_MAX: usize = 64;
+
+/// Pairs of schemas that are compared between two versions; a schema has some hundred parts, and each meets its like.
+pub const COMPARED_MAX: usize = 50_000;
+
+/// How deep two schemas are compared; recursion ends where a pair was seen before.
+pub const COMPARED_DEPTH: usize = 100;
+
 /// Bytes of one pattern.
 pub const PATTERN_BYTES_MAX: usize = 512;
 

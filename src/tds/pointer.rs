@@ -23,7 +23,8 @@ fn unescaped(step: &str) -> Option<String> {
     let mut pieces = step.split('~');
     let mut text = pieces.next().unwrap_or_default().to_owned();
     for piece in pieces {
-        let (sign, rest) = piece.strip_prefix('0').map_or_else(|| ('/', piece.strip_prefix('1')), |rest| ('~', Some(rest)));
+        let (sign, rest) =
+            piece.strip_prefix('0').map_or_else(|| ('/', piece.strip_prefix('1')), |rest| ('~', Some(rest)));
         text.push(sign);
         text.push_str(rest?);
     }

@@ -162,9 +162,11 @@ impl<'d> Reporter<'d> {
             known if known.len() > 12 => String::new(),
             known => format!("one of {}", known.join(", ")),
         };
+        // Whoever has thousands of unknown keys is not helped by a word for each.
+        let suggestion = if self.problems.len() < PROBLEMS_MAX { nearest(&key, known) } else { None };
         let problem = self.push(severity, pointer, format!("unknown key {key:?}"), expected);
         problem.spot = spot;
-        problem.suggestion = nearest(&key, known);
+        problem.suggestion = suggestion;
     }
 
     pub(crate) fn document(&self) -> &'d Document {
@@ -182,6 +184,10 @@ impl<'d> Reporter<'d> {
 
 /// The known word that was probably meant: alike but for a third of its letters, or but for its separators.
 pub(crate) fn nearest(word: &str, known: &[&str]) -> Option<String> {
+    // Nobody misspells a word of a few letters as one of a hundred.
+    if word.len() > 100 {
+        return None;
+    }
     let plain = |text: &str| text.to_lowercase().replace(['-', '_', ' '], "");
     let typed = plain(word);
     let distance = |known: &&&str| strsim::osa_distance(&typed, &plain(known));

@@ -36,7 +36,8 @@ fn words(schema: &mut schemars::Schema) {
         schema.insert("description".to_owned(), Value::String(line));
     }
     let Some(choices) = schema.get("oneOf").and_then(Value::as_array) else { return };
-    let constant = |choice: &Value| Some((choice.get("const")?.clone(), choice.get("description")?.as_str()?.to_owned()));
+    let constant =
+        |choice: &Value| Some((choice.get("const")?.clone(), choice.get("description")?.as_str()?.to_owned()));
     let Some(choices) = choices.iter().map(constant).collect::<Option<Vec<_>>>() else { return };
     let told = schema.get("description").and_then(Value::as_str).unwrap_or_default();
     let lines = choices.iter().map(|(word, text)| format!("\n- {}: {text}", word.as_str().unwrap_or_default()));
@@ -270,7 +271,9 @@ fn told(error: &ValidationError<'_>, schema: &Value, hidden: bool) -> (String, S
             (format!("a table with {count} keys"), expected)
         }
         Kind::FalseSchema => (found, "nothing at all".to_owned()),
-        Kind::AdditionalProperties { unexpected } => (format!("unknown keys: {}", unexpected.join(", ")), String::new()),
+        Kind::AdditionalProperties { unexpected } => {
+            (format!("unknown keys: {}", unexpected.join(", ")), String::new())
+        }
         Kind::AnyOf { context } => (found, alternatives(context, schema)),
         Kind::OneOfNotValid { context } => (found, alternatives(context, schema)),
         other => (found, format!("what `{}` asks for", other.keyword())),
@@ -301,9 +304,7 @@ fn types(kind: &TypeKind) -> String {
     };
     match kind {
         TypeKind::Single(one) => word(one.to_string()),
-        TypeKind::Multiple(set) => {
-            set.iter().map(|one| word(one.to_string())).collect::<Vec<_>>().join(" or ")
-        }
+        TypeKind::Multiple(set) => set.iter().map(|one| word(one.to_string())).collect::<Vec<_>>().join(" or "),
     }
 }
 

@@ -29,7 +29,8 @@ fn capabilities(reporter: &mut Reporter<'_>, tool: &Tool) {
     let offers = |capability| tool.capabilities.contains(&capability);
     let changes = tool.side_effects != SideEffects::None;
     if changes && !offers(Capability::Action) {
-        let found = if offers(Capability::Query) { "a query with side effects" } else { "side effects without `action`" };
+        let found =
+            if offers(Capability::Query) { "a query with side effects" } else { "side effects without `action`" };
         reporter.error("/capabilities", found, "`action` among the capabilities, or side_effects = \"none\"");
     }
     if !changes && offers(Capability::Action) {
@@ -67,7 +68,11 @@ fn effects(reporter: &mut Reporter<'_>, tool: &Tool) {
             reporter.warn("/idempotency", "a key for a call that changes nothing", "no key, or side effects");
         }
         if tool.compensation.is_some() {
-            reporter.error("/compensation", "how to undo a call that changes nothing", "no compensation, or side effects");
+            reporter.error(
+                "/compensation",
+                "how to undo a call that changes nothing",
+                "no compensation, or side effects",
+            );
         }
     } else if tool.cache.is_some() {
         reporter.error("/cache", "answers used again of a call that changes something", "side_effects = \"none\"");
@@ -119,9 +124,17 @@ fn deprecation(reporter: &mut Reporter<'_>, tool: &Tool) {
     }
     if let Some(new) = &deprecation.replaced_by {
         if new.id == tool.id && new.range.takes(&tool.version) {
-            reporter.error("/deprecation/replaced_by", "a tool that is replaced by itself", "another tool, or newer versions");
+            reporter.error(
+                "/deprecation/replaced_by",
+                "a tool that is replaced by itself",
+                "another tool, or newer versions",
+            );
         }
     } else if deprecation.sunset_at.is_some() && deprecation.message.is_empty() {
-        reporter.warn("/deprecation", "an end without a word", "replaced_by, or a message that says what to do instead");
+        reporter.warn(
+            "/deprecation",
+            "an end without a word",
+            "replaced_by, or a message that says what to do instead",
+        );
     }
 }

@@ -75,12 +75,7 @@ fn exists(tool: &Tool, pointer: &ValuePointer) -> bool {
 }
 
 /// Whether a schema, or one that applies where it does, describes what the steps lead to.
-fn known<'s>(
-    root: &'s Value,
-    schema: &'s Value,
-    steps: &[String],
-    seen: &mut BTreeSet<(*const Value, usize)>,
-) -> bool {
+fn known<'s>(root: &'s Value, schema: &'s Value, steps: &[String], seen: &mut BTreeSet<(*const Value, usize)>) -> bool {
     let Some((step, rest)) = steps.split_first() else { return true };
     let Some(map) = schema.as_object() else { return false };
     if !seen.insert((std::ptr::from_ref(schema), steps.len())) {

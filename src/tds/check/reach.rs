@@ -15,14 +15,14 @@ pub(super) fn check(reporter: &mut Reporter<'_>, tool: &Tool) {
 }
 
 fn isolation(reporter: &mut Reporter<'_>, tool: &Tool) {
-    let kind = tool.run.word();
+    let kind = tool.run.named();
     if !tool.run.fits(tool.isolation) {
         let able: Vec<&str> = super::super::tool::Isolation::ALL
             .into_iter()
             .filter(|level| tool.run.fits(*level))
             .map(super::super::tool::Isolation::word)
             .collect();
-        let found = format!("{}, which cannot run a {kind}", tool.isolation.word());
+        let found = format!("{}, which cannot run {kind}", tool.isolation.word());
         reporter.error("/isolation", found, format!("one of {}", able.join(", ")));
         return;
     }
@@ -111,7 +111,7 @@ fn secrets(reporter: &mut Reporter<'_>, tool: &Tool) {
                 }
             }
             Deliver::File(_) if matches!(tool.run, Run::Native(_) | Run::Component(_)) => {
-                let found = format!("a file for a {}, which has none", tool.run.word());
+                let found = format!("a file for {}, which has none", tool.run.named());
                 reporter.error(&format!("{at}/deliver/file"), found, "deliver.header");
             }
             Deliver::File(_) => {}

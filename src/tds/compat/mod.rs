@@ -76,7 +76,9 @@ pub enum Refusal {
         new: Version,
     },
     /// One version, two contents.
-    #[error("could not accept another content under the same version {version}: it needs a new one, at least a {needed} one")]
+    #[error(
+        "could not accept another content under the same version {version}: it needs a new one, at least a {needed} one"
+    )]
     Same {
         /// The version.
         version: Version,

@@ -13,6 +13,7 @@ use std::collections::BTreeSet;
 use serde_json::{Map, Value};
 
 use super::super::keywords::{list, referred};
+use super::super::limits::{COMPARED_DEPTH, COMPARED_MAX};
 use super::super::pointer;
 
 /// What became of the values that a schema takes.
@@ -37,8 +38,19 @@ pub(super) struct Move {
 
 /// Everything in which two schemas differ; `open` if a reader leaves aside what is not listed.
 pub(super) fn compare(old: &Value, new: &Value, open: bool) -> Vec<Move> {
-    let mut comparison =
-        Comparison { old_root: old, new_root: new, open, strict: false, seen: BTreeSet::new(), moves: Vec::new() };
+    if old == new {
+        return Vec::new();
+    }
+    let mut comparison = Comparison {
+        old_root: old,
+        new_root: new,
+        open,
+        strict: false,
+        seen: BTreeSet::new(),
+        moves: Vec::new(),
+        left: COMPARED_MAX,
+        depth: 0,
+    };
     comparison.schemas("", old, new);
     comparison.moves
 }
@@ -48,8 +60,19 @@ static NOTHING: Value = Value::Bool(false);
 
 /// Keywords that say something to people only.
 const TOLD: [&str; 13] = [
-    "title", "description", "examples", "$comment", "deprecated", "readOnly", "writeOnly", "default", "$defs",
-    "definitions", "$schema", "$id", "$anchor",
+    "title",
+    "description",
+    "examples",
+    "$comment",
+    "deprecated",
+    "readOnly",
+    "writeOnly",
+    "default",
+    "$defs",
+    "definitions",
+    "$schema",
+    "$id",
+    "$anchor",
 ];
 
 /// References followed one after the other; the guard has refused circles, so this is only a second lock.
@@ -78,6 +101,9 @@ struct Comparison<'s> {
     strict: bool,
     seen: BTreeSet<(*const Value, *const Value)>,
     moves: Vec<Move>,
+    /// How many more pairs are looked at.
+    left: usize,
+    depth: usize,
 }
 
 impl<'s> Comparison<'s> {
@@ -99,6 +125,17 @@ impl<'s> Comparison<'s> {
         if !self.seen.insert((std::ptr::from_ref(old), std::ptr::from_ref(new))) {
             return;
         }
+        if self.left == 0 || self.depth >= COMPARED_DEPTH {
+            self.tell(at, false, Turn::Changed, "too much or too deep to be compared");
+            return;
+        }
+        self.left -= 1;
+        self.depth += 1;
+        self.values(at, old, new);
+        self.depth -= 1;
+    }
+
+    fn values(&mut self, at: &str, old: &'s Value, new: &'s Value) {
         let empty = |value: &Value| value.as_object().is_some_and(|map| !speaks(map)) || *value == ANYTHING;
         match (old, new) {
             (Value::Bool(false), Value::Bool(false)) => {}
@@ -319,7 +356,8 @@ impl<'s> Comparison<'s> {
         let here = format!("{at}/contains");
         match (old.get("contains"), new.get("contains")) {
             (Some(before), Some(after)) => {
-                let counts = |map: &Map<String, Value>| (map.get("minContains").cloned(), map.get("maxContains").cloned());
+                let counts =
+                    |map: &Map<String, Value>| (map.get("minContains").cloned(), map.get("maxContains").cloned());
                 if counts(old) != counts(new) || !self.same(|strict| strict.schemas(&here, before, after)) {
                     self.tell(&here, false, Turn::Changed, "other items must be there");
                 }
@@ -339,7 +377,8 @@ impl<'s> Comparison<'s> {
             for (index, (before, after)) in before.iter().zip(after).enumerate() {
                 self.schemas(&format!("{here}/{index}"), before, after);
             }
-            let (come, gone) = if word == "anyOf" { (Turn::Widened, Turn::Narrowed) } else { (Turn::Narrowed, Turn::Widened) };
+            let (come, gone) =
+                if word == "anyOf" { (Turn::Widened, Turn::Narrowed) } else { (Turn::Narrowed, Turn::Widened) };
             for index in before.len()..after.len() {
                 self.tell(&format!("{here}/{index}"), false, come, format!("one more schema in {word}"));
             }
@@ -388,7 +427,9 @@ impl<'s> Comparison<'s> {
             let here = pointer::join(&format!("{at}/dependentSchemas"), key);
             match (before.and_then(|map| map.get(key)), after.and_then(|map| map.get(key))) {
                 (Some(before), Some(after)) => self.schemas(&here, before, after),
-                (before, after) => self.part(&here, before.is_some(), after.is_some(), "a schema that depends on a key"),
+                (before, after) => {
+                    self.part(&here, before.is_some(), after.is_some(), "a schema that depends on a key")
+                }
             }
         }
     }
@@ -407,8 +448,11 @@ impl<'s> Comparison<'s> {
             strict: true,
             seen: BTreeSet::new(),
             moves: Vec::new(),
+            left: self.left,
+            depth: self.depth,
         };
         compare(&mut strict);
+        self.left = strict.left;
         strict.moves.is_empty()
     }
 }

@@ -151,7 +151,11 @@ impl Reader<'_> {
             }
             Some(Err(error)) => {
                 let spot = self.lines.spot(self.at + error.column().saturating_sub(1));
-                Err(Problem::unreadable(spot, "not JSON: a text with a sign that must be escaped", "an escape JSON knows"))
+                Err(Problem::unreadable(
+                    spot,
+                    "not JSON: a text with a sign that must be escaped",
+                    "an escape JSON knows",
+                ))
             }
             None => Err(Problem::unreadable(self.spot(), "not JSON: a text without an end", "a closing quote")),
         }
@@ -162,6 +166,8 @@ impl Reader<'_> {
         let length = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || b"+-.".contains(byte)).count();
         let written = &rest[..length];
         let read = match serde_json::from_str::<Number>(written) {
+            // The one whole number that is none to serde_json.
+            Ok(_) if written == "-0" => whole(0),
             Ok(number) if !written.contains(['.', 'e', 'E']) => number.as_i64().ok_or(TOO_GREAT).and_then(whole),
             Ok(number) => number.as_f64().ok_or("a number").and_then(fraction),
             Err(error) if error.to_string().starts_with("number out of range") => Err(TOO_GREAT),

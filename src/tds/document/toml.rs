@@ -121,8 +121,9 @@ impl Reader<'_> {
         key: Option<Spot>,
     ) -> Result<Value, Problem> {
         let own = self.lines.spot(value.span().start);
-        // A table of its own, or one that dots imply, stands where its key does.
-        let spot = if value.get_ref().is_table() { key.unwrap_or(own) } else { own };
+        // A table without braces stands where its key does.
+        let braces = self.lines.begins(value.span().start, "{");
+        let spot = if value.get_ref().is_table() && !braces { key.unwrap_or(own) } else { own };
         self.tree.node(at, depth, key, spot)?;
         let wrong = |text: &str, expected: &str| Problem {
             pointer: at.to_owned(),

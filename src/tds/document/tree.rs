@@ -75,6 +75,11 @@ impl<'t> Lines<'t> {
         Lines { text, starts }
     }
 
+    /// Whether the text goes on like this there.
+    pub(super) fn begins(&self, offset: usize, with: &str) -> bool {
+        self.text.get(offset..).is_some_and(|rest| rest.starts_with(with))
+    }
+
     pub(super) fn spot(&self, offset: usize) -> Spot {
         let mut offset = offset.min(self.text.len());
         while !self.text.is_char_boundary(offset) {

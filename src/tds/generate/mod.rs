@@ -109,9 +109,8 @@ fn kind_words(root: &Value, schema: &Value) -> Vec<String> {
 
 /// The properties of an object's schema, the required ones first.
 fn properties(schema: &Value) -> Vec<(&str, &Value, bool)> {
-    let required: Vec<&str> = schema.as_object().map_or(&[][..], |map| list(map, "required")).iter()
-        .filter_map(Value::as_str)
-        .collect();
+    let required: Vec<&str> =
+        schema.as_object().map_or(&[][..], |map| list(map, "required")).iter().filter_map(Value::as_str).collect();
     let listed = schema.get("properties").and_then(Value::as_object).into_iter().flatten();
     let mut found: Vec<(&str, &Value, bool)> =
         listed.map(|(name, schema)| (name.as_str(), schema, required.contains(&name.as_str()))).collect();

@@ -112,7 +112,13 @@ fn table(text: &mut String, schema: &Value) {
         text.push_str("| name | type | required | what it is |\n|---|---|---|---|\n");
     }
     for (name, property, required) in &listed {
-        let kinds = kind_words(schema, property).join(" or ");
+        let choices = property.get("enum").and_then(Value::as_array).map_or(&[][..], Vec::as_slice);
+        let kinds = match choices {
+            [] => kind_words(schema, property).join(" or "),
+            choices => {
+                format!("one of {}", choices.iter().map(|one| code(&one.to_string())).collect::<Vec<_>>().join(", "))
+            }
+        };
         let about = escaped(property.get("description").and_then(Value::as_str).unwrap_or_default());
         let required = if *required { "yes" } else { "" };
         text.push_str(&format!("| {} | {kinds} | {required} | {about} |\n", code(name)));
@@ -127,7 +133,9 @@ fn inputs(text: &mut String, tool: &Tool) {
     table(text, &tool.interface.input.0);
     text.push_str(&json(&tool.interface.input.0));
     if !tool.interface.host.is_empty() {
-        text.push_str("What the host adds; the model neither sees nor sets it.\n\n| name | from | what for |\n|---|---|---|\n");
+        text.push_str(
+            "What the host adds; the model neither sees nor sets it.\n\n| name | from | what for |\n|---|---|---|\n",
+        );
         for (name, argument) in &tool.interface.host {
             let about = escaped(&argument.description);
             text.push_str(&format!("| {} | {} | {about} |\n", code(name.as_str()), words(&argument.from)));

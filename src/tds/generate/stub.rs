@@ -14,8 +14,8 @@ const PARAMETERS_MAX: usize = 4;
 const RESERVED: [&str; 53] = [
     "abstract", "as", "async", "await", "become", "box", "break", "const", "continue", "crate", "do", "dyn", "else",
     "enum", "extern", "false", "final", "fn", "for", "gen", "if", "impl", "in", "let", "loop", "macro", "match", "mod",
-    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true", "try",
-    "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield", "kit", "cx",
+    "move", "mut", "override", "priv", "pub", "ref", "return", "self", "static", "struct", "super", "trait", "true",
+    "try", "type", "typeof", "unsafe", "unsized", "use", "virtual", "where", "while", "yield", "kit", "cx",
 ];
 
 struct Parameter<'t> {
@@ -37,11 +37,10 @@ pub fn stub(tool: &Tool) -> String {
         text.push('\n');
     }
     let name = identifier(&tool.id.snake());
-    let list: String = parameters.iter().map(|parameter| format!(", {}: {}", parameter.name, declared(parameter))).collect();
+    let list: String =
+        parameters.iter().map(|parameter| format!(", {}: {}", parameter.name, declared(parameter))).collect();
     let last = if fits(schema) { list } else { ", arguments: serde_json::Value".to_owned() };
-    text.push_str(&format!(
-        "pub async fn {name}(kit: &Kit, cx: &Cx{last}) -> Result<serde_json::Value, Fault> {{\n"
-    ));
+    text.push_str(&format!("pub async fn {name}(kit: &Kit, cx: &Cx{last}) -> Result<serde_json::Value, Fault> {{\n"));
     if fits(schema) {
         body(&mut text, &parameters);
     }

@@ -82,7 +82,11 @@ pub struct Retry {
 
 impl Default for Retry {
     fn default() -> Retry {
-        Retry { attempts: 1, on: BTreeSet::from([RetryOn::Unavailable, RetryOn::Exhausted]), backoff: Backoff::default() }
+        Retry {
+            attempts: 1,
+            on: BTreeSet::from([RetryOn::Unavailable, RetryOn::Exhausted]),
+            backoff: Backoff::default(),
+        }
     }
 }
 

@@ -149,7 +149,12 @@ pub struct Tool {
 impl Tool {
     /// The versions that this one serves callers of.
     pub fn serves(&self) -> Range {
-        let caret = || format!("^{}", self.version).parse().unwrap_or(Range(semver::VersionReq::STAR));
+        let caret = || {
+            let semver::Version { major, minor, patch, pre, .. } = self.version.0.clone();
+            let op = semver::Op::Caret;
+            let only = semver::Comparator { op, major, minor: Some(minor), patch: Some(patch), pre };
+            Range(semver::VersionReq { comparators: vec![only] })
+        };
         self.semver_range.clone().unwrap_or_else(caret)
     }
 }

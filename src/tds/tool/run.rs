@@ -30,14 +30,8 @@ pub enum Isolation {
 
 impl Isolation {
     /// Every level, weakest first.
-    pub const ALL: [Isolation; 6] = [
-        Isolation::Native,
-        Isolation::Jail,
-        Isolation::Docker,
-        Isolation::Wasm,
-        Isolation::Gvisor,
-        Isolation::Microvm,
-    ];
+    pub const ALL: [Isolation; 6] =
+        [Isolation::Native, Isolation::Jail, Isolation::Docker, Isolation::Wasm, Isolation::Gvisor, Isolation::Microvm];
 
     /// The word in the file.
     pub fn word(self) -> &'static str {
@@ -132,6 +126,16 @@ impl Run {
             Run::Image(_) => "image",
             Run::Component(_) => "component",
             Run::Native(_) => "native",
+        }
+    }
+
+    /// The kind in a sentence.
+    pub(crate) fn named(&self) -> &'static str {
+        match self {
+            Run::Program(_) => "a program",
+            Run::Image(_) => "an image",
+            Run::Component(_) => "a component",
+            Run::Native(_) => "a native function",
         }
     }
 
