@@ -14,6 +14,7 @@ use crate::program::{code, done};
 
 /// What an agent's author gets from `tool docs --part rust`; that it compiles is part of the test.
 #[path = "tools/stub.rs"]
+#[expect(unreachable_pub, reason = "it is public in the agent it is made for")]
 mod stub;
 
 /// The program in a folder, with nothing of this process's environment but the search path.

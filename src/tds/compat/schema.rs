@@ -163,6 +163,9 @@ impl<'s> Comparison<'s> {
         let left_over = |map: &Map<String, Value>| {
             map.contains_key("unevaluatedProperties") || map.contains_key("unevaluatedItems")
         };
+        if self.strict && shape(old) != shape(new) {
+            self.tell(at, false, Turn::Changed, "other keywords");
+        }
         // What is left over depends on everything beside it.
         if !self.strict && (left_over(old) || left_over(new)) {
             if !self.same(|strict| strict.objects(at, old, new)) {
@@ -460,6 +463,13 @@ impl<'s> Comparison<'s> {
 /// Whether a schema says anything that a value can violate.
 fn speaks(map: &Map<String, Value>) -> bool {
     map.keys().any(|word| !TOLD.contains(&word.as_str()) && !word.starts_with("x-"))
+}
+
+/// What a schema looks at: two of another shape may take the same values, and leave over others.
+fn shape(map: &Map<String, Value>) -> (BTreeSet<&str>, BTreeSet<&str>, usize) {
+    let words = map.keys().map(String::as_str).filter(|word| !TOLD.contains(word) && !word.starts_with("x-"));
+    let listed = map.get("properties").and_then(Value::as_object).into_iter().flatten();
+    (words.collect(), listed.map(|(name, _)| name.as_str()).collect(), list(map, "prefixItems").len())
 }
 
 /// What a schema is that does nothing but refer to another.

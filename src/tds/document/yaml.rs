@@ -125,12 +125,12 @@ impl<'t> Reader<'t> {
         loop {
             let (event, span) = self.next()?;
             let own = spot(span.start);
-            let name = match event {
+            let (name, style) = match event {
                 Event::MappingEnd => return Ok(Value::Object(map)),
-                Event::Scalar(text, _, 0, None) => text.into_owned(),
+                Event::Scalar(text, style, 0, None) => (text.into_owned(), style),
                 _ => return Err(Problem::unreadable(own, "a key that is no plain text", "a key as in JSON")),
             };
-            if name == "<<" {
+            if name == "<<" && style == ScalarStyle::Plain {
                 return Err(Problem::unreadable(own, "a merge key", "the keys themselves: YAML 1.2 has no merging"));
             }
             if let Some(first) = keys.insert(name.clone(), own) {

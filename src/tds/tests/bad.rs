@@ -393,7 +393,7 @@ fn examples_and_tests_that_do_not_satisfy_the_schemas_are_refused() {
     assert!(told("[]").contains("1:1: error: a list of 0; expected an object with `input` and `output`"));
     let lacking = told("{\"input\": {\"title\": 5}, \"outptu\": {}}");
     for part in [
-        "1:22: error: input.title: the number 5",
+        "1:21: error: input.title: the number 5",
         "did you mean \"output\"?",
         "lacks the key \"host\"",
         "lacks the key \"output\"",
