@@ -7,6 +7,7 @@
 
 mod limits;
 mod rest;
+mod said;
 mod schema;
 
 #[cfg(test)]
