@@ -38,8 +38,8 @@ pub const SCHEMA_REFERENCES_MAX: usize = 200;
 /// References by an anchor's name among them; the anchor is looked for each time.
 pub const SCHEMA_NAMED_MAX: usize = 32;
 
-/// Patterns in one JSON Schema of a tool. Compiling one takes up to a few milliseconds.
-pub const SCHEMA_PATTERNS_MAX: usize = 64;
+/// Patterns in one JSON Schema of a tool. Compiling the greatest one takes some ten milliseconds.
+pub const SCHEMA_PATTERNS_MAX: usize = 32;
 
 /// Pairs of schemas that are compared between two versions; a schema has some hundred parts, and each meets its like.
 pub const COMPARED_MAX: usize = 50_000;
@@ -50,8 +50,9 @@ pub const COMPARED_DEPTH: usize = 100;
 /// Bytes of one pattern.
 pub const PATTERN_BYTES_MAX: usize = 512;
 
-/// Bytes of one compiled pattern: `[a-z]{1,100}` takes a tenth of it, `(a{100}){100}` more than it.
-pub const PATTERN_COMPILED_MAX: usize = 256 << 10;
+/// Bytes of one compiled pattern: a name of a hundred letters of any script, `^[\\p{L} '-]{1,100}$`, takes half of it,
+/// `((a{100}){100}){100}` many times as much.
+pub const PATTERN_COMPILED_MAX: usize = 4 << 20;
 
 /// Bytes of a golden fixture: an input and an output at their default limits.
 pub const FIXTURE_BYTES_MAX: usize = 2 << 20;

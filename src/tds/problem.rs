@@ -93,6 +93,10 @@ impl Report {
 
     /// Errors before the cut, so that warnings never hide one; then everything by its place.
     pub(crate) fn of(mut problems: Vec<Problem>) -> Report {
+        for problem in &mut problems {
+            problem.found = shown(&problem.found);
+            problem.expected = shown(&problem.expected);
+        }
         problems.sort_by(|a, b| (a.severity, a.spot, &a.pointer).cmp(&(b.severity, b.spot, &b.pointer)));
         problems.dedup();
         let left_out = problems.len().saturating_sub(PROBLEMS_MAX);
@@ -112,6 +116,19 @@ impl fmt::Display for Report {
         }
         Ok(())
     }
+}
+
+/// Characters of a text that are repeated of a description: enough to find it.
+const SHOWN_MAX: usize = 300;
+
+/// A text of a description in a sentence of ours: short, on one line, and nothing in it steers a terminal.
+fn shown(text: &str) -> String {
+    let plain = |sign: char| if sign.is_control() { ' ' } else { sign };
+    let mut shown: String = text.chars().take(SHOWN_MAX).map(plain).collect();
+    if shown.len() < text.len() {
+        shown.push_str("...");
+    }
+    shown
 }
 
 /// Collects problems of a document while its rules are checked.

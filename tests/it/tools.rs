@@ -61,7 +61,7 @@ async fn a_new_tool_is_checked_run_documented_and_not_overwritten() {
     child.stdin.take().unwrap().write_all(format!("{call}\n").as_bytes()).await.unwrap();
     let output = child.wait_with_output().await.unwrap();
     let last = String::from_utf8(output.stdout).unwrap().lines().last().unwrap().to_owned();
-    assert_eq!(serde_json::from_str::<Value>(&last).unwrap(), json!({ "result": golden["output"] }));
+    assert_eq!(serde_json::from_str::<Value>(&last).unwrap(), json!({ "type": "result", "value": golden["output"] }));
 
     let page = good(folder.path(), &["tool", "docs", "text.count"]).await;
     assert!(page.starts_with("# text count\n"), "{page}");

@@ -58,6 +58,19 @@ fn a_key_that_is_there_twice_is_refused_with_both_places() {
     ] {
         refused(Format::Toml, text, said);
     }
+    // Several at once, and longer than what they are called meanwhile.
+    let long = "k".repeat(60);
+    let report =
+        Document::read(Format::Toml, &format!("{long} = 1\nb = 1\n{long} = 2\n[c]\nb = 1\nb = 2\nb = 3\n[c]\n"));
+    let report = report.unwrap_err().to_string();
+    for said in [
+        format!("3:1: error: the key {long:?} for the second time; the first is at 1:1"),
+        "6:1: error: the key \"b\" for the second time; the first is at 5:1".to_owned(),
+        "7:1: error: the key \"b\" for the second time; the first is at 5:1".to_owned(),
+        "8:2: error: the key \"c\" for the second time; the first is at 4:2".to_owned(),
+    ] {
+        assert!(report.contains(&said), "{said}\n{report}");
+    }
     refused(
         Format::Json,
         "{\"a\": 1,\n \"b\": {\"a\": 1, \"\\u0061\": 2}}",

@@ -1,10 +1,13 @@
 //! TOML, read by the `toml` crate, which keeps the place of every key and value.
 
+use std::collections::BTreeMap;
+use std::ops::Range;
+
 use serde_json::{Map, Value};
 use toml::Spanned;
 use toml::de::{DeTable, DeValue};
 
-use super::super::limits::DEPTH_MAX;
+use super::super::limits::{DEPTH_MAX, PROBLEMS_MAX};
 use super::super::pointer;
 use super::super::problem::Problem;
 use super::tree::{Lines, TOO_GREAT, Tree, fraction, twice, whole};
@@ -18,7 +21,7 @@ pub(super) fn read(text: &str) -> Result<Document, Vec<Problem>> {
     }
     let (table, errors) = DeTable::parse_recoverable(text);
     if !errors.is_empty() {
-        return Err(errors.iter().map(|error| explained(text, &lines, error)).collect());
+        return Err(explained(text, &lines, &errors));
     }
     let mut reader = Reader { lines, tree: Tree::default() };
     let value = reader.root(table.get_ref()).map_err(|problem| vec![problem])?;
@@ -42,51 +45,93 @@ fn too_dotted(text: &str) -> Option<usize> {
     None
 }
 
-fn explained(text: &str, lines: &Lines<'_>, error: &toml::de::Error) -> Problem {
-    let span = error.span().unwrap_or(0..0);
-    let again = lines.spot(span.start);
-    if error.message() == "duplicate key" {
-        let written = text.get(span.clone()).unwrap_or_default();
-        return match first_of(text, span) {
-            Some((key, first)) => twice(&key, lines.spot(first), again),
-            None => Problem::unreadable(again, format!("the key {written:?} for the second time"), "one of them"),
-        };
-    }
-    Problem::unreadable(again, format!("not TOML: {}", error.message()), "")
-}
-
-/// A name for a key that no description has.
-const FRESH: &str = "key-that-was-there-twice-7f1c";
-
-/// The key that stands at `span` for the second time, and where it stood first. The second is given another name; then
-/// the first is its sibling, whatever tables and dots lie between them.
-fn first_of(text: &str, span: std::ops::Range<usize>) -> Option<(String, usize)> {
-    let written = text.get(span.clone())?;
-    let key = match DeTable::parse_recoverable(&format!("{written}=0")) {
-        (table, errors) if errors.is_empty() => table.get_ref().keys().next()?.get_ref().to_string(),
-        _ => return None,
+fn explained(text: &str, lines: &Lines<'_>, errors: &[toml::de::Error]) -> Vec<Problem> {
+    let errors = &errors[..errors.len().min(PROBLEMS_MAX)];
+    let spans: Vec<Range<usize>> =
+        errors.iter().filter(|error| is_twice(error)).filter_map(toml::de::Error::span).collect();
+    let firsts = if spans.is_empty() { BTreeMap::new() } else { firsts(text, spans) };
+    let explain = |error: &toml::de::Error| {
+        let span = error.span().unwrap_or(0..0);
+        let again = lines.spot(span.start);
+        match firsts.get(&span.start) {
+            Some((key, first)) => twice(key, lines.spot(*first), again),
+            None => Problem::unreadable(again, format!("not TOML: {}", error.message()), ""),
+        }
     };
-    let renamed = format!("{}{FRESH}{}", &text[..span.start], &text[span.end..]);
+    errors.iter().map(explain).collect()
+}
+
+fn is_twice(error: &toml::de::Error) -> bool {
+    error.message() == "duplicate key"
+}
+
+/// Beginning of the name of a key that no description has.
+const FRESH: &str = "key-that-was-there-twice-7f1c-";
+
+/// By the places of keys that are there for the second time: what they are, and where they stood first. Each is given a
+/// name of its own; then the first is its sibling, whatever tables and dots lie between them.
+fn firsts(text: &str, mut spans: Vec<Range<usize>>) -> BTreeMap<usize, (String, usize)> {
+    spans.sort_by_key(|span| span.start);
+    let (mut renamed, mut keys, mut ends, mut done) = (String::new(), BTreeMap::new(), Vec::new(), 0);
+    for span in spans {
+        let Some(key) = text.get(span.clone()).filter(|_| span.start >= done).and_then(alone) else { continue };
+        let fresh = format!("{FRESH}{}", span.start);
+        renamed.push_str(&text[done..span.start]);
+        renamed.push_str(&fresh);
+        done = span.end;
+        ends.push((renamed.len(), done));
+        keys.insert(fresh, (key, span.start));
+    }
+    renamed.push_str(&text[done..]);
     let (table, _) = DeTable::parse_recoverable(&renamed);
-    let first = sibling(table.get_ref(), &key, 0)?;
-    (first < span.start).then_some((key, first))
+    let mut found = BTreeMap::new();
+    siblings(table.get_ref(), &keys, &mut found, 0);
+    // Places in the renamed text are counted from the last renamed key before them.
+    let back = |at: usize| match ends.partition_point(|(end, _)| *end <= at) {
+        0 => at,
+        passed => at - ends[passed - 1].0 + ends[passed - 1].1,
+    };
+    found.into_iter().map(|(again, (key, first))| (again, (key, back(first)))).collect()
 }
 
-fn sibling(table: &DeTable<'_>, key: &str, depth: usize) -> Option<usize> {
+/// The key that is written so.
+fn alone(written: &str) -> Option<String> {
+    let text = format!("{written}=0");
+    let (table, errors) = DeTable::parse_recoverable(&text);
+    let key = table.get_ref().keys().next().map(|key| key.get_ref().to_string());
+    key.filter(|_| errors.is_empty())
+}
+
+/// Looks for renamed keys and for the sibling that each shared its name with.
+fn siblings(
+    table: &DeTable<'_>,
+    keys: &BTreeMap<String, (String, usize)>,
+    found: &mut BTreeMap<usize, (String, usize)>,
+    depth: usize,
+) {
     if depth > DEPTH_MAX {
-        return None;
+        return;
     }
-    if table.keys().any(|name| name.get_ref() == FRESH) {
-        return table.keys().find(|name| name.get_ref() == key).map(|name| name.span().start);
+    for (name, value) in table {
+        if let Some((key, again)) = keys.get(name.get_ref().as_ref())
+            && let Some((first, _)) = table.get_key_value(key.as_str())
+        {
+            found.insert(*again, (key.clone(), first.span().start));
+        }
+        within(value.get_ref(), keys, found, depth + 1);
     }
-    table.values().find_map(|value| within(value.get_ref(), key, depth + 1))
 }
 
-fn within(value: &DeValue<'_>, key: &str, depth: usize) -> Option<usize> {
+fn within(
+    value: &DeValue<'_>,
+    keys: &BTreeMap<String, (String, usize)>,
+    found: &mut BTreeMap<usize, (String, usize)>,
+    depth: usize,
+) {
     match value {
-        DeValue::Table(table) => sibling(table, key, depth),
-        DeValue::Array(items) => items.iter().find_map(|item| within(item.get_ref(), key, depth)),
-        _ => None,
+        DeValue::Table(table) => siblings(table, keys, found, depth),
+        DeValue::Array(items) => items.iter().for_each(|item| within(item.get_ref(), keys, found, depth + 1)),
+        _ => {}
     }
 }
 

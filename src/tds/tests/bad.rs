@@ -37,116 +37,81 @@ fn tell(base: &str, cases: &[Case]) {
     assert!(missed.is_empty(), "{missed}");
 }
 
+/// Keys and values that are none.
+const STRUCTURE: &[Case] = &[
+    case(
+        "side_effects =",
+        "sideeffects =",
+        "sideeffects",
+        "unknown key \"sideeffects\"; did you mean \"side_effects\"?",
+    ),
+    case(
+        "side_effects = \"non_idempotent\"\n",
+        "",
+        "# A tool",
+        "lacks the key \"side_effects\"; expected what a call does",
+    ),
+    case(
+        "timeout_ms",
+        "timeout_sm",
+        "timeout_sm",
+        "limits.timeout_sm: unknown key \"timeout_sm\"; expected one of batch_items",
+    ),
+    case("timeout_ms", "timeout-ms", "timeout-ms", "did you mean \"timeout_ms\"?"),
+    case(
+        "= \"docker\"",
+        "= \"dokcer\"",
+        "\"dokcer\"",
+        "one of native, jail, docker, wasm, gvisor, microvm; did you mean \"docker\"?",
+    ),
+    case("= 10_000\n", "= \"10s\"\n", "\"10s\"", "limits.timeout_ms: the text \"10s\"; expected a whole number"),
+    case("timeout_ms = 10_000", "timeout_ms = 0", "0\ncpu", "the number 0; expected at least 1"),
+    case("timeout_ms = 10_000", "timeout_ms = 1.5", "1.5", "the number 1.5; expected a whole number"),
+    case("attempts = 3", "attempts = 11", "11\non", "at most 10"),
+    case("tds = 1", "tds = 2", "2\nid", "the number 2; expected 1"),
+    case("\"2.3.1\"", "\"2.3\"", "\"2.3\"", "expected a version as Semantic Versioning 2.0 writes it, such as `1.4.0`"),
+    case("\">=2.1, <3\"", "\"two\"", "\"two\"", "expected which versions"),
+    case("2026-11-20", "\"2026-02-30\"", "\"2026-02-30\"", "expected a day in UTC"),
+    case("2026-11-20", "2026-02-30", "2026-02-30", "not TOML: invalid date"),
+    case("id = \"tracker.create\"", "id = \"Tracker\"", "\"Tracker\"", "expected id of a tool: lower-case words"),
+    case(
+        "[run.image]",
+        "[run.imgae]",
+        "imgae",
+        "unknown key \"imgae\"; expected one of component, image, native, program",
+    ),
+    case(
+        "[limits]",
+        "[run.native]\nfunction = \"f\"\n[limits]",
+        "run.image",
+        "a table with 2 keys; expected exactly one of",
+    ),
+    case("@sha256:0123456789abcdef", ":latest@", "\"registry", "expected an image by its content"),
+    case("host = \"tracker.example.com\"", "host = \"127.0.0.1\"", "\"127.0.0.1\"", "expected a host by its name"),
+    case("host = \"tracker.example.com\"", "host = \"localhost\"", "\"localhost\"", "expected a host by its name"),
+    case("[\"GET\", \"POST\"]", "[\"GET\", \"GET\"]", "[\"GET\"", "an item for the second time"),
+    case("[\"GET\", \"POST\"]", "[\"get\"]", "\"get\"]", "did you mean \"GET\"?"),
+    case("[\"action\"]", "[]", "[]", "at least 1 items"),
+    case(
+        "key = \"/input/request_id\"",
+        "key = \"request_id\"",
+        "\"request_id\"\nkeep",
+        "expected `host`, or the JSON pointer",
+    ),
+    case("redact = [\"/input/body\"", "redact = [\"input.body\"", "\"input.body\"", "expected a value in a call"),
+    case("{ error = \"invalid\" }", "{ error = \"wrong\" }", "\"wrong\"", "expected one of not_found, invalid"),
+    case(
+        "{ number = \"/output/number\" }",
+        "{ \"1st\" = \"/output/number\" }",
+        "\"/output/number\" }\nwithin",
+        "the name \"1st\"",
+    ),
+    case("replaces = [\"tracker.new\"", "replaces = [\"Tracker\"", "\"Tracker\"", "expected a tool and which versions"),
+];
+
 #[test]
 fn structure_is_explained_with_its_place() {
-    tell(
-        FULL,
-        &[
-            case(
-                "side_effects =",
-                "sideeffects =",
-                "sideeffects",
-                "unknown key \"sideeffects\"; did you mean \"side_effects\"?",
-            ),
-            case(
-                "side_effects = \"non_idempotent\"\n",
-                "",
-                "# A tool",
-                "lacks the key \"side_effects\"; expected what a call does",
-            ),
-            case(
-                "timeout_ms",
-                "timeout_sm",
-                "timeout_sm",
-                "limits.timeout_sm: unknown key \"timeout_sm\"; expected one of batch_items",
-            ),
-            case("timeout_ms", "timeout-ms", "timeout-ms", "did you mean \"timeout_ms\"?"),
-            case(
-                "= \"docker\"",
-                "= \"dokcer\"",
-                "\"dokcer\"",
-                "one of native, jail, docker, wasm, gvisor, microvm; did you mean \"docker\"?",
-            ),
-            case(
-                "= 10_000\n",
-                "= \"10s\"\n",
-                "\"10s\"",
-                "limits.timeout_ms: the text \"10s\"; expected a whole number",
-            ),
-            case("timeout_ms = 10_000", "timeout_ms = 0", "0\ncpu", "the number 0; expected at least 1"),
-            case("timeout_ms = 10_000", "timeout_ms = 1.5", "1.5", "the number 1.5; expected a whole number"),
-            case("attempts = 3", "attempts = 11", "11\non", "at most 10"),
-            case("tds = 1", "tds = 2", "2\nid", "the number 2; expected 1"),
-            case(
-                "\"2.3.1\"",
-                "\"2.3\"",
-                "\"2.3\"",
-                "expected a version as Semantic Versioning 2.0 writes it, such as `1.4.0`",
-            ),
-            case("\">=2.1, <3\"", "\"two\"", "\"two\"", "expected which versions"),
-            case("2026-11-20", "\"2026-02-30\"", "\"2026-02-30\"", "expected a day in UTC"),
-            case("2026-11-20", "2026-02-30", "2026-02-30", "not TOML: invalid date"),
-            case(
-                "id = \"tracker.create\"",
-                "id = \"Tracker\"",
-                "\"Tracker\"",
-                "expected id of a tool: lower-case words",
-            ),
-            case(
-                "[run.image]",
-                "[run.imgae]",
-                "imgae",
-                "unknown key \"imgae\"; expected one of component, image, native, program",
-            ),
-            case(
-                "[limits]",
-                "[run.native]\nfunction = \"f\"\n[limits]",
-                "run.image",
-                "a table with 2 keys; expected exactly one of",
-            ),
-            case("@sha256:0123456789abcdef", ":latest@", "\"registry", "expected an image by its content"),
-            case(
-                "host = \"tracker.example.com\"",
-                "host = \"127.0.0.1\"",
-                "\"127.0.0.1\"",
-                "expected a host by its name",
-            ),
-            case(
-                "host = \"tracker.example.com\"",
-                "host = \"localhost\"",
-                "\"localhost\"",
-                "expected a host by its name",
-            ),
-            case("[\"GET\", \"POST\"]", "[\"GET\", \"GET\"]", "[\"GET\"", "an item for the second time"),
-            case("[\"GET\", \"POST\"]", "[\"get\"]", "\"get\"]", "did you mean \"GET\"?"),
-            case("[\"action\"]", "[]", "[]", "at least 1 items"),
-            case(
-                "key = \"/input/request_id\"",
-                "key = \"request_id\"",
-                "\"request_id\"\nkeep",
-                "expected `host`, or the JSON pointer",
-            ),
-            case(
-                "redact = [\"/input/body\"",
-                "redact = [\"input.body\"",
-                "\"input.body\"",
-                "expected a value in a call",
-            ),
-            case("{ error = \"invalid\" }", "{ error = \"wrong\" }", "\"wrong\"", "expected one of not_found, invalid"),
-            case(
-                "{ number = \"/output/number\" }",
-                "{ \"1st\" = \"/output/number\" }",
-                "\"/output/number\" }\nwithin",
-                "the name \"1st\"",
-            ),
-            case(
-                "replaces = [\"tracker.new\"",
-                "replaces = [\"Tracker\"",
-                "\"Tracker\"",
-                "expected a tool and which versions",
-            ),
-        ],
-    );
+    tell(FULL, STRUCTURE);
 }
 
 #[test]
@@ -167,6 +132,15 @@ fn values_of_secrets_are_not_repeated() {
     let report = refused(&text).to_string();
     assert!(report.contains("secrets[0].path: another text; expected where a secret is kept"), "{report}");
     assert!(!report.contains("4711"), "{report}");
+}
+
+#[test]
+fn what_is_repeated_of_a_description_is_short_and_steers_no_terminal() {
+    let text = with(FULL, "timeout_ms = 10_000", &format!("timeout_ms = {}", "1".repeat(9_000)));
+    assert!(refused(&text).to_string().len() < 600);
+    let text = with(FULL, "tags = [", "tags = [\"\\u001b[31m\", ");
+    let report = refused(&with(&text, "timeout_ms", "\"\\u001b[2J\"")).to_string();
+    assert!(report.lines().count() >= 3 && !report.contains('\u{1b}'), "{report:?}");
 }
 
 #[test]
@@ -202,6 +176,10 @@ fn combinations_that_make_no_sense_are_refused() {
             ),
         ],
     );
+}
+
+#[test]
+fn keys_that_need_or_exclude_each_other_are_told_apart() {
     let host = with(FULL, "key = \"/input/request_id\"", "key = \"host\"");
     good(&host);
     tell(

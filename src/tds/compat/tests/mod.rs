@@ -47,79 +47,84 @@ fn weigh(base: &str, rows: &[Row]) {
     assert!(wrong.is_empty(), "{wrong}");
 }
 
+/// Changes of the input.
+const INPUT: &[Row] = &[
+    row(
+        "priority = {",
+        "note = { type = \"string\" }\npriority = {",
+        Level::Minor,
+        Level::Major,
+        "/interface/input/properties/note",
+    ),
+    row(
+        "maxLength = 200",
+        "maxLength = 300",
+        Level::Minor,
+        Level::Major,
+        "/interface/input/properties/title/maxLength",
+    ),
+    row(
+        "minLength = 1, maxLength",
+        "minLength = 0, maxLength",
+        Level::Minor,
+        Level::Major,
+        "/interface/input/properties/title/minLength",
+    ),
+    row(
+        "[\"low\", \"high\"], default",
+        "[\"low\", \"high\", \"urgent\"], default",
+        Level::Minor,
+        Level::Major,
+        "/interface/input/properties/priority/enum",
+    ),
+    row(
+        "default = \"low\"",
+        "default = \"high\"",
+        Level::Major,
+        Level::Major,
+        "/interface/input/properties/priority/default",
+    ),
+    row(
+        "body = { type = \"string\"",
+        "body = { type = [\"string\", \"null\"]",
+        Level::Minor,
+        Level::Major,
+        "/interface/input/properties/body/type",
+    ),
+    row(", uniqueItems = true", "", Level::Minor, Level::Major, "/interface/input/properties/labels/uniqueItems"),
+    row(
+        "pattern = \"^[0-9a-f]{32}$\"",
+        "pattern = \"^[0-9a-f]{32,}$\"",
+        Level::Major,
+        Level::Major,
+        "/interface/input/properties/request_id/pattern",
+    ),
+    row(
+        "required = [\"title\", \"request_id\"]",
+        "required = [\"title\", \"request_id\", \"body\"]",
+        Level::Major,
+        Level::Minor,
+        "/interface/input/required",
+    ),
+    row(
+        "type = \"string\"\nmaxLength = 40",
+        "type = \"string\"\nmaxLength = 30",
+        Level::Major,
+        Level::Minor,
+        "/interface/input/properties/labels/items/maxLength",
+    ),
+    row(
+        "additionalProperties = false",
+        "additionalProperties = true",
+        Level::Minor,
+        Level::Major,
+        "/interface/input/additionalProperties",
+    ),
+];
+
 #[test]
 fn an_input_may_take_more_and_never_less() {
-    use Level::{Major, Minor};
-    weigh(
-        FULL,
-        &[
-            row(
-                "priority = {",
-                "note = { type = \"string\" }\npriority = {",
-                Minor,
-                Major,
-                "/interface/input/properties/note",
-            ),
-            row("maxLength = 200", "maxLength = 300", Minor, Major, "/interface/input/properties/title/maxLength"),
-            row(
-                "minLength = 1, maxLength",
-                "minLength = 0, maxLength",
-                Minor,
-                Major,
-                "/interface/input/properties/title/minLength",
-            ),
-            row(
-                "[\"low\", \"high\"], default",
-                "[\"low\", \"high\", \"urgent\"], default",
-                Minor,
-                Major,
-                "/interface/input/properties/priority/enum",
-            ),
-            row(
-                "default = \"low\"",
-                "default = \"high\"",
-                Major,
-                Major,
-                "/interface/input/properties/priority/default",
-            ),
-            row(
-                "body = { type = \"string\"",
-                "body = { type = [\"string\", \"null\"]",
-                Minor,
-                Major,
-                "/interface/input/properties/body/type",
-            ),
-            row(", uniqueItems = true", "", Minor, Major, "/interface/input/properties/labels/uniqueItems"),
-            row(
-                "pattern = \"^[0-9a-f]{32}$\"",
-                "pattern = \"^[0-9a-f]{32,}$\"",
-                Major,
-                Major,
-                "/interface/input/properties/request_id/pattern",
-            ),
-            row(
-                "required = [\"title\", \"request_id\"]",
-                "required = [\"title\", \"request_id\", \"body\"]",
-                Major,
-                Minor,
-                "/interface/input/required",
-            ),
-            row(
-                "type = \"string\"\nmaxLength = 40",
-                "type = \"string\"\nmaxLength = 30",
-                Major,
-                Minor,
-                "/interface/input/properties/labels/items/maxLength",
-            ),
-            row(
-                "additionalProperties = false",
-                "additionalProperties = true",
-                Minor,
-                Major,
-                "/interface/input/additionalProperties",
-            ),
-        ],
-    );
+    weigh(FULL, INPUT);
 }
 
 #[test]
