@@ -54,10 +54,13 @@ pub(super) fn whole(number: i64) -> Result<Value, &'static str> {
 /// What a number is that does not fit.
 pub(super) const TOO_GREAT: &str = "a whole number from -(2^53 - 1) to 2^53 - 1, which is what JSON keeps exactly";
 
-/// A number with a fraction; one without is a whole number, as in JSON Schema.
+/// A number with a fraction; one without is a whole number, as in JSON Schema, and the canonical form writes it as one.
 pub(super) fn fraction(number: f64) -> Result<Value, &'static str> {
+    if number.is_finite() && number.abs() > NUMBER_MAX as f64 {
+        return Err(TOO_GREAT);
+    }
     #[expect(clippy::cast_possible_truncation, reason = "only numbers that fit are cast")]
-    if number.fract() == 0.0 && number.abs() <= NUMBER_MAX as f64 {
+    if number.fract() == 0.0 {
         return Ok(Value::from(number as i64));
     }
     Number::from_f64(number).map(Value::Number).ok_or("a number that is finite, since JSON has no others")
