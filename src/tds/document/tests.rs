@@ -1,4 +1,5 @@
 //! The three readers: the same value, the same limits, and places.
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 use proptest::prelude::*;
 use serde_json::{Value, json};

@@ -1,4 +1,5 @@
 //! What is made of a tool, held against what it was, and against readers of its own.
+#![expect(clippy::panic, reason = "a failed test panics")]
 
 use super::super::tests::support::{FULL, SMALL, good, with};
 use super::{call, page, prompts, spec, stub};
