@@ -115,7 +115,7 @@ pub(crate) fn parts<'s>(schema: &'s Map<String, Value>) -> Vec<Part<'s>> {
             found.push(Part { pointer, applied: applied(key), schema });
         }
     };
-    map("properties", |key| Applied::Property(key));
+    map("properties", Applied::Property);
     map("patternProperties", |_| Applied::AnyProperty);
     map("dependentSchemas", |_| Applied::Here);
     map("$defs", |_| Applied::Definition);

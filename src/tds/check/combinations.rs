@@ -81,19 +81,17 @@ fn effects(reporter: &mut Reporter<'_>, tool: &Tool) {
 
 fn idempotency(reporter: &mut Reporter<'_>, tool: &Tool) {
     match tool.idempotency.as_ref().map(|idempotency| &idempotency.key) {
-        Some(KeySource::Host) => {
-            if !tool.interface.host.values().any(|argument| argument.from == HostSource::IdempotencyKey) {
-                let expected = "a host argument with from = \"idempotency_key\", or a pointer into the input";
-                reporter.error("/idempotency/key", "a key of the host that the tool is not told", expected);
-            }
+        Some(KeySource::Host)
+            if !tool.interface.host.values().any(|argument| argument.from == HostSource::IdempotencyKey) =>
+        {
+            let expected = "a host argument with from = \"idempotency_key\", or a pointer into the input";
+            reporter.error("/idempotency/key", "a key of the host that the tool is not told", expected);
         }
-        Some(KeySource::Input(pointer)) => {
-            if !pointers::is_required(tool, pointer) {
-                let found = format!("a key from {pointer}, which need not be there");
-                reporter.error("/idempotency/key", found, "a required property of the input");
-            }
+        Some(KeySource::Input(pointer)) if !pointers::is_required(tool, pointer) => {
+            let found = format!("a key from {pointer}, which need not be there");
+            reporter.error("/idempotency/key", found, "a required property of the input");
         }
-        None => {}
+        _ => {}
     }
 }
 
@@ -110,11 +108,11 @@ fn host(reporter: &mut Reporter<'_>, tool: &Tool) {
 
 fn deprecation(reporter: &mut Reporter<'_>, tool: &Tool) {
     let Some(deprecation) = &tool.deprecation else { return };
-    if let (Some(released), Some(sunset)) = (tool.released_at, deprecation.sunset_at) {
-        if sunset < released {
-            let found = format!("an end on {sunset}, before the release on {released}");
-            reporter.error("/deprecation/sunset_at", found, "a later day");
-        }
+    if let (Some(released), Some(sunset)) = (tool.released_at, deprecation.sunset_at)
+        && sunset < released
+    {
+        let found = format!("an end on {sunset}, before the release on {released}");
+        reporter.error("/deprecation/sunset_at", found, "a later day");
     }
     for (index, old) in deprecation.replaces.iter().enumerate() {
         if old.id == tool.id && old.range.takes(&tool.version) {

@@ -41,11 +41,10 @@ fn isolation(reporter: &mut Reporter<'_>, tool: &Tool) {
 fn run(reporter: &mut Reporter<'_>, tool: &Tool) {
     let (at, env) = match &tool.run {
         Run::Program(program) => {
-            if let Some(file) = program.argv.first().and_then(|first| first.strip_prefix("./")) {
-                if !program.files.iter().any(|known| known.as_str() == file) {
-                    let found = format!("the program {file:?}, which is not among its files");
-                    reporter.error("/run/program/argv/0", found, "a file that is listed in run.program.files");
-                }
+            let own = program.argv.first().and_then(|first| first.strip_prefix("./"));
+            if let Some(file) = own.filter(|own| !program.files.iter().any(|known| known.as_str() == *own)) {
+                let found = format!("the program {file:?}, which is not among its files");
+                reporter.error("/run/program/argv/0", found, "a file that is listed in run.program.files");
             }
             ("/run/program/env", &program.env)
         }

@@ -34,10 +34,10 @@ pub(super) fn diff(changes: &mut Changes, old: &Tool, new: &Tool) {
     changes.told("/retry", &old.retry, &new.retry);
     match (&old.idempotency, &new.idempotency) {
         (Some(_), None) => changes.old(Major, "/idempotency", "a call may now be done twice"),
-        (None, Some(_)) => changes.new(Minor, "/idempotency", "a call is done once"),
+        (None, Some(_)) => changes.now(Minor, "/idempotency", "a call is done once"),
         (Some(before), Some(after)) => {
             if before.key != after.key {
-                changes.new(Major, "/idempotency/key", "another key decides what is the same call");
+                changes.now(Major, "/idempotency/key", "another key decides what is the same call");
             }
             let words = ((Minor, "keys are remembered for longer"), (Major, "keys are forgotten sooner"));
             ordered(changes, "/idempotency/keep_s", (&before.keep_s, &after.keep_s), words);
@@ -45,7 +45,7 @@ pub(super) fn diff(changes: &mut Changes, old: &Tool, new: &Tool) {
         (None, None) => {}
     }
     if old.cache != new.cache {
-        changes.new(Minor, "/cache", "answers are used again differently");
+        changes.now(Minor, "/cache", "answers are used again differently");
     }
     let cost = |tool: &Tool| {
         let cost = &tool.cost;

@@ -72,9 +72,9 @@ pub enum Refusal {
     #[error("could not accept version {new} after {old}: it is older")]
     Older {
         /// The version there was.
-        old: Version,
+        old: String,
         /// The version there would be.
-        new: Version,
+        new: String,
     },
     /// One version, two contents.
     #[error(
@@ -82,7 +82,7 @@ pub enum Refusal {
     )]
     Same {
         /// The version.
-        version: Version,
+        version: String,
         /// How great a step is needed.
         needed: &'static str,
     },
@@ -90,13 +90,13 @@ pub enum Refusal {
     #[error("could not accept version {new} after {old}: the changes need a new {needed} version, such as {such_as}")]
     TooSmall {
         /// The version there was.
-        old: Version,
+        old: String,
         /// The version there would be.
-        new: Version,
+        new: String,
         /// How great a step is needed.
         needed: &'static str,
         /// The least version that would do.
-        such_as: Version,
+        such_as: String,
     },
 }
 
@@ -109,7 +109,7 @@ pub fn diff(old: &Tool, new: &Tool) -> Vec<Change> {
     match (&before.chunk, &after.chunk) {
         (Some(before), Some(after)) => changes.schema("/interface/chunk", before, after, Side::Output),
         (Some(_), None) => changes.old(Level::Major, "/interface/chunk", "there are no pieces any more"),
-        (None, Some(_)) => changes.new(Level::Minor, "/interface/chunk", "the answer may come in pieces"),
+        (None, Some(_)) => changes.now(Level::Minor, "/interface/chunk", "the answer may come in pieces"),
         (None, None) => {}
     }
     rest::diff(&mut changes, old, new);
@@ -131,16 +131,16 @@ pub fn judge(old: &Tool, new: &Tool, changes: &[Change]) -> Result<(), Refusal> 
     let (before, after) = (&old.version, &new.version);
     let needed = changes.iter().map(|change| change.level).max().unwrap_or(Level::Patch);
     match step(before, after) {
-        Step::Back => Err(Refusal::Older { old: before.clone(), new: after.clone() }),
+        Step::Back => Err(Refusal::Older { old: before.to_string(), new: after.to_string() }),
         Step::None if hash(old) == hash(new) => Ok(()),
-        Step::None => Err(Refusal::Same { version: before.clone(), needed: needed.word() }),
+        Step::None => Err(Refusal::Same { version: before.to_string(), needed: needed.word() }),
         Step::Free => Ok(()),
         Step::Up(given) if given >= needed => Ok(()),
         Step::Up(_) => Err(Refusal::TooSmall {
-            old: before.clone(),
-            new: after.clone(),
+            old: before.to_string(),
+            new: after.to_string(),
             needed: needed.word(),
-            such_as: least(before, needed),
+            such_as: least(before, needed).to_string(),
         }),
     }
 }
@@ -218,7 +218,7 @@ enum Side {
 struct Changes(Vec<Change>);
 
 impl Changes {
-    fn new(&mut self, level: Level, pointer: &str, what: impl Into<String>) {
+    fn now(&mut self, level: Level, pointer: &str, what: impl Into<String>) {
         self.0.push(Change { level, pointer: pointer.to_owned(), in_old: false, what: what.into() });
     }
 
@@ -229,7 +229,7 @@ impl Changes {
     /// Something that is only told, never relied on.
     fn told<T: PartialEq>(&mut self, pointer: &str, old: &T, new: &T) {
         if old != new {
-            self.new(Level::Patch, pointer, "is described differently");
+            self.now(Level::Patch, pointer, "is described differently");
         }
     }
 
@@ -244,7 +244,7 @@ impl Changes {
         let old: std::collections::BTreeSet<&T> = old.into_iter().collect();
         let new: std::collections::BTreeSet<&T> = new.into_iter().collect();
         for member in new.difference(&old) {
-            self.new(come.0, pointer, format!("{}: {member}", come.1));
+            self.now(come.0, pointer, format!("{}: {member}", come.1));
         }
         for member in old.difference(&new) {
             self.old(gone.0, pointer, format!("{}: {member}", gone.1));

@@ -13,9 +13,9 @@ pub(super) fn ordered<T: PartialOrd>(
     (more, less): ((Level, &str), (Level, &str)),
 ) {
     if new > old {
-        changes.new(more.0, pointer, more.1);
+        changes.now(more.0, pointer, more.1);
     } else if new < old {
-        changes.new(less.0, pointer, less.1);
+        changes.now(less.0, pointer, less.1);
     }
 }
 
@@ -29,7 +29,7 @@ pub(super) fn diff(changes: &mut Changes, old: &Tool, new: &Tool) {
     changes.told("/interface/examples", &old.interface.examples, &new.interface.examples);
     changes.told("/tests", &old.tests, &new.tests);
     if old.run != new.run {
-        changes.new(Patch, "/run", "is run differently");
+        changes.now(Patch, "/run", "is run differently");
     }
     let words = |tool: &Tool| -> BTreeSet<String> {
         tool.capabilities.iter().map(|capability| format!("{capability:?}").to_lowercase()).collect()
@@ -53,8 +53,8 @@ fn host(changes: &mut Changes, old: &Tool, new: &Tool) {
     for (name, argument) in after {
         let at = format!("/interface/host/{name}");
         match before.get(name) {
-            None => changes.new(Level::Major, &at, "is told something more about its callers"),
-            Some(known) if known.from != argument.from => changes.new(Level::Major, &at, "is told something else"),
+            None => changes.now(Level::Major, &at, "is told something more about its callers"),
+            Some(known) if known.from != argument.from => changes.now(Level::Major, &at, "is told something else"),
             Some(known) => changes.told(&at, &known.description, &argument.description),
         }
     }
@@ -70,16 +70,16 @@ fn policy(changes: &mut Changes, old: &Tool, new: &Tool) {
     let (before, after) = (&old.policy, &new.policy);
     // None is everybody, and anywhere.
     match (before.roles.is_empty(), after.roles.is_empty()) {
-        (true, false) => changes.new(Major, "/policy/roles", "only some may call it"),
-        (false, true) => changes.new(Minor, "/policy/roles", "everybody may call it"),
+        (true, false) => changes.now(Major, "/policy/roles", "only some may call it"),
+        (false, true) => changes.now(Minor, "/policy/roles", "everybody may call it"),
         _ => {
             let roles = ((Minor, "a further role may call it"), (Major, "a role may no longer call it"));
             changes.set("/policy/roles", &before.roles, &after.roles, roles);
         }
     }
     match (before.residency.is_empty(), after.residency.is_empty()) {
-        (true, false) => changes.new(Minor, "/policy/residency", "works in some regions only"),
-        (false, true) => changes.new(Major, "/policy/residency", "works on data anywhere"),
+        (true, false) => changes.now(Minor, "/policy/residency", "works in some regions only"),
+        (false, true) => changes.now(Major, "/policy/residency", "works on data anywhere"),
         _ => {
             let regions = ((Major, "works on data in a further region"), (Minor, "works in a region less"));
             changes.set("/policy/residency", &before.residency, &after.residency, regions);
@@ -112,7 +112,7 @@ fn secrets(changes: &mut Changes, old: &Tool, new: &Tool) {
     let words = ((Level::Major, "uses a secret"), (Level::Minor, "no longer uses a secret"));
     changes.set("/secrets", &uses(&old.secrets), &uses(&new.secrets), words);
     if old.secrets != new.secrets && uses(&old.secrets) == uses(&new.secrets) {
-        changes.new(Level::Patch, "/secrets", "secrets are written differently");
+        changes.now(Level::Patch, "/secrets", "secrets are written differently");
     }
 }
 
@@ -122,7 +122,7 @@ fn egress(changes: &mut Changes, old: &Tool, new: &Tool) {
         let known = |other: &&Egress| (&other.host, other.port) == (&rule.host, rule.port);
         match old.egress.iter().find(known) {
             Some(before) => reach(changes, &at, before, rule),
-            None => changes.new(Level::Major, &at, format!("reaches {}:{}", rule.host, rule.port)),
+            None => changes.now(Level::Major, &at, format!("reaches {}:{}", rule.host, rule.port)),
         }
     }
     for (index, rule) in old.egress.iter().enumerate() {
@@ -143,8 +143,8 @@ fn reach(changes: &mut Changes, at: &str, old: &Egress, new: &Egress) {
     changes.set(&format!("{at}/methods"), &words(old), &words(new), methods);
     let paths = format!("{at}/paths");
     match (old.paths.is_empty(), new.paths.is_empty()) {
-        (true, false) => changes.new(Minor, &paths, "reaches some paths only"),
-        (false, true) => changes.new(Major, &paths, "reaches every path"),
+        (true, false) => changes.now(Minor, &paths, "reaches some paths only"),
+        (false, true) => changes.now(Major, &paths, "reaches every path"),
         _ => changes.set(&paths, &old.paths, &new.paths, ((Major, "reaches a further path"), (Minor, "a path less"))),
     }
     let bytes = ((Major, "sends more"), (Minor, "sends less"));
@@ -158,25 +158,25 @@ fn ending(changes: &mut Changes, old: &Tool, new: &Tool) {
     let hidden = ((Patch, "hides a further value"), (Major, "no longer hides a value"));
     changes.set("/observability/redact", &old.observability.redact, &new.observability.redact, hidden);
     if old.observability.trace != new.observability.trace {
-        changes.new(Minor, "/observability/trace", "shows other values in traces");
+        changes.now(Minor, "/observability/trace", "shows other values in traces");
     }
     changes.told("/observability/log_level", &old.observability.log_level, &new.observability.log_level);
     match (&old.compensation, &new.compensation) {
         (Some(_), None) => changes.old(Major, "/compensation", "can no longer be undone"),
-        (None, Some(_)) => changes.new(Minor, "/compensation", "can be undone"),
+        (None, Some(_)) => changes.now(Minor, "/compensation", "can be undone"),
         (Some(before), Some(after)) if before != after => {
             // Never running out is the longest time.
             let time = |within: Option<u64>| within.unwrap_or(u64::MAX);
             let shorter = time(after.within_s) < time(before.within_s);
-            changes.new(if shorter { Major } else { Minor }, "/compensation", "is undone differently");
+            changes.now(if shorter { Major } else { Minor }, "/compensation", "is undone differently");
         }
         _ => {}
     }
     let (before, after) = (old.deprecation.clone().unwrap_or_default(), new.deprecation.clone().unwrap_or_default());
     if before.sunset_at != after.sunset_at || before.replaced_by != after.replaced_by {
-        changes.new(Minor, "/deprecation", "ends differently");
+        changes.now(Minor, "/deprecation", "ends differently");
     } else if before.replaces != after.replaces {
-        changes.new(Minor, "/deprecation/replaces", "replaces other tools");
+        changes.now(Minor, "/deprecation/replaces", "replaces other tools");
     } else {
         changes.told("/deprecation", &old.deprecation, &new.deprecation);
     }

@@ -105,7 +105,7 @@ pub(super) fn constants(map: &Map<String, Value>) -> Option<Vec<&Value>> {
     let alternatives = list(map, "oneOf");
     let constant = |schema: &'_ Value| {
         let map = schema.as_object()?;
-        map.keys().all(|word| word == "const" || TOLD.contains(&word.as_str())).then(|| ())
+        map.keys().all(|word| word == "const" || TOLD.contains(&word.as_str())).then_some(())
     };
     let mut found: Vec<&Value> = Vec::new();
     for alternative in alternatives {

@@ -295,7 +295,7 @@ impl FromStr for Date {
         let year: u16 = text[..4].parse().map_err(|_| wrong())?;
         let month: u8 = text[5..7].parse().map_err(|_| wrong())?;
         let day: u8 = text[8..].parse().map_err(|_| wrong())?;
-        let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
+        let leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
         let days = match month {
             2 => 28 + u8::from(leap),
             4 | 6 | 9 | 11 => 30,
