@@ -4,6 +4,7 @@
 
 pub mod types;
 
+pub mod tds;
 pub mod telemetry;
 
 pub mod field;

@@ -33,6 +33,7 @@ mod routing;
 mod runs;
 mod sse;
 mod tokens;
+mod tools;
 mod tree;
 mod why;
 
@@ -205,6 +206,7 @@ async fn perform(
         Verb::Alerts { verb, connection } => alerts::alerts(&connect(&connection)?, verb, console).await?,
         Verb::Plan(asked) => plan::plan(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Tokens { verb, connection } => tokens::tokens(&connect(&connection)?, verb, console).await?,
+        Verb::Tool { verb } => return tools::tool(&verb, console),
         Verb::Config { verb: ConfigVerb::Check(options) } => local::config_check(&options, console, launcher)?,
         Verb::Doctor(connection) => return local::doctor(&connection, environment, console, launcher).await,
     }

@@ -14,13 +14,13 @@ use crate::inference::models::Catalog;
 use crate::store::Event;
 use crate::types::RunId;
 use crate::ziggy::budget::PriceList;
-use crate::{api, cli, config, inference, rat};
+use crate::{api, cli, config, inference, rat, tds};
 
 /// What fuzzes: its name, which is that of its corpus too, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("config", configuration),
     ("bodies", api::fuzz::bodies),
     ("connection", api::fuzz::connection),
@@ -28,6 +28,7 @@ pub const TARGETS: [Target; 7] = [
     ("gguf", inference::fuzz_gguf),
     ("sse", streams),
     ("lists", lists),
+    ("tools", tools),
 ];
 
 /// The target of this name; one that does nothing if there is none, which a test rules out for each program in `fuzz/`.
@@ -43,6 +44,13 @@ pub fn lists(bytes: &[u8]) {
         for row in prices.rows() {
             assert!(row.input >= 0 && row.output >= 0, "a negative price was taken: {row:?}");
         }
+    }
+}
+
+/// A tool's description, in each of its formats.
+pub fn tools(bytes: &[u8]) {
+    if let Ok(text) = std::str::from_utf8(bytes) {
+        tds::fuzz::description(text);
     }
 }
 

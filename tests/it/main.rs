@@ -30,4 +30,5 @@ mod stuck;
 mod support;
 mod tls;
 mod tokens;
+mod tools;
 mod walk;
