@@ -133,20 +133,21 @@ fn judged<T: Checked>(
     let (example, opened) = fitting(examples, entry);
     let base = alone(example);
     let (right, refused) = sifted::<T>(&base, alone(opened).cut_entry(Override { path: place.clone(), node: entry.clone() }));
-    let (mut problems, mut mended) = (Vec::new(), own.clone());
-    for (key, with, message) in refused {
-        let told = judge::explain::<T>(&right, &key, &with, Refusal::Shape(message));
-        stand_in(&mut mended, &base, &key.path);
-        // Who misspells a key means to say it.
-        let meant = told.iter().filter_map(|problem| problem.meant.as_ref());
-        for path in meant.map(|key| key.split('.').map(str::to_owned).collect::<Vec<_>>()) {
-            if path.starts_with(&place) && mended.get(&path).is_none() {
-                stand_in(&mut mended, &base, &path);
-            }
+    let mut mended = own.clone();
+    refused.iter().for_each(|(key, ..)| stand_in(&mut mended, &base, &key.path));
+    let lacks = kinds::lacks::<T>(&base, &place, &mended);
+    let told = |(key, with, message): (Override, Node, String)| {
+        judge::explain::<T>(&right, &key, &with, Refusal::Shape(message))
+    };
+    let mut problems: Vec<Problem> = refused.into_iter().flat_map(told).collect();
+    // Who misspells a key means to say it.
+    for meant in problems.iter().filter_map(|problem| problem.meant.as_ref()) {
+        let path: Vec<String> = meant.split('.').map(str::to_owned).collect();
+        if path.starts_with(&place) && mended.get(&path).is_none() {
+            stand_in(&mut mended, &base, &path);
         }
-        problems.extend(told);
     }
-    for lack in kinds::lacks::<T>(&base, &place, &own) {
+    for lack in lacks {
         lack.keys.iter().for_each(|key| stand_in(&mut mended, &base, &[&lack.place, std::slice::from_ref(key)].concat()));
         problems.push(lack.problem());
     }
