@@ -94,9 +94,8 @@ fn culprits<T: Checked>(mut tree: Node, mut pending: Vec<Override>) -> Vec<Probl
 }
 
 pub(super) fn explain<T: Checked>(tree: &Node, over: &Override, with: &Node, refusal: Refusal) -> Vec<Problem> {
-    let mut inside = lists::entries::<T>(tree, over);
-    inside.extend(lists::words::<T>(tree, over));
-    if !inside.is_empty() {
+    let mut inside = [lists::entries::<T>, lists::words::<T>].into_iter().map(|look| look(tree, over));
+    if let Some(inside) = inside.find(|inside| !inside.is_empty()) {
         return inside;
     }
     match refusal {

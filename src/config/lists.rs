@@ -78,13 +78,13 @@ pub(super) fn entries<T: Checked>(tree: &Node, over: &Override) -> Vec<Problem> 
         others.push(judged.other);
     }
     let list = |entries| Override { path: over.path.clone(), node: Node::List(entries, source.clone()) };
-    found.extend(values::<T>(tree, &list(mended), &list(others)));
+    found.extend(values::<T>(tree, over, [&list(mended), &list(others)]));
     found
 }
 
-/// What cannot work in a list whose entries all have the right shape, but for what is said of stand-ins and for what would
-/// not be so with other ones.
-fn values<T: Checked>(tree: &Node, list: &Override, other: &Override) -> Vec<Problem> {
+/// What cannot work in a list once its entries all have the right shape, but for what is said of stand-ins and for what is
+/// not so in the list with other ones.
+fn values<T: Checked>(tree: &Node, over: &Override, [mended, other]: [&Override; 2]) -> Vec<Problem> {
     let laid = |list: &Override| {
         let mut with = tree.clone();
         with.set(&list.path, list.node.clone());
@@ -94,14 +94,15 @@ fn values<T: Checked>(tree: &Node, list: &Override, other: &Override) -> Vec<Pro
         Err(Refusal::Values(keys)) => keys,
         Ok(_) | Err(Refusal::Shape(_)) => Vec::new(),
     };
-    let with = laid(list);
+    let (with, own) = (laid(mended), laid(over));
     let always: BTreeSet<(String, String)> = refused(&laid(other)).into_iter().collect();
     let stands_in = |key: &str| {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        path.starts_with(&list.path) && with.get(&path).is_some_and(|node| node.source() == &Source::Default)
+        path.starts_with(&over.path) && with.get(&path).is_some_and(|node| node.source() == &Source::Default)
     };
     let certain = refused(&with).into_iter().filter(|wrong| always.contains(wrong) && !stands_in(&wrong.0));
-    certain.map(|(key, expected)| judge::value(&with, list, key, expected)).collect()
+    // What is shown is what was said, without any stand-ins.
+    certain.map(|(key, expected)| judge::value(&own, over, key, expected)).collect()
 }
 
 /// An entry of which the shape was judged.
@@ -132,7 +133,8 @@ fn judged<T: Checked>(
     };
     let (example, opened) = fitting(examples, entry);
     let base = alone(example);
-    let (right, refused) = sifted::<T>(&base, alone(opened).cut_entry(Override { path: place.clone(), node: entry.clone() }));
+    let (right, refused) =
+        sifted::<T>(&base, alone(opened).cut_entry(Override { path: place.clone(), node: entry.clone() }));
     let mut mended = own.clone();
     refused.iter().for_each(|(key, ..)| stand_in(&mut mended, &base, &key.path));
     let lacks = kinds::lacks::<T>(&base, &place, &mended);
@@ -148,7 +150,9 @@ fn judged<T: Checked>(
         }
     }
     for lack in lacks {
-        lack.keys.iter().for_each(|key| stand_in(&mut mended, &base, &[&lack.place, std::slice::from_ref(key)].concat()));
+        lack.keys
+            .iter()
+            .for_each(|key| stand_in(&mut mended, &base, &[&lack.place, std::slice::from_ref(key)].concat()));
         problems.push(lack.problem());
     }
     if problems.is_empty() {

@@ -224,7 +224,6 @@ fn value_at(value: &Spanned<DeValue<'_>>, place: Source, line: &dyn Fn(usize) ->
     }
 }
 
-
 /// The value without its spans. What parsed as TOML always is one; an integer beyond 64 bits is kept as its digits, so
 /// that the section it stands in refuses it by name.
 fn plain(value: Spanned<DeValue<'_>>) -> toml::Value {

@@ -436,7 +436,7 @@ fn something_else_in_the_place_of_the_data_directory_is_told_with_the_rest() {
     assert_eq!(said.len(), 2, "{said:#?}");
     let expected =
         format!("SYZYGY_HOST__DATA_DIR: host.data_dir: found {path:?}, which is no directory, expected a directory");
-    assert!(said[0].starts_with(&expected), "{said:#?}");
+    assert!(said[1].starts_with(&expected), "{said:#?}");
     let inputs = Inputs { flags: vec![flag("--data-dir", "host.data_dir", &path)], ..Inputs::default() };
     assert!(load(&inputs).unwrap_err().to_string().contains("--data-dir: host.data_dir"));
 }
@@ -451,7 +451,10 @@ fn each_wrong_word_of_a_list_of_an_agent_is_told() {
     let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(found.len(), 2, "{found:?}");
     assert!(found[0].contains(&format!("own.toml:{line}: capabilities.1: found 5, expected a string")), "{found:?}");
-    assert!(found[1].contains(&format!("own.toml:{line}: capabilities.3: found {{ code = 1 }}, expected")), "{found:?}");
+    assert!(
+        found[1].contains(&format!("own.toml:{line}: capabilities.3: found {{ code = 1 }}, expected")),
+        "{found:?}"
+    );
 }
 
 #[test]
