@@ -99,7 +99,10 @@ pub(super) fn explain<T: Checked>(tree: &Node, over: &Override, with: &Node, ref
         return inside;
     }
     match refusal {
-        Refusal::Shape(message) => vec![shape(tree, over, &message)],
+        Refusal::Shape(message) => {
+            let word = toml::Value::String(String::new());
+            vec![shape(tree, over, &naming::<T>(tree, &over.path, message, word))]
+        }
         Refusal::Values(keys) => keys.into_iter().map(|(key, expected)| value(with, over, key, expected)).collect(),
     }
 }
@@ -159,6 +162,17 @@ fn shape(tree: &Node, over: &Override, message: &str) -> Problem {
         _ => String::new(),
     };
     Problem { source, key, found, expected: expected + &example, meant: variant(message) }
+}
+
+/// Serde's sentence, or, if only some words would do, its sentence about a word in this place that is none of them: that
+/// one names them.
+pub(super) fn naming<T: Checked>(tree: &Node, path: &[String], message: String, none: toml::Value) -> String {
+    if !message.ends_with("expected string only") {
+        return message;
+    }
+    let mut with = tree.clone();
+    with.set(path, Node::Leaf(none, Source::Default));
+    misshapen::<T>(&with).filter(|named| named.starts_with("unknown variant")).unwrap_or(message)
 }
 
 /// What serde expected, and the variant that was probably meant.

@@ -260,7 +260,8 @@ pub(super) fn words<T: Checked>(tree: &Node, over: &Override) -> Vec<Problem> {
     let wrong = |(number, word): (usize, &toml::Value)| {
         let mut with = tree.clone();
         with.set(&over.path, Node::Leaf(toml::Value::Array(vec![word.clone()]), source.clone()));
-        let message = judge::misshapen::<T>(&with)?;
+        let none = toml::Value::Array(vec![toml::Value::String(String::new())]);
+        let message = judge::naming::<T>(tree, &over.path, judge::misshapen::<T>(&with)?, none);
         let (expected, meant) = judge::wanted(&message);
         let key = format!("{}.{number}", over.path.join("."));
         Some(Problem { source: source.clone(), key, found: shown(word), expected, meant })

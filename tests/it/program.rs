@@ -180,7 +180,7 @@ quorum = 0
 [[review.webhooks]]
 nam = "desk"
 url = "desk"
-events = ["opened", "closd"]
+events = ["opened", 5, "closd"]
 
 [[crown.rules]]
 name = "r"
@@ -203,7 +203,37 @@ wieghts = { cost = 1 }
 prefer = ["tier:moon"]
 "#;
 
-const TOLD: &str = "";
+/// All of it, in order of lines, and nothing that only hangs on something else.
+const TOLD: &str = r#"syzygy: could not use the configuration
+  f:2: api.listen: found "nowhere", expected a value that fits (invalid socket address syntax), such as "127.0.0.1:7171"
+  f:4: budgets.limits.0: found a table without `window`, expected every key of its kind that config/default.toml explains
+  f:5: budgets.limits.0.scope: found "team:a", expected a scope such as `tenant:acme` or `tenant:*`, of the kinds tenant, principal, agent, destination, provider, model
+  f:6: budgets.limits.0.money: found -1, expected from 1 to 10000000000000000; whoever may spend nothing is disabled
+  f:7: budgets.limits.1: found a table without `scope`, expected every key of its kind that config/default.toml explains
+  f:8: budgets.limits.1.window: found "dya", expected one of `request`, `minute`, `day`, `month`, `total`
+  f:9: budgets.limits.1.tokens: found "many", expected a whole number from 0 up, such as 1
+  f:15: review.rules.0: found a table without `action`, `deadline_s`, `on_expiry`, expected every key of its kind that config/default.toml explains
+  f:15: review.rules.0.class: found nothing, expected at least one condition (class = "public" holds for everything)
+  f:17: review.rules.0.kind: found "publicaton", expected one of `publication`, `sensitive_action`, `low_confidence`, `over_budget`, `policy`, `no_candidate`; did you mean `publication`?
+  f:18: review.rules.0.quorum: found 0, expected from 1 to 32
+  f:19: review.webhooks.0: found a table without `name`, expected every key of its kind that config/default.toml explains
+  f:20: review.webhooks.0.nam: found a key that does not exist, expected one of `events`, `name`, `region`, `secret_env`, `tier`, `url`; did you mean `review.webhooks.0.name`?
+  f:21: review.webhooks.0.url: found "desk", expected a URL such as `https://example.org/hook`
+  f:22: review.webhooks.0.events.1: found 5, expected one of `opened`, `verdict`, `delegated`, `expired`, `closed`
+  f:22: review.webhooks.0.events.2: found "closd", expected one of `opened`, `verdict`, `delegated`, `expired`, `closed`; did you mean `closed`?
+  f:26: crown.rules.0.watch.lest: found a key that does not exist, expected one of `least`, `share`, `signal`, `window_s`; did you mean `crown.rules.0.watch.least`?
+  f:26: crown.rules.0.watch.window_s: found "x", expected a whole number from 0 up, such as 1
+  f:26: crown.rules.0.watch: found a table without `least`, `share`, expected every key of its kind that config/default.toml explains
+  f:28: crown.rules.0.act: found { action = "restrat" }, expected one of `alert`, `throttle`, `restart`, `quarantine`, `shed`; did you mean `restart`?
+  f:30: crown.rules.0.cooldown_s: found -1, expected a whole number from 0 up, such as 1
+  f:34: alerts.rules.0.when: found a table without `at_least`, `window_s`, expected every key of its kind that config/default.toml explains
+  f:36: alerts.rules.0.severity: found 3, expected one of `notice`, `warning`, `critical`
+  f:37: alerts.webhooks.0: found a table without `attempts`, `least`, `name`, `wait_most_s`, `wait_s`, `within_s`, expected every key of its kind that config/default.toml explains
+  f:38: alerts.webhooks.0.url: found 1, expected a string, such as "https://desk.example/alerts"
+  f:41: ziggy.policies.0.wieghts: found a key that does not exist, expected one of `destination`, `prefer`, `tenant`, `weights`; did you mean `ziggy.policies.0.weights`?
+  f:42: ziggy.policies.0.prefer: found ["tier:moon"], expected an id, an agent, runtime:NAME, tier:NAME or region:NAME instead of "tier:moon"
+  SYZYGY_BUDGETS__LIMITS__2__MONEY: budgets.limits.2.money: found -3, expected from 1 to 10000000000000000; whoever may spend nothing is disabled
+"#;
 
 #[tokio::test]
 async fn every_problem_of_a_configuration_is_told_at_once_with_its_line() {
