@@ -9,9 +9,7 @@ fn said(text: &str) -> Vec<String> {
     problems.iter().map(|problem| problem.to_string().replace(&file, "f")).collect()
 }
 
-#[test]
-fn everything_that_is_wrong_in_several_lists_is_told_at_once() {
-    let text = r#"[[budgets.limits]]
+const SEVERAL: &str = r#"[[budgets.limits]]
 scope = "team:a"
 window = "fortnight"
 money = -1
@@ -49,7 +47,10 @@ events = ["opened", "shut", "clozed"]
 [ladder]
 order = ["local", "walk", "refuse", "runaway"]
 "#;
-    let found = said(text);
+
+#[test]
+fn everything_that_is_wrong_in_several_lists_is_told_at_once() {
+    let found = said(SEVERAL);
     let expected = [
         "f:2: budgets.limits.0.scope: found \"team:a\", expected a scope such as `tenant:acme`",
         "f:3: budgets.limits.0.window: found \"fortnight\", expected ",
