@@ -223,7 +223,7 @@ fn fitting(examples: &[toml::Value], entry: &Node) -> (Node, Node) {
     for (key, value) in &mut chosen {
         let Some(tag) = tag(examples, key) else { continue };
         let Some(said) = entry.get(std::slice::from_ref(*key)) else { continue };
-        let kind = said.get(&[tag.clone()]).map(Node::value);
+        let kind = said.get(std::slice::from_ref(&tag)).map(Node::value);
         match examples.iter().filter_map(|one| one.get(*key)).find(|one| one.get(&tag) == kind.as_ref()) {
             Some(table) => *value = table,
             None => closed.push((*key).clone()),

@@ -209,7 +209,8 @@ fn an_entry_that_does_not_exist_is_told_by_its_own_place() {
         "SYZYGY_REVIEW__WEBHOOKS: review.webhooks.0.url: found 1, expected a string".to_owned(),
     ];
     let mut sorted = found.clone();
-    (sorted.sort(), expected.sort());
+    sorted.sort();
+    expected.sort();
     assert_eq!(found.len(), expected.len(), "{found:#?}");
     for (one, expected) in sorted.iter().zip(&expected) {
         assert!(one.starts_with(expected), "{expected}\nis not the start of\n{one}");

@@ -107,7 +107,7 @@ fn lacking(tree: &Node, path: &[String], entry: usize, examples: &[toml::Value])
             continue;
         }
         let message = sentence::<Config>(tree, &path, NOBODYS.into()).unwrap_or_default();
-        let variants = message.starts_with("unknown variant").then(|| words(&message)).unwrap_or_default();
+        let variants = if message.starts_with("unknown variant") { words(&message) } else { Vec::new() };
         let other = |word: &String| sentence::<Config>(tree, &path, word.as_str().into()).is_some();
         for word in variants.into_iter().filter(other) {
             let shown =
