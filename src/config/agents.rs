@@ -53,7 +53,7 @@ fn all(read: impl Iterator<Item = Result<Profile, Vec<Problem>>>) -> Result<Vec<
             Err(found) => problems.extend(found),
         }
     }
-    if problems.is_empty() { Ok(profiles) } else { Err(Error::Problems(problems)) }
+    if problems.is_empty() { Ok(profiles) } else { Err(Error::of(problems)) }
 }
 
 /// An agent's file is judged by laying it over one that is right: what is refused then is wrong. Since it stands for

@@ -189,7 +189,7 @@ impl Loaded {
 /// # Errors
 /// The file cannot be read, no data directory can be chosen, or anything in any layer is wrong: then all of it.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
-    let defaults = Node::parse(DEFAULTS, &|_| Source::Default).map_err(Error::Problems)?;
+    let defaults = Node::parse(DEFAULTS, &|_| Source::Default).map_err(Error::of)?;
     let data_dir_key = [String::from("host"), String::from("data_dir")];
     let (file, mut problems) = file_layer(inputs, &defaults)?;
     let file_overrides = defaults.overrides(file);
@@ -206,8 +206,8 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
     let decided = judge::decide::<Config>(defaults, overrides);
     let (mut config, mut tree) = match decided {
         Ok(decided) if problems.is_empty() => decided,
-        Ok(_) => return Err(Error::Problems(problems)),
-        Err(found) => return Err(Error::Problems(problems.into_iter().chain(found).collect())),
+        Ok(_) => return Err(Error::of(problems)),
+        Err(found) => return Err(Error::of(problems.into_iter().chain(found).collect())),
     };
     let (place, source) = data_dir(&config.host.data_dir, &inputs.environment)?;
     if let Some(source) = source {

@@ -81,7 +81,7 @@ impl Program {
         }
         others.extend(model_store(data, &loaded.config).map_err(rooted).err());
         others.extend(budgets::prices(&loaded.config, Some(data)).map_err(rooted).err());
-        let wrong = (!problems.is_empty()).then(|| configured(config::Error::Problems(problems)));
+        let wrong = (!problems.is_empty()).then(|| configured(config::Error::of(problems)));
         let mut all = wrong.into_iter().chain(others);
         let Some(first) = all.next() else { return Ok(()) };
         let reason = all.fold(first.to_string(), |text, error| format!("{text}\n{error}"));

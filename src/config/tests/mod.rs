@@ -4,6 +4,7 @@
 
 mod impossible;
 mod lists;
+mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -435,9 +436,25 @@ fn something_else_in_the_place_of_the_data_directory_is_told_with_the_rest() {
     assert_eq!(said.len(), 2, "{said:#?}");
     let expected =
         format!("SYZYGY_HOST__DATA_DIR: host.data_dir: found {path:?}, which is no directory, expected a directory");
-    assert!(said[0].starts_with(&expected), "{said:#?}");
+    assert!(said[1].starts_with(&expected), "{said:#?}");
     let inputs = Inputs { flags: vec![flag("--data-dir", "host.data_dir", &path)], ..Inputs::default() };
     assert!(load(&inputs).unwrap_err().to_string().contains("--data-dir: host.data_dir"));
+}
+
+#[test]
+fn each_wrong_word_of_a_list_of_an_agent_is_told() {
+    let marvin = include_str!("../../../config/agents/marvin.toml");
+    let wrong = marvin.replace("[\"general\", \"summarise\",", "[\"general\", 5, \"summarise\", { code = 1 },");
+    let data = with_agents(&[("own.toml", &wrong)]);
+    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("it is wrong") };
+    let line = wrong.lines().position(|line| line.starts_with("capabilities")).unwrap() + 1;
+    let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(found.len(), 2, "{found:?}");
+    assert!(found[0].contains(&format!("own.toml:{line}: capabilities.1: found 5, expected a string")), "{found:?}");
+    assert!(
+        found[1].contains(&format!("own.toml:{line}: capabilities.3: found {{ code = 1 }}, expected")),
+        "{found:?}"
+    );
 }
 
 #[test]

@@ -1,14 +1,13 @@
-//! Right rules of every kind: what somebody writes is compared to one of the same, key by key.
+//! Right rules, with every key of every kind there is: what somebody writes is compared to them, key by key.
 
 use std::collections::BTreeMap;
 
 use super::rule::{Act, AlertRule, Rule, Severity, Signal, When};
-use super::upkeep::MEASURES;
 use crate::ziggy::admit::Value;
 use crate::ziggy::fixed::Millionths;
 
 impl Rule {
-    /// Right ones, with each signal and each act: what somebody writes is compared to one of the same, key by key.
+    /// With each signal and each act.
     pub fn examples() -> Vec<Rule> {
         let (window_s, least, times, burn) = (1, 1, 1, 1);
         let half = Millionths(500_000);
@@ -21,7 +20,7 @@ impl Rule {
             Signal::Mailbox { oldest_ms: 1 },
         ];
         let acts = [
-            Act::Throttle { percent: Some(50), cap: None, for_s: 1 },
+            Act::Throttle { percent: Some(50), cap: Some(1), for_s: 1 },
             Act::Restart,
             Act::Quarantine,
             Act::Shed { below: Value::Normal, for_s: 1 },
@@ -41,10 +40,10 @@ impl Rule {
 }
 
 impl AlertRule {
-    /// Right ones, of an event and of a measure: what somebody writes is compared to one of the same, key by key.
+    /// Of an event and of a measure.
     pub fn examples() -> [AlertRule; 2] {
         let (window_s, at_least) = (1, 1);
-        let name = MEASURES.first().map(|name| (*name).to_owned()).unwrap_or_default();
+        let name = super::upkeep::MEASURES.first().map(|name| (*name).to_owned()).unwrap_or_default();
         let whens =
             [When::Event { kind: "run.failed".to_owned(), window_s, at_least }, When::Metric { name, above: 1.0 }];
         whens.map(|when| AlertRule {
