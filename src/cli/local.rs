@@ -52,6 +52,7 @@ async fn running(connection: &Connection, environment: &Environment, launcher: &
     };
     match client.get::<Liveness>("/readyz").await {
         Ok(alive) => check(Verdict::Good, format!("{} is {}", client.url(), alive.status)),
+        Err(error @ Error::Died { .. }) => return check(Verdict::Lacking, error.to_string()),
         Err(Error::NoHost { url, .. }) => {
             check(Verdict::Lacking, format!("host.json names {url}, but nobody answers there; did it crash?"))
         }

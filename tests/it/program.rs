@@ -92,7 +92,7 @@ impl Running {
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
-        let id = i32::try_from(self.process.id().unwrap()).unwrap();
+        let id = i32::try_from(self.id()).unwrap();
         rustix::process::kill_process(rustix::process::Pid::from_raw(id).unwrap(), signal).unwrap();
     }
 
@@ -112,6 +112,11 @@ impl Running {
 }
 
 #[tokio::test]
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().unwrap()
+    }
+
 async fn a_task_goes_in_by_text_file_and_stdin_and_every_verb_tells_of_it() {
     let data = home();
     let data = data.path();
