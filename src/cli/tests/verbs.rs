@@ -285,6 +285,8 @@ async fn verbs_about_this_machine_need_no_host() {
     insta::assert_snapshot!(checked.out, @r#"
     api.listen           = "127.0.0.1:7171"  # default
     host.stop_timeout_s  = 5                 # SYZYGY_HOST__STOP_TIMEOUT_S
+    ladder.order         = ["local", "private", "partner", "external"]  # default
+    smallest.value       = 123456789012345678901  # default
     "#);
     let well = Setup::default().run(&launcher, &["doctor"]).await;
     insta::assert_snapshot!(well.out, @r"
