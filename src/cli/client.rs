@@ -256,7 +256,7 @@ fn running(data: &Path) -> Result<api::Running, Error> {
         .map_err(|error| Error::File { path, cause: std::io::Error::new(std::io::ErrorKind::InvalidData, error) })?;
     // A host that was killed leaves its file behind; whoever answers there now must not be given the token.
     if cfg!(target_os = "linux") && !Path::new("/proc").join(running.pid.to_string()).exists() {
-        return Err(Error::NotRunning { data_dir: data.to_owned() });
+        return Err(Error::Died { data_dir: data.to_owned(), pid: running.pid });
     }
     Ok(running)
 }

@@ -9,8 +9,11 @@ mod backends;
 mod budgets;
 mod builder;
 mod candidates;
+mod descriptors;
 mod error;
 mod program;
+#[cfg(test)]
+mod tests;
 mod world;
 
 use std::net::SocketAddr;

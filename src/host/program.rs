@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::backends::{COMPANIONS, journal_path, model_store, projections};
 use super::budgets::{self, PRICES_FILE};
-use super::{Environment, Host, candidates, real_world};
+use super::{Environment, Host, candidates, descriptors, real_world};
 use crate::actors::agent::Profile;
 use crate::cli::{self, Check, Launcher, Local, Other, Setting, Up, Verdict};
 use crate::config::{self, Config, Flag, Inputs, Loaded};
@@ -89,7 +89,8 @@ impl Program {
     }
 
     async fn serve(&self, loaded: Loaded) -> Result<(), super::Error> {
-        let config = loaded.config;
+        let mut config = loaded.config;
+        descriptors::provide(&mut config.api);
         let (data, stop) = (config.host.data_dir.clone(), Duration::from_secs(config.host.stop_timeout_s));
         let scheme = if config.api.tls.is_on() { "https" } else { "http" };
         let began = self.world.clock.now();

@@ -4,10 +4,13 @@ use super::compat::diff;
 use super::{Format, call, canonical, hash, page, prompts, read, stub};
 
 /// Reads a text as a description in each format. What is taken is the same tool when it is read from its canonical form.
-pub fn description(text: &str) {
+/// Says whether it was in any.
+pub fn description(text: &str) -> bool {
+    let mut taken = false;
     for format in [Format::Toml, Format::Json, Format::Yaml] {
         match read(format, text) {
             Ok(checked) => {
+                taken = true;
                 let canonical = canonical(&checked.tool);
                 assert!(diff(&checked.tool, &checked.tool).is_empty(), "it differs from itself");
                 let made =
@@ -25,4 +28,5 @@ pub fn description(text: &str) {
             }
         }
     }
+    taken
 }

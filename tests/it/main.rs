@@ -6,6 +6,7 @@ mod budgets;
 mod cancellation;
 mod company;
 mod cycles;
+mod descriptors;
 mod documents;
 mod durability;
 mod endpoint;

@@ -63,6 +63,9 @@ pub(crate) fn code(class: Class) -> i32 {
     i32::from(class.exit_code())
 }
 
+/// What starts a host on any port.
+const UP: &[&str] = &["up", "--listen", "127.0.0.1:0"];
+
 /// A host that runs as a process of its own.
 pub(crate) struct Running {
     process: Child,
@@ -77,9 +80,22 @@ impl Running {
 
     /// The same for a host that answers only who says this too.
     pub(crate) async fn start_as(data: &Path, papers: &[&str]) -> Running {
-        let mut up = command(data, &["up", "--listen", "127.0.0.1:0"]);
+        Running::spawn(data, command(data, UP), papers).await
+    }
+
+    /// The same under a limit of the shell's, as `ulimit` takes it.
+    pub(crate) async fn start_under(data: &Path, limit: &str) -> Running {
+        let plain = command(data, UP);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_syzygy")]);
+        shell.args(plain.as_std().get_args()).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", data);
+        Running::spawn(data, shell, &[]).await
+    }
+
+    async fn spawn(data: &Path, mut up: Command, papers: &[&str]) -> Running {
         let log = std::fs::File::create(data.join("up.log")).unwrap();
-        let mut process = up.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let up = up.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+        let mut process = up.spawn().unwrap();
         eventually("the host is ready", async || {
             if let Some(status) = process.try_wait().unwrap() {
                 panic!("{status}: {}", std::fs::read_to_string(data.join("up.log")).unwrap());
@@ -92,8 +108,13 @@ impl Running {
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
-        let id = i32::try_from(self.process.id().unwrap()).unwrap();
+        let id = i32::try_from(self.id()).unwrap();
         rustix::process::kill_process(rustix::process::Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().unwrap()
     }
 
     /// Asks it to end, and waits.

@@ -87,7 +87,11 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("ractor", &["supervision", "cluster", "actors"], "the actor kernel is the runtime layer's"),
     only("regex", &["types"], "patterns of sensitive data stand in one place; decisions are not made by regex"),
     only("reqwest", &["inference", "telemetry", "field", "cli"], "who speaks HTTP to others"),
-    only("rustix", &["inference", "sandbox", "store"], "signals and locks of the operating system, behind a port"),
+    only(
+        "rustix",
+        &["inference", "sandbox", "store", "host"],
+        "signals and locks of the operating system, behind a port; the program's own limits, at its root",
+    ),
     only(
         "rustls",
         &["inference", "telemetry", "field", "api", "cli", "main", "host"],

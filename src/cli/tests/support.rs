@@ -98,6 +98,8 @@ impl Launcher for TestLauncher {
         Ok(vec![
             setting("api.listen", "\"127.0.0.1:7171\"", "default"),
             setting("host.stop_timeout_s", "5", "SYZYGY_HOST__STOP_TIMEOUT_S"),
+            setting("ladder.order", "[\"local\", \"private\", \"partner\", \"external\"]", "default"),
+            setting("smallest.value", "123456789012345678901", "default"),
         ])
     }
 

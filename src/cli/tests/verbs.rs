@@ -252,6 +252,32 @@ async fn tokens_are_made_listed_and_revoked() {
 }
 
 #[tokio::test]
+async fn a_host_that_was_killed_is_told_apart_from_none() {
+    let data = tempfile::tempdir().unwrap();
+    let launcher = TestLauncher::new(data.path());
+    let ask = async |verb: &[&str]| Setup::default().run(&launcher, verb).await;
+    let none = ask(&["runs"]).await;
+    assert!(none.code == 69 && none.err.contains("it has no host.json"), "{none:?}");
+    // Process ids end far below this one.
+    let file = json!({ "url": "http://127.0.0.1:1", "pid": u32::MAX });
+    std::fs::write(data.path().join(crate::api::HOST_FILE), file.to_string()).unwrap();
+    for verb in [&["ask", "Hello"][..], &["runs"], &["why", "last"], &["tree"]] {
+        let died = ask(verb).await;
+        assert_eq!(died.code, 69, "{died:?}");
+        let expected = format!(
+            "the host on {} (pid 4294967295) ended without stopping; start it again (`syzygy up`), and `syzygy why RUN` \
+             tells what became of its runs",
+            data.path().display()
+        );
+        assert!(died.err.contains(&expected), "{verb:?}: {}", died.err);
+    }
+    let doctor = ask(&["doctor", "-o", "json"]).await;
+    let host = doctor.json()[1].clone();
+    assert_eq!((doctor.code, &host["name"], &host["verdict"]), (0, &json!("host"), &json!("lacking")));
+    assert!(host["detail"].as_str().unwrap().contains("(pid 4294967295) ended without stopping"), "{host}");
+}
+
+#[tokio::test]
 async fn verbs_about_this_machine_need_no_host() {
     let data = tempfile::tempdir().unwrap();
     let mut launcher = TestLauncher::new(data.path());
@@ -259,6 +285,8 @@ async fn verbs_about_this_machine_need_no_host() {
     insta::assert_snapshot!(checked.out, @r#"
     api.listen           = "127.0.0.1:7171"  # default
     host.stop_timeout_s  = 5                 # SYZYGY_HOST__STOP_TIMEOUT_S
+    ladder.order         = ["local", "private", "partner", "external"]  # default
+    smallest.value       = 123456789012345678901  # default
     "#);
     let well = Setup::default().run(&launcher, &["doctor"]).await;
     insta::assert_snapshot!(well.out, @r"
