@@ -62,6 +62,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("candle-core", &["inference"], "models are a backend of one port"),
     only("candle-nn", &["inference"], "models are a backend of one port"),
     only("candle-transformers", &["inference"], "models are a backend of one port"),
+    only("close_fds", &["sandbox"], "what a jail may not inherit is closed where jails are made"),
     only("clap", &["main", "cli"], "arguments are read at the edge"),
     anywhere("dashmap", "maps shared across threads"),
     only(
@@ -75,6 +76,8 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("hyper-util", &["api"], "HTTP is spoken at the edge"),
     only("httpdate", &["inference"], "endpoints may say when to come back as a date"),
     only("indicatif", &["main", "cli"], "only a terminal shows progress bars"),
+    only("landlock", &["sandbox"], "a fence of jails"),
+    only("libc", &["sandbox"], "system calls are known by number where they are filtered"),
     only("mimalloc", &["main"], "the allocator of the program; who embeds the host chooses their own"),
     only("minijinja", &["inference"], "chat templates belong to models"),
     only("minijinja-contrib", &["inference"], "goes with minijinja"),
@@ -93,6 +96,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
         "goes with reqwest and tokio-rustls",
     ),
     only("safetensors", &["inference"], "the static embedding table"),
+    only("seccompiler", &["sandbox"], "a fence of jails"),
     anywhere("serde", "data"),
     anywhere("serde_json", "data"),
     only(
