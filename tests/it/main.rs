@@ -24,6 +24,8 @@ mod providers;
 mod raw;
 mod resilience;
 mod run;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod simulation;
 mod stuck;
 mod support;
