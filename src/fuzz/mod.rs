@@ -14,13 +14,13 @@ use crate::inference::models::Catalog;
 use crate::store::Event;
 use crate::types::RunId;
 use crate::ziggy::budget::PriceList;
-use crate::{api, cli, config, inference, rat};
+use crate::{api, cli, config, inference, rat, sandbox};
 
 /// What fuzzes: its name, which is that of its corpus too, and what it does.
 pub type Target = (&'static str, fn(&[u8]));
 
 /// Every target.
-pub const TARGETS: [Target; 7] = [
+pub const TARGETS: [Target; 8] = [
     ("config", configuration),
     ("bodies", api::fuzz::bodies),
     ("connection", api::fuzz::connection),
@@ -28,6 +28,7 @@ pub const TARGETS: [Target; 7] = [
     ("gguf", inference::fuzz_gguf),
     ("sse", streams),
     ("lists", lists),
+    ("tools", sandbox::protocol::fuzz),
 ];
 
 /// The target of this name; one that does nothing if there is none, which a test rules out for each program in `fuzz/`.

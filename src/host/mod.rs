@@ -10,6 +10,7 @@ mod budgets;
 mod builder;
 mod error;
 mod program;
+mod sandboxes;
 mod world;
 
 use std::net::SocketAddr;

@@ -10,6 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::backends::{COMPANIONS, journal_path, model_store, projections};
 use super::budgets::{self, PRICES_FILE};
+use super::sandboxes;
 use super::{Environment, Host, real_world};
 use crate::actors::agent::Profile;
 use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
@@ -214,6 +215,7 @@ impl Launcher for Program {
             self.journal_check(&data).await,
         ];
         checks.extend(tls_checks(&loaded.config));
+        checks.extend(sandboxes::checks(&loaded.config, &data).await);
         checks.extend(agent_checks(&data, &loaded.config));
         let found = match model_store(&data, &loaded.config) {
             Ok(store) => store.examine(),

@@ -14,6 +14,7 @@
 //!   denies is none.
 
 mod capability;
+mod config;
 mod error;
 mod fake;
 mod native;
@@ -38,6 +39,7 @@ use tokio::sync::mpsc;
 use crate::types::Cx;
 
 pub use capability::{Capabilities, Keeper};
+pub use config::{Config, Jails, Threads};
 pub use error::{Error, Lack};
 pub use fake::{Puppet, Script};
 pub use native::{Function, Native, Voice};

@@ -19,11 +19,11 @@ mod tests;
 use std::os::unix::fs::MetadataExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::Duration;
 
 use async_trait::async_trait;
 
 use super::capability::{Capabilities, Keeper};
+use super::config::{Jails, OPEN_FILES_MIN};
 use super::error::{Error, Lack};
 use super::outcome::{Ended, Failure, Outcome};
 use super::running::Running;
@@ -32,60 +32,20 @@ use super::{Call, Killed, Prepared, Sandbox, View};
 use crate::types::{Class, Clock, Cx, Hash};
 
 pub use canary::Unusable;
-pub use init::jail_process;
+pub use init::{SELF as OWN_PROGRAM, jail_process};
 
 /// Directories that are never granted, nor what lies in them, nor what they lie in: they are the machine's.
 const MACHINE: [&str; 7] = ["/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr"];
 
-/// Open files that the warden needs itself, so that less cannot be bounded.
-const OPEN_FILES_MIN: u32 = 12;
-
-/// What bounds a tool whose spec does not.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub struct Ceiling {
-    /// Time on processors.
-    pub cpu: Duration,
-    /// Bytes of memory.
-    pub memory: u64,
-    /// Processes and threads at a time.
-    pub processes: u32,
-    /// Bytes in `/work` and `/tmp`.
-    pub disk: u64,
-    /// Open files of a process.
-    pub open_files: u32,
-}
-
 /// How jails are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Config {
-    /// The program that becomes the processes of a jail: this one.
+    /// The program that becomes the processes of a jail. [`OWN_PROGRAM`], if its `main` begins with [`jail_process`].
     pub program: PathBuf,
-    /// Directories of the system that tools see.
-    pub system: Vec<PathBuf>,
-    /// Who tools are outside if the host is root. Never 0.
-    pub user: u32,
     /// Directories of the host that are never granted: where its journal and its secrets are.
     pub private: Vec<PathBuf>,
-    /// What bounds a tool whose spec does not.
-    pub ceiling: Ceiling,
-    /// Files of granted trees that are looked at for what was written.
-    pub tree_files_max: usize,
-}
-
-impl Config {
-    /// As most machines need it, with this as our program.
-    pub fn new(program: PathBuf) -> Config {
-        let system = ["/usr", "/bin", "/sbin", "/lib", "/lib32", "/lib64", "/libx32"].map(PathBuf::from).to_vec();
-        // A minute of work for a small program; what needs more says so. 65534 is `nobody` on every Linux.
-        let ceiling = Ceiling {
-            cpu: Duration::from_secs(60),
-            memory: 512 << 20,
-            processes: 64,
-            disk: 64 << 20,
-            open_files: 256,
-        };
-        Config { program, system, user: 65_534, private: Vec::new(), ceiling, tree_files_max: 20_000 }
-    }
+    /// What an operator decides.
+    pub jails: Jails,
 }
 
 /// The tier.
@@ -145,7 +105,7 @@ impl Jail {
             let reason = format!("the tree {} is no directory", grant.name);
             return Err(Error::Invalid { tool: tool.to_owned(), reason });
         }
-        let private = self.config.private.iter().filter_map(|path| path.canonicalize().ok());
+        let private = self.config.private.iter().chain(&self.config.jails.private).filter_map(|path| path.canonicalize().ok());
         let mut kept = private.chain(MACHINE.map(PathBuf::from));
         let overlaps = |path: &PathBuf| source.starts_with(path) || path.starts_with(&source);
         if kept.any(|path| overlaps(&path)) {
@@ -158,12 +118,12 @@ impl Jail {
     /// Who the tool is outside: whoever the trees belong to that it may write, if the host can choose.
     fn user(&self, spec: &Spec, trees: &[(PathBuf, std::fs::Metadata)]) -> Result<u32, Error> {
         if !rustix::process::geteuid().is_root() {
-            return Ok(self.config.user);
+            return Ok(self.config.jails.user);
         }
         let mut user = None;
         let writable = spec.grants.iter().zip(trees).filter(|(grant, _)| grant.access == Access::ReadWrite);
         for (grant, (_, found)) in writable {
-            let owner = if found.uid() == 0 { self.config.user } else { found.uid() };
+            let owner = if found.uid() == 0 { self.config.jails.user } else { found.uid() };
             // Whom root's own files may not be written by is everybody, unless they all may.
             if found.uid() == 0 && found.mode() & 0o002 == 0 {
                 let text = format!("write to {}, which belongs to root; give it to user {owner}", grant.name);
@@ -175,7 +135,7 @@ impl Jail {
             }
             user = Some(owner);
         }
-        Ok(user.unwrap_or(self.config.user))
+        Ok(user.unwrap_or(self.config.jails.user))
     }
 }
 

@@ -75,7 +75,7 @@ pub(super) async fn run(
     }
     let trees: Vec<(String, PathBuf)> =
         writable(spec).map(|grant| (grant.name.clone(), grant.source.clone())).collect();
-    let before = look_at(trees.clone(), jail.config.tree_files_max).await;
+    let before = look_at(trees.clone(), jail.config.jails.tree_files_max).await;
     let started = plan(jail, prepared, stdin).and_then(|plan| Ok((start(jail)?, encode(&plan)?)));
     let (mut running, plan) = match started {
         Ok(started) => started,
@@ -99,7 +99,7 @@ pub(super) async fn run(
         // The time is over, so nobody is waited for.
         outcome.lines[before_end..].iter().for_each(|line| drop(stream.try_send(line.clone())));
     }
-    let after = look_at(trees, jail.config.tree_files_max).await;
+    let after = look_at(trees, jail.config.jails.tree_files_max).await;
     let (written, all) = tree::compare(&before, &after);
     (outcome.effects.written, outcome.effects.written_all) = (written, all);
     (outcome, landlock)
@@ -117,7 +117,7 @@ async fn look_at(trees: Vec<(String, PathBuf)>, max: usize) -> tree::Listing {
 }
 
 fn plan(jail: &Jail, prepared: &Prepared, stdin: String) -> std::io::Result<Plan> {
-    let (spec, ceiling) = (&*prepared.spec, &jail.config.ceiling);
+    let (spec, jails) = (&*prepared.spec, &jail.config.jails);
     let Program::Command(command) = &spec.program else { return Err(std::io::Error::other("the tool is no program")) };
     let mut environment: BTreeMap<String, String> =
         ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
@@ -148,18 +148,18 @@ fn plan(jail: &Jail, prepared: &Prepared, stdin: String) -> std::io::Result<Plan
     });
     let limits = &spec.limits;
     let bounds = Bounds {
-        cpu_ms: u64::try_from(limits.cpu.unwrap_or(ceiling.cpu).as_millis()).unwrap_or(u64::MAX),
-        memory: limits.memory.unwrap_or(ceiling.memory),
-        processes: limits.processes.unwrap_or(ceiling.processes),
-        disk: limits.disk.unwrap_or(ceiling.disk),
-        open_files: limits.open_files.unwrap_or(ceiling.open_files),
+        cpu_ms: limits.cpu.map_or(jails.processor_s * 1_000, |cpu| u64::try_from(cpu.as_millis()).unwrap_or(u64::MAX)),
+        memory: limits.memory.unwrap_or(jails.memory_bytes),
+        processes: limits.processes.unwrap_or(jails.processes),
+        disk: limits.disk.unwrap_or(jails.disk_bytes),
+        open_files: limits.open_files.unwrap_or(jails.open_files),
     };
     Ok(Plan {
         command: command.clone(),
         environment,
         directory: spec.directory.clone().unwrap_or_else(|| "/work".to_owned()),
         stdin,
-        system: jail.config.system.clone(),
+        system: jails.system.clone(),
         files: files.collect(),
         files_bytes,
         trees: trees.collect(),

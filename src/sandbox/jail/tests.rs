@@ -12,10 +12,21 @@ use crate::sandbox::outcome::{Change, Exit, Written};
 use crate::sandbox::spec::{Egress, Limits};
 use crate::sandbox::tests::clock;
 
-const MINUTE: Duration = Duration::from_secs(60);
+const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 
 fn jail(private: Vec<PathBuf>) -> Jail {
-    Jail::untried(Config { private, ..Config::new("nothing".into()) }, clock())
+    let jails = Jails {
+        system: Vec::new(),
+        private: Vec::new(),
+        user: 65_534,
+        processor_s: 1,
+        memory_bytes: 1 << 20,
+        processes: 1,
+        disk_bytes: 4_096,
+        open_files: 12,
+        tree_files_max: 10,
+    };
+    Jail::untried(Config { program: "nothing".into(), private, jails }, clock())
 }
 
 fn spec() -> Spec {

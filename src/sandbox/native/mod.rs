@@ -20,6 +20,7 @@ use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::capability::{Capabilities, Keeper};
+use super::config::Threads;
 use super::error::{Error, Lack};
 use super::outcome::{Ended, Failure, Level, Line, Outcome, failure_of};
 use super::protocol::{Bounds, cut};
@@ -102,8 +103,8 @@ impl Drop for Ending {
 }
 
 impl Native {
-    /// A tier with no functions yet, of so many threads at the most.
-    pub fn new(clock: Arc<dyn Clock>, threads_max: usize) -> Native {
+    /// A tier with no functions yet.
+    pub fn new(config: Threads, clock: Arc<dyn Clock>) -> Native {
         let limits = [Resource::Wall, Resource::Stdin, Resource::Stdout, Resource::Lines];
         let capabilities = Capabilities {
             tier: Tier::Native,
@@ -117,7 +118,7 @@ impl Native {
             notes: vec!["a function that does not end is left behind, since a thread cannot be ended".to_owned()],
         };
         let (functions, running, left) = Default::default();
-        Native { functions, capabilities, clock, threads_max, running, left }
+        Native { functions, capabilities, clock, threads_max: config.threads_max, running, left }
     }
 
     /// The same tier with one more function.

@@ -32,7 +32,7 @@ impl Gate {
 
 fn tier(gate: &Gate) -> Native {
     let gate = gate.clone();
-    Native::new(clock(), 2)
+    Native::new(Threads { threads_max: 2 }, clock())
         .with("stuck", move |_, _| {
             gate.pass();
             Ok(Value::Null)

@@ -41,7 +41,7 @@ impl Stage {
 }
 
 fn native() -> Stage {
-    let tier = Native::new(clock(), 64)
+    let tier = Native::new(super::defaults().native, clock())
         .with("echo", |input, _| Ok(input))
         .with("chunks", |_, voice| {
             voice.chunk("one");

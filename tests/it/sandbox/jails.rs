@@ -16,7 +16,7 @@ use crate::support::MINUTE;
 /// Whom tools are if this test is root; a tree that they may write has to be theirs.
 pub(super) fn give(path: &Path) {
     if rustix::process::geteuid().is_root() {
-        chown(path, Some(config().user), Some(config().user)).unwrap();
+        chown(path, Some(config().jails.user), Some(config().jails.user)).unwrap();
     }
 }
 
@@ -187,6 +187,17 @@ async fn what_cannot_be_started_is_told_in_words() {
     let broken = syzygy::sandbox::jail::Config { program: "/bin/false".into(), ..config() };
     let error = Jail::open(broken, super::clock()).await.err().unwrap().to_string();
     assert!(error.starts_with("could not make a jail: the keeper of the jail ended without a word"), "{error}");
+}
+
+#[tokio::test]
+async fn an_operator_is_told_which_tiers_can_be_used() {
+    let data = tempfile::tempdir().unwrap();
+    let out = crate::program::good(data.path(), &["doctor", "-o", "json"]).await;
+    assert_eq!(crate::program::checked(&out, "sandbox native")["verdict"], "good");
+    let expected = if jail().await.is_some() { "good" } else { "lacking" };
+    let said = crate::program::checked(&out, "sandbox jail");
+    assert_eq!(said["verdict"], expected, "{said}");
+    assert!(expected == "lacking" || said["detail"].as_str().unwrap().contains("landlock"), "{said}");
 }
 
 #[tokio::test]

@@ -26,13 +26,20 @@ pub(crate) fn cx(within: Duration) -> Cx {
     Cx::housekeeping(clock().now(), within)
 }
 
+/// What a host has if nobody says otherwise.
+pub(crate) fn defaults() -> syzygy::sandbox::Config {
+    let all: toml::Table = toml::from_str(include_str!("../../../config/default.toml")).unwrap();
+    all["sandbox"].clone().try_into().unwrap()
+}
+
 /// The variable with the program, where the one that was built cannot be reached.
 pub(crate) const PROGRAM: &str = "SYZYGY_TEST_PROGRAM";
 
 pub(crate) fn config() -> Config {
     #[expect(clippy::disallowed_methods, reason = "a test reads its own environment")]
     let named = std::env::var_os(PROGRAM);
-    Config::new(PathBuf::from(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_syzygy").into())))
+    let program = PathBuf::from(named.unwrap_or_else(|| env!("CARGO_BIN_EXE_syzygy").into()));
+    Config { program, private: Vec::new(), jails: defaults().jail }
 }
 
 /// The jail tier, if this machine lets one be made; says so if it does not.

@@ -25,7 +25,7 @@ pub(super) const KEEPER: &str = "jail-keeper";
 pub(super) const WARDEN: &str = "jail-warden";
 
 /// Our program, whatever its name and wherever it lies.
-pub(super) const SELF: &str = "/proc/self/exe";
+pub const SELF: &str = "/proc/self/exe";
 
 /// What went wrong, with what was being done.
 pub(super) trait During<T> {

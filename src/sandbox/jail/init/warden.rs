@@ -164,9 +164,9 @@ fn watch_over(tool: Pid, bounds: &Bounds) -> Result<Report, String> {
         if ended || report.exit.is_some() {
             break;
         }
-        let seen = watch::look();
-        note(&mut report, &seen);
+        let mut seen = watch::look();
         report.limit = seen.beyond(bounds);
+        note(&mut report, &seen);
         if report.limit.is_some() {
             break;
         }
