@@ -23,7 +23,7 @@ test -r /proc/self/status || echo 'there is no /proc'
 test \"$$\" -lt 100 || echo 'processes of the host have numbers in it'
 ( : > /usr/canary ) 2>/dev/null && echo '/usr can be written'
 test -r /etc/shadow && echo '/etc/shadow can be read'
-( : > /work/canary ) 2>/dev/null || echo '/work cannot be written'
+( : > canary ) 2>/dev/null || echo 'its own directory cannot be written'
 test -e /sys/kernel && echo 'the machine can be seen'
 echo tried";
 

@@ -99,7 +99,7 @@ async fn what_it_cannot_keep_it_refuses() {
     grows.grants.push(Grant { growth: Some(1), ..grant(folder.path(), Access::ReadWrite) });
     assert!(refusal(&jail, grows).await.contains("bound growth of a granted tree"));
     let mut up = spec();
-    up.directory = Some("/work/../etc".to_owned());
+    up.directory = Some("/inputs/../etc".to_owned());
     assert!(refusal(&jail, up).await.contains("no absolute path"));
     let mut out = spec();
     out.egress = Egress::Socket("proxy.sock".into());

@@ -172,8 +172,8 @@ async fn every_tier_cuts_what_is_long_and_ends_what_does_not_stop() {
         assert_eq!(flood.answer.unwrap_err().class, Class::Exhausted);
         let kept: usize = flood.lines.iter().map(|line| serde_json::to_string(line).unwrap().len()).sum();
         assert!(kept as u64 <= PRINTS + 100_000, "{kept} bytes were kept");
-        let refused = stage.run(&cx(MINUTE), "echo", Call::new("e", json!("x".repeat(100))), |limits| limits.stdin = 50);
-        let refused = refused.await;
+        let call = Call::new("e", json!("x".repeat(100)));
+        let refused = stage.run(&cx(MINUTE), "echo", call, |limits| limits.stdin = 50).await;
         assert_eq!((refused.ended, refused.answer.unwrap_err().class), (Ended::Refused, Class::Exhausted));
     }
 }

@@ -210,5 +210,5 @@ async fn what_a_tool_used_is_told() {
     let usage = outcome.usage;
     assert!(usage.cpu >= Duration::from_millis(250) && usage.wall >= usage.cpu.mul_f32(0.9), "{usage:?}");
     assert!(usage.memory_peak >= 30 << 20 && usage.processes_peak == 1, "{usage:?}");
-    assert_eq!((usage.stdin, usage.stdout), (10, 32));
+    assert_eq!((usage.stdin, usage.stdout), (10, 34));
 }

@@ -81,20 +81,12 @@ broke(present)
 "#,
     ),
     attack(
-        "modules of the kernel",
-        r#"
-rows = {'init_module': (175, 0, 0, 0), 'finit_module': (313, -1, 0, 0), 'delete_module': (176, b'syzygy-attack', 0o4000),
-        'kexec_load': (246, 0, 0, 0, -1)}
-broke([name for name, (number, *arguments) in rows.items() if -call(number, *arguments) not in (errno.EPERM, errno.ENOSYS)])
-"#,
-    )
-    .bites(Bites::Root),
-    attack(
-        "the end of the machine",
+        "modules of the kernel and the end of the machine",
         r#"
 # The kernel looks who asks before it looks at the magic numbers, which are wrong.
 rows = {'reboot': (169, 1, 2, 3, 0), 'swapon': (167, 0, 0), 'sethostname': (170, 0, -1), 'settimeofday': (164, 1, 0),
-        'clock_settime': (227, 99, 0)}
+        'clock_settime': (227, 99, 0), 'init_module': (175, 0, 0, 0), 'finit_module': (313, -1, 0, 0),
+        'delete_module': (176, b'syzygy-attack', 0o4000), 'kexec_load': (246, 0, 0, 0, -1)}
 broke([name for name, (number, *arguments) in rows.items() if -call(number, *arguments) not in (errno.EPERM, errno.ENOSYS)])
 "#,
     )
@@ -134,7 +126,7 @@ broke(found)
         "a layout of memory that is known",
         r#"
 got = call(135, 0x0040000)
-broke(got if got >= 0 else None)
+broke(str(got) if got >= 0 else None)
 "#,
     ),
     attack(

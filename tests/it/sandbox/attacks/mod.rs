@@ -96,11 +96,16 @@ impl Attack {
         self
     }
 
-    fn spec(&self, scene: &Scene) -> Spec {
+    /// By which the processes of one run are found.
+    fn mark(&self, jailed: bool) -> String {
+        format!("{}-{}-{}", self.name.replace(' ', "-"), if jailed { "jailed" } else { "bare" }, std::process::id())
+    }
+
+    fn spec(&self, scene: &Scene, jailed: bool) -> Spec {
         let mut spec = python(self.name, &format!("{PRELUDE}\n{}", self.program));
         spec.limits = Limits { wall: Duration::from_secs(20), memory: Some(96 << 20), ..limits() };
         (self.bounds)(&mut spec.limits);
-        spec.environment.insert(MARK.to_owned(), self.name.replace(' ', "-"));
+        spec.environment.insert(MARK.to_owned(), self.mark(jailed));
         let grant = |name: &str, source, access| Grant { name: name.to_owned(), source, access, growth: None };
         spec.grants = vec![
             grant("tree", scene.tree(), Access::ReadOnly),
@@ -110,7 +115,7 @@ impl Attack {
     }
 
     /// Why it succeeded, if it did.
-    fn success(&self, outcome: &Outcome, scene: &Scene) -> Option<String> {
+    fn success(&self, outcome: &Outcome, scene: &Scene, jailed: bool) -> Option<String> {
         let empty = outcome.ended == Ended::Finished && outcome.answer == Ok(serde_json::Value::Null);
         let held = match &self.held {
             Held::Empty => empty,
@@ -121,7 +126,7 @@ impl Attack {
             let (ended, answer) = (outcome.ended, &outcome.answer);
             return Some(format!("{ended}: {answer:?} {:?} {}", outcome.lines.first(), outcome.stderr));
         }
-        let left = marked(&self.name.replace(' ', "-"));
+        let left = marked(&self.mark(jailed));
         if !left.is_empty() {
             return Some(format!("these are left running: {left:?}"));
         }
@@ -135,7 +140,7 @@ fn table() -> impl Iterator<Item = &'static Attack> {
 
 /// Runs it once. In a jail the trees have other names.
 async fn run(sandbox: &dyn Sandbox, attack: &Attack, scene: &Scene, jailed: bool) -> Option<String> {
-    let spec = attack.spec(scene);
+    let spec = attack.spec(scene, jailed);
     let wall = spec.limits.wall;
     let cx = cx(wall * 2);
     let prepared = sandbox.prepare(&cx, spec).await.unwrap();
@@ -143,7 +148,7 @@ async fn run(sandbox: &dyn Sandbox, attack: &Attack, scene: &Scene, jailed: bool
     let outcome = sandbox.invoke(&cx, &prepared, Call::new(attack.name, scene.given(jailed))).await;
     let took = clock().now() - began;
     let late = (took > wall + Duration::from_secs(2)).then(|| format!("it took {took:?}"));
-    late.or_else(|| attack.success(&outcome, scene))
+    late.or_else(|| attack.success(&outcome, scene, jailed))
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -179,7 +184,7 @@ async fn where_nothing_is_held_back_the_attacks_succeed() {
         if run(&Bare::new(), attack, &scene, false).await.is_none() {
             toothless.push(attack.name);
         }
-        bare::clean(&attack.name.replace(' ', "-"));
+        bare::clean(&attack.mark(false));
     }
     loudly(&format!("{tried} attacks of {} were tried on a runner that holds nothing back", table().count()));
     assert!(tried >= 30, "{tried}");

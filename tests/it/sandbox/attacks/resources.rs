@@ -104,7 +104,7 @@ broke(os.fstat(fd).st_size)
 got = call(29, 0, 200 << 20, 0o1600)
 if got >= 0:
     call(31, got, 0, None)
-broke(got if got >= 0 else None)
+broke(str(got) if got >= 0 else None)
 "#,
     ),
     attack("stdout flood", "for _ in range(32): os.write(1, b'x' * (1 << 20))")

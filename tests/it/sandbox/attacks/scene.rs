@@ -28,6 +28,8 @@ pub(super) struct Scene {
     abstract_listener: UnixListener,
     /// A process of the host that knows the secret.
     other: Child,
+    /// What a program inherits that is started without care.
+    _leaked: std::fs::File,
 }
 
 impl Scene {
@@ -50,7 +52,8 @@ impl Scene {
         let abstract_listener = UnixListener::bind_addr(&address).unwrap();
         abstract_listener.set_nonblocking(true).unwrap();
         let other = Command::new("/bin/cat").env(VARIABLE, SECRET).stdin(Stdio::piped()).kill_on_drop(true).spawn();
-        Scene { listener, abstract_name, abstract_listener, other: other.unwrap(), folder }
+        let (other, _leaked) = (other.unwrap(), leak());
+        Scene { listener, abstract_name, abstract_listener, other, _leaked, folder }
     }
 
     pub(super) fn tree(&self) -> PathBuf {
@@ -102,7 +105,7 @@ impl Scene {
 }
 
 /// A file of this process that a program started without care inherits.
-pub(super) fn leak() -> std::fs::File {
+fn leak() -> std::fs::File {
     let mut file = tempfile::tempfile().unwrap();
     file.write_all(SECRET.as_bytes()).unwrap();
     rustix::io::fcntl_setfd(&file, rustix::io::FdFlags::empty()).unwrap();
