@@ -12,6 +12,7 @@ mod init;
 mod plan;
 mod run;
 mod tree;
+mod wrapped;
 
 #[cfg(test)]
 mod tests;
@@ -54,6 +55,8 @@ pub struct Jail {
     capabilities: Capabilities,
     clock: Arc<dyn Clock>,
     running: Running,
+    /// Bubblewrap, if it makes the jails.
+    wrapper: Option<PathBuf>,
 }
 
 impl Jail {
@@ -63,9 +66,42 @@ impl Jail {
     /// Why there can be no jails here, and what would have to be changed.
     pub async fn open(config: Config, clock: Arc<dyn Clock>) -> Result<Jail, Unusable> {
         let mut jail = Jail::untried(config, clock);
-        let notes = canary::try_out(&jail).await?;
-        jail.capabilities.notes.extend(notes);
-        Ok(jail)
+        match canary::try_out(&jail).await {
+            Ok(notes) => {
+                jail.capabilities.notes.extend(notes);
+                Ok(jail)
+            }
+            Err(own) => match wrapped::find() {
+                Some(wrapper) => jail.wrapped(wrapper, own).await,
+                None => Err(own),
+            },
+        }
+    }
+
+    /// The tier as bubblewrap makes it, if it does.
+    ///
+    /// # Errors
+    /// Why there can be no jails here, by either way.
+    pub async fn open_wrapped(config: Config, clock: Arc<dyn Clock>, wrapper: PathBuf) -> Result<Jail, Unusable> {
+        Jail::untried(config, clock).wrapped(wrapper, Unusable { reasons: Vec::new() }).await
+    }
+
+    async fn wrapped(mut self, wrapper: PathBuf, own: Unusable) -> Result<Jail, Unusable> {
+        let name = wrapper.display().to_string();
+        self.wrapper = Some(wrapper);
+        self.capabilities.limits.insert(Resource::Disk, Keeper::Watcher);
+        match canary::try_out(&self).await {
+            Ok(notes) => {
+                let reasons = own.reasons.join("; ");
+                self.capabilities.notes.push(format!("made by {name}, since we may not ourselves: {reasons}"));
+                self.capabilities.notes.extend(notes);
+                Ok(self)
+            }
+            Err(wrapped) => {
+                let more = wrapped.reasons.into_iter().map(|reason| format!("by {name}: {reason}"));
+                Err(Unusable { reasons: own.reasons.into_iter().chain(more).collect() })
+            }
+        }
     }
 
     fn untried(config: Config, clock: Arc<dyn Clock>) -> Jail {
@@ -90,7 +126,7 @@ impl Jail {
                 "how much a writable tree grows is not bounded; a file in it is not longer than the disk limit".to_owned(),
             ],
         };
-        Jail { config, capabilities, clock, running: Running::default() }
+        Jail { config, capabilities, clock, running: Running::default(), wrapper: None }
     }
 
     /// Where a granted tree really is, if it may be granted.

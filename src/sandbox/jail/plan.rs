@@ -58,8 +58,8 @@ pub(super) struct Plan {
     pub(super) egress: Option<PathBuf>,
     /// Who the program is outside, if the host is root and can choose.
     pub(super) user: u32,
-    /// The control group to join, if there is one.
-    pub(super) cgroup: Option<PathBuf>,
+    /// Whether somebody else made the namespaces and what is seen in them.
+    pub(super) wrapped: bool,
     pub(super) bounds: Bounds,
 }
 

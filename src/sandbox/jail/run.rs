@@ -15,7 +15,7 @@ use tokio::time::{Instant, timeout};
 
 use super::init::KEEPER;
 use super::plan::{Bounds, File, Plan, Report, Tree, encode, receive};
-use super::{Jail, tree};
+use super::{Jail, tree, wrapped};
 use crate::sandbox::fake::tell;
 use crate::sandbox::outcome::{Ended, Exit, Failure, Outcome, Usage, failure_of};
 use crate::sandbox::protocol::{self, Reader};
@@ -76,7 +76,7 @@ pub(super) async fn run(
     let trees: Vec<(String, PathBuf)> =
         writable(spec).map(|grant| (grant.name.clone(), grant.source.clone())).collect();
     let before = look_at(trees.clone(), jail.config.jails.tree_files_max).await;
-    let started = plan(jail, prepared, stdin).and_then(|plan| Ok((start(jail)?, encode(&plan)?)));
+    let started = plan(jail, prepared, stdin).and_then(|plan| Ok((start(jail, &plan)?, encode(&plan)?)));
     let (mut running, plan) = match started {
         Ok(started) => started,
         Err(cause) => {
@@ -165,17 +165,28 @@ fn plan(jail: &Jail, prepared: &Prepared, stdin: String) -> std::io::Result<Plan
         trees: trees.collect(),
         egress,
         user: prepared.user,
-        cgroup: None,
+        wrapped: jail.wrapper.is_some(),
         bounds,
     })
 }
 
-fn start(jail: &Jail) -> std::io::Result<Running> {
+fn start(jail: &Jail, plan: &Plan) -> std::io::Result<Running> {
     let (ours, theirs) = Pair::pair()?;
     ours.set_nonblocking(true)?;
     let control = UnixStream::from_std(ours)?;
-    let mut child = Command::new(&jail.config.program)
-        .arg(KEEPER)
+    let mut command = match &jail.wrapper {
+        None => {
+            let mut command = Command::new(&jail.config.program);
+            command.arg(KEEPER);
+            command
+        }
+        Some(wrapper) => {
+            let mut command = Command::new(wrapper);
+            command.args(wrapped::arguments(plan, &std::fs::canonicalize(&jail.config.program)?));
+            command
+        }
+    };
+    let mut child = command
         .env_clear()
         .stdin(Stdio::from(OwnedFd::from(theirs)))
         .stdout(Stdio::piped())

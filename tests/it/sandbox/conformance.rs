@@ -9,7 +9,7 @@ use syzygy::sandbox::{
 use syzygy::types::{Class, Cx};
 use tokio::sync::mpsc;
 
-use super::{clock, cx, jail, limits, python};
+use super::{clock, cx, jail, limits, python, wrapped_jail};
 use crate::support::MINUTE;
 
 /// What a tool of the suite does. Every tier has one of each.
@@ -120,7 +120,7 @@ fn program(tool: &str) -> Spec {
 
 async fn all() -> Vec<Stage> {
     let mut stages = vec![native(), puppet()];
-    if let Some(jail) = jail().await {
+    for jail in [jail().await, wrapped_jail().await].into_iter().flatten() {
         stages.push(Stage { sandbox: Box::new(jail), spec: program });
     }
     stages

@@ -53,6 +53,21 @@ pub(crate) async fn jail() -> Option<Jail> {
     }
 }
 
+/// Jails that bubblewrap makes, if it is there, for whoever is not root.
+pub(crate) async fn wrapped_jail() -> Option<Jail> {
+    let wrapper = PathBuf::from("/usr/bin/bwrap");
+    if rustix::process::geteuid().is_root() || !wrapper.exists() {
+        return None;
+    }
+    match Jail::open_wrapped(config(), clock(), wrapper).await {
+        Ok(jail) => Some(jail),
+        Err(error) => {
+            loudly(&format!("jails of bubblewrap are not tested here: {error}"));
+            None
+        }
+    }
+}
+
 /// Straight to the descriptor: the harness hides what a passing test prints.
 pub(crate) fn loudly(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");

@@ -35,9 +35,6 @@ pub(super) fn keep(host: &mut UnixStream) -> Result<Report, String> {
     setsid().during(|| "leave the terminal".to_owned())?;
     umask(rustix::fs::Mode::from_raw_mode(0o022));
     let plan: Plan = receive(host).during(|| "read the plan".to_owned())?;
-    if let Some(cgroup) = &plan.cgroup {
-        std::fs::write(cgroup.join("cgroup.procs"), "0").during(|| "join the control group".to_owned())?;
-    }
     enter(&plan)?;
     let (mut ours, theirs) = UnixStream::pair().during(|| "make a socket".to_owned())?;
     let warden = Command::new(SELF)

@@ -18,11 +18,16 @@ use std::process::ExitCode;
 
 use super::plan::{Report, send};
 
+pub(super) use root::{DEVICES, LINKS, SETTINGS};
+
 /// The hidden verb of the process outside the jail that owns it.
 pub(super) const KEEPER: &str = "jail-keeper";
 
 /// The hidden verb of the process inside.
 pub(super) const WARDEN: &str = "jail-warden";
+
+/// Where `/tmp` is, where it cannot be a directory of its own.
+pub(super) const TMP: &str = "/work/.tmp";
 
 /// Our program, whatever its name and wherever it lies.
 pub const SELF: &str = "/proc/self/exe";

@@ -17,7 +17,7 @@ use rustix::mount::{
 use rustix::process::{chdir, pivot_root};
 
 use super::super::plan::{File, Plan, Tree};
-use super::During;
+use super::{During, TMP};
 use super::keeper::INSIDE;
 use crate::sandbox::spec::Access;
 use crate::types::Hash;
@@ -27,11 +27,20 @@ const BASE: &str = "/sys";
 
 /// Files of `/etc` that programs need and that say nothing of the host: where libraries are, what names stand for
 /// which program, whom to trust, what time it is.
-const SETTINGS: [&str; 6] =
+pub(in crate::sandbox::jail) const SETTINGS: [&str; 6] =
     ["etc/ld.so.cache", "etc/alternatives", "etc/ssl/certs", "etc/ssl/openssl.cnf", "etc/localtime", "etc/mime.types"];
 
 /// Devices that hold nothing.
-const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+pub(in crate::sandbox::jail) const DEVICES: [&str; 5] = ["null", "zero", "full", "random", "urandom"];
+
+/// Links beside them. Shared memory by name is files; they count as the tool's own.
+pub(in crate::sandbox::jail) const LINKS: [(&str, &str); 5] = [
+    ("fd", "/proc/self/fd"),
+    ("stdin", "/proc/self/fd/0"),
+    ("stdout", "/proc/self/fd/1"),
+    ("stderr", "/proc/self/fd/2"),
+    ("shm", "/tmp"),
+];
 
 /// Bytes of the tmpfs on top of the files in it: its directories and links.
 const ROOM: u64 = 1 << 20;
@@ -113,21 +122,18 @@ fn devices() -> Result<(), String> {
         fs::write(&target, "").during(|| format!("make /dev/{name}"))?;
         mount_bind(&source, &target).during(|| format!("show /dev/{name}"))?;
     }
-    // Shared memory by name is files; they count as the tool's own.
-    let links = [
-        ("fd", "/proc/self/fd"),
-        ("stdin", "/proc/self/fd/0"),
-        ("stdout", "/proc/self/fd/1"),
-        ("stderr", "/proc/self/fd/2"),
-        ("shm", "/tmp"),
-    ];
     let link = |(name, to): &(&str, &str)| symlink(to, inside("dev").join(name)).during(|| format!("link /dev/{name}"));
-    links.iter().try_for_each(link)
+    LINKS.iter().try_for_each(link)
+}
+
+/// Files that may be in so many bytes.
+pub(super) fn inodes(bytes: u64) -> u64 {
+    (bytes / BYTES_PER_INODE).max(INODES_MIN)
 }
 
 /// `/work` and `/tmp` share one tmpfs, so that one limit holds for both.
 fn scratch(bytes: u64, owner: u32) -> Result<(), String> {
-    let inodes = (bytes / BYTES_PER_INODE).max(INODES_MIN);
+    let inodes = inodes(bytes);
     let at = inside("scratch");
     let quiet = MountFlags::NOSUID | MountFlags::NODEV;
     tmpfs(&at.to_string_lossy(), quiet, &format!("mode=0755,size={},nr_inodes={inodes}", bytes.max(4_096)))?;
@@ -150,9 +156,7 @@ fn copy(file: &File) -> Result<(), String> {
     let mut bytes = Vec::new();
     let read = fs::File::open(&file.source).and_then(|mut opened| opened.read_to_end(&mut bytes));
     read.during(|| format!("read the input {}", file.name))?;
-    if Hash::of(&bytes) != file.hash {
-        return Err(format!("could not show the input {}: it is not the file that was published", file.name));
-    }
+    is_published(file, &bytes)?;
     let target = inside("inputs").join(&file.name);
     let mode = if file.executable { 0o555 } else { 0o444 };
     let write = || {
@@ -162,15 +166,39 @@ fn copy(file: &File) -> Result<(), String> {
     write().during(|| format!("show the input {}", file.name))
 }
 
+fn is_published(file: &File, bytes: &[u8]) -> Result<(), String> {
+    if Hash::of(bytes) == file.hash {
+        return Ok(());
+    }
+    Err(format!("could not show the input {}: it is not the file that was published", file.name))
+}
+
 /// Looked at after it is shown: whoever put another directory in its place meanwhile has shown nothing.
 fn tree(tree: &Tree) -> Result<(), String> {
     let target = inside("granted").join(&tree.name);
     show(&tree.source, &target, true)?;
     let found = fs::metadata(&target).during(|| format!("look at the tree {}", tree.name))?;
+    is_the_one(tree, &found)
+}
+
+fn is_the_one(tree: &Tree, found: &fs::Metadata) -> Result<(), String> {
     if (found.dev(), found.ino()) == tree.place {
         return Ok(());
     }
     Err(format!("could not show the tree {}: it is not the directory that was granted", tree.name))
+}
+
+/// Looks at what somebody else has put together: whether it shows what the plan says.
+pub(super) fn inspect(plan: &Plan) -> Result<(), String> {
+    for file in &plan.files {
+        let bytes = fs::read(Path::new("/inputs").join(&file.name)).during(|| format!("read {}", file.name))?;
+        is_published(file, &bytes)?;
+    }
+    for tree in &plan.trees {
+        let found = fs::metadata(Path::new("/granted").join(&tree.name)).during(|| format!("find {}", tree.name))?;
+        is_the_one(tree, &found)?;
+    }
+    fs::create_dir(TMP).during(|| "make /tmp".to_owned())
 }
 
 /// One line of `/proc/self/mountinfo`.

@@ -1,7 +1,7 @@
 //! Process 1 of a jail: finishes it, starts the tool in it, watches, and ends everything.
 
 use std::io::{Seek, Write};
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -22,6 +22,7 @@ use super::super::plan::{Bounds, Plan, Report, receive};
 use super::watch::{self, Look};
 use super::{During, fence, filter, root};
 use crate::sandbox::outcome::Exit;
+use crate::sandbox::spec::Resource;
 
 /// Time between two looks at what the tool uses. Memory is filled at a few gigabytes a second at the most, so a limit is
 /// passed by some ten megabytes; a look takes some ten microseconds a process.
@@ -37,8 +38,13 @@ const CAPABILITIES: u32 = 63;
 pub(super) fn guard(keeper: &mut UnixStream) -> Result<Report, String> {
     set_parent_process_death_signal(Some(Signal::KILL)).during(|| "die with the keeper".to_owned())?;
     let plan: Plan = receive(keeper).during(|| "read the plan".to_owned())?;
-    rustix::system::sethostname(b"jail").during(|| "name the jail".to_owned())?;
-    root::enter()?;
+    if plan.wrapped {
+        close_fds::set_fds_cloexec(3, &[]);
+        root::inspect(&plan)?;
+    } else {
+        rustix::system::sethostname(b"jail").during(|| "name the jail".to_owned())?;
+        root::enter()?;
+    }
     let stdin = input(plan.stdin.as_bytes())?;
     limit(&plan.bounds)?;
     let landlock = give_up_everything(&plan)?;
@@ -51,7 +57,7 @@ pub(super) fn guard(keeper: &mut UnixStream) -> Result<Report, String> {
     };
     let id = i32::try_from(tool.id()).ok().and_then(Pid::from_raw).ok_or_else(|| "the tool has no id".to_owned())?;
     limit_tool(id, &plan.bounds)?;
-    let mut report = watch_over(id, &plan.bounds)?;
+    let mut report = watch_over(id, &plan, keeper)?;
     report.landlock = landlock;
     Ok(report)
 }
@@ -151,13 +157,13 @@ fn find(name: &str, path: &str) -> String {
     candidates.into_iter().find(|path| Path::new(path).is_file()).unwrap_or_else(|| format!("/usr/bin/{name}"))
 }
 
-/// Waits for the tool's end, or ends it for a limit; then ends everything else.
-fn watch_over(tool: Pid, bounds: &Bounds) -> Result<Report, String> {
+/// Waits for the tool's end, or ends it for a limit or because whoever started this wants it; then ends everything else.
+fn watch_over(tool: Pid, plan: &Plan, keeper: &UnixStream) -> Result<Report, String> {
     let handle = pidfd_open(tool, PidfdFlags::empty()).during(|| "hold the tool".to_owned())?;
     let mut report = Report::default();
     let tick = Timespec { tv_sec: 0, tv_nsec: i64::from(LOOK_AGAIN.subsec_nanos()) };
     loop {
-        let mut fds = [PollFd::from_borrowed_fd(handle.as_fd(), PollFlags::IN)];
+        let mut fds = [PollFd::new(&handle, PollFlags::IN), PollFd::new(keeper, PollFlags::IN)];
         // Interrupted is as good as the time being over.
         let ended = poll(&mut fds, Some(&tick)).unwrap_or(0) > 0;
         reap(tool, &mut report);
@@ -165,7 +171,7 @@ fn watch_over(tool: Pid, bounds: &Bounds) -> Result<Report, String> {
             break;
         }
         let mut seen = watch::look();
-        report.limit = seen.beyond(bounds);
+        report.limit = seen.beyond(&plan.bounds).or_else(|| crowded(plan));
         note(&mut report, &seen);
         if report.limit.is_some() {
             break;
@@ -174,6 +180,12 @@ fn watch_over(tool: Pid, bounds: &Bounds) -> Result<Report, String> {
     end_everybody(tool, &mut report);
     report.cpu_ms = report.cpu_ms.max(u64::try_from(watch::ended_cpu().as_millis()).unwrap_or(u64::MAX));
     Ok(report)
+}
+
+/// Whether there are too many files, where nobody else keeps count.
+fn crowded(plan: &Plan) -> Option<Resource> {
+    let found = plan.wrapped.then(|| rustix::fs::statvfs("/work").ok())??;
+    (found.f_files.saturating_sub(found.f_ffree) > root::inodes(plan.bounds.disk)).then_some(Resource::Disk)
 }
 
 fn note(report: &mut Report, seen: &Look) {

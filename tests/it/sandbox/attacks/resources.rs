@@ -168,7 +168,8 @@ except OSError:
     pass
 broke(count if count > 10_000 else None)
 "#,
-    ),
+    )
+    .held(Held::EndedOr(&[Ended::Limit(Resource::Disk)])),
     attack(
         "open files",
         r#"
