@@ -66,11 +66,8 @@ impl Place {
     /// Returns when the invocation must end, and says why.
     pub(super) async fn stop(&self, cx: &Cx, prepared: &Prepared, began: Instant) -> Ended {
         let wall = began + prepared.spec.limits.wall;
-        let (until, over) = if wall <= cx.deadline() {
-            (wall, Ended::Limit(Resource::Wall))
-        } else {
-            (cx.deadline(), Ended::Deadline)
-        };
+        let (until, over) =
+            if wall <= cx.deadline() { (wall, Ended::Limit(Resource::Wall)) } else { (cx.deadline(), Ended::Deadline) };
         tokio::select! {
             biased;
             () = cx.cancelled() => Ended::Cancelled,

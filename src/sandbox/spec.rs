@@ -322,15 +322,20 @@ impl Spec {
         }
         let names = self.inputs.iter().map(|input| &input.name).chain(self.grants.iter().map(|grant| &grant.name));
         if let Some(name) = names.clone().find(|name| !is_word(name)) {
-            return Some(format!("`{name}` is no plain name: letters, digits, `.`, `_` and `-`, no dot at its beginning"));
+            return Some(format!(
+                "`{name}` is no plain name: letters, digits, `.`, `_` and `-`, no dot at its beginning"
+            ));
         }
-        let twice = |names: Vec<&String>| (1..names.len()).find(|at| names[..*at].contains(&names[*at])).map(|at| names[at].clone());
+        let twice = |names: Vec<&String>| {
+            (1..names.len()).find(|at| names[..*at].contains(&names[*at])).map(|at| names[at].clone())
+        };
         let double = twice(self.inputs.iter().map(|input| &input.name).collect())
             .or_else(|| twice(self.grants.iter().map(|grant| &grant.name).collect()));
         if let Some(name) = double {
             return Some(format!("`{name}` is named twice"));
         }
-        let texts = |(name, value): (&String, &String)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0');
+        let texts =
+            |(name, value): (&String, &String)| name.is_empty() || name.contains(['=', '\0']) || value.contains('\0');
         if self.environment.iter().any(texts) {
             return Some("its environment has a name or a value that no environment can hold".to_owned());
         }

@@ -48,7 +48,8 @@ fn the_order_of_strength_is_the_order_of_the_list() {
 #[tokio::test]
 async fn a_spec_that_no_tier_could_run_is_invalid() {
     let puppet = Puppet::new(Tier::Jail, clock()).with("tool", Script::default().echoes());
-    let input = |name: &str| Input { name: name.to_owned(), hash: Hash::of(b""), source: "x".into(), executable: false };
+    let input =
+        |name: &str| Input { name: name.to_owned(), hash: Hash::of(b""), source: "x".into(), executable: false };
     let cases: Vec<(fn(&mut Spec), &str)> = vec![
         (|spec| spec.program = Program::Command(Vec::new()), "it names no program"),
         (|spec| drop(spec.environment.insert("A=B".to_owned(), String::new())), "no environment can hold"),
@@ -73,9 +74,7 @@ async fn a_spec_that_no_tier_could_run_is_invalid() {
 #[tokio::test(start_paused = true)]
 async fn a_script_is_played_heard_and_ended_on_the_clock() {
     let script = Script::default().prints("{\"type\":\"chunk\",\"text\":\"a\"}\n").waits(MINUTE / 2).echoes();
-    let puppet = Puppet::new(Tier::Jail, clock())
-        .with("tool", script.clone())
-        .with("stuck", script.hangs());
+    let puppet = Puppet::new(Tier::Jail, clock()).with("tool", script.clone()).with("stuck", script.hangs());
     let prepared = puppet.prepare(&cx(), spec()).await.unwrap();
     let (stream, mut heard) = mpsc::channel(8);
     let call = Call { stream: Some(stream), ..Call::new("1", json!(7)) };
@@ -91,7 +90,8 @@ async fn a_script_is_played_heard_and_ended_on_the_clock() {
 
 #[test]
 fn an_outcome_is_the_same_after_a_trip_through_json() {
-    let mut outcome = Outcome::nothing(Ended::Limit(Resource::Memory), Failure::new(crate::types::Class::Exhausted, "no"));
+    let mut outcome =
+        Outcome::nothing(Ended::Limit(Resource::Memory), Failure::new(crate::types::Class::Exhausted, "no"));
     outcome.lines = vec![Line::Noise { text: "x".to_owned(), cut: 3 }, Line::MemoryDelta { delta: json!(1) }];
     outcome.effects.exit = Some(Exit::Signal(9));
     outcome.effects.written = vec![Written { path: "tree/a".to_owned(), change: Change::Created }];

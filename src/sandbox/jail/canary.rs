@@ -82,6 +82,7 @@ pub(super) fn explain(read: &dyn Fn(&str) -> Option<String>) -> Vec<String> {
     let forbids = |(key, value, _): &&(&str, &str, &str)| {
         read(&format!("/proc/sys/{key}")).is_some_and(|found| found.trim() == *value)
     };
-    let say = |(key, value, advice): &(&str, &str, &str)| format!("sysctl {} is {value}: {advice}", key.replace('/', "."));
+    let say =
+        |(key, value, advice): &(&str, &str, &str)| format!("sysctl {} is {value}: {advice}", key.replace('/', "."));
     rows.iter().filter(forbids).map(say).collect()
 }

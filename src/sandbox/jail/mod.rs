@@ -123,7 +123,8 @@ impl Jail {
                 "memory and processor time of a whole tool are summed up every 10 ms; those of one process the kernel \
                  bounds too"
                     .to_owned(),
-                "how much a writable tree grows is not bounded; a file in it is not longer than the disk limit".to_owned(),
+                "how much a writable tree grows is not bounded; a file in it is not longer than the disk limit"
+                    .to_owned(),
             ],
         };
         Jail { config, capabilities, clock, running: Running::default(), wrapper: None }
@@ -141,7 +142,8 @@ impl Jail {
             let reason = format!("the tree {} is no directory", grant.name);
             return Err(Error::Invalid { tool: tool.to_owned(), reason });
         }
-        let private = self.config.private.iter().chain(&self.config.jails.private).filter_map(|path| path.canonicalize().ok());
+        let private =
+            self.config.private.iter().chain(&self.config.jails.private).filter_map(|path| path.canonicalize().ok());
         let mut kept = private.chain(MACHINE.map(PathBuf::from));
         let overlaps = |path: &PathBuf| source.starts_with(path) || path.starts_with(&source);
         if kept.any(|path| overlaps(&path)) {

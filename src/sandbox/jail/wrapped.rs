@@ -19,7 +19,16 @@ const WARDEN_AT: &str = "/run/syzygy/warden";
 
 /// What `/proc` tells of the machine and no tool needs to know.
 const MASKED: [&str; 10] = [
-    "cmdline", "config.gz", "interrupts", "kallsyms", "kcore", "keys", "modules", "sched_debug", "timer_list", "version",
+    "cmdline",
+    "config.gz",
+    "interrupts",
+    "kallsyms",
+    "kcore",
+    "keys",
+    "modules",
+    "sched_debug",
+    "timer_list",
+    "version",
 ];
 
 /// Bubblewrap, if it is there and can be of use.

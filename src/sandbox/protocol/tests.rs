@@ -63,7 +63,11 @@ fn what_denies_a_result_costs_it() {
         (RESULT[..20].to_owned(), zero, "it gave no result, and ended with exit code 0"),
         (String::new(), zero, "it gave no result, and ended with exit code 0"),
         (String::new(), Exit::Code(1), "it gave no result, and ended with exit code 1"),
-        ("{\"type\":\"result\",\"type\":\"chunk\",\"value\":1}".to_owned(), zero, "it gave no result, and ended with exit code 0"),
+        (
+            "{\"type\":\"result\",\"type\":\"chunk\",\"value\":1}".to_owned(),
+            zero,
+            "it gave no result, and ended with exit code 0",
+        ),
     ];
     for (text, exit, expected) in cases {
         assert_eq!(failure(&text, exit), format!("could not believe the tool: {expected}"), "{text}");
@@ -73,7 +77,8 @@ fn what_denies_a_result_costs_it() {
 
 #[test]
 fn noise_is_kept_marked_and_costs_nothing() {
-    let (said, answer) = read(b"hello\n\xff\xfe\n{\"type\":\"resu\n[1]\n{\"type\":\"result\",\"value\":42}\n", Exit::Code(0));
+    let (said, answer) =
+        read(b"hello\n\xff\xfe\n{\"type\":\"resu\n[1]\n{\"type\":\"result\",\"value\":42}\n", Exit::Code(0));
     let noise = |text: &str| Line::Noise { text: text.to_owned(), cut: 0 };
     assert_eq!(said, vec![noise("hello"), noise("\u{fffd}\u{fffd}"), noise("{\"type\":\"resu"), noise("[1]")]);
     assert_eq!(answer, Ok(json!(42)));

@@ -190,7 +190,8 @@ async fn every_tier_ends_a_tool_for_whoever_may_end_it() {
         let deadline = stage.run(&cx(soon), "hangs", call("b"), |_| ()).await;
         assert_eq!(deadline.ended, Ended::Deadline);
         let cancelled = cx(MINUTE);
-        let (outcome, ()) = tokio::join!(stage.run(&cancelled, "hangs", call("c"), |_| ()), async { cancelled.cancel() });
+        let (outcome, ()) =
+            tokio::join!(stage.run(&cancelled, "hangs", call("c"), |_| ()), async { cancelled.cancel() });
         assert_eq!((outcome.ended, outcome.answer.unwrap_err().class), (Ended::Cancelled, Class::Cancelled));
         let asked = cx(MINUTE);
         let kill = async {

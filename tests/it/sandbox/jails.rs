@@ -42,10 +42,12 @@ async fn said(jail: &Jail, change: impl FnOnce(&mut Spec), program: &str) -> Vec
 async fn a_tool_sees_the_system_its_own_directories_and_nothing_of_the_host() {
     let Some(jail) = jail().await else { return };
     let listing = said(&jail, |_| (), "ls -A / | grep -vE '^(bin|lib.*|sbin)$'; id -u; id -un; hostname; pwd").await;
-    let expected = ["dev", "etc", "granted", "inputs", "proc", "run", "tmp", "usr", "work", "1000", "tool", "jail", "/work"];
+    let expected =
+        ["dev", "etc", "granted", "inputs", "proc", "run", "tmp", "usr", "work", "1000", "tool", "jail", "/work"];
     assert_eq!(listing, expected);
     let environment = said(&jail, |spec| drop(spec.environment.insert("OWN".to_owned(), "1".to_owned())), "env").await;
-    let mut names: Vec<&str> = environment.iter().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
+    let mut names: Vec<&str> =
+        environment.iter().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     names.sort_unstable();
     assert_eq!(names, ["HOME", "LANG", "OWN", "PATH", "PWD", "TMPDIR", "TZ", "USER"]);
     let processes = said(&jail, |_| (), "cd /proc; for p in [0-9]*; do echo $p; done").await;
@@ -64,7 +66,8 @@ async fn inputs_are_there_to_read_and_to_run_and_stay_what_they_are() {
         Input { name: name.to_owned(), hash: Hash::of(text.as_bytes()), source, executable }
     };
     let inputs = vec![input("data", "forty-two", false), input("program", "#!/bin/sh\ncat /inputs/data", true)];
-    let program = "/inputs/program; echo; echo x 2>/dev/null >> /inputs/data || echo kept; rm -f /inputs/data 2>&1 | wc -l";
+    let program =
+        "/inputs/program; echo; echo x 2>/dev/null >> /inputs/data || echo kept; rm -f /inputs/data 2>&1 | wc -l";
     let lines = said(&jail, |spec| spec.inputs = inputs.clone(), program).await;
     assert_eq!(lines, ["forty-two", "kept", "1"]);
     // Changed after it was prepared: looked at again where it is shown.
@@ -161,7 +164,8 @@ async fn a_tool_that_reaches_a_limit_is_told_by_its_name() {
     let cpu = greedy(&jail, spin, |spec| spec.limits.cpu = Some(Duration::from_millis(500))).await;
     assert_eq!((cpu.ended, cpu.answer.unwrap_err().class), (Ended::Limit(Resource::Cpu), Class::Exhausted));
     assert!(cpu.usage.cpu >= Duration::from_millis(500), "{:?}", cpu.usage);
-    let swell = "os.fork()\nos.fork()\nkept = bytearray(40 << 20)\nkept[::4096] = b'x' * len(kept[::4096])\ntime.sleep(60)";
+    let swell =
+        "os.fork()\nos.fork()\nkept = bytearray(40 << 20)\nkept[::4096] = b'x' * len(kept[::4096])\ntime.sleep(60)";
     let memory = greedy(&jail, swell, |spec| spec.limits.memory = Some(100 << 20)).await;
     assert_eq!(memory.ended, Ended::Limit(Resource::Memory));
     assert!(memory.usage.memory_peak > 100 << 20 && memory.usage.processes_peak >= 3, "{:?}", memory.usage);
@@ -187,6 +191,26 @@ async fn what_cannot_be_started_is_told_in_words() {
     let broken = syzygy::sandbox::jail::Config { program: "/bin/false".into(), ..config() };
     let error = Jail::open(broken, super::clock()).await.err().unwrap().to_string();
     assert!(error.starts_with("could not make a jail: the keeper of the jail ended without a word"), "{error}");
+}
+
+#[tokio::test]
+async fn bubblewrap_makes_jails_that_hold_as_well() {
+    let Some(jail) = super::wrapped_jail().await else { return };
+    let notes = syzygy::sandbox::Sandbox::capabilities(&jail).notes.join("; ");
+    assert!(notes.contains("made by /usr/bin/bwrap"), "{notes}");
+    let folder = tempfile::tempdir().unwrap();
+    std::fs::write(folder.path().join("data"), "forty-two").unwrap();
+    let source = folder.path().join("data");
+    let input = Input { name: "data".to_owned(), hash: Hash::of(b"forty-two"), source, executable: false };
+    let change = |spec: &mut Spec| {
+        spec.inputs.push(input);
+        spec.grants.push(grant("look", folder.path(), Access::ReadOnly));
+    };
+    let program = "cat /inputs/data; echo; ls /granted/look; (: > /granted/look/x) 2>/dev/null || echo kept; pwd; id -u; hostname";
+    assert_eq!(said(&jail, change, program).await, ["forty-two", "data", "kept", "/work", "1000", "jail"]);
+    let swell = "for i in range(100_000): open(f'/work/{i}', 'w').close()";
+    let crowd = greedy(&jail, swell, |_| ()).await;
+    assert_eq!(crowd.ended, Ended::Limit(Resource::Disk), "{}", crowd.stderr);
 }
 
 #[tokio::test]

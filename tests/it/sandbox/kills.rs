@@ -55,8 +55,7 @@ async fn a_tool_whose_time_is_over_is_gone_at_once_and_leaves_nothing() {
                 cx.cancel();
                 clock().now()
             };
-            let (outcome, at) =
-                tokio::join!(jail.invoke(&cx, &prepared, Call::new("stubborn", json!(null))), cancel);
+            let (outcome, at) = tokio::join!(jail.invoke(&cx, &prepared, Call::new("stubborn", json!(null))), cancel);
             assert_eq!(outcome.ended, Ended::Cancelled, "{outcome:?}");
             at
         };

@@ -76,18 +76,16 @@ fn conditional() -> Result<Vec<(c_long, Vec<When>)>, seccompiler::BackendError> 
         | libc::CLONE_NEWPID
         | libc::CLONE_NEWNET;
     let no_namespace = when(0, Length::Qword, Is::MaskedEq(u64::from(namespaces as u32)), 0)?;
-    let local = |call| -> Result<_, seccompiler::BackendError> {
-        Ok((call, vec![word(0, Is::Eq, i64::from(libc::AF_UNIX))?]))
-    };
+    let local =
+        |call| -> Result<_, seccompiler::BackendError> { Ok((call, vec![word(0, Is::Eq, i64::from(libc::AF_UNIX))?])) };
     // A terminal takes keys from whoever may push them, and the host may have one.
     let keys = vec![
         word(1, Is::Ne, libc::TIOCSTI as i64)?,
         word(1, Is::Ne, libc::TIOCLINUX as i64)?,
         word(1, Is::Ne, libc::TIOCSCTTY as i64)?,
     ];
-    let not_warden = |call| -> Result<_, seccompiler::BackendError> {
-        Ok((call, vec![word(0, Is::Ne, WARDEN as i64)?]))
-    };
+    let not_warden =
+        |call| -> Result<_, seccompiler::BackendError> { Ok((call, vec![word(0, Is::Ne, WARDEN as i64)?])) };
     let own_process = vec![word(0, Is::Eq, i64::from(libc::PRIO_PROCESS))?, word(1, Is::Ne, WARDEN as i64)?];
     // What Linux is called, and no change of the layout of memory.
     let personas = [0_i64, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];

@@ -11,8 +11,8 @@ use std::process::{Command, Stdio};
 use rustix::event::{PollFd, PollFlags, poll};
 use rustix::fs::{Gid, Uid};
 use rustix::process::{
-    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, geteuid, pidfd_open, pidfd_send_signal, setsid,
-    set_dumpable_behavior, umask, waitpid,
+    DumpableBehavior, Pid, PidfdFlags, Signal, WaitOptions, geteuid, pidfd_open, pidfd_send_signal,
+    set_dumpable_behavior, setsid, umask, waitpid,
 };
 use rustix::thread::{
     CapabilitySet, UnshareFlags, capabilities, configure_capability_in_ambient_set, set_capabilities,

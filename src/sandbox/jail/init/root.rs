@@ -17,8 +17,8 @@ use rustix::mount::{
 use rustix::process::{chdir, pivot_root};
 
 use super::super::plan::{File, Plan, Tree};
-use super::{During, TMP};
 use super::keeper::INSIDE;
+use super::{During, TMP};
 use crate::sandbox::spec::Access;
 use crate::types::Hash;
 
@@ -262,7 +262,9 @@ fn close(trees: &[Tree]) -> Result<(), String> {
     let writable: Vec<PathBuf> = ["tmp", "work"]
         .into_iter()
         .map(inside)
-        .chain(trees.iter().filter(|tree| tree.access == Access::ReadWrite).map(|tree| inside("granted").join(&tree.name)))
+        .chain(
+            trees.iter().filter(|tree| tree.access == Access::ReadWrite).map(|tree| inside("granted").join(&tree.name)),
+        )
         .collect();
     for mount in all.iter().filter(|mount| mount.id != base && ours.contains(&mount.id)) {
         let device = mount.at.starts_with(inside("dev"));

@@ -63,7 +63,8 @@ impl Sandbox for Bare {
         let mut stdin = child.stdin.take().unwrap();
         let _ = tokio::io::AsyncWriteExt::write_all(&mut stdin, call.input.to_string().as_bytes()).await;
         drop(stdin);
-        let (mut stdout, mut stderr) = (child.stdout.take().unwrap().take(READS), child.stderr.take().unwrap().take(READS));
+        let (mut stdout, mut stderr) =
+            (child.stdout.take().unwrap().take(READS), child.stderr.take().unwrap().take(READS));
         let (mut out, mut err) = (Vec::new(), Vec::new());
         let deadline = clock().now() + spec.limits.wall;
         let talk = async {

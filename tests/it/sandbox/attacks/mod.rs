@@ -107,10 +107,8 @@ impl Attack {
         (self.bounds)(&mut spec.limits);
         spec.environment.insert(MARK.to_owned(), self.mark(jailed));
         let grant = |name: &str, source, access| Grant { name: name.to_owned(), source, access, growth: None };
-        spec.grants = vec![
-            grant("tree", scene.tree(), Access::ReadOnly),
-            grant("repo", scene.repo(), Access::ReadWrite),
-        ];
+        spec.grants =
+            vec![grant("tree", scene.tree(), Access::ReadOnly), grant("repo", scene.repo(), Access::ReadWrite)];
         spec
     }
 

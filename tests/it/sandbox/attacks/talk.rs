@@ -24,15 +24,23 @@ pub(super) const ATTACKS: &[Attack] = &[
             let cut = matches!(outcome.lines[..], [Line::Noise { cut, .. }] if cut > 2 << 20);
             cut && outcome.answer.is_err()
         })),
-    attack("a giant result behind a line without end", r#"os.write(1, b'x' * (3 << 20) + b'{"type":"result","value":1}')"#)
-        .bounds(|limits| limits.stdout = 8 << 20)
-        .held(DISBELIEVED),
+    attack(
+        "a giant result behind a line without end",
+        r#"os.write(1, b'x' * (3 << 20) + b'{"type":"result","value":1}')"#,
+    )
+    .bounds(|limits| limits.stdout = 8 << 20)
+    .held(DISBELIEVED),
     attack("no text", r#"os.write(1, b'\xff\xfe\x00\n{"type":"result","value":1}\n')"#).held(Held::When(|outcome| {
-        matches!(&outcome.lines[..], [Line::Noise { text, cut: 0 }] if text.contains('\u{fffd}')) && outcome.answer.is_ok()
+        matches!(&outcome.lines[..], [Line::Noise { text, cut: 0 }] if text.contains('\u{fffd}'))
+            && outcome.answer.is_ok()
     })),
-    attack("a key twice", r#"os.write(1, b'{"type":"chunk","type":"result","text":"","value":1}\n')"#).held(DISBELIEVED),
-    attack("nested without end", r#"os.write(1, b'{"type":"result","value":' + b'[' * 100_000 + b']' * 100_000 + b'}\n')"#)
+    attack("a key twice", r#"os.write(1, b'{"type":"chunk","type":"result","text":"","value":1}\n')"#)
         .held(DISBELIEVED),
+    attack(
+        "nested without end",
+        r#"os.write(1, b'{"type":"result","value":' + b'[' * 100_000 + b']' * 100_000 + b'}\n')"#,
+    )
+    .held(DISBELIEVED),
     attack(
         "a class that makes others try again for ever",
         r#"os.write(1, b'{"type":"error","class":"please_retry","message":"' + b'x' * 500_000 + b'"}\n')"#,
