@@ -82,6 +82,37 @@ async fn a_call_that_nobody_waits_for_any_more_leaves_nothing() {
     crate::support::eventually("what was dropped is gone", async || marked(mark).is_empty().then_some(())).await;
 }
 
+/// The variable by which the next test is told to be the host that dies, and what its tool carries.
+const VICTIM: &str = "SYZYGY_TEST_VICTIM";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_is_killed_takes_its_jails_with_it() {
+    #[expect(clippy::disallowed_methods, reason = "a test reads its own environment")]
+    let victim = std::env::var(VICTIM);
+    if let Ok(mark) = victim {
+        let Some(jail) = jail().await else { return };
+        super::once(&jail, stubborn(&mark), json!(null)).await;
+        return;
+    }
+    if jail().await.is_none() {
+        return;
+    }
+    let mark = format!("victim-{}", std::process::id());
+    let name = "sandbox::kills::a_host_that_is_killed_takes_its_jails_with_it";
+    let mut host = tokio::process::Command::new(std::env::current_exe().unwrap())
+        .args([name, "--exact"])
+        .env(VICTIM, &mark)
+        .stdout(std::process::Stdio::null())
+        .kill_on_drop(true)
+        .spawn()
+        .unwrap();
+    // The shell and its three children.
+    let all = async || (marked(&mark).len() >= 4).then_some(());
+    crate::support::eventually("the tool of the host that will die runs", all).await;
+    host.kill().await.unwrap();
+    crate::support::eventually("it is gone", async || marked(&mark).is_empty().then_some(())).await;
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn what_takes_no_time_is_done_in_little() {
     let Some(jail) = jail().await else { return };

@@ -24,16 +24,16 @@ const ALLOWED: &[c_long] = calls! {
     SYS_accept SYS_accept4 SYS_bind SYS_brk SYS_capget SYS_chdir SYS_clock_getres SYS_clock_gettime SYS_clock_nanosleep
     SYS_close SYS_close_range SYS_connect SYS_copy_file_range SYS_dup SYS_dup3 SYS_epoll_create1 SYS_epoll_ctl
     SYS_epoll_pwait SYS_epoll_pwait2 SYS_eventfd2 SYS_execve SYS_execveat SYS_exit SYS_exit_group SYS_faccessat
-    SYS_faccessat2 SYS_fadvise64 SYS_fallocate SYS_fchdir SYS_fchmod SYS_fchmodat SYS_fchown SYS_fchownat SYS_fcntl
+    SYS_faccessat2 SYS_fadvise64 SYS_fallocate SYS_fchdir SYS_fchown SYS_fchownat SYS_fcntl
     SYS_fdatasync SYS_fgetxattr SYS_flistxattr SYS_flock SYS_fremovexattr SYS_fsetxattr SYS_fstat SYS_fstatfs SYS_fsync
     SYS_ftruncate SYS_futex SYS_futex_waitv SYS_getcpu SYS_getcwd SYS_getdents64 SYS_getegid SYS_geteuid SYS_getgid
     SYS_getgroups SYS_getitimer SYS_getpeername SYS_getpgid SYS_getpid SYS_getppid SYS_getpriority SYS_getrandom
     SYS_getresgid SYS_getresuid SYS_getrlimit SYS_get_robust_list SYS_getrusage SYS_getsid SYS_getsockname
     SYS_getsockopt SYS_gettid SYS_gettimeofday SYS_getuid SYS_getxattr SYS_inotify_add_watch SYS_inotify_init1
     SYS_inotify_rm_watch SYS_kill SYS_lgetxattr SYS_linkat SYS_listen SYS_listxattr SYS_llistxattr SYS_lremovexattr
-    SYS_lseek SYS_lsetxattr SYS_madvise SYS_membarrier SYS_mincore SYS_mkdirat SYS_mknodat SYS_mlock SYS_mlock2 SYS_mlockall SYS_mmap
-    SYS_mprotect SYS_mremap SYS_msync SYS_munlock SYS_munlockall SYS_munmap SYS_nanosleep SYS_newfstatat SYS_openat
-    SYS_openat2 SYS_pidfd_open SYS_pidfd_send_signal SYS_pipe2 SYS_ppoll SYS_prctl SYS_pread64 SYS_preadv SYS_preadv2
+    SYS_lseek SYS_lsetxattr SYS_madvise SYS_membarrier SYS_mincore SYS_mlock SYS_mlock2 SYS_mlockall SYS_mmap
+    SYS_mprotect SYS_mremap SYS_msync SYS_munlock SYS_munlockall SYS_munmap SYS_nanosleep SYS_newfstatat
+    SYS_pidfd_open SYS_pidfd_send_signal SYS_pipe2 SYS_ppoll SYS_prctl SYS_pread64 SYS_preadv SYS_preadv2
     SYS_pselect6 SYS_pwrite64 SYS_pwritev SYS_pwritev2 SYS_read SYS_readahead SYS_readlinkat SYS_readv SYS_recvfrom
     SYS_recvmmsg SYS_recvmsg SYS_removexattr SYS_renameat SYS_renameat2 SYS_restart_syscall SYS_rseq SYS_rt_sigaction
     SYS_rt_sigpending SYS_rt_sigprocmask SYS_rt_sigqueueinfo SYS_rt_sigreturn SYS_rt_sigsuspend SYS_rt_sigtimedwait
@@ -50,13 +50,16 @@ const ALLOWED: &[c_long] = calls! {
 /// The older forms that only this architecture has.
 #[cfg(target_arch = "x86_64")]
 const OLDER: &[c_long] = calls! {
-    SYS_access SYS_alarm SYS_arch_prctl SYS_chmod SYS_chown SYS_creat SYS_dup2 SYS_epoll_create SYS_epoll_wait
-    SYS_eventfd SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp SYS_inotify_init SYS_lchown SYS_link SYS_lstat SYS_mkdir SYS_mknod
-    SYS_open SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_rmdir SYS_select SYS_signalfd SYS_stat SYS_symlink
+    SYS_access SYS_alarm SYS_arch_prctl SYS_chown SYS_dup2 SYS_epoll_create SYS_epoll_wait
+    SYS_eventfd SYS_fork SYS_futimesat SYS_getdents SYS_getpgrp SYS_inotify_init SYS_lchown SYS_link SYS_lstat
+    SYS_pause SYS_pipe SYS_poll SYS_readlink SYS_rename SYS_rmdir SYS_select SYS_signalfd SYS_stat SYS_symlink
     SYS_time SYS_unlink SYS_utime SYS_utimes SYS_vfork
 };
 #[cfg(not(target_arch = "x86_64"))]
 const OLDER: &[c_long] = &[];
+
+/// Their arguments are behind a pointer, where no filter sees them. Who hears that they do not exist uses the older ones.
+const HIDDEN: &[c_long] = calls! { SYS_clone3 SYS_openat2 SYS_fchmodat2 };
 
 /// The warden, as everybody in a jail sees it.
 const WARDEN: u64 = 1;
@@ -89,7 +92,8 @@ fn conditional() -> Result<Vec<(c_long, Vec<When>)>, seccompiler::BackendError> 
     let own_process = vec![word(0, Is::Eq, i64::from(libc::PRIO_PROCESS))?, word(1, Is::Ne, WARDEN as i64)?];
     // What Linux is called, and no change of the layout of memory.
     let personas = [0_i64, 0x0008, 0x2_0000, 0x2_0008, 0xffff_ffff];
-    let mut rows = vec![
+    let mut rows = files()?;
+    rows.extend([
         (libc::SYS_clone, vec![no_namespace]),
         local(libc::SYS_socket)?,
         local(libc::SYS_socketpair)?,
@@ -100,17 +104,45 @@ fn conditional() -> Result<Vec<(c_long, Vec<When>)>, seccompiler::BackendError> 
         not_warden(libc::SYS_sched_setparam)?,
         not_warden(libc::SYS_sched_setscheduler)?,
         (libc::SYS_setpriority, own_process),
-    ];
+    ]);
     for persona in personas {
         rows.push((libc::SYS_personality, vec![word(0, Is::Eq, persona)?]));
     }
     Ok(rows)
 }
 
+/// Making files, but none that runs with its owner's rights: in a granted tree its owner is somebody of the host. Opening
+/// says with which mode only if it makes one; `openat2` says so behind a pointer and is not there.
+fn files() -> Result<Vec<(c_long, Vec<When>)>, seccompiler::BackendError> {
+    let plain = |argument| when(argument, Length::Dword, Is::MaskedEq(0o6000), 0);
+    let makes = (libc::O_CREAT | (libc::O_TMPFILE & !libc::O_DIRECTORY)) as u64;
+    let found = |argument| when(argument, Length::Dword, Is::MaskedEq(makes), 0);
+    let rows = vec![
+        (libc::SYS_fchmod, vec![plain(1)?]),
+        (libc::SYS_fchmodat, vec![plain(2)?]),
+        (libc::SYS_mkdirat, vec![plain(2)?]),
+        (libc::SYS_mknodat, vec![plain(2)?]),
+        (libc::SYS_openat, vec![plain(3)?]),
+        (libc::SYS_openat, vec![found(2)?]),
+    ];
+    #[cfg(target_arch = "x86_64")]
+    let older = vec![
+        (libc::SYS_chmod, vec![plain(1)?]),
+        (libc::SYS_creat, vec![plain(1)?]),
+        (libc::SYS_mkdir, vec![plain(1)?]),
+        (libc::SYS_mknod, vec![plain(1)?]),
+        (libc::SYS_open, vec![plain(2)?]),
+        (libc::SYS_open, vec![found(1)?]),
+    ];
+    #[cfg(not(target_arch = "x86_64"))]
+    let older = Vec::new();
+    Ok(rows.into_iter().chain(older).collect())
+}
+
 fn programs() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
     let target = TargetArch::try_from(std::env::consts::ARCH)?;
     let mut rules: BTreeMap<i64, Vec<SeccompRule>> = BTreeMap::new();
-    for call in ALLOWED.iter().chain(OLDER).chain(&[libc::SYS_clone3]) {
+    for call in ALLOWED.iter().chain(OLDER).chain(HIDDEN) {
         rules.insert(*call, Vec::new());
     }
     for (call, conditions) in conditional()? {
@@ -118,8 +150,7 @@ fn programs() -> Result<[BpfProgram; 2], seccompiler::BackendError> {
     }
     let refuse = SeccompAction::Errno(libc::EPERM as u32);
     let allowed = SeccompFilter::new(rules, refuse, SeccompAction::Allow, target)?;
-    // Its arguments are behind a pointer, where no filter sees them. Who hears that it does not exist uses `clone`.
-    let hidden = BTreeMap::from([(libc::SYS_clone3, Vec::new())]);
+    let hidden = HIDDEN.iter().map(|call| (*call, Vec::new())).collect();
     let absent = SeccompAction::Errno(libc::ENOSYS as u32);
     let hidden = SeccompFilter::new(hidden, SeccompAction::Allow, absent, target)?;
     Ok([allowed.try_into()?, hidden.try_into()?])

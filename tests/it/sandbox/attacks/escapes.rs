@@ -44,6 +44,30 @@ tries(linked)
     )
     .bites(Bites::Root),
     attack(
+        "a program with its owner's rights",
+        r#"
+path = given['repo'] + '/owned'
+def owned(work):
+    work()
+    mode = os.stat(path).st_mode
+    os.unlink(path)
+    return oct(mode) if mode & 0o6000 else None
+def created():
+    os.umask(0)
+    os.close(os.open(path, os.O_CREAT | os.O_WRONLY, 0o4755))
+def changed():
+    open(path, 'w').close()
+    os.chmod(path, 0o4755)
+def changed_open():
+    with open(path, 'w') as file: os.fchmod(file.fileno(), 0o2755)
+def by_pointer():
+    how = (ctypes.c_uint64 * 3)(os.O_CREAT | os.O_WRONLY, 0o4755, 0)
+    call(437, -100, path.encode(), ctypes.byref(how), 24)
+tries(lambda: owned(created), lambda: owned(changed), lambda: owned(changed_open), lambda: owned(by_pointer),
+      lambda: owned(lambda: call(452, -100, path.encode(), 0o4755, 0)))
+"#,
+    ),
+    attack(
         "a tree that may only be read",
         r#"
 tree = given['tree']
