@@ -5,7 +5,7 @@
 #   make check   the quick part of it, for while you work
 #   make bench   the figures of docs/benchmarks.md
 #   make soak    what takes long: 10,000 random schedules of the supervisor, ten minutes of overload, 100,000 agents,
-#                the kills, the seeds, and the fuzz targets
+#                the kills of hosts and of tools, the seeds, and the fuzz targets
 #   make kills   the thousand kills of it alone (ROUNDS=1000, SEED=...), half an hour
 #   make fuzz    every fuzz target, guided by coverage, for a minute each (SECONDS=...); cargo-fuzz is installed first
 #   make seeds   the thousand seeds of it alone (SEEDS=1000): the whole host in simulated time (docs/testing.md)
@@ -45,6 +45,7 @@ bench:
 soak: kills seeds fuzz
 	SYZYGY_CASES=10000 $(CARGO) test $(LOCKED) --lib supervision::
 	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
+	SYZYGY_JAIL_KILLS=1000 $(CARGO) test $(LOCKED) --test it -- sandbox::kills --nocapture
 
 # Optimised, since a thousand hosts are simulated.
 seeds:
