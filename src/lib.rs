@@ -9,6 +9,7 @@ pub mod telemetry;
 
 pub mod field;
 pub mod inference;
+pub mod sandbox;
 pub mod store;
 
 pub mod memory;

@@ -31,7 +31,7 @@ use std::path::{Path, PathBuf};
 use serde::{Deserialize, Serialize};
 
 use crate::actors::{crown, executor, inbox, io, router, runtime};
-use crate::{api, inference, memory, store, supervision, telemetry, ziggy};
+use crate::{api, inference, memory, sandbox, store, supervision, telemetry, ziggy};
 use tree::{Node, Override};
 
 pub use agents::{agents_in, bundled_agents};
@@ -97,6 +97,8 @@ sections! {
     runtime: runtime::Config,
     /// How tools are run.
     executor: executor::Config,
+    /// What stands between tools and the host.
+    sandbox: sandbox::Config => sandbox::Config::impossible,
     /// How the routing table is kept.
     router: router::Config,
     /// How the governor watches, and what it does by itself.

@@ -101,6 +101,11 @@ fn any_tool_is_read_or_explained() {
 }
 
 #[test]
+fn anything_a_tool_prints_is_read_the_same_however_it_is_cut() {
+    run(TARGETS[8]);
+}
+
+#[test]
 fn every_target_has_a_program_and_a_corpus_and_nothing_else_has() {
     let names: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let found = |folder: PathBuf| -> BTreeSet<String> {

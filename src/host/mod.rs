@@ -12,9 +12,11 @@ mod candidates;
 mod descriptors;
 mod error;
 mod program;
+mod sandboxes;
+mod world;
+
 #[cfg(test)]
 mod tests;
-mod world;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

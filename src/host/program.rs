@@ -10,7 +10,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::backends::{COMPANIONS, journal_path, model_store, projections};
 use super::budgets::{self, PRICES_FILE};
-use super::{Environment, Host, candidates, descriptors, real_world};
+use super::{Environment, Host, candidates, descriptors, real_world, sandboxes};
 use crate::actors::agent::Profile;
 use crate::cli::{self, Check, Launcher, Local, Other, Setting, Up, Verdict};
 use crate::config::{self, Config, Flag, Inputs, Loaded};
@@ -215,6 +215,7 @@ impl Launcher for Program {
             self.journal_check(&data).await,
         ];
         checks.extend(tls_checks(&loaded.config));
+        checks.extend(sandboxes::checks(&loaded.config, &data).await);
         checks.extend(agent_checks(&data, &loaded.config));
         let found = match model_store(&data, &loaded.config) {
             Ok(store) => store.examine(),

@@ -26,6 +26,8 @@ mod raw;
 mod replaying;
 mod resilience;
 mod run;
+#[cfg(target_os = "linux")]
+mod sandbox;
 mod simulation;
 mod stuck;
 mod support;
