@@ -124,10 +124,10 @@ impl Sqlite {
         }
         let archived = read::anchor(&mut connection).await?.seq;
         let proved = proof::events(&mut connection, &tail, archived).await?;
-        rebuild::rebuild(&mut connection, &projections, tail.seq).await?;
         if proved == Proved::Whole {
             proof::rows(path, &projections, &tail).await?;
         }
+        rebuild::rebuild(&mut connection, &projections, tail.seq).await?;
         let capacity = config.queue_events.get() as usize;
         let shared = Arc::new(Shared {
             view: Mutex::new(View { last_seq: tail.seq, archived, unproved: proved == Proved::End, ..View::default() }),

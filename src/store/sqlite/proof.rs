@@ -10,7 +10,7 @@ use sqlx::{ConnectOptions, Connection};
 use super::super::{Error, Projection, Verification};
 use super::connect::{self, SAVE, opening, reading};
 use super::read::{self, Tail};
-use super::verify;
+use super::{refold, verify};
 
 /// Events that are proved before the first is written: a tenth of a second of hashing, and as much of folding.
 pub(super) const EVENTS: u64 = 10_000;
@@ -52,10 +52,11 @@ pub(super) async fn events(connection: &mut SqliteConnection, tail: &Tail, archi
     Ok(Proved::End)
 }
 
-/// Proves the rows that the events make, and SQLite's own structures.
+/// Proves the rows that the events make, and SQLite's own structures. Rows that are to be made anew prove nothing.
 pub(super) async fn rows(path: &Path, projections: &[Arc<dyn Projection>], tail: &Tail) -> Result<(), Error> {
     let mut connection = connect::read_only(path).connect().await.map_err(|error| opening(path, &error))?;
-    let bad = verify::rows(&mut connection, projections, tail.seq).await?;
+    let current = refold::current(&mut connection, projections, tail.seq).await?;
+    let bad = verify::rows(&mut connection, &current, tail.seq).await?;
     let _ = connection.close().await;
     match bad {
         Some(bad) => Err(damaged(bad.seq, &bad.reason)),
