@@ -25,6 +25,8 @@ pub(super) enum What {
     Cancel { by: String },
     /// Its time may be over.
     Expire,
+    /// Somebody ends its time.
+    End { by: String },
 }
 
 /// What is to be done.
@@ -164,6 +166,7 @@ impl<W> Entry<W> {
             What::Delegate { to, by, comment } => item.delegate(to, by, comment, now),
             What::Cancel { by } => Ok(item.cancel(&by, now)),
             What::Expire => Ok(item.expire(now)),
+            What::End { by } => item.expire_by(by, now),
             What::Open { .. } => Ok(Vec::new()),
         };
         match decided {
