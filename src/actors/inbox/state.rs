@@ -34,7 +34,7 @@ pub(super) enum Effect<W> {
     /// Store this about the item, and say when it is stored (N1).
     Store { item: Box<Item>, happened: Vec<Happened>, with: Vec<NewEvent> },
     /// Answer.
-    Answer { reply: W, answer: Result<Item, Error> },
+    Answer { reply: W, answer: Box<Result<Item, Error>> },
     /// Tell whoever listens that an item is closed.
     Closed,
 }
@@ -182,5 +182,5 @@ impl<W> Entry<W> {
 }
 
 fn answer<W>(reply: Option<W>, answer: Result<Item, Error>) -> Vec<Effect<W>> {
-    reply.map(|reply| Effect::Answer { reply, answer }).into_iter().collect()
+    reply.map(|reply| Effect::Answer { reply, answer: Box::new(answer) }).into_iter().collect()
 }
