@@ -395,7 +395,7 @@ pub(super) enum TokensVerb {
     List,
     /// Make a token. It is printed once and kept nowhere.
     Make {
-        /// Who it is for.
+        /// Who it is for; `acme/anna` belongs to the tenant `acme` and shares its budgets, policies and regions.
         name: String,
         /// What it may be used for; may be given several times.
         #[arg(long = "scope", value_enum, required = true)]

@@ -105,6 +105,11 @@ impl Client {
         self.read(self.send(Method::PUT, path, Some(body), None).await?).await
     }
 
+    /// Tells the host something that takes no body, and returns what it answers.
+    pub(super) async fn order<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.read(self.send(Method::POST, path, None::<&()>, None).await?).await
+    }
+
     /// Tells the host something whose answer has no body.
     pub(super) async fn tell(&self, method: Method, path: &str) -> Result<(), Error> {
         self.send(method, path, None::<&()>, None).await.map(|_| ())

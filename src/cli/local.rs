@@ -5,13 +5,14 @@ use super::client::Client;
 use super::console::Console;
 use super::error::Error;
 use super::paint::{Paint, columns_upto, wrap};
-use super::{Check, Environment, Launcher, Setting, Verdict};
+use super::{Check, Environment, InForce, Launcher, Setting, Verdict};
 use crate::api::Liveness;
 use crate::types::Class;
 
 /// Shows what is in force, and where each value came from.
 pub(super) fn config_check(options: &Up, console: &mut Console, launcher: &dyn Launcher) -> Result<(), Error> {
-    let settings = launcher.config_check(options)?;
+    let InForce { settings, warnings } = launcher.config_check(options)?;
+    warnings.iter().for_each(|warning| console.remark(&format!("warning: {warning}")));
     if console.json { console.out_json(&settings) } else { console.out(&table(&settings)) }
 }
 

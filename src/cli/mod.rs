@@ -77,6 +77,15 @@ pub struct Setting {
     pub source: String,
 }
 
+/// A configuration that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// Every key with its effective value.
+    pub settings: Vec<Setting>,
+    /// What a start would not fail on, but is probably not meant: names that nobody has.
+    pub warnings: Vec<String>,
+}
+
 /// How a check of this machine came out.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
@@ -109,7 +118,7 @@ pub trait Launcher: Send + Sync {
     /// Where data is kept.
     fn data_dir(&self, local: &Local) -> Result<PathBuf, Error>;
     /// Every key with its effective value, if all of them are right.
-    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, Error>;
+    fn config_check(&self, options: &Up) -> Result<InForce, Error>;
     /// Looks at what a host needs on this machine.
     async fn doctor(&self, local: &Local) -> Vec<Check>;
     /// The models of the data directory.

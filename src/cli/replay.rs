@@ -44,7 +44,7 @@ pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn
     let hops = library.gather(&wanted(asked, launcher)?).await?;
     let hops = of_run(hops, asked)?;
     match &asked.with {
-        None => again_all(hops, &mut library, console).await,
+        None => again_all(hops, asked.decision.is_some(), &mut library, console).await,
         Some(file) => {
             let other = launcher.other(&Local { config: Some(file.clone()), ..local })?;
             let report = elsewhere::compare_all(hops, &mut library, &other).await?;
@@ -260,16 +260,16 @@ struct AgainAll {
     equal: usize,
     different: usize,
     without_table: usize,
-    /// Every decision of a run; of many decisions those that are not the same.
+    /// Every decision of a run that was named; else those that are not the same.
     shown: Vec<Again>,
 }
 
-/// Decisions of which each is shown.
+/// Decisions that are shown at the most.
 const SHOWN_MOST: usize = 100;
 
-async fn again_all(hops: Vec<Event>, library: &mut Library, console: &mut Console) -> Result<u8, Error> {
+async fn again_all(hops: Vec<Event>, each: bool, library: &mut Library, console: &mut Console) -> Result<u8, Error> {
     let mut all = AgainAll { decisions: hops.len(), ..AgainAll::default() };
-    let few = hops.len() <= SHOWN_MOST;
+    let each = each && hops.len() <= SHOWN_MOST;
     for event in hops {
         let one = again_one(&event, library).await?;
         match one.equal {
@@ -277,7 +277,7 @@ async fn again_all(hops: Vec<Event>, library: &mut Library, console: &mut Consol
             Some(false) => all.different += 1,
             None => all.without_table += 1,
         }
-        if few || (one.equal == Some(false) && all.shown.len() < SHOWN_MOST) {
+        if each || (one.equal == Some(false) && all.shown.len() < SHOWN_MOST) {
             all.shown.push(one);
         }
     }

@@ -19,6 +19,7 @@ mod judge;
 mod kinds;
 mod limits;
 mod lists;
+mod names;
 mod sections;
 mod tree;
 
@@ -30,6 +31,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::actors::agent::Profile;
 use crate::actors::{crown, executor, inbox, io, router, runtime};
 use crate::{api, inference, memory, sandbox, store, supervision, telemetry, ziggy};
 use tree::{Node, Override};
@@ -179,10 +181,24 @@ impl Loaded {
     /// What is wrong with the value of a key, found by somebody who looked further than at the value: with its place.
     pub fn problem(&self, key: &str, expected: String) -> Problem {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        let node = self.tree.get(&path);
+        self.problem_at(&path, expected)
+    }
+
+    /// Names that nobody has beside these agents: each with its place. They may be of somebody who comes later, from code
+    /// or by an announcement, so nothing is refused for them; a misspelt one would do nothing, silently.
+    pub fn unknown_names(&self, agents: &[Profile]) -> Vec<Problem> {
+        let told = |names::Unknown { path, word, expected }: names::Unknown| {
+            let problem = self.problem_at(&path, expected);
+            Problem { found: word, ..problem }
+        };
+        names::unknown(&self.config, agents).into_iter().map(told).collect()
+    }
+
+    fn problem_at(&self, path: &[String], expected: String) -> Problem {
+        let node = self.tree.get(path);
         let (source, found) =
             node.map_or((Source::Default, String::new()), |node| (node.source().clone(), error::shown(&node.value())));
-        Problem { source, key: key.to_owned(), found, expected, meant: None }
+        Problem { source, key: path.join("."), found, expected, meant: None }
     }
 }
 

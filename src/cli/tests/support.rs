@@ -10,7 +10,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::api::tests::support::world;
 use crate::cli::Other;
-use crate::cli::{Check, Error, Launcher, Local, Setting, Stdio, Up, Verdict, execute};
+use crate::cli::{Check, Error, InForce, Launcher, Local, Setting, Stdio, Up, Verdict, execute};
 use crate::inference::models::{Catalog, Store};
 use crate::store::{Belonging, Durability, Journal, NewEvent, OnDisk, Sqlite};
 use crate::types::{Class, World};
@@ -89,18 +89,19 @@ impl Launcher for TestLauncher {
         Ok(local.data_dir.clone().unwrap_or_else(|| self.data.clone()))
     }
 
-    fn config_check(&self, _options: &Up) -> Result<Vec<Setting>, crate::cli::Error> {
+    fn config_check(&self, _options: &Up) -> Result<InForce, crate::cli::Error> {
         let setting = |key: &str, value: &str, source: &str| Setting {
             key: key.to_owned(),
             value: value.to_owned(),
             source: source.to_owned(),
         };
-        Ok(vec![
+        let settings = vec![
             setting("api.listen", "\"127.0.0.1:7171\"", "default"),
             setting("host.stop_timeout_s", "5", "SYZYGY_HOST__STOP_TIMEOUT_S"),
             setting("ladder.order", "[\"local\", \"private\", \"partner\", \"external\"]", "default"),
             setting("smallest.value", "123456789012345678901", "default"),
-        ])
+        ];
+        Ok(InForce { settings, warnings: vec!["nobody is called so".to_owned()] })
     }
 
     async fn doctor(&self, _local: &Local) -> Vec<Check> {

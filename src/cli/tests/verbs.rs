@@ -7,6 +7,7 @@ use super::support::{Done, Setup, TestLauncher};
 use crate::api::Scope;
 use crate::api::tests::support::{TestHost, Wanted, data_with};
 use crate::inference::Step;
+use crate::ziggy::budget::{Limit, Window};
 
 async fn run(host: &TestHost, arguments: &[&str]) -> Done {
     Setup::default().run(&TestLauncher::new(host.data.path()), arguments).await
@@ -239,6 +240,26 @@ async fn tree_is_drawn_once_or_until_interrupted() {
 }
 
 #[tokio::test]
+async fn who_asks_for_budgets_that_are_not_there_hears_which_are() {
+    let limit = Limit {
+        scope: "tenant:*".to_owned(),
+        window: Window::Day,
+        money: None,
+        tokens: Some(100_000),
+        requests: Some(9),
+    };
+    let host = TestHost::start(Wanted { budgets: vec![limit], ..Wanted::default() }).await;
+    let none = run(&host, &["budgets", "bogus"]).await;
+    assert_eq!(none.out, "no budget's scope begins with \"bogus\"; there is none at all\n");
+    assert!(run(&host, &["budgets"]).await.out.contains("begin with the first request"), "a limit is in force");
+    run(&host, &["ask", "What is six times seven?"]).await;
+    let none = run(&host, &["budgets", "bogus"]).await;
+    assert_eq!(none.out, "no budget's scope begins with \"bogus\"; there are tenant:operator\n");
+    assert!(run(&host, &["budgets", "tenant:o"]).await.out.contains("tenant:operator"));
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn tokens_are_made_listed_and_revoked() {
     let host = TestHost::start(Wanted::default()).await;
     let made = run(&host, &["tokens", "make", "ci", "--scope", "read", "--scope", "route"]).await;
@@ -248,6 +269,9 @@ async fn tokens_are_made_listed_and_revoked() {
     assert!(listed.lines().any(|line| line.split_whitespace().eq(["ci", "read,", "route", "never"])), "{listed}");
     assert_eq!(run(&host, &["tokens", "revoke", "ci"]).await.code, 0);
     assert_eq!(run(&host, &["tree", "--token", &token]).await.code, 77);
+    let made = run(&host, &["tokens", "make", "acme/anna", "--scope", "read"]).await;
+    assert_eq!(run(&host, &["tokens", "revoke", "acme/anna"]).await.out, "acme/anna was revoked\n");
+    assert_eq!(run(&host, &["tree", "--token", made.out.trim()]).await.code, 77);
     host.stop().await;
 }
 
@@ -288,6 +312,7 @@ async fn verbs_about_this_machine_need_no_host() {
     ladder.order         = ["local", "private", "partner", "external"]  # default
     smallest.value       = 123456789012345678901  # default
     "#);
+    assert_eq!((checked.code, checked.err.as_str()), (0, "warning: nobody is called so\n"));
     let well = Setup::default().run(&launcher, &["doctor"]).await;
     insta::assert_snapshot!(well.out, @r"
     ok   data directory  it is writable

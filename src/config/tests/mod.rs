@@ -4,6 +4,7 @@
 
 mod impossible;
 mod lists;
+mod names;
 mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -283,6 +284,38 @@ fn agents_are_read_in_order_and_other_files_are_left_alone() {
     assert_eq!(names(agents_in(data.path()).unwrap()), ["marvin", "bob"]);
     assert_eq!(names(bundled_agents().unwrap()), ["marvin", "zoi", "zerene"]);
     assert!(agents_in(&data.path().join("nowhere")).unwrap().is_empty());
+}
+
+#[test]
+fn two_files_of_one_name_are_refused_and_one_of_a_bundled_name_is_meant() {
+    let marvin = include_str!("../../../config/agents/marvin.toml");
+    let bob = marvin.replace("name = \"marvin\"", "name = \"bob\"");
+    let data = with_agents(&[("a.toml", &bob), ("b.toml", marvin), ("c.toml", &format!("\n{bob}"))]);
+    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("two are called bob") };
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("c.toml:3: name: found \"bob\"") && told[0].contains("a.toml:2 too"), "{told:#?}");
+}
+
+#[test]
+fn what_an_agent_offers_is_words_each_once_and_its_weight_what_the_api_takes() {
+    let marvin = include_str!("../../../config/agents/marvin.toml");
+    let offers = marvin.lines().find(|line| line.starts_with("capabilities")).unwrap();
+    let rows = [
+        ("capabilities = [\"a/b\", \"\"]", "instead of \"a/b\""),
+        ("capabilities = [\"general\", \"\"]", "instead of \"\""),
+        ("capabilities = [\"GENERAL\"]", "instead of \"GENERAL\""),
+        ("capabilities = [\"general\", \"code\", \"general\"]", "\"general\" once"),
+        ("capabilities = []", "at least one"),
+    ];
+    for (line, expected) in rows {
+        let problems = agents::profile("f", &marvin.replace(offers, line)).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(told[0].starts_with("f:10: capabilities: found [") && told[0].contains(expected), "{told:#?}");
+    }
+    let heavy = agents::profile("f", &marvin.replace("weight = 100", "weight = 4294967295")).unwrap_err();
+    assert!(heavy[0].to_string().contains("weight: found 4294967295, expected from 0 to 1000"), "{heavy:#?}");
+    assert!(agents::profile("f", &marvin.replace("weight = 100", "weight = 1000")).is_ok());
 }
 
 #[test]
