@@ -112,6 +112,7 @@ pub(crate) fn library_table(files: &[File]) -> Vec<Complaint> {
         if line.starts_with('[') {
             let line = line.trim();
             inside = line == "[dependencies]" || (line.starts_with("[target.") && line.ends_with(".dependencies]"));
+            continue;
         }
         let Some((name, _)) = line.split_once('=').filter(|_| inside && !line.starts_with('#')) else { continue };
         let name = name.trim().trim_matches('"');

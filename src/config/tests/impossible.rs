@@ -3,7 +3,7 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 54] = [
+const MAY_BE_ZERO: [&str; 55] = [
     "api.listen",
     "api.drain_s",
     "api.request_cost_max",
@@ -40,6 +40,7 @@ const MAY_BE_ZERO: [&str; 54] = [
     "ziggy.live.reuse",
     "ziggy.score.anchors.typical_input_tokens",
     "ziggy.score.anchors.typical_output_tokens",
+    "sandbox.jail.tree_files_max",
     "memory.same_above",
     "memory.relevant_from",
     "limit.pause_ms",

@@ -27,7 +27,7 @@ pub(super) const KEEPER: &str = "jail-keeper";
 pub(super) const WARDEN: &str = "jail-warden";
 
 /// Where `/tmp` is, where it cannot be a directory of its own.
-pub(super) const TMP: &str = "/work/.tmp";
+pub(super) const TMP: &str = concat!("/work", "/.tmp");
 
 /// Our program, whatever its name and wherever it lies.
 pub const SELF: &str = "/proc/self/exe";
