@@ -36,6 +36,9 @@ fn spec() -> Spec {
     Spec::command("tool", &["true"], Limits::talking(MINUTE, 1_000))
 }
 
+/// A change after which no tier could run it, and what it is refused with.
+type Asked = (fn(&mut Spec), &'static str);
+
 #[test]
 fn the_order_of_strength_is_the_order_of_the_list() {
     assert!(Tier::ALL.is_sorted());
@@ -50,7 +53,7 @@ async fn a_spec_that_no_tier_could_run_is_invalid() {
     let puppet = Puppet::new(Tier::Jail, clock()).with("tool", Script::default().echoes());
     let input =
         |name: &str| Input { name: name.to_owned(), hash: Hash::of(b""), source: "x".into(), executable: false };
-    let cases: Vec<(fn(&mut Spec), &str)> = vec![
+    let cases: Vec<Asked> = vec![
         (|spec| spec.program = Program::Command(Vec::new()), "it names no program"),
         (|spec| drop(spec.environment.insert("A=B".to_owned(), String::new())), "no environment can hold"),
     ];

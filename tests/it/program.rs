@@ -413,8 +413,7 @@ async fn a_changed_byte_in_the_journal_is_found_and_named() {
     assert_eq!(exit, code(Class::Corrupt), "{out}{error}");
     let found: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&found["first_bad"]["seq"], &found["verified"]), (&bad.into(), &(bad - 1).into()));
-    let (_, out, _) = run(data, &["audit", "verify"]).await;
-    assert!(out.contains(&bad.to_string()), "{out}");
+    assert!(run(data, &["audit", "verify"]).await.1.contains(&bad.to_string()));
     // Nothing is built on it.
     let damaged = std::fs::read(&path).unwrap();
     let (exit, _, error) = run(data, &["up", "--listen", "127.0.0.1:0"]).await;

@@ -190,10 +190,10 @@ fn tables() -> impl Strategy<Value = Value> {
     let any = leaf.prop_recursive(4, 40, 5, |inner| {
         prop_oneof![
             proptest::collection::vec(inner.clone(), 0..5).prop_map(Value::from),
-            proptest::collection::btree_map("[ -~é]{1,6}", inner, 0..5).prop_map(|map| Value::from_iter(map)),
+            proptest::collection::btree_map("[ -~é]{1,6}", inner, 0..5).prop_map(Value::from_iter),
         ]
     });
-    proptest::collection::btree_map("[ -~é]{1,6}", any, 1..5).prop_map(|map| Value::from_iter(map))
+    proptest::collection::btree_map("[ -~é]{1,6}", any, 1..5).prop_map(Value::from_iter)
 }
 
 /// Whole numbers that were written with a fraction.
