@@ -10,6 +10,7 @@ pub mod telemetry;
 pub mod field;
 pub mod inference;
 pub mod sandbox;
+pub mod secrets;
 pub mod store;
 
 pub mod memory;

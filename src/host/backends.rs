@@ -14,13 +14,11 @@ use crate::actors::io::{BudgetsProjection, RunsProjection};
 use crate::actors::router::TablesProjection;
 use crate::actors::runtime::Launch;
 use crate::config::Config;
-use crate::field::{Http, Key, Outbound};
+use crate::field::{Http, Outbound};
 use crate::inference::models::{self, Catalog, Quiet, Store};
-use crate::inference::{
-    self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, Secret, WordLlama,
-};
+use crate::inference::{self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, WordLlama};
 use crate::store::{self, Journal, Projection, Sqlite};
-use crate::types::{Cx, World};
+use crate::types::{Cx, Secret, World};
 use crate::ziggy::IntentModel;
 
 /// Models the binary knows; the same file in the data directory adds to them.
@@ -133,7 +131,7 @@ pub(super) fn outbound() -> Result<Arc<dyn Outbound>, Error> {
 }
 
 /// What notices are signed with, by the name of their webhook.
-pub(super) fn keys(config: &inbox::Config, environment: &Environment) -> Result<BTreeMap<String, Key>, Error> {
+pub(super) fn keys(config: &inbox::Config, environment: &Environment) -> Result<BTreeMap<String, Secret>, Error> {
     let mut keys = BTreeMap::new();
     for hook in &config.webhooks {
         let Some(variable) = &hook.secret_env else { continue };
@@ -141,7 +139,7 @@ pub(super) fn keys(config: &inbox::Config, environment: &Environment) -> Result<
             file: format!("review.webhooks ({})", hook.name),
             reason: format!("its secret_env names {variable}, which is not set"),
         })?;
-        keys.insert(hook.name.clone(), Key::new(text));
+        keys.insert(hook.name.clone(), Secret::new(text));
     }
     Ok(keys)
 }
@@ -221,7 +219,7 @@ pub(super) async fn intents(embedder: &dyn Embedder, cx: &Cx) -> Result<IntentMo
 }
 
 /// What messages to webhooks are signed with, by the webhook's name.
-pub(super) fn webhook_keys(webhooks: &[Webhook], environment: &Environment) -> Result<BTreeMap<String, Key>, Error> {
+pub(super) fn webhook_keys(webhooks: &[Webhook], environment: &Environment) -> Result<BTreeMap<String, Secret>, Error> {
     let mut keys = BTreeMap::new();
     for webhook in webhooks {
         let Some(variable) = &webhook.secret_env else { continue };
@@ -229,7 +227,7 @@ pub(super) fn webhook_keys(webhooks: &[Webhook], environment: &Environment) -> R
             file: format!("alerts.webhooks {:?}", webhook.name),
             reason: format!("its secret_env names {variable}, which is not set"),
         })?;
-        keys.insert(webhook.name.clone(), Key::new(key));
+        keys.insert(webhook.name.clone(), Secret::new(key));
     }
     Ok(keys)
 }

@@ -22,7 +22,6 @@ mod openai;
 mod pacing;
 mod provider;
 mod scripted;
-mod secret;
 
 #[cfg(test)]
 mod tests;
@@ -52,7 +51,6 @@ pub use openai::Openai;
 pub use pacing::{Left, Pacing};
 pub use provider::{Account, Provider, accounts};
 pub use scripted::{Scripted, Step};
-pub use secret::Secret;
 
 /// Who said a message in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

@@ -12,6 +12,7 @@ mod modality;
 mod money;
 pub(crate) mod planted;
 mod privacy;
+pub mod secret;
 pub mod sensitive;
 mod tool;
 
@@ -27,6 +28,7 @@ pub use ids::{Hash, RunId, TraceId};
 pub use modality::Modality;
 pub use money::{Money, Price};
 pub use privacy::{PrivacyClass, TrustTier};
+pub use secret::Secret;
 pub use tool::{ToolCall, ToolSpec};
 
 /// Whether a field says nothing that its absence would not say: what serde asks before it leaves one out.

@@ -89,15 +89,15 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("prometheus-client", &["telemetry"], "others use telemetry::Metrics"),
     only("ractor", &["supervision", "cluster", "actors"], "the actor kernel is the runtime layer's"),
     only("regex", &["types"], "patterns of sensitive data stand in one place; decisions are not made by regex"),
-    only("reqwest", &["inference", "telemetry", "field", "cli"], "who speaks HTTP to others"),
+    only("reqwest", &["inference", "telemetry", "field", "secrets", "cli"], "who speaks HTTP to others"),
     only(
         "rustix",
-        &["inference", "sandbox", "store", "host"],
+        &["inference", "sandbox", "secrets", "store", "host"],
         "signals and locks of the operating system, behind a port; the program's own limits, at its root",
     ),
     only(
         "rustls",
-        &["inference", "telemetry", "field", "api", "cli", "main", "host"],
+        &["inference", "telemetry", "field", "secrets", "api", "cli", "main", "host"],
         "goes with reqwest and tokio-rustls",
     ),
     only("safetensors", &["inference"], "the static embedding table"),
@@ -133,6 +133,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     anywhere("utoipa", "types that cross the edge describe themselves, as they do to serde"),
     only("uuid", &["types"], "others use types::RunId"),
     only("whatlang", &["ziggy"], "language is a feature of classification"),
+    only("zeroize", &["types", "secrets"], "who holds a secret's bytes wipes them"),
     only("zip", &["inference"], "packages that carry models"),
 ];
 

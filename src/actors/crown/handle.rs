@@ -16,11 +16,11 @@ use super::treasury::Treasury;
 use super::webhook::Nobody;
 use super::{Alert, AlertsConfig, Change, Config, Known, Severity, Silence, Standings};
 use crate::actors::runtime::Hears;
-use crate::field::{Key, Outbound};
+use crate::field::Outbound;
 use crate::inference::{Account, Left, Pacing};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::types::{Class, Clock, Cx, RunId, Timestamp, World};
+use crate::types::{Class, Clock, Cx, RunId, Secret, Timestamp, World};
 use crate::ziggy::govern::{Samples, Trial, rule};
 use crate::ziggy::limit::{self, Allowance};
 use crate::ziggy::plan::{Grows, Load};
@@ -110,7 +110,7 @@ pub struct Parts {
     /// Who carries it there.
     pub outbound: Arc<dyn Outbound>,
     /// What it is signed with, by the name of the webhook.
-    pub keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, Secret>,
 }
 
 /// A candidate on trial that a run takes part in.

@@ -14,9 +14,9 @@ use serde::{Deserialize, Serialize};
 
 use super::Webhook;
 use super::projection::{DELIVERED, GAVE_UP, GovernanceProjection, letters};
-use crate::field::{self, Error, Key, Notice, Outbound};
+use crate::field::{self, Error, Notice, Outbound};
 use crate::store::{Durability, Journal, NewEvent, RowQuery};
-use crate::types::{Cleared, Clock, Cx, Place, Timestamp};
+use crate::types::{Cleared, Clock, Cx, Place, Secret, Timestamp};
 
 /// Letters that are sent in one go; what is left waits for the next.
 const AT_ONCE: usize = 32;
@@ -59,7 +59,7 @@ pub(super) struct Sender {
     pub(super) webhook: Webhook,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) outbound: Arc<dyn Outbound>,
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<Secret>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) source: String,
 }

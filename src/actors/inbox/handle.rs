@@ -14,10 +14,10 @@ use super::message::{Asker, Message};
 use super::projection::{ALL, InboxProjection, UNSETTLED};
 use super::state::{Ask, What};
 use crate::actors::crown;
-use crate::field::{Key, Outbound};
+use crate::field::Outbound;
 use crate::store::{self, Journal, NewEvent, RowQuery};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
-use crate::types::{Class, Cx, RunId, Timestamp, World};
+use crate::types::{Class, Cx, RunId, Secret, Timestamp, World};
 use crate::ziggy::review::{Edits, Item, ItemStatus, Need, Objection, Opinion, Rule, Verdict};
 
 /// Why the inbox could not do as asked.
@@ -81,7 +81,7 @@ pub struct Parts {
     /// How notices are sent.
     pub outbound: Arc<dyn Outbound>,
     /// What notices are signed with, by the name of their webhook.
-    pub keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, Secret>,
 }
 
 /// News for whoever follows: counters that grow, shared by every life of the actors.

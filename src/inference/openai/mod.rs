@@ -29,9 +29,9 @@ use self::sse::Parser;
 use self::wire::{Ask, Part};
 use super::news::News;
 use super::{
-    Capabilities, Completion, Delta, Error, Health, OpenaiConfig, OpenaiRuntime, Request, Runtime, Secret, Usage, http,
+    Capabilities, Completion, Delta, Error, Health, OpenaiConfig, OpenaiRuntime, Request, Runtime, Usage, http,
 };
-use crate::types::{Cleared, Clock, Cx};
+use crate::types::{Cleared, Clock, Cx, Secret};
 
 /// Bytes of a whole answer at the most, events and all: some hundred bytes a token, for 64k tokens of output.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;

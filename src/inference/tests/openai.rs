@@ -6,7 +6,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::pieces::{EVENTS, Then, serve};
 use super::*;
-use crate::types::{Class, ToolCall, ToolSpec};
+use crate::types::{Class, Secret, ToolCall, ToolSpec};
 
 pub(super) fn runtime(uri: &str) -> Openai {
     Openai::new("lab", openai_runtime(&format!("{uri}/v1")), &openai_config(), None, clock()).unwrap()

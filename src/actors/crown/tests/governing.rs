@@ -11,10 +11,10 @@ use tokio::sync::broadcast;
 
 use crate::actors::crown::{AlertState, AlertsConfig, Asked, Config, GovernanceProjection, Handle, Known, Parts};
 use crate::actors::tests::{SECOND, cx, journal, later, read, soon, start, stop, world};
-use crate::field::{self, Key, Notice, Outbound};
+use crate::field::{self, Notice, Outbound};
 use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent};
 use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Registry, Root};
-use crate::types::{Class, Cleared, Cx, RunId, World};
+use crate::types::{Class, Cleared, Cx, RunId, Secret, World};
 use crate::ziggy::plan::Grows;
 use crate::ziggy::{Admission, Refusal, Value};
 
@@ -76,7 +76,7 @@ async fn carried_by(
         config,
         alerts,
         outbound: carrier.clone(),
-        keys: [("ops".to_owned(), Key::new("secret"))].into(),
+        keys: [("ops".to_owned(), Secret::new("secret"))].into(),
     };
     let (crown, child) = Handle::launch_with(parts, &world);
     let known = |name: &str| Known {
@@ -337,7 +337,7 @@ async fn a_webhook_is_told_in_order_again_and_again_until_it_has_it() {
         assert!(names[0].starts_with("ops-") && names.iter().all(|name| *name == names[0]), "{names:?}");
         let body: Json = serde_json::from_str(&carried[2].body).unwrap();
         assert_eq!((&body["event"], &body["alert"]["kind"]), (&json!("alert.raised"), &json!("loops")));
-        assert_eq!(carried[2].key, Some(Key::new("secret")));
+        assert_eq!(carried[2].key, Some(Secret::new("secret")));
     }
     one.end().await;
 }
