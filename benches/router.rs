@@ -98,6 +98,9 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
+/// Requests of one kind: its name, whether it is served, and what makes one.
+type Kind<'a> = (&'a str, bool, &'a dyn Fn(u64) -> Request);
+
 /// With its record: the text of the body that goes into the journal.
 fn decisions(rules: &Rules) {
     println!("decision with its record                p50 us   p99 us   bytes");
@@ -109,7 +112,7 @@ fn decisions(rules: &Rules) {
         // Nobody is there, so that everybody has to be looked at and named.
         let nowhere = |number| Request { residency: vec!["mars".to_owned()], ..request(number) };
         let here = |number| Request { residency: vec!["eu".to_owned()], ..request(number) };
-        let kinds: [(&str, bool, &dyn Fn(u64) -> Request); 4] = [
+        let kinds: [Kind<'_>; 4] = [
             ("", true, &plain),
             (", tight budget", true, &tight),
             (", with a residency", true, &here),

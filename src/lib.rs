@@ -4,11 +4,13 @@
 
 pub mod types;
 
+pub mod tds;
 pub mod telemetry;
 
 pub mod egress;
 pub mod field;
 pub mod inference;
+pub mod sandbox;
 pub mod secrets;
 pub mod store;
 

@@ -307,8 +307,9 @@ pub struct Liveness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
-    /// Who it is for; the principal in records.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.@-]+$")]
+    /// Who it is for; the principal in records. What stands before a slash is the tenant, whose budgets, policies and
+    /// regions count; without one it is the whole name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.@-]+(/[A-Za-z0-9_.@-]+)?$")]
     pub name: String,
     /// What it may be used for.
     #[schema(min_items = 1)]

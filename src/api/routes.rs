@@ -73,6 +73,7 @@ pub(super) fn table() -> Vec<Route> {
         route("POST", "/hitl/{id}/approve", Review, post(hitl::approve)),
         route("POST", "/hitl/{id}/deny", Review, post(hitl::deny)),
         route("POST", "/hitl/{id}/delegate", Review, post(hitl::delegate)),
+        route("POST", "/hitl/{id}/expire", Review, post(hitl::expire)),
         route("GET", "/tree", Read, get(observe::tree)),
         route("GET", "/metrics", Read, get(observe::metrics)),
         route("GET", "/openapi.json", Read, get(observe::contract)),

@@ -86,7 +86,7 @@ pub(super) async fn next(
         budget: caller.cx.budget(),
         session: None,
         pin: query.agent,
-        tenant: Some(caller.cx.principal().name.clone()),
+        tenant: Some(caller.cx.principal().tenant().to_owned()),
         modalities: query.modality.into_iter().collect(),
         residency: within.label().residency.named(),
         seed: None,
@@ -153,7 +153,7 @@ pub(super) async fn why_not(
         let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
         Problem::new(code, format!("there is no {what} {name:?}; there is {known}"))
     };
-    let tenant = caller.cx.principal().name.clone();
+    let tenant = caller.cx.principal().tenant().to_owned();
     let routes = fib.routes_of(Some(&tenant));
     let known = |destination: &Destination| routes.contains_key(destination);
     let Some(destination) = query.destination.parse::<Destination>().ok().filter(known) else {

@@ -62,11 +62,16 @@ pub(super) enum InboxVerb {
         #[arg(short, long)]
         comment: Option<String>,
     },
+    /// End its time now: what its rule says for when nobody decides happens at once.
+    Expire {
+        /// The item, or its run.
+        item: String,
+    },
     /// Ask somebody else to decide.
     Delegate {
         /// The item, or its run.
         item: String,
-        /// The name of their token.
+        /// The name of their token, which has the scope `review`.
         to: String,
         /// Why.
         #[arg(short, long)]
@@ -119,11 +124,26 @@ pub(super) struct Put {
     #[arg(long, value_name = "PERCENT")]
     pub(super) weight: Option<u32>,
     /// How truthful its answers are before anybody judged, from 0 to 1; else the agent's own.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     pub(super) quality: Option<f64>,
     /// The same for one capability, such as code=0.3; may be given several times.
-    #[arg(long = "quality-of", value_name = "CAPABILITY=SHARE")]
-    pub(super) qualities: Vec<String>,
+    #[arg(long = "quality-of", value_name = "CAPABILITY=SHARE", value_parser = share_of)]
+    pub(super) qualities: Vec<(String, f64)>,
+}
+
+/// A number from 0 to 1. What is no number at all, such as `NaN`, would be left out of the request and so say nothing.
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+/// `code=0.3` as a capability and its quality.
+fn share_of(text: &str) -> Result<(String, f64), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let parsed = pair.and_then(|(name, number)| Some((name.to_owned(), share(number).ok()?)));
+    parsed.ok_or_else(|| "expected a capability and a number from 0 to 1, such as code=0.3".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -105,6 +105,11 @@ impl Client {
         self.read(self.send(Method::PUT, path, Some(body), None).await?).await
     }
 
+    /// Tells the host something that takes no body, and returns what it answers.
+    pub(super) async fn order<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.read(self.send(Method::POST, path, None::<&()>, None).await?).await
+    }
+
     /// Tells the host something whose answer has no body.
     pub(super) async fn tell(&self, method: Method, path: &str) -> Result<(), Error> {
         self.send(method, path, None::<&()>, None).await.map(|_| ())
@@ -256,7 +261,7 @@ fn running(data: &Path) -> Result<api::Running, Error> {
         .map_err(|error| Error::File { path, cause: std::io::Error::new(std::io::ErrorKind::InvalidData, error) })?;
     // A host that was killed leaves its file behind; whoever answers there now must not be given the token.
     if cfg!(target_os = "linux") && !Path::new("/proc").join(running.pid.to_string()).exists() {
-        return Err(Error::NotRunning { data_dir: data.to_owned() });
+        return Err(Error::Died { data_dir: data.to_owned(), pid: running.pid });
     }
     Ok(running)
 }

@@ -18,6 +18,7 @@ mod backup;
 mod budgets;
 mod client;
 mod console;
+mod elsewhere;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
@@ -27,10 +28,12 @@ mod models;
 mod paint;
 mod plan;
 mod replay;
+mod restated;
 mod routing;
 mod runs;
 mod sse;
 mod tokens;
+mod tools;
 mod tree;
 mod why;
 
@@ -49,10 +52,10 @@ use serde::Serialize;
 
 use crate::store::{Belonging, OnDisk};
 use crate::types::{Class, World};
-use crate::ziggy::route::Rules;
 
 pub use arguments::{Arguments, Local, Up};
 pub use console::Stdio;
+pub use elsewhere::Other;
 pub use error::Error;
 
 use arguments::{AuditVerb, ConfigVerb, Verb};
@@ -72,6 +75,15 @@ pub struct Setting {
     pub value: String,
     /// Where it came from.
     pub source: String,
+}
+
+/// A configuration that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// Every key with its effective value.
+    pub settings: Vec<Setting>,
+    /// What a start would not fail on, but is probably not meant: names that nobody has.
+    pub warnings: Vec<String>,
 }
 
 /// How a check of this machine came out.
@@ -106,15 +118,15 @@ pub trait Launcher: Send + Sync {
     /// Where data is kept.
     fn data_dir(&self, local: &Local) -> Result<PathBuf, Error>;
     /// Every key with its effective value, if all of them are right.
-    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, Error>;
+    fn config_check(&self, options: &Up) -> Result<InForce, Error>;
     /// Looks at what a host needs on this machine.
     async fn doctor(&self, local: &Local) -> Vec<Check>;
     /// The models of the data directory.
     fn models(&self, local: &Local) -> Result<Arc<crate::inference::models::Store>, Error>;
     /// The journal's file of the data directory.
     fn on_disk(&self, local: &Local) -> Result<OnDisk, Error>;
-    /// What tables are made by, as a configuration says.
-    fn rules(&self, local: &Local) -> Result<Rules, Error>;
+    /// Another configuration, as far as decisions depend on it.
+    fn other(&self, local: &Local) -> Result<Other, Error>;
     /// The files that belong with the journal in a backup.
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, Error>;
     /// Returns when the person at the terminal wants to stop.
@@ -203,6 +215,7 @@ async fn perform(
         Verb::Alerts { verb, connection } => alerts::alerts(&connect(&connection)?, verb, console).await?,
         Verb::Plan(asked) => plan::plan(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Tokens { verb, connection } => tokens::tokens(&connect(&connection)?, verb, console).await?,
+        Verb::Tool { verb } => return tools::tool(&verb, console),
         Verb::Config { verb: ConfigVerb::Check(options) } => local::config_check(&options, console, launcher)?,
         Verb::Doctor(connection) => return local::doctor(&connection, environment, console, launcher).await,
     }

@@ -9,14 +9,16 @@ use super::Launcher;
 use super::arguments::Local;
 use super::asked::Replay;
 use super::console::Console;
+use super::elsewhere;
 use super::error::Error;
-use super::paint::{Paint, micros, plain};
-use super::routing::headed;
+use super::paint::plain;
+use super::restated::{Accepted, Asked, Named};
 use crate::actors::io::record::{Hop, kind as hops};
-use crate::actors::router::record::{Built, Recorded, joined, kind as tables};
+use crate::actors::router::record::{Built, Recorded, Registry, Set, joined, kind as tables};
 use crate::store::{self, Event, Reader, Sound};
-use crate::types::{Class, Hash, Money, RunId, Timestamp};
-use crate::ziggy::route::{Basis, Compared, Difference, Fib, Outcome, Rules, again, compare, difference};
+use crate::types::{Class, Hash, RunId, Timestamp};
+use crate::ziggy::Classification;
+use crate::ziggy::route::{Basis, Difference, Fib, again, difference};
 
 /// Events read at a time: a few megabytes.
 const PAGE: usize = 1_000;
@@ -34,16 +36,18 @@ pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn
         sound,
         built: BTreeMap::new(),
         bases: BTreeMap::new(),
+        registries: BTreeMap::new(),
         parted: BTreeMap::new(),
+        asked: BTreeMap::new(),
         read: BTreeMap::new(),
     };
     let hops = library.gather(&wanted(asked, launcher)?).await?;
     let hops = of_run(hops, asked)?;
     match &asked.with {
-        None => again_all(hops, &mut library, console).await,
+        None => again_all(hops, asked.decision.is_some(), &mut library, console).await,
         Some(file) => {
-            let rules = launcher.rules(&Local { config: Some(file.clone()), ..local })?;
-            let report = compare_all(hops, &mut library, &rules).await?;
+            let other = launcher.other(&Local { config: Some(file.clone()), ..local })?;
+            let report = elsewhere::compare_all(hops, &mut library, &other).await?;
             let paint = console.paint();
             if console.json {
                 console.out_json(&report)?
@@ -97,17 +101,25 @@ fn of_run(hops: Vec<Event>, asked: &Replay) -> Result<Vec<Event>, Error> {
     Ok(hops.into_iter().filter(|event| event.run == Some(run)).collect())
 }
 
-/// A table, and what it was made from if that is still there.
-type Known = (Arc<Fib>, Option<Arc<Basis>>);
+/// A table, with what it was made from and the registry of that time if those are still there.
+#[derive(Clone)]
+pub(super) struct Known {
+    pub(super) fib: Arc<Fib>,
+    pub(super) basis: Option<Arc<Basis>>,
+    pub(super) registry: Option<Arc<Registry>>,
+}
 
 /// The tables of a journal, read when they are asked for.
-struct Library {
+pub(super) struct Library {
     reader: Reader,
     sound: Sound,
     built: BTreeMap<Hash, Event>,
     bases: BTreeMap<Hash, Event>,
+    registries: BTreeMap<Hash, Event>,
     /// The event before the first part of what stands in several.
     parted: BTreeMap<Hash, (u64, Hash)>,
+    /// What runs were asked to do, where that says anything of data.
+    asked: BTreeMap<RunId, Asked>,
     read: BTreeMap<Hash, Option<Known>>,
 }
 
@@ -142,6 +154,12 @@ impl Library {
                         self.bases.extend(basis.map(|basis| (basis, event)));
                         self.parted.extend(basis.map(|basis| (basis, before)));
                     }
+                    tables::REGISTRY => {
+                        let set = event.body.parse::<Set>().map(|set| set.registry_hash);
+                        self.registries.extend(set.map(|set| (set, event)));
+                        self.parted.extend(set.map(|set| (set, before)));
+                    }
+                    hops::ACCEPTED | hops::CLASSIFIED => self.take_down(&event),
                     hops::DECIDED if event.at >= *since => decided.push(event),
                     _ => {}
                 }
@@ -150,8 +168,28 @@ impl Library {
         Ok(decided)
     }
 
+    /// Notes what a task says of its data, and what was found in it.
+    fn take_down(&mut self, event: &Event) {
+        let Some(run) = event.run else { return };
+        let (task, class) = match event.kind.as_str() {
+            hops::ACCEPTED => (event.body.parse::<Accepted>().map(|accepted| accepted.task), None),
+            _ => (None, event.body.parse::<Classification>().filter(|class| !class.findings.is_empty())),
+        };
+        if let Some(task) = task.filter(|task| *task != Named::default()) {
+            self.asked.entry(run).or_default().task = task;
+        }
+        if class.is_some() {
+            self.asked.entry(run).or_default().class = class;
+        }
+    }
+
+    /// What a run was asked to do, if that says anything of data.
+    pub(super) fn asked(&self, run: RunId) -> Option<Asked> {
+        self.asked.get(&run).cloned()
+    }
+
     /// The table of this version. It is believed only if its content has the hash it goes by.
-    async fn table(&mut self, version: Hash) -> Result<Option<Known>, Error> {
+    pub(super) async fn table(&mut self, version: Hash) -> Result<Option<Known>, Error> {
         if let Some(known) = self.read.get(&version) {
             return Ok(known.clone());
         }
@@ -177,7 +215,21 @@ impl Library {
             Some(Recorded { parts, .. }) => self.joined(built.basis, parts).await?,
             None => None,
         };
-        Ok(Some((Arc::new(fib), basis.map(Arc::new))))
+        let registry = match built.registry {
+            Some(hash) => self.registry(hash).await?,
+            None => None,
+        };
+        Ok(Some(Known { fib: Arc::new(fib), basis: basis.map(Arc::new), registry: registry.map(Arc::new) }))
+    }
+
+    /// The registry of this hash. It is believed only if its content has that.
+    async fn registry(&self, hash: Hash) -> Result<Option<Registry>, Error> {
+        let registry = match self.registries.get(&hash).and_then(|event| event.body.parse::<Set>()) {
+            Some(Set { registry: Some(registry), .. }) => Some(registry),
+            Some(Set { parts, .. }) => self.joined(hash, parts).await?,
+            None => None,
+        };
+        Ok(registry.filter(|registry: &Registry| registry.hash() == hash))
     }
 
     /// What stands in several events.
@@ -208,16 +260,16 @@ struct AgainAll {
     equal: usize,
     different: usize,
     without_table: usize,
-    /// Every decision of a run; of many decisions those that are not the same.
+    /// Every decision of a run that was named; else those that are not the same.
     shown: Vec<Again>,
 }
 
-/// Decisions of which each is shown.
+/// Decisions that are shown at the most.
 const SHOWN_MOST: usize = 100;
 
-async fn again_all(hops: Vec<Event>, library: &mut Library, console: &mut Console) -> Result<u8, Error> {
+async fn again_all(hops: Vec<Event>, each: bool, library: &mut Library, console: &mut Console) -> Result<u8, Error> {
     let mut all = AgainAll { decisions: hops.len(), ..AgainAll::default() };
-    let few = hops.len() <= SHOWN_MOST;
+    let each = each && hops.len() <= SHOWN_MOST;
     for event in hops {
         let one = again_one(&event, library).await?;
         match one.equal {
@@ -225,7 +277,7 @@ async fn again_all(hops: Vec<Event>, library: &mut Library, console: &mut Consol
             Some(false) => all.different += 1,
             None => all.without_table += 1,
         }
-        if few || (one.equal == Some(false) && all.shown.len() < SHOWN_MOST) {
+        if each || (one.equal == Some(false) && all.shown.len() < SHOWN_MOST) {
             all.shown.push(one);
         }
     }
@@ -244,7 +296,7 @@ async fn again_one(event: &Event, library: &mut Library) -> Result<Again, Error>
     let mut one = Again { seq: event.seq, run_id: event.run, fib: None, equal: None, difference: None };
     let Some(hop) = event.body.parse::<Hop>() else { return Ok(one) };
     one.fib = Some(hop.decision.fib);
-    let Some((fib, _)) = library.table(hop.decision.fib).await? else { return Ok(one) };
+    let Some(Known { fib, .. }) = library.table(hop.decision.fib).await? else { return Ok(one) };
     let made = Hop { chunk: hop.chunk, decision: again(&fib, &hop.decision) };
     let text = serde_json::to_string(&made).map_err(|error| Error::Other(anyhow::Error::new(error)))?;
     one.equal = Some(text == event.body.text());
@@ -284,142 +336,6 @@ impl AgainAll {
         text.push_str(&format!(
             "{} decisions: {} equal, {} different, {} without their table\n",
             self.decisions, self.equal, self.different, self.without_table
-        ));
-        text
-    }
-}
-
-/// What another configuration would have changed.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    decisions: usize,
-    /// Decisions whose table, or what it was made from, is not in the journal any more.
-    without_table: usize,
-    changed: usize,
-    destinations: BTreeMap<String, Sums>,
-    /// How often who took whose place.
-    moves: BTreeMap<String, usize>,
-}
-
-/// Sums of one destination.
-#[derive(Debug, Default, Serialize)]
-struct Sums {
-    decisions: usize,
-    changed: usize,
-    before: Sum,
-    after: Sum,
-}
-
-/// Sums of one policy.
-#[derive(Debug, Default, Serialize)]
-struct Sum {
-    /// What the winners may cost together at the most.
-    cost_max: Money,
-    /// The mean time of an answer by what was known, in microseconds.
-    latency_us: u64,
-    refused: usize,
-    /// How often who ran where.
-    tiers: BTreeMap<String, usize>,
-    #[serde(skip)]
-    total_us: u128,
-    #[serde(skip)]
-    served: u128,
-}
-
-impl Sum {
-    fn add(&mut self, one: &Outcome) {
-        self.cost_max += one.cost_max;
-        if one.winner.is_none() {
-            self.refused += 1;
-            return;
-        }
-        if let Some(tier) = one.tier {
-            *self.tiers.entry(tier.word().to_owned()).or_default() += 1;
-        }
-        self.total_us += u128::from(one.latency_us);
-        self.served += 1;
-        self.latency_us = u64::try_from(self.total_us / self.served).unwrap_or(u64::MAX);
-    }
-
-    fn tiers(&self) -> String {
-        let tiers: Vec<String> = self.tiers.iter().map(|(tier, count)| format!("{tier} {count}")).collect();
-        if tiers.is_empty() { "-".to_owned() } else { tiers.join(" ") }
-    }
-}
-
-async fn compare_all(hops: Vec<Event>, library: &mut Library, rules: &Rules) -> Result<Report, Error> {
-    let mut report = Report { decisions: hops.len(), ..Report::default() };
-    let mut others: BTreeMap<Hash, Arc<Fib>> = BTreeMap::new();
-    for event in hops {
-        let hop = event.body.parse::<Hop>();
-        let version = hop.as_ref().map(|hop| hop.decision.fib);
-        let known = match version {
-            Some(version) => library.table(version).await?,
-            None => None,
-        };
-        let (Some(hop), Some((fib, Some(basis)))) = (hop, known) else {
-            report.without_table += 1;
-            continue;
-        };
-        let other = others.entry(fib.version).or_insert_with(|| Arc::new(basis.under(rules)));
-        report.add(&compare(&hop.decision, &basis, other));
-    }
-    Ok(report)
-}
-
-impl Report {
-    fn add(&mut self, one: &Compared) {
-        let sums = self.destinations.entry(one.destination.clone()).or_default();
-        let changed = one.before.winner != one.after.winner;
-        sums.decisions += 1;
-        sums.changed += usize::from(changed);
-        sums.before.add(&one.before);
-        sums.after.add(&one.after);
-        self.changed += usize::from(changed);
-        if changed {
-            let name = |one: &Outcome| one.winner.clone().unwrap_or_else(|| "nobody".to_owned());
-            *self.moves.entry(format!("{} -> {}", name(&one.before), name(&one.after))).or_default() += 1;
-        }
-    }
-
-    fn told(&self, paint: Paint) -> String {
-        let heading = [
-            "DESTINATION",
-            "DECISIONS",
-            "CHANGED",
-            "COST AT MOST",
-            "WOULD BE",
-            "LATENCY",
-            "WOULD BE",
-            "TIERS",
-            "WOULD BE",
-            "REFUSED",
-            "WOULD BE",
-        ];
-        let mut rows = vec![heading.map(str::to_owned).to_vec()];
-        rows.extend(self.destinations.iter().map(|(destination, sums)| {
-            let Sums { decisions, changed, before, after } = sums;
-            vec![
-                plain(destination),
-                decisions.to_string(),
-                changed.to_string(),
-                before.cost_max.to_string(),
-                after.cost_max.to_string(),
-                micros(before.latency_us),
-                micros(after.latency_us),
-                before.tiers(),
-                after.tiers(),
-                before.refused.to_string(),
-                after.refused.to_string(),
-            ]
-        }));
-        let mut text = headed(&rows, paint);
-        for (moved, count) in &self.moves {
-            text.push_str(&format!("{count} x {}\n", plain(moved)));
-        }
-        text.push_str(&format!(
-            "{} decisions: {} would go elsewhere, {} could not be made again for want of their table\n",
-            self.decisions, self.changed, self.without_table
         ));
         text
     }

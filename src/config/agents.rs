@@ -1,5 +1,6 @@
 //! Agents as files: those of the binary, and the user's own in `agents/*.toml` of the data directory. Everything that is
-//! wrong in any of them is found at once, with its place.
+//! wrong in any of them is found at once, with its place. A file of the user's takes the place of an agent of the binary
+//! that has the same name.
 
 use std::path::{Path, PathBuf};
 
@@ -29,7 +30,7 @@ impl Checked for Profile {
 /// # Errors
 /// One of them is wrong, which a test rules out.
 pub fn bundled_agents() -> Result<Vec<Profile>, Error> {
-    all(BUNDLED.iter().map(|(file, text)| profile(file, text)))
+    all(BUNDLED.iter().map(|(file, text)| placed(file, text)))
 }
 
 /// The user's own agents in this data directory, in order of file name.
@@ -42,23 +43,46 @@ pub fn agents_in(data: &Path) -> Result<Vec<Profile>, Error> {
         Ok((path, text))
     };
     let texts = files(&data.join(FOLDER))?.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
-    all(texts.iter().map(|(path, text)| profile(&path.display().to_string(), text)))
+    all(texts.iter().map(|(path, text)| placed(&path.display().to_string(), text)))
 }
 
-fn all(read: impl Iterator<Item = Result<Profile, Vec<Problem>>>) -> Result<Vec<Profile>, Error> {
-    let (mut profiles, mut problems) = (Vec::new(), Vec::new());
+/// An agent, and where its name was said.
+type Placed = (Profile, Source);
+
+/// All of them, if all are right and no two have the same name: which of the two is meant nobody could tell.
+fn all(read: impl Iterator<Item = Result<Placed, Vec<Problem>>>) -> Result<Vec<Profile>, Error> {
+    let (mut found, mut problems): (Vec<Placed>, Vec<Problem>) = (Vec::new(), Vec::new());
     for one in read {
         match one {
-            Ok(profile) => profiles.push(profile),
-            Err(found) => problems.extend(found),
+            Ok((profile, place)) => {
+                problems.extend(found.iter().find(|(other, _)| other.name == profile.name).map(|(_, first)| Problem {
+                    source: place.clone(),
+                    key: "name".to_owned(),
+                    found: format!("{:?}, which is the agent of {first} too", profile.name),
+                    expected: "a name that only one of the files has".to_owned(),
+                    meant: None,
+                }));
+                found.push((profile, place));
+            }
+            Err(wrong) => problems.extend(wrong),
         }
     }
-    if problems.is_empty() { Ok(profiles) } else { Err(Error::Problems(problems)) }
+    if problems.is_empty() {
+        Ok(found.into_iter().map(|(profile, _)| profile).collect())
+    } else {
+        Err(Error::of(problems))
+    }
+}
+
+/// An agent of a text that stands in no folder.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
+    placed(file, text).map(|(profile, _)| profile)
 }
 
 /// An agent's file is judged by laying it over one that is right: what is refused then is wrong. Since it stands for
 /// itself, what it lacks is wrong too.
-pub(super) fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
+fn placed(file: &str, text: &str) -> Result<Placed, Vec<Problem>> {
     let (explained, example) = BUNDLED[0];
     let example = Node::parse(example, &|_| Source::Default)?;
     let source = |line: usize| Source::File { path: file.to_owned(), line };
@@ -79,7 +103,10 @@ pub(super) fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
     });
     let overrides = example.overrides(own);
     match judge::decide::<Profile>(example, overrides) {
-        Ok((profile, _)) if missing.is_none() => Ok(profile),
+        Ok((profile, tree)) if missing.is_none() => {
+            let place = tree.get(&["name".to_owned()]).map_or(Source::Default, |node| node.source().clone());
+            Ok((profile, place))
+        }
         Ok(_) => Err(missing.into_iter().collect()),
         Err(found) => Err(found.into_iter().chain(missing).collect()),
     }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::types::{Class, PrivacyClass, sensitive};
 
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a value came from, in the order in which problems are told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// The defaults in the binary.
     Default,
@@ -87,6 +87,12 @@ fn list(problems: &[Problem]) -> String {
 }
 
 impl Error {
+    /// Everything that is wrong, in the order of the places where it was said.
+    pub fn of(mut problems: Vec<Problem>) -> Error {
+        problems.sort_by(|one, other| one.source.cmp(&other.source));
+        Error::Problems(problems)
+    }
+
     /// A file or folder that the operating system does not let be read.
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
         let advice = match error.kind() {

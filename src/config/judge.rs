@@ -22,7 +22,8 @@ pub(super) trait Checked: DeserializeOwned {
         None
     }
 
-    /// Right entries of the list of tables at this path, one of each kind; none if there is no such list.
+    /// Right entries of the list of tables at this path, together with every key of every kind there is; none if there is
+    /// no such list.
     fn entries(_path: &[String]) -> Vec<toml::Value> {
         Vec::new()
     }
@@ -50,42 +51,30 @@ pub(super) fn misshapen<T: Checked>(tree: &Node) -> Option<String> {
     }
 }
 
-/// Whether a tree is a configuration.
-pub(super) fn reads<T: Checked>(tree: &Node) -> bool {
-    read::<T>(tree).is_ok()
-}
-
 /// Lays the overrides over the base, in order.
 ///
 /// # Errors
 /// Every override that is refused, and why.
 pub(super) fn decide<T: Checked>(base: Node, overrides: Vec<Override>) -> Result<(T, Node), Vec<Problem>> {
+    let (overrides, mut problems) = lists::gathered(&base, overrides);
     let mut whole = base.clone();
     for over in &overrides {
         whole.set(&over.path, over.node.clone());
     }
     if let Ok(config) = read(&whole) {
-        return Ok((config, whole));
+        return if problems.is_empty() { Ok((config, whole)) } else { Err(problems) };
     }
     let (opened, cut, lacks) = kinds::opened::<T>(base.clone(), &overrides, &whole);
-    let mut problems = culprits::<T>(opened, cut);
-    problems.extend(lacks);
+    let mut found = culprits::<T>(opened, cut);
+    found.extend(lacks);
     // What is right by an example and wrong without it has no key of its own.
-    Err(if problems.is_empty() { culprits::<T>(base, overrides) } else { problems })
+    problems.extend(if found.is_empty() { culprits::<T>(base, overrides) } else { found });
+    Err(problems)
 }
 
 /// Accepts overrides as long as one more is accepted, so that those which need each other find each other; what is left
 /// is wrong.
-pub(super) fn culprits<T: Checked>(tree: Node, pending: Vec<Override>) -> Vec<Problem> {
-    let (tree, refused) = sifted::<T>(tree, pending);
-    refused.into_iter().flat_map(|(over, with, refusal)| explain::<T>(&tree, &over, &with, refusal)).collect()
-}
-
-/// An override that is refused, the tree with it, and why.
-pub(super) type Refused = (Override, Node, Refusal);
-
-/// The tree with everything that is accepted, and what is not.
-pub(super) fn sifted<T: Checked>(mut tree: Node, mut pending: Vec<Override>) -> (Node, Vec<Refused>) {
+fn culprits<T: Checked>(mut tree: Node, mut pending: Vec<Override>) -> Vec<Problem> {
     loop {
         let (mut refused, mut progress) = (Vec::new(), false);
         for over in pending {
@@ -97,20 +86,23 @@ pub(super) fn sifted<T: Checked>(mut tree: Node, mut pending: Vec<Override>) -> 
             }
         }
         if !progress {
-            return (tree, refused);
+            let each = refused.into_iter();
+            return each.flat_map(|(over, with, refusal)| explain::<T>(&tree, &over, &with, refusal)).collect();
         }
         pending = refused.into_iter().map(|(over, ..)| over).collect();
     }
 }
 
 pub(super) fn explain<T: Checked>(tree: &Node, over: &Override, with: &Node, refusal: Refusal) -> Vec<Problem> {
-    let mut inside = lists::entries::<T>(tree, over);
-    inside.extend(lists::words::<T>(tree, over));
-    if !inside.is_empty() {
+    let mut inside = [lists::entries::<T>, lists::words::<T>].into_iter().map(|look| look(tree, over));
+    if let Some(inside) = inside.find(|inside| !inside.is_empty()) {
         return inside;
     }
     match refusal {
-        Refusal::Shape(message) => vec![shape(tree, over, &message)],
+        Refusal::Shape(message) => {
+            let word = toml::Value::String(String::new());
+            vec![shape(tree, over, &naming::<T>(tree, &over.path, message, word))]
+        }
         Refusal::Values(keys) => keys.into_iter().map(|(key, expected)| value(with, over, key, expected)).collect(),
     }
 }
@@ -170,6 +162,17 @@ fn shape(tree: &Node, over: &Override, message: &str) -> Problem {
         _ => String::new(),
     };
     Problem { source, key, found, expected: expected + &example, meant: variant(message) }
+}
+
+/// Serde's sentence, or, if only some words would do, its sentence about a word in this place that is none of them: that
+/// one names them.
+pub(super) fn naming<T: Checked>(tree: &Node, path: &[String], message: String, none: toml::Value) -> String {
+    if !message.ends_with("expected string only") {
+        return message;
+    }
+    let mut with = tree.clone();
+    with.set(path, Node::Leaf(none, Source::Default));
+    misshapen::<T>(&with).filter(|named| named.starts_with("unknown variant")).unwrap_or(message)
 }
 
 /// What serde expected, and the variant that was probably meant.

@@ -52,41 +52,57 @@ pub(super) fn opened<T: Checked>(
     overrides: &[Override],
     whole: &Node,
 ) -> (Node, Vec<Override>, Vec<Problem>) {
-    let (mut laid, mut cut, mut lacks) = (BTreeSet::new(), Vec::new(), Vec::new());
+    let (mut laid, mut cut, mut found) = (BTreeSet::new(), Vec::new(), Vec::new());
     for over in overrides {
         if let Some((length, example)) = T::example(&over.path, whole)
             && let place = &over.path[..length]
             && laid.insert(place)
         {
             base.set(place, tree::value_node(example, &Source::Default));
-            lacks.extend(lacking::<T>(&base, place, whole));
+            found.extend(lacks::<T>(&base, place, whole).into_iter().map(Lack::problem));
         }
         cut.extend(base.cut(over.clone()));
     }
-    (base, cut, lacks)
+    (base, cut, found)
 }
 
-/// One problem for each table from here on that lacks keys of its example, with all of them. Those it can do without are
-/// the ones without which the example still has the right shape.
-pub(super) fn lacking<T: Checked>(base: &Node, place: &[String], whole: &Node) -> Vec<Problem> {
+/// A table that lacks keys.
+pub(super) struct Lack {
+    /// Where the table is.
+    pub(super) place: Vec<String>,
+    /// Every key that it lacks and cannot do without.
+    pub(super) keys: Vec<String>,
+    source: Source,
+}
+
+impl Lack {
+    pub(super) fn problem(self) -> Problem {
+        let names: Vec<String> = self.keys.iter().map(|key| format!("`{key}`")).collect();
+        Problem {
+            source: self.source,
+            key: self.place.join("."),
+            found: format!("a table without {}", names.join(", ")),
+            expected: "every key of its kind that config/default.toml explains".to_owned(),
+            meant: None,
+        }
+    }
+}
+
+/// Each table from here on that lacks keys of its example. Those it can do without are the ones without which the example
+/// still has the right shape.
+pub(super) fn lacks<T: Checked>(base: &Node, place: &[String], whole: &Node) -> Vec<Lack> {
     let (Some(Node::Table(example, _)), Some(Node::Table(said, source))) = (base.get(place), whole.get(place)) else {
         return Vec::new();
     };
-    let (mut names, mut problems) = (Vec::new(), Vec::new());
+    let (mut keys, mut inside) = (Vec::new(), Vec::new());
     for key in example.keys() {
         let path = [place, std::slice::from_ref(key)].concat();
         if said.contains_key(key) {
-            problems.extend(lacking::<T>(base, &path, whole));
+            inside.extend(lacks::<T>(base, &path, whole));
         } else if judge::misshapen::<T>(&base.without(&path)).is_some() {
-            names.push(format!("`{key}`"));
+            keys.push(key.clone());
         }
     }
-    let missing = (!names.is_empty()).then(|| Problem {
-        source: source.clone(),
-        key: place.join("."),
-        found: format!("a table without {}", names.join(", ")),
-        expected: "every key of its kind that config/default.toml explains".to_owned(),
-        meant: None,
-    });
-    missing.into_iter().chain(problems).collect()
+    let own = (!keys.is_empty()).then(|| Lack { place: place.to_vec(), keys, source: source.clone() });
+    own.into_iter().chain(inside).collect()
 }

@@ -19,6 +19,7 @@ mod judge;
 mod kinds;
 mod limits;
 mod lists;
+mod names;
 mod sections;
 mod tree;
 
@@ -30,8 +31,9 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::actors::agent::Profile;
 use crate::actors::{crown, executor, inbox, io, router, runtime};
-use crate::{api, inference, memory, store, supervision, telemetry, ziggy};
+use crate::{api, inference, memory, sandbox, store, supervision, telemetry, ziggy};
 use tree::{Node, Override};
 
 pub use agents::{agents_in, bundled_agents};
@@ -97,6 +99,8 @@ sections! {
     runtime: runtime::Config,
     /// How tools are run.
     executor: executor::Config,
+    /// What stands between tools and the host.
+    sandbox: sandbox::Config => sandbox::Config::impossible,
     /// How the routing table is kept.
     router: router::Config,
     /// How the governor watches, and what it does by itself.
@@ -177,10 +181,24 @@ impl Loaded {
     /// What is wrong with the value of a key, found by somebody who looked further than at the value: with its place.
     pub fn problem(&self, key: &str, expected: String) -> Problem {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        let node = self.tree.get(&path);
+        self.problem_at(&path, expected)
+    }
+
+    /// Names that nobody has beside these agents: each with its place. They may be of somebody who comes later, from code
+    /// or by an announcement, so nothing is refused for them; a misspelt one would do nothing, silently.
+    pub fn unknown_names(&self, agents: &[Profile]) -> Vec<Problem> {
+        let told = |names::Unknown { path, word, expected }: names::Unknown| {
+            let problem = self.problem_at(&path, expected);
+            Problem { found: word, ..problem }
+        };
+        names::unknown(&self.config, agents).into_iter().map(told).collect()
+    }
+
+    fn problem_at(&self, path: &[String], expected: String) -> Problem {
+        let node = self.tree.get(path);
         let (source, found) =
             node.map_or((Source::Default, String::new()), |node| (node.source().clone(), error::shown(&node.value())));
-        Problem { source, key: key.to_owned(), found, expected, meant: None }
+        Problem { source, key: path.join("."), found, expected, meant: None }
     }
 }
 
@@ -189,7 +207,7 @@ impl Loaded {
 /// # Errors
 /// The file cannot be read, no data directory can be chosen, or anything in any layer is wrong: then all of it.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
-    let defaults = Node::parse(DEFAULTS, &|_| Source::Default).map_err(Error::Problems)?;
+    let defaults = Node::parse(DEFAULTS, &|_| Source::Default).map_err(Error::of)?;
     let data_dir_key = [String::from("host"), String::from("data_dir")];
     let (file, mut problems) = file_layer(inputs, &defaults)?;
     let file_overrides = defaults.overrides(file);
@@ -206,8 +224,8 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
     let decided = judge::decide::<Config>(defaults, overrides);
     let (mut config, mut tree) = match decided {
         Ok(decided) if problems.is_empty() => decided,
-        Ok(_) => return Err(Error::Problems(problems)),
-        Err(found) => return Err(Error::Problems(problems.into_iter().chain(found).collect())),
+        Ok(_) => return Err(Error::of(problems)),
+        Err(found) => return Err(Error::of(problems.into_iter().chain(found).collect())),
     };
     let (place, source) = data_dir(&config.host.data_dir, &inputs.environment)?;
     if let Some(source) = source {

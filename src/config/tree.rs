@@ -18,8 +18,8 @@ pub(super) enum Node {
     Leaf(toml::Value, Source),
     /// A table, whose keys are overridden one by one.
     Table(BTreeMap<String, Node>, Source),
-    /// A list of tables, which is replaced as a whole, though each key in it has its own place. In a path its entries are
-    /// numbers.
+    /// A list with a table in it, which is replaced as a whole, though each key in it has its own place. In a path its
+    /// entries are numbers.
     List(Vec<Node>, Source),
 }
 
@@ -85,9 +85,10 @@ impl Node {
         if !matches!(self, Node::Table(..)) {
             *self = Node::Table(BTreeMap::new(), node.source().clone());
         }
-        if let Node::Table(entries, source) = self {
-            let inner = entries.entry(first.clone()).or_insert_with(|| Node::Table(BTreeMap::new(), source.clone()));
-            inner.set(rest, node);
+        if let Node::Table(entries, _) = self {
+            // A table that is not there yet is said by whoever says a key of it.
+            let source = node.source().clone();
+            entries.entry(first.clone()).or_insert_with(|| Node::Table(BTreeMap::new(), source)).set(rest, node);
         }
     }
 
@@ -153,7 +154,14 @@ impl Node {
     /// Cuts an override into those it makes of this tree.
     pub(super) fn cut(&self, mut over: Override) -> Vec<Override> {
         let mut found = Vec::new();
-        cut(self.get(&over.path), over.node, &mut over.path, &mut found);
+        cut(self.get(&over.path), over.node, &mut over.path, &mut found, true);
+        found
+    }
+
+    /// The same for an entry of a list, where `kind` is a key as any other.
+    pub(super) fn cut_entry(&self, mut over: Override) -> Vec<Override> {
+        let mut found = Vec::new();
+        cut(self.get(&over.path), over.node, &mut over.path, &mut found, false);
         found
     }
 
@@ -162,38 +170,32 @@ impl Node {
     /// replaces ours.
     pub(super) fn overrides(&self, layer: Node) -> Vec<Override> {
         let mut found = Vec::new();
-        cut(Some(self), layer, &mut Vec::new(), &mut found);
+        cut(Some(self), layer, &mut Vec::new(), &mut found, true);
         found
     }
 }
 
-fn cut(base: Option<&Node>, layer: Node, path: &mut Vec<String>, found: &mut Vec<Override>) {
+fn cut(base: Option<&Node>, layer: Node, path: &mut Vec<String>, found: &mut Vec<Override>, kinds: bool) {
     match (base, layer) {
-        (Some(Node::Table(ours, _)), Node::Table(theirs, source)) if !changes_kind(ours, &theirs) => {
-            let _ = source;
+        (Some(Node::Table(ours, _)), Node::Table(theirs, _)) if !(kinds && changes_kind(ours, &theirs)) => {
             for (key, node) in theirs {
                 path.push(key.clone());
-                cut(ours.get(&key), node, path, found);
+                cut(ours.get(&key), node, path, found, kinds);
                 path.pop();
             }
         }
-        // A key of an entry, by the number of the entry.
-        (Some(Node::List(ours, _)), Node::Table(theirs, _))
-            if theirs.keys().all(|key| numbered(ours, key).is_some()) =>
+        // Keys of entries, by the numbers of the entries, whether these are there or not.
+        (Some(list @ (Node::List(..) | Node::Leaf(toml::Value::Array(_), _))), Node::Table(theirs, _))
+            if !theirs.is_empty() && theirs.keys().all(|key| key.parse::<usize>().is_ok()) =>
         {
             for (key, node) in theirs {
                 path.push(key.clone());
-                cut(numbered(ours, &key), node, path, found);
+                cut(list.get(std::slice::from_ref(&key)), node, path, found, kinds);
                 path.pop();
             }
         }
         (_, node) => found.push(Override { path: path.clone(), node }),
     }
-}
-
-/// The entry that a key means.
-fn numbered<'a>(entries: &'a [Node], key: &str) -> Option<&'a Node> {
-    entries.get(key.parse::<usize>().ok()?)
 }
 
 fn changes_kind(ours: &BTreeMap<String, Node>, theirs: &BTreeMap<String, Node>) -> bool {
@@ -214,17 +216,12 @@ fn table_node(table: &DeTable<'_>, source: Source, line: &dyn Fn(usize) -> Sourc
 fn value_at(value: &Spanned<DeValue<'_>>, place: Source, line: &dyn Fn(usize) -> Source) -> Node {
     match value.get_ref() {
         DeValue::Table(inner) => table_node(inner, place, line),
-        DeValue::Array(entries) if tables(entries.iter().map(|one| matches!(one.get_ref(), DeValue::Table(_)))) => {
+        DeValue::Array(entries) if entries.iter().any(|one| matches!(one.get_ref(), DeValue::Table(_))) => {
             let entry = |one: &Spanned<DeValue<'_>>| value_at(one, line(one.span().start), line);
             Node::List(entries.iter().map(entry).collect(), place)
         }
         _ => Node::Leaf(plain(value.clone()), place),
     }
-}
-
-/// Whether a list holds tables and nothing else.
-fn tables(mut entries: impl ExactSizeIterator<Item = bool>) -> bool {
-    entries.len() > 0 && entries.all(|is_table| is_table)
 }
 
 /// The value without its spans. What parsed as TOML always is one; an integer beyond 64 bits is kept as its digits, so
@@ -273,7 +270,7 @@ pub(super) fn value_node(value: toml::Value, source: &Source) -> Node {
             let entries = table.into_iter().map(|(key, value)| (key, value_node(value, source)));
             Node::Table(entries.collect(), source.clone())
         }
-        toml::Value::Array(list) if tables(list.iter().map(toml::Value::is_table)) => {
+        toml::Value::Array(list) if list.iter().any(toml::Value::is_table) => {
             Node::List(list.into_iter().map(|value| value_node(value, source)).collect(), source.clone())
         }
         value => Node::Leaf(value, source.clone()),

@@ -47,7 +47,11 @@ impl Tool {
 }
 
 /// Writes all of these, or says in words why not.
-pub(super) async fn write(writer: &mut (impl AsyncWrite + Unpin), bytes: &[u8], within: Duration) -> Result<(), String> {
+pub(super) async fn write(
+    writer: &mut (impl AsyncWrite + Unpin),
+    bytes: &[u8],
+    within: Duration,
+) -> Result<(), String> {
     let whole = async {
         writer.write_all(bytes).await?;
         writer.flush().await
@@ -126,8 +130,9 @@ async fn converse(shared: &Shared, tool: &mut Tool, entry: &Entry) -> Result<(),
 /// What a request asks for: `http://host/path` in the clear, `https://host/path` or `/path` over TLS.
 fn asked(request: &RequestHead) -> Result<Ask, Refusal> {
     let malformed = |what: &str| Refusal::new(Reason::Malformed, what);
-    let method = Method::from_word(&request.method)
-        .ok_or_else(|| Refusal::new(Reason::MethodNotAllowed, format!("the method {:?} is not sent", request.method)))?;
+    let method = Method::from_word(&request.method).ok_or_else(|| {
+        Refusal::new(Reason::MethodNotAllowed, format!("the method {:?} is not sent", request.method))
+    })?;
     let (transport, rest, usual) = if request.target.starts_with('/') {
         (Transport::Tls, request.target.as_str(), 443)
     } else if let Some(rest) = request.target.strip_prefix("http://") {
@@ -200,11 +205,13 @@ async fn exchange(
 /// The head as it is sent. What the tool sent of a header that carries a secret is left out, whatever it was.
 fn composed(request: &RequestHead, ask: &Ask, injections: &[&Injection], looked_at: bool) -> Zeroizing<Vec<u8>> {
     // Room for all of it at once: a vector that grows leaves secrets where it was.
-    let injected = injections.iter().map(|one| one.header.len() + one.prefix.len() + one.secret.len() + 4).sum::<usize>();
+    let injected =
+        injections.iter().map(|one| one.header.len() + one.prefix.len() + one.secret.len() + 4).sum::<usize>();
     let own = request.headers.iter().map(|(name, value)| name.len() + value.len() + 4).sum::<usize>();
-    let (method, target) = ask.request.as_ref().map_or((request.method.as_str(), String::new()), |(method, target)| {
-        (method.word(), target.to_string())
-    });
+    let (method, target) = ask
+        .request
+        .as_ref()
+        .map_or((request.method.as_str(), String::new()), |(method, target)| (method.word(), target.to_string()));
     let usual = if ask.transport == Transport::Tls { 443 } else { 80 };
     let host = if ask.port == usual { ask.host.to_string() } else { format!("{}:{}", ask.host, ask.port) };
     let first = format!("{method} {target} HTTP/1.1\r\nhost: {host}\r\nconnection: close\r\n");
@@ -361,11 +368,12 @@ async fn first(
 ) -> Result<(AnswerHead, Vec<u8>), Refusal> {
     let limits = &shared.policy.limits;
     for _ in 0..EARLY_MAX {
-        let bytes = answer.head(limits.head_bytes_max, limits.idle()).await.map_err(|refusal| match refusal.reason {
-            Reason::HeadTooLarge | Reason::Malformed => Refusal { reason: Reason::AnswerMalformed, ..refusal },
-            Reason::HeadTimeout => Refusal { reason: Reason::Idle, ..refusal },
-            _ => refusal,
-        })?;
+        let bytes =
+            answer.head(limits.head_bytes_max, limits.idle()).await.map_err(|refusal| match refusal.reason {
+                Reason::HeadTooLarge | Reason::Malformed => Refusal { reason: Reason::AnswerMalformed, ..refusal },
+                Reason::HeadTimeout => Refusal { reason: Reason::Idle, ..refusal },
+                _ => refusal,
+            })?;
         let bytes = bytes.ok_or_else(|| Refusal::new(Reason::Cut, "the server hung up before it answered"))?;
         entry.received(bytes.len(), u64::MAX)?;
         let head = head::answer(&bytes, to_head, limits)?;

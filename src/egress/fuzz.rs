@@ -19,29 +19,52 @@ const LIMITS: Limits = Limits {
     idle_timeout_s: 1,
 };
 
-/// Reads these bytes in every way in which the proxy reads bytes of others.
-pub fn traffic(bytes: &[u8]) {
-    let _ = hello::server_name(bytes);
-    if let Some(end) = head::end(bytes) {
-        let _ = head::answer(&bytes[..end], false, &LIMITS);
-        if let Ok(request) = head::request(&bytes[..end], &LIMITS) {
-            let lengths = request.headers.iter().filter(|(name, _)| name == "content-length" || name == "host");
-            assert_eq!(lengths.count(), 0, "what says where a request goes or ends is the proxy's to write");
-        }
-    }
+/// What reads traffic, each by its name; it says whether the bytes were what it reads.
+pub const TRAFFIC: [(&str, fn(&[u8]) -> bool); 6] = [
+    ("request", request),
+    ("answer", answer),
+    ("hello", hello),
+    ("chunks", chunks),
+    ("path", path),
+    ("pattern", pattern),
+];
+
+fn request(bytes: &[u8]) -> bool {
+    let Some(end) = head::end(bytes) else { return false };
+    let Ok(request) = head::request(&bytes[..end], &LIMITS) else { return false };
+    let framing = request.headers.iter().filter(|(name, _)| name == "content-length" || name == "host");
+    assert_eq!(framing.count(), 0, "what says where a request goes or ends is the proxy's to write");
+    true
+}
+
+fn answer(bytes: &[u8]) -> bool {
+    head::end(bytes).is_some_and(|end| head::answer(&bytes[..end], false, &LIMITS).is_ok())
+}
+
+fn hello(bytes: &[u8]) -> bool {
+    matches!(hello::server_name(bytes), Ok(Some(_)))
+}
+
+fn chunks(bytes: &[u8]) -> bool {
     for length in [Length::Chunks, Length::Close, Length::Bytes(bytes.len() as u64 / 2)] {
         assert_eq!(data(length, bytes, usize::MAX), data(length, bytes, 1), "other pieces have another reading");
     }
-    let Ok(text) = std::str::from_utf8(bytes) else { return };
-    if let Ok(target) = Target::read(text) {
-        let sent = target.to_string();
-        let again = Target::read(&sent);
-        assert_eq!(again.as_ref(), Ok(&target), "what is sent has another reading than what was judged: {sent}");
-        assert!(target.path().split('/').all(|part| part != ".."), "{sent}");
-    }
-    if let Ok(pattern) = text.parse::<PathPattern>() {
-        assert_eq!(pattern.to_string(), text);
-    }
+    data(Length::Chunks, bytes, usize::MAX).is_some_and(|data| !data.is_empty())
+}
+
+fn path(bytes: &[u8]) -> bool {
+    let Some(target) = std::str::from_utf8(bytes).ok().and_then(|text| Target::read(text).ok()) else { return false };
+    let sent = target.to_string();
+    assert_eq!(Target::read(&sent).as_ref(), Ok(&target), "what is sent is read as another than was judged: {sent}");
+    assert!(target.path().split('/').all(|part| part != ".."), "{sent}");
+    true
+}
+
+fn pattern(bytes: &[u8]) -> bool {
+    let Ok(text) = std::str::from_utf8(bytes) else { return false };
+    let Ok(pattern) = text.parse::<PathPattern>() else { return false };
+    assert_eq!(pattern.to_string(), text);
+    true
 }
 
 /// The data of a body that comes in pieces of this size; nothing if it is none.

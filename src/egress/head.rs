@@ -206,7 +206,13 @@ fn end_to_end(headers: Vec<Header>) -> Vec<Header> {
     let named: Vec<String> = headers
         .iter()
         .filter(|(name, _)| name == "connection")
-        .flat_map(|(_, value)| String::from_utf8_lossy(value).to_ascii_lowercase().split(',').map(|word| word.trim().to_owned()).collect::<Vec<_>>())
+        .flat_map(|(_, value)| {
+            String::from_utf8_lossy(value)
+                .to_ascii_lowercase()
+                .split(',')
+                .map(|word| word.trim().to_owned())
+                .collect::<Vec<_>>()
+        })
         .collect();
     let stays = |(name, _): &Header| !HOP.contains(&name.as_str()) && !named.contains(name);
     // A connection cannot make its own what says how long a body is.

@@ -84,7 +84,8 @@ impl Internet {
     pub fn new(resolver: Arc<dyn Resolver>, trust: &Trust) -> Result<Internet, Error> {
         let provider = Arc::new(rustls::crypto::ring::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider));
-        let builder = builder.with_safe_default_protocol_versions().map_err(|error| Error::Policy(error.to_string()))?;
+        let builder =
+            builder.with_safe_default_protocol_versions().map_err(|error| Error::Policy(error.to_string()))?;
         let config = match trust {
             Trust::Authorities(pem) => {
                 let wrong = || Error::Policy("the authorities are no certificates in PEM form".to_owned());
@@ -122,7 +123,9 @@ impl Network for Internet {
         stream.set_nodelay(true).map_err(failed)?;
         let name = match secure {
             None => return Ok(Box::new(stream)),
-            Some(Host::Name(name)) => ServerName::try_from(name.clone()).map_err(|error| Failure::Tls(error.to_string()))?,
+            Some(Host::Name(name)) => {
+                ServerName::try_from(name.clone()).map_err(|error| Failure::Tls(error.to_string()))?
+            }
             Some(Host::Address(address)) => ServerName::from(*address),
         };
         let tls = self.tls.as_ref().map_err(|reason| Failure::Tls(reason.clone()))?;

@@ -173,13 +173,13 @@ fn carries(injection: &Injection, rules: &[Rule]) -> Result<(), &'static str> {
     if injection.prefix.len() + injection.secret.len() > VALUE_MAX {
         return Err("a header cannot hold more than 8192 bytes");
     }
-    let over_tls = |host: &HostPattern| {
-        rules.iter().any(|rule| rule.transport == Transport::Tls && rule.host.includes(host))
-    };
+    let over_tls =
+        |host: &HostPattern| rules.iter().any(|rule| rule.transport == Transport::Tls && rule.host.includes(host));
     if injection.hosts.is_empty() || !injection.hosts.iter().all(over_tls) {
         return Err("a host it is for has no rule for TLS that the proxy makes");
     }
-    let tunnels = |rule: &Rule| rule.transport == Transport::Tunnel && meet(&injection.hosts, std::slice::from_ref(&rule.host));
+    let tunnels =
+        |rule: &Rule| rule.transport == Transport::Tunnel && meet(&injection.hosts, std::slice::from_ref(&rule.host));
     if rules.iter().any(tunnels) {
         return Err("a host it is for may be reached by a tunnel too, where nobody sees whether it comes back");
     }

@@ -11,9 +11,9 @@ use super::head::{Length, RequestHead};
 use super::hello::{self, HELLO_MAX};
 use super::host::{Authority, Host};
 use super::ledger::Entry;
+use super::network::Stream;
 use super::proxy::Shared;
 use super::rule::{Rule, Transport};
-use super::network::Stream;
 
 /// The alert `unrecognized_name` (RFC 6066): what a TLS client understands of a refusal.
 const ALERT: [u8; 7] = [21, 3, 3, 0, 2, 2, 112];

@@ -46,7 +46,8 @@ impl<R: AsyncRead + Unpin> Wire<R> {
 
     /// Reads a head and no more of the connection than came with it. Nothing if the connection ends before it begins.
     pub(super) async fn head(&mut self, most: usize, within: Duration) -> Result<Option<Vec<u8>>, Refusal> {
-        let late = |_| Refusal::new(Reason::HeadTimeout, format!("the head did not come within {} s", within.as_secs()));
+        let late =
+            |_| Refusal::new(Reason::HeadTimeout, format!("the head did not come within {} s", within.as_secs()));
         timeout(within, self.whole_head(most, within)).await.map_err(late)?
     }
 

@@ -24,7 +24,9 @@ use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::types::sensitive::{find, redact};
-use crate::types::{Class, Classified, Cleared, Cx, Label, Place, PrivacyClass, Secret, Timestamp, TrustTier, Withheld};
+use crate::types::{
+    Class, Classified, Cleared, Cx, Label, Place, PrivacyClass, Secret, Timestamp, TrustTier, Withheld,
+};
 
 pub use fake::Mailroom;
 pub use http::Http;

@@ -6,20 +6,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::builder::Builder;
+use super::candidates::of_agents;
 use super::{Error, Host};
 use super::{backends, budgets};
 use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
 use crate::config::Config;
-use crate::inference::{Account, Capabilities, Embedder, RuntimeConfig, accounts, leftovers};
+use crate::inference::{Capabilities, Embedder, RuntimeConfig, accounts, leftovers};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
-use crate::types::{Cx, Modality, Price, TrustTier, World};
+use crate::types::{Cx, World};
+use crate::ziggy::IntentModel;
 use crate::ziggy::plan::Grows;
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin, Rib};
-use crate::ziggy::{IntentModel, Millionths};
+use crate::ziggy::route::{Candidate, Rib};
 
 /// Embedding the examples of intents takes milliseconds; a host that cannot do it in this time starts without.
 const INTENTS_WITHIN: Duration = Duration::from_secs(30);
@@ -109,23 +110,14 @@ fn candidates(
     runtimes: &BTreeMap<String, runtime::Handle>,
     world: &World,
 ) -> Result<Vec<Candidate>, Error> {
-    let one = counted(runtimes);
-    let candidate =
-        |definition| Candidate { same_as: same_as(definition, &one), ..candidate(definition, runtimes, world) };
-    let candidates: Vec<Candidate> = agents.iter().map(candidate).collect();
+    let candidates = of_agents(agents, &places(runtimes), world.clock.wall());
     Rib::of(candidates.iter().cloned()).map_err(Error::Candidates)?;
     Ok(candidates)
 }
 
-/// Which runtimes are one under several names, and which share a provider.
-fn counted(runtimes: &BTreeMap<String, runtime::Handle>) -> BTreeMap<String, Account> {
-    accounts(&runtimes.iter().map(|(name, handle)| (name.clone(), handle.capabilities())).collect())
-}
-
-/// The runtime that this agent's is the same as, if that is another.
-fn same_as(definition: &Definition, accounts: &BTreeMap<String, Account>) -> String {
-    let own = &definition.profile.runtime;
-    accounts.get(own).map(|account| account.same.clone()).filter(|same| same != own).unwrap_or_default()
+/// What runtimes offer and where they are, by name.
+fn places(runtimes: &BTreeMap<String, runtime::Handle>) -> BTreeMap<String, Capabilities> {
+    runtimes.iter().map(|(name, handle)| (name.clone(), handle.capabilities())).collect()
 }
 
 /// The router, with the table of those who may serve.
@@ -136,7 +128,7 @@ fn launch_router(
     common: &Common<'_>,
 ) -> (router::Handle, Child) {
     let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
-    let configs = (common.config.router, common.config.ziggy.clone());
+    let configs = (common.config.router, &common.config.ziggy, &common.config.privacy);
     router::Handle::launch(candidates, handles, crown.clone(), Arc::clone(&common.journal), configs, common.world)
 }
 
@@ -315,70 +307,6 @@ fn launch_agents(
     (handles, tree)
 }
 
-/// An agent as the router sees it: what it offers, and what its runtime costs and may see.
-fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handle>, world: &World) -> Candidate {
-    let profile = &definition.profile;
-    let runtime = runtimes.get(&profile.runtime).map(runtime::Handle::capabilities);
-    let code = matches!(definition.brain, agent::Brain::Code(_));
-    let health = match &runtime {
-        Some(_) => Health::Healthy,
-        None if code => Health::Healthy,
-        None => Health::Unhealthy {
-            reason: format!("its runtime {:?} is not configured; add [inference.runtimes.{0}]", profile.runtime),
-        },
-    };
-    let in_process = code && runtime.is_none();
-    // Code without a runtime works in this process, for nothing, on texts of any length.
-    let nothing = Capabilities {
-        name: "code".to_owned(),
-        model: profile.name.clone(),
-        provider: None,
-        tier: TrustTier::Local,
-        region: None,
-        modalities: vec![Modality::Text],
-        chat: true,
-        tools: false,
-        own_tokenizer: false,
-        embed: false,
-        context_tokens: u32::MAX,
-        price: Price::default(),
-    };
-    // A runtime nobody configured is trusted with nothing; what else it could do nobody knows.
-    let unknown = Capabilities { tier: TrustTier::External, ..nothing.clone() };
-    let seen = runtime.unwrap_or(if code { nothing } else { unknown });
-    let quality = |(name, quality): (&String, &f32)| (Capability::new(name), Millionths::of(f64::from(*quality)));
-    let micros = |millis: u64| millis.saturating_mul(1_000);
-    Candidate {
-        id: format!("{}@{}", profile.name, if in_process { "code" } else { &profile.runtime }),
-        agent: profile.name.clone(),
-        runtime: profile.runtime.clone(),
-        provider: seen.provider.map(|own| own.to_string()).unwrap_or_default(),
-        model: seen.model,
-        same_as: String::new(),
-        capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
-        modalities: seen.modalities,
-        tier: seen.tier,
-        region: seen.region,
-        price: seen.price,
-        context_tokens: seen.context_tokens,
-        quality: Millionths::of(f64::from(profile.quality)),
-        qualities: profile.qualities.iter().map(quality).collect(),
-        live: Live::assumed(
-            micros(profile.assumed_first_token_ms),
-            micros(profile.assumed_token_ms),
-            world.clock.wall(),
-        ),
-        origin: if code { Origin::Code } else { Origin::Config },
-        since: world.clock.wall(),
-        expires: None,
-        weight: profile.weight,
-        cap: Some(profile.concurrency.saturating_add(u32::try_from(profile.waiting).unwrap_or(u32::MAX))),
-        enabled: profile.enabled,
-        health,
-        quarantined: None,
-    }
-}
-
 /// The governor with its rules, whom it tells with which key, and the candidates it knows.
 fn launch_governor(
     builder: &Builder,
@@ -394,7 +322,7 @@ fn launch_governor(
     let (crown, governor) = crown::Handle::launch_with(parts, world);
     crown.know(agents.iter().map(|definition| known(definition, config)).collect());
     let crown = crown.limited(config.limit.clone());
-    crown.count_as_one(counted(runtimes));
+    crown.count_as_one(accounts(&places(runtimes)));
     runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
     Ok((crown, governor))
 }

@@ -16,9 +16,7 @@ use crate::actors::runtime::Launch;
 use crate::config::Config;
 use crate::field::{Http, Outbound};
 use crate::inference::models::{self, Catalog, Quiet, Store};
-use crate::inference::{
-    self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, Scripted, WordLlama,
-};
+use crate::inference::{self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, WordLlama};
 use crate::store::{self, Journal, Projection, Sqlite};
 use crate::types::{Cx, Secret, World};
 use crate::ziggy::IntentModel;
@@ -122,11 +120,7 @@ pub(super) fn runtime(
             let made = Openai::new(name, own.clone(), &settings.openai, key, clock)?;
             Launch { runtime: Arc::new(made), child }
         }
-        RuntimeConfig::Scripted(own) => {
-            let made = Scripted::saying(name, &own.answer).in_tier(own.tier).reading(&own.modalities);
-            let made = own.region.iter().fold(made, |made, region| made.in_region(region));
-            Launch { runtime: Arc::new(made), child: None }
-        }
+        RuntimeConfig::Scripted(own) => Launch { runtime: Arc::new(own.runtime(name)), child: None },
     })
 }
 

@@ -8,9 +8,15 @@ mod assembly;
 mod backends;
 mod budgets;
 mod builder;
+mod candidates;
+mod descriptors;
 mod error;
 mod program;
+mod sandboxes;
 mod world;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -10,15 +10,15 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::backends::{COMPANIONS, journal_path, model_store, projections};
 use super::budgets::{self, PRICES_FILE};
-use super::{Environment, Host, real_world};
+use super::{Environment, Host, candidates, descriptors, real_world, sandboxes};
 use crate::actors::agent::Profile;
-use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
+use crate::cli::{self, Check, InForce, Launcher, Local, Other, Setting, Up, Verdict};
 use crate::config::{self, Config, Flag, Inputs, Loaded};
 use crate::inference::RuntimeConfig;
 use crate::inference::models::{Listing, State, Store};
 use crate::store::{Belonging, OnDisk, Sqlite};
 use crate::types::{Class, World};
-use crate::ziggy::route::Rules;
+use crate::ziggy::route::Proposed;
 use crate::{api, store, supervision, telemetry};
 
 /// The root as the command line sees it. The environment is read once, by `main`.
@@ -81,15 +81,26 @@ impl Program {
         }
         others.extend(model_store(data, &loaded.config).map_err(rooted).err());
         others.extend(budgets::prices(&loaded.config, Some(data)).map_err(rooted).err());
-        let wrong = (!problems.is_empty()).then(|| configured(config::Error::Problems(problems)));
+        let wrong = (!problems.is_empty()).then(|| configured(config::Error::of(problems)));
         let mut all = wrong.into_iter().chain(others);
         let Some(first) = all.next() else { return Ok(()) };
         let reason = all.fold(first.to_string(), |text, error| format!("{text}\n{error}"));
         Err(cli::Error::Local { class: first.class(), reason })
     }
 
+    /// Names in the configuration that nobody has. Agents whose files are wrong are told elsewhere.
+    fn warnings(loaded: &Loaded) -> Vec<String> {
+        let own = config::agents_in(&loaded.config.host.data_dir);
+        let agents = own.and_then(|own| config::bundled_agents().map(|bundled| [bundled, own].concat()));
+        agents.map_or_else(
+            |_| Vec::new(),
+            |agents| loaded.unknown_names(&agents).iter().map(ToString::to_string).collect(),
+        )
+    }
+
     async fn serve(&self, loaded: Loaded) -> Result<(), super::Error> {
-        let config = loaded.config;
+        let mut config = loaded.config;
+        descriptors::provide(&mut config.api);
         let (data, stop) = (config.host.data_dir.clone(), Duration::from_secs(config.host.stop_timeout_s));
         let scheme = if config.api.tls.is_on() { "https" } else { "http" };
         let began = self.world.clock.now();
@@ -184,6 +195,7 @@ impl Launcher for Program {
         Program::check(&loaded)?;
         let guard = telemetry::init(&loaded.config.telemetry, Arc::clone(&self.world.clock))
             .map_err(|error| said(error.class(), &error))?;
+        Program::warnings(&loaded).iter().for_each(|warning| tracing::warn!("a name that nobody has: {warning}"));
         let served = self.serve(loaded).await;
         if let Err(error) = guard.close(FLUSH_WITHIN).await {
             tracing::warn!(%error, "the last spans were not exported");
@@ -195,11 +207,12 @@ impl Launcher for Program {
         Ok(self.load(local, None).map_err(configured)?.config.host.data_dir)
     }
 
-    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, cli::Error> {
+    fn config_check(&self, options: &Up) -> Result<InForce, cli::Error> {
         let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
         Program::check(&loaded)?;
         let own = |config::Setting { key, value, source }| Setting { key, value, source };
-        Ok(loaded.explain().into_iter().map(own).collect())
+        let warnings = Program::warnings(&loaded);
+        Ok(InForce { settings: loaded.explain().into_iter().map(own).collect(), warnings })
     }
 
     async fn doctor(&self, local: &Local) -> Vec<Check> {
@@ -213,7 +226,9 @@ impl Launcher for Program {
             writable(&data),
             self.journal_check(&data).await,
         ];
+        checks.extend(Program::warnings(&loaded).into_iter().map(|warning| check("config", Verdict::Lacking, warning)));
         checks.extend(tls_checks(&loaded.config));
+        checks.extend(sandboxes::checks(&loaded.config, &data).await);
         checks.extend(agent_checks(&data, &loaded.config));
         let found = match model_store(&data, &loaded.config) {
             Ok(store) => store.examine(),
@@ -238,8 +253,12 @@ impl Launcher for Program {
         Ok(OnDisk::at(&journal_path(&self.place(local)?), projections()).beside(&COMPANIONS))
     }
 
-    fn rules(&self, local: &Local) -> Result<Rules, cli::Error> {
-        Ok(self.load(local, None).map_err(configured)?.config.ziggy.rules())
+    fn other(&self, local: &Local) -> Result<Other, cli::Error> {
+        let config = self.load(local, None).map_err(configured)?.config;
+        let now = self.world.clock.wall();
+        let company = candidates::company(&config, &config.host.data_dir, now).map_err(rooted)?;
+        let proposed = Proposed { rules: config.ziggy.rules(), company: Some(company) };
+        Ok(Other { proposed, privacy: config.privacy })
     }
 
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, cli::Error> {

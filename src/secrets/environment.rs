@@ -26,9 +26,8 @@ impl Environment {
         read: impl Fn(&str) -> Option<String>,
         clock: Arc<dyn Clock>,
     ) -> Environment {
-        let take = |(path, name): (&Path, &String)| {
-            (path.place().to_owned(), (name.clone(), read(name).map(Secret::new)))
-        };
+        let take =
+            |(path, name): (&Path, &String)| (path.place().to_owned(), (name.clone(), read(name).map(Secret::new)));
         Environment { known: variables.iter().map(take).collect(), book: Mutex::default(), clock }
     }
 }

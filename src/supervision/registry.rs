@@ -373,6 +373,13 @@ impl Registry {
         Some((Handle { link }, id.to_owned()))
     }
 
+    /// Whether a supervisor above this path was told to stop, or has ended: then all below it is going down in order.
+    pub fn stops(&self, path: &str) -> bool {
+        let entries = self.entries.read();
+        let mut above = path.match_indices('/').filter_map(|(end, _)| entries.get(&path[..end]));
+        above.any(|entry| matches!(entry.status(), Status::Stopping | Status::Ended))
+    }
+
     /// How many actors there are.
     pub fn len(&self) -> usize {
         self.entries.read().len()

@@ -33,7 +33,7 @@ pub use assemble::{Assembled, Citation, Part, assemble};
 pub use chunk::{Chunk, chunk, estimate_tokens, most_tokens, reassemble};
 pub use classify::{Classification, Input, Intent, IntentModel, classify};
 pub use fixed::Millionths;
-pub use route::{Candidate, Capability, Decision, Destination, Fib, Rib, build, decide};
+pub use route::{Candidate, Capability, Decision, Destination, Fib, Rib, WEIGHT_MOST, build, decide};
 
 /// Everything of Ziggy that is set in the config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

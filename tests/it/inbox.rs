@@ -273,7 +273,11 @@ async fn every_verb_of_the_inbox_does_what_it_says() {
     assert!(good(data, &["inbox"]).await.contains(&item));
     let page = good(data, &["inbox", "show", &item]).await;
     assert!(page.contains("six times seven") && page.contains("Rule \"all\" holds"), "{page}");
-    assert!(good(data, &["inbox", "delegate", &item, "ann"]).await.contains("It waits for ann until"));
+    good(data, &["tokens", "make", "ann", "--scope", "review"]).await;
+    let (exit, _, error) = run(data, &["inbox", "delegate", &item, "ghost"]).await;
+    assert!(exit == code(Class::Invalid) && error.contains("there is no token of this name"), "{error}");
+    let said = good(data, &["inbox", "delegate", &item, "ann"]).await;
+    assert!(said.contains("is delegated to ann. It waits for ann until"), "{said}");
     let (exit, _, error) = run(data, &["inbox", "edit", &item, "New", "--at", "/nowhere"]).await;
     assert_eq!(exit, code(Class::Invalid), "{error}");
     let said = good(data, &["inbox", "edit", run_id, "What is six times nine?", "-c", "more"]).await;
@@ -293,6 +297,29 @@ async fn every_verb_of_the_inbox_does_what_it_says() {
     let reader = good(data, &["tokens", "make", "reader", "--scope", "read", "--scope", "route"]).await;
     let (exit, _, error) = run(data, &["inbox", "list", "--token", reader.trim()]).await;
     assert_eq!(exit, code(Class::Denied), "{error}");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn somebody_ends_the_time_of_an_item_and_its_run_goes_on_as_the_rule_says() {
+    let data = home_with(&rule("before", "on_expiry = \"approve\""));
+    let data = data.path();
+    let host = Running::start(data).await;
+    let asked = good(data, &["ask", "--detach", "What is six times seven?"]).await;
+    let run_id = asked.trim();
+    let item = format!("{run_id}-1");
+    eventually("it waits", async || (run(data, &["inbox", "show", &item]).await.0 == 0).then_some(())).await;
+    let said = good(data, &["inbox", "expire", &item]).await;
+    assert!(said.contains("is expired by operator, so run") && said.contains("goes on"), "{said}");
+    eventually("it is answered", async || {
+        let runs = json(data, &["runs"]).await;
+        (runs["runs"][0]["status"] == "completed").then_some(())
+    })
+    .await;
+    let why = good(data, &["why", run_id]).await;
+    assert!(why.contains("operator ended its time before its deadline") && !why.contains("in time"), "{why}");
+    let (exit, _, error) = run(data, &["inbox", "expire", &item]).await;
+    assert!(exit == code(Class::Conflict) && error.contains("it is expired since"), "{error}");
     host.stop().await;
 }
 

@@ -25,8 +25,10 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("POST /fib/next", 422, "only the host knows which agents there are"),
     ("POST /hitl/{id}/approve", 409, "what is decided stays decided"),
     ("POST /hitl/{id}/approve", 422, "only the item knows what may be changed"),
+    ("POST /hitl/{id}/delegate", 422, "only the host knows which tokens there are"),
     ("POST /hitl/{id}/deny", 409, "what is decided stays decided"),
     ("POST /hitl/{id}/deny", 422, "what is denied is not changed"),
+    ("POST /hitl/{id}/expire", 409, "what is over is over"),
     ("POST /overrides", 404, "only the host knows which candidates there are"),
     ("POST /route", 403, "only the host knows which regions its candidates are in"),
     ("POST /route", 422, "only the host knows which agents there are, and how much fits into their contexts"),
@@ -41,22 +43,29 @@ struct Names {
     /// A run that has not ended.
     waiting: String,
     alert: u64,
-    /// Items that wait for people: for those who look, who approve and who deny.
-    items: [String; 3],
+    /// Items that wait for people: for those who look, who approve, who deny and who end the time of one.
+    items: [String; 4],
 }
 
 impl Names {
     /// The parameters an operation is always given.
     fn parameters(&self, operation: &str) -> Option<String> {
-        let [seen, approved, denied] = &self.items;
+        let [seen, approved, denied, ended] = &self.items;
         let id = match operation {
             "POST /runs/{id}/cancel" => &self.waiting,
             "POST /alerts/{id}/acknowledge" => return Some(format!("id = {}", self.alert)),
             "POST /hitl/{id}/approve" => approved,
             "POST /hitl/{id}/deny" => denied,
+            "POST /hitl/{id}/expire" => ended,
             "PUT /rib/candidates/{id}" => return Some("id = \"marvin@elsewhere\"".to_owned()),
             "DELETE /rib/candidates/{id}" => return Some("id = \"zoi@elsewhere\"".to_owned()),
+            "DELETE /tokens/{name}" => return Some("name = \"anna\"".to_owned()),
             "GET /why-not" => return Some("destination = \"general/public\", candidate = \"marvin@local\"".to_owned()),
+            "POST /hitl/{id}/delegate" => {
+                return Some(format!(
+                    "id = \"{seen}\", \"body.to\" = {{ dictionary = \"people\", probability = 0.5 }}"
+                ));
+            }
             _ if operation.contains("/hitl/{id}") => seen,
             _ if operation.contains("/runs/{id}") => &self.run,
             _ => return None,
@@ -170,9 +179,10 @@ async fn every_operation_answers_as_the_contract_says() {
     );
     configure(data, &settings);
     let host = Running::start(data).await;
+    good(data, &["tokens", "make", "anna", "--scope", "read"]).await;
     // Something to ask about: without a run, most paths would only be asked for what does not exist.
     let first = json(data, &["ask", "What is six times seven?"]).await["run_id"].as_str().unwrap().to_owned();
-    let items = [item(data).await, item(data).await, item(data).await];
+    let items = [item(data).await, item(data).await, item(data).await, item(data).await];
     let names = Names { run: first, waiting: waiting(data).await, alert: alert(data).await, items };
     let running: Value = serde_json::from_str(&std::fs::read_to_string(data.join("host.json")).unwrap()).unwrap();
     let contract = format!("{}/openapi.json", running["url"].as_str().unwrap());

@@ -13,7 +13,7 @@ use crate::actors::{executor, runtime};
 use crate::inference::{Message, Request, Role, Usage};
 use crate::supervision::{Child, Fault, Strategy};
 use crate::types::{Classified, Cx};
-use crate::ziggy::most_tokens;
+use crate::ziggy::{WEIGHT_MOST, most_tokens};
 
 /// An agent as a file in `config/agents/` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -143,7 +143,8 @@ impl Profile {
             |(name, quality): (&String, &f32)| self.capabilities.contains(name) && (0.0..=1.0).contains(quality);
         let rows = [
             ("name", name, "lowercase letters, digits and dashes".to_owned()),
-            ("capabilities", !self.capabilities.is_empty(), "at least one".to_owned()),
+            ("capabilities", self.strange().is_none(), self.strange().unwrap_or_default()),
+            ("weight", self.weight <= WEIGHT_MOST, format!("from 0 to {WEIGHT_MOST}")),
             ("concurrency", self.concurrency > 0, zero.clone()),
             ("max_turns", self.max_turns > 0, zero.clone()),
             ("max_answer_tokens", self.max_answer_tokens > 0, zero.clone()),
@@ -154,6 +155,21 @@ impl Profile {
             ("qualities", self.qualities.iter().all(known), "numbers from 0 to 1 by what it offers".to_owned()),
         ];
         rows.into_iter().filter(|(_, works, _)| !works).map(|(key, _, expected)| (key, expected)).collect()
+    }
+
+    /// What is wrong with what it offers. The words stand in destinations, before a slash, and are compared as they are.
+    fn strange(&self) -> Option<String> {
+        let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-_".contains(letter);
+        let wrong = |word: &&String| word.is_empty() || !word.chars().all(plain);
+        if let Some(word) = self.capabilities.iter().find(wrong) {
+            return Some(format!("words of lowercase letters, digits, dashes and underscores instead of {word:?}"));
+        }
+        let twice = self.capabilities.iter().enumerate().find(|(at, word)| self.capabilities[..*at].contains(word));
+        match twice {
+            Some((_, word)) => Some(format!("{word:?} once")),
+            None if self.capabilities.is_empty() => Some("at least one".to_owned()),
+            None => None,
+        }
     }
 
     /// What it says to a task that only told it facts, if it needs no model for that.

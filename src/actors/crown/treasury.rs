@@ -89,6 +89,9 @@ pub struct Hold {
     asked: bool,
 }
 
+/// Nobody knows when a request of somebody else ends; most do within seconds.
+const HELD_BACK: Duration = Duration::from_secs(1);
+
 impl Treasury {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Treasury {
         let began = clock.now();
@@ -174,6 +177,9 @@ impl Treasury {
 
     /// How long until it is worth trying again; none if waiting alone does not help.
     pub fn wait(&self, refusal: &Refusal) -> Option<Duration> {
+        if refusal.held_back() {
+            return Some(HELD_BACK);
+        }
         let ends = refusal.ends()?;
         self.with(|_, now| Duration::from_micros(u64::try_from(ends.0.saturating_sub(now.0)).unwrap_or(0)))
     }

@@ -26,10 +26,15 @@ const BURNS_MOST: usize = 10_000;
 const AUTHOR: &str = "crown";
 
 impl Shell {
-    /// One look. It is skipped where it would change the governance while a change is on its way (C1).
+    /// One look. What it would do is left where it would change the governance while a change is on its way (C1). In a
+    /// host that stops there is none: what ends there is told to, and a rule that acted would only be in the way.
     pub(super) fn watch(&mut self, context: &mut Context<Message>) {
         context.after(Duration::from_secs(self.parts.config.watch_every_s.max(1)), Message::Watch);
         let tree = context.registry().tree(context.now());
+        // Asked after the tree was read, in the order the other side writes: who stops says so before its children end.
+        if context.registry().stops(context.path()) {
+            return;
+        }
         let now = context.world().clock.wall();
         let mut found = self.state.watch(&tree);
         found.news.extend(self.published.treasury.news().into_iter().map(budget_report));
@@ -198,6 +203,10 @@ impl Shell {
 
     pub(super) fn restarted(&mut self, path: &str, outcome: Result<(), String>, context: &mut Context<Message>) {
         let Err(reason) = outcome else { return };
+        // What a host that stops does not start again has not failed.
+        if context.registry().stops(context.path()) {
+            return;
+        }
         let message = format!("could not be restarted as a rule wants: {reason}");
         self.raise(Report::of(Severity::Critical, "restart_failed", path, message), context);
     }

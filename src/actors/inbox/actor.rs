@@ -43,7 +43,7 @@ impl Shell {
         for effect in effects {
             match effect {
                 Effect::Store { item, happened, with } => self.store(&item, happened, with, context),
-                Effect::Answer { reply, answer } => reply.send(answer),
+                Effect::Answer { reply, answer } => reply.send(*answer),
                 Effect::Closed => bump(&self.news.closed),
             }
         }
@@ -114,7 +114,7 @@ impl Actor for Shell {
             Message::Cancel { run, by, reply } => match self.state.of_run(run) {
                 Some(id) => self.state.ask(&id, Ask { what: What::Cancel { by }, reply: Some(reply) }, now),
                 None => {
-                    let answer = Err(handle::Error::NotOpen(run.to_string()));
+                    let answer = Box::new(Err(handle::Error::NotOpen(run.to_string())));
                     vec![Effect::Answer { reply, answer }]
                 }
             },

@@ -74,10 +74,10 @@ pub struct Hook {
 }
 
 impl Hook {
-    /// A right one: what somebody writes is compared to it, key by key.
+    /// A right one with every key: what somebody writes is compared to it, key by key.
     pub fn examples() -> [Hook; 1] {
         let (name, url) = ("desk".to_owned(), "https://desk.example/hook".to_owned());
-        let (tier, region, secret_env) = (usual_tier(), None, None);
+        let (tier, region, secret_env) = (usual_tier(), Some("eu".to_owned()), Some("DESK_HOOK_KEY".to_owned()));
         [Hook { name, url, tier, region, secret_env, events: vec![HookEvent::Opened] }]
     }
 }

@@ -214,7 +214,7 @@ impl Handle {
         match self.ask(cx, id, what).await {
             Err(Error::NotOpen(_)) => {
                 let item = self.item(id).await?;
-                let by = item.closer().map(|verdict| verdict.author.clone());
+                let by = item.closed_by_whom().map(str::to_owned);
                 let at = item.closed_at.unwrap_or(item.opened_at);
                 Err(Error::Objection(Objection::Closed { status: item.status, at, by }))
             }
@@ -275,6 +275,12 @@ impl Handle {
         }
         let (to, by, comment) = (to.to_owned(), cx.principal().name.clone(), kept(comment)?);
         self.ask_open(cx, id, What::Delegate { to, by, comment }).await
+    }
+
+    /// Ends the time of an item in the name of the context's principal: what its rule says for that happens at once.
+    pub async fn expire(&self, cx: &Cx, id: &str) -> Result<Item, Error> {
+        let by = cx.principal().name.clone();
+        self.ask_open(cx, id, What::End { by }).await
     }
 
     /// Closes the open item of a run that is cancelled by the context's principal. An error if it has none.

@@ -25,6 +25,8 @@ pub(super) enum What {
     Cancel { by: String },
     /// Its time may be over.
     Expire,
+    /// Somebody ends its time.
+    End { by: String },
 }
 
 /// What is to be done.
@@ -32,7 +34,7 @@ pub(super) enum Effect<W> {
     /// Store this about the item, and say when it is stored (N1).
     Store { item: Box<Item>, happened: Vec<Happened>, with: Vec<NewEvent> },
     /// Answer.
-    Answer { reply: W, answer: Result<Item, Error> },
+    Answer { reply: W, answer: Box<Result<Item, Error>> },
     /// Tell whoever listens that an item is closed.
     Closed,
 }
@@ -164,6 +166,7 @@ impl<W> Entry<W> {
             What::Delegate { to, by, comment } => item.delegate(to, by, comment, now),
             What::Cancel { by } => Ok(item.cancel(&by, now)),
             What::Expire => Ok(item.expire(now)),
+            What::End { by } => item.expire_by(by, now),
             What::Open { .. } => Ok(Vec::new()),
         };
         match decided {
@@ -179,5 +182,5 @@ impl<W> Entry<W> {
 }
 
 fn answer<W>(reply: Option<W>, answer: Result<Item, Error>) -> Vec<Effect<W>> {
-    reply.map(|reply| Effect::Answer { reply, answer }).into_iter().collect()
+    reply.map(|reply| Effect::Answer { reply, answer: Box::new(answer) }).into_iter().collect()
 }

@@ -59,6 +59,10 @@ impl Stake {
     }
 }
 
+/// Microseconds after which a budget is asked again that is held back by reservations of others. Only the first in line
+/// asks.
+const HELD_AGAIN_US: u64 = 20_000;
+
 impl Pipeline {
     /// Whether a candidate may be asked now: whether the run has enough left, then whether the candidate has a place,
     /// which goes back if a budget of several runs is too short. The other way round those who wait for a place would
@@ -176,7 +180,8 @@ impl Pipeline {
         match admission {
             Admission::Refused { reason: Refusal::Budget { shortage }, .. } => {
                 let wait = self.parts.crown.treasury().wait(&shortage);
-                Missed::Refused { error: Error::Budget { refusal: Box::new(shortage), wait }, passes: None, out: false }
+                let passes = shortage.held_back().then_some(Some(HELD_AGAIN_US));
+                Missed::Refused { error: Error::Budget { refusal: Box::new(shortage), wait }, passes, out: false }
             }
             other => Missed::refused(&other),
         }

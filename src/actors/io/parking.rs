@@ -390,7 +390,10 @@ impl Resumed {
     fn of(item: &Item) -> Resumed {
         let how = match (item.status, item.closer()) {
             (ItemStatus::Approved, Some(verdict)) => format!("{} approved it", verdict.author),
-            _ => "nobody decided in time, and its rule says that it goes on then".to_owned(),
+            _ => match &item.closed_by {
+                Some(by) => format!("{by} ended its time, and its rule says that it goes on then"),
+                None => "nobody decided in time, and its rule says that it goes on then".to_owned(),
+            },
         };
         Resumed { item: item.id.clone(), words: how }
     }

@@ -312,7 +312,7 @@ impl Pipeline {
             budget: cx.budget(),
             session: task.session.clone(),
             pin: task.agent.clone(),
-            tenant: Some(cx.principal().name.clone()),
+            tenant: Some(cx.principal().tenant().to_owned()),
             modalities: Vec::new(),
             residency: cx.label().residency.named(),
             // A session decides by its name; everybody else by chance, which is in the record.

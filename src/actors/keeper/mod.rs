@@ -7,6 +7,7 @@
 //!
 //! Invariants:
 //! - K1: the journal is closed after every actor that was started after the keeper has stopped.
+//! - K2: what a long journal had at the start is verified while the host runs; where it is damaged, the host stops.
 
 mod actor;
 mod handle;

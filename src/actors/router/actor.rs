@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use super::handle::Parts;
 use super::message::Message;
-use super::record;
+use super::record::{self, Registry};
 use super::state::{Built, State};
 use crate::actors::runtime;
 use crate::supervision::{Actor, Context, Envelope, Fault};
@@ -29,7 +29,7 @@ impl Shell {
     pub(super) fn new(parts: Parts) -> Shell {
         // What was observed before a restart of this actor is still in the published RIB.
         let rib = Rib::clone(&parts.published.rib.load());
-        let state = State::new(rib, &parts.config, &parts.ziggy);
+        let state = State::new(rib, &parts.config, Registry::clone(&parts.registry));
         Shell { parts, state, repricing: None }
     }
 

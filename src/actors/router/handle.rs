@@ -9,13 +9,14 @@ use super::Config;
 use super::actor::Shell;
 use super::message::Message;
 use super::offer::offer;
+use super::record::Registry;
 use crate::actors::{crown, runtime};
 use crate::inference::Capabilities;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow};
 use crate::types::{Class, Cx, Hash, Timestamp, World};
 use crate::ziggy::route::{Candidate, Feedback, Fib, Rib, build};
-use crate::ziggy::{self, Governance};
+use crate::ziggy::{self, Governance, privacy};
 
 /// Why the router could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -59,7 +60,7 @@ pub(super) struct Published {
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) config: Config,
-    pub(super) ziggy: ziggy::Config,
+    pub(super) registry: Arc<Registry>,
     pub(super) crown: crown::Handle,
     pub(super) runtimes: Vec<runtime::Handle>,
     pub(super) journal: Arc<dyn Journal>,
@@ -87,10 +88,9 @@ impl Handle {
         runtimes: Vec<runtime::Handle>,
         crown: crown::Handle,
         journal: Arc<dyn Journal>,
-        configs: (Config, ziggy::Config),
+        (config, ziggy, privacy): (Config, &ziggy::Config, &privacy::Config),
         world: &World,
     ) -> (Handle, Child) {
-        let (config, ziggy) = configs;
         let mut rib = Rib::default();
         for candidate in candidates {
             // Whoever puts a host together asks first with `Rib::of`; what comes here all the same stays out.
@@ -106,7 +106,11 @@ impl Handle {
         let (shared, stale_s) = (Arc::clone(&published), ziggy.live.stale_s);
         let parts = Parts {
             config,
-            ziggy,
+            registry: Arc::new(Registry {
+                providers: (*places).clone(),
+                rules: ziggy.rules(),
+                privacy: privacy.clone(),
+            }),
             crown: crown.clone(),
             runtimes,
             journal,

@@ -28,6 +28,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use handle::{Error, Handle};
+pub use offer::offer;
 pub use record::TablesProjection;
 
 /// How the router keeps its table.

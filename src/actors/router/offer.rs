@@ -9,7 +9,10 @@ use crate::ziggy::route::{Candidate, Health, Live, Origin, Rib};
 
 /// The agent on the runtime that an id such as `marvin@field` names, as it is without a word of the one who announces it:
 /// the place, the price and what can be read are the runtime's, and nobody says otherwise.
-pub(super) fn offer(rib: &Rib, runtimes: &BTreeMap<String, Capabilities>, id: &str) -> Result<Candidate, Error> {
+///
+/// # Errors
+/// There is no such agent or runtime, or the configuration has put one on the other itself.
+pub fn offer(rib: &Rib, runtimes: &BTreeMap<String, Capabilities>, id: &str) -> Result<Candidate, Error> {
     let own = || rib.candidates.values().filter(|one| one.origin != Origin::Operator);
     if own().any(|one| one.id == id) {
         return Err(Error::Configured(id.to_owned()));

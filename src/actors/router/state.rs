@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::offer::{announced, offer};
-use super::record::{Changed, Writing};
+use super::record::{Changed, Registry, Writing};
 use super::{Config, View};
 use crate::inference;
 use crate::types::{Hash, Price, Timestamp};
 use crate::ziggy::route::{Basis, Feedback, Fib, Health, Origin, Rib, Rules, build, changes};
-use crate::ziggy::{self, Announced, Governance};
+use crate::ziggy::{Announced, Governance};
 
 pub(super) struct State {
     rib: Rib,
@@ -24,6 +24,8 @@ pub(super) struct State {
     /// Tables that were written down, and when: the same one is not written again before its time is over.
     recorded: BTreeMap<Hash, Timestamp>,
     recorded_again: Duration,
+    /// What stands in every table's record beside it.
+    registry: (Hash, Arc<Registry>),
     /// Whom people announced, as it was last taken over.
     announced: BTreeMap<String, Announced>,
     view: View,
@@ -46,16 +48,17 @@ pub(super) struct Built {
 }
 
 impl State {
-    pub(super) fn new(rib: Rib, config: &Config, ziggy: &ziggy::Config) -> State {
+    pub(super) fn new(rib: Rib, config: &Config, registry: Registry) -> State {
         let view = View { candidates: rib.candidates.len(), ..View::default() };
         State {
             rib,
-            rules: ziggy.rules(),
+            rules: registry.rules.clone(),
             fib: None,
             gathering: false,
             alarm: None,
             recorded: BTreeMap::new(),
             recorded_again: Duration::from_secs(config.snapshot_every_s),
+            registry: (registry.hash(), Arc::new(registry)),
             announced: BTreeMap::new(),
             view,
         }
@@ -171,9 +174,11 @@ impl State {
         let fib = Arc::new(build(&self.rib, governance, &self.rules, before, now));
         let changed = before.map(|before| changes(before, &fib, CHANGES_MOST)).unwrap_or_default();
         let changed = (!changed.is_empty()).then_some(Changed { fib: fib.version, changes: changed });
-        let writing = self.must_record(fib.version, now).then(|| Writing {
-            fib: Arc::clone(&fib),
-            basis: Basis { rib: self.rib.clone(), governance: governance.clone(), at: now },
+        let writing = self.must_record(fib.version, now).then(|| {
+            let (hash, registry) = self.registry.clone();
+            let set = self.must_record(hash, now).then_some(registry);
+            let basis = Basis { rib: self.rib.clone(), governance: governance.clone(), at: now };
+            Writing { fib: Arc::clone(&fib), basis, registry: (hash, set) }
         });
         self.fib = Some(Arc::clone(&fib));
         self.view.built += 1;

@@ -29,7 +29,7 @@ use crate::telemetry::Metrics;
 use crate::types::{Clock, Cx, Hash, Price, Seeded, Timestamp, TrustTier, World};
 use crate::ziggy::budget::{self, BurnConfig, Ledger, Limit, PriceList};
 use crate::ziggy::route::{Candidate, Capability};
-use crate::ziggy::{self, IntentModel, Millionths};
+use crate::ziggy::{self, IntentModel, Millionths, privacy};
 
 /// When tests begin.
 pub(crate) const BEGIN: i64 = 1_750_000_000_000_000;
@@ -309,7 +309,8 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let (agents, mut rows) = agents(profiles, &journal, &world);
     rows.splice(0..0, [governor, Child::tree(runtimes)]);
     let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600 }));
-    let configs = (router_config, ziggy_config());
+    let (ziggy, privacy) = (ziggy_config(), privacy::Config::default());
+    let configs = (router_config, &ziggy, &privacy);
     let (router, router_child) =
         router::Handle::launch(candidates, vec![near, far], crown.clone(), Arc::clone(&journal), configs, &world);
     let waiting = inbox::Parts {

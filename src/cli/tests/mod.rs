@@ -5,6 +5,7 @@
 mod governing;
 mod parse;
 mod render;
+mod restated;
 mod routing;
 mod support;
 mod verbs;

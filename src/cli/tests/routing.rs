@@ -9,6 +9,8 @@ use crate::actors::io::record::{Hop, kind as hops};
 use crate::actors::router::record::{Built, Part, Recorded, kind as tables};
 use crate::actors::tests::configs;
 use crate::api::tests::support::{TestHost, Wanted, world};
+use crate::cli::paint::Paint;
+use crate::cli::routing::rib_table;
 use crate::store::{Durability, Journal, NewEvent, Sqlite};
 use crate::types::{Budget, Hash, Money, Price, PrivacyClass, RunId, Timestamp};
 use crate::ziggy::Governance;
@@ -32,6 +34,20 @@ async fn the_tables_are_shown_and_read_by_programs() {
     assert!(run(&host, &["rib", "show", "-o", "json"]).await.json()["candidates"]["far@far"]["agent"].is_string());
     assert!(run(&host, &["fib", "show", "-o", "json"]).await.json()["routes"]["general/public"]["ranked"].is_array());
     host.stop().await;
+}
+
+#[test]
+fn who_is_held_back_is_shown_so_with_the_time_until_when() {
+    let at = world().clock.wall();
+    let rules = configs::ziggy().rules();
+    let mut flaps = configs::candidate("flaps", 0.5, at);
+    flaps.live.dampening.strike(rules.live.ceiling, at, &rules.live);
+    let rib = Rib::of([flaps, configs::candidate("sound", 0.5, at)]).unwrap();
+    let fib = Basis { rib: rib.clone(), governance: Governance::default(), at }.under(&rules);
+    let until = fib.row("flaps").unwrap().dampened.unwrap().until;
+    let shown = rib_table(&rib, &fib.snapshot(), Paint(false));
+    let states: Vec<&str> = shown.lines().skip(1).map(|line| line.rsplit("  ").next().unwrap()).collect();
+    assert_eq!(states, [format!("held back until {}", &until.rfc3339()[..19]).as_str(), "healthy"], "{shown}");
 }
 
 #[tokio::test]
@@ -98,8 +114,17 @@ async fn recorded(data: &Path) -> RunId {
     let recorded = Recorded { basis_hash, basis: None, parts: parts.len() };
     let (version, candidates, destinations) = (fib.version, fib.rows.len(), fib.routes.len());
     let fib = Some(fib);
-    let built =
-        Built { version, basis: basis_hash, at, candidates, destinations, fib, parts: 0, forgotten: Vec::new() };
+    let built = Built {
+        version,
+        basis: basis_hash,
+        at,
+        candidates,
+        destinations,
+        fib,
+        parts: 0,
+        forgotten: Vec::new(),
+        registry: None,
+    };
     let run = RunId::new(&world);
     let hop = |chunk, decision| NewEvent::new(hops::DECIDED, Some(run), "host/io-1", &Hop { chunk, decision });
     let mut forged = decision.clone();
@@ -137,6 +162,9 @@ async fn a_recorded_decision_is_made_again_and_a_forged_one_is_found() {
         assert!(done.out.contains("is not in the journal any more"), "{done:?}");
         assert!(done.out.ends_with("3 decisions: 1 equal, 1 different, 1 without their table\n"), "{done:?}");
     }
+    let done = Setup::default().run(&launcher, &["replay", "--since", "7d"]).await;
+    assert_eq!((done.code, done.out.lines().count()), (65, 2), "what is the same is only counted: {done:?}");
+    assert!(done.out.contains(": DIFFERENT at /decision/winner"), "{done:?}");
     let done = Setup::default().run(&launcher, &["replay", "--since", "7d", "-o", "json"]).await;
     assert_eq!(done.json()["different"], json!(1));
     for wrong in [&["replay", "--decision", "ffff"][..], &["replay", "--decision", "!"]] {
@@ -158,7 +186,7 @@ async fn another_configuration_is_asked_what_it_would_have_decided() {
     let done = Setup::default().run(&launcher, &asked).await;
     assert_eq!(done.code, 0, "{done:?}");
     assert!(done.out.contains("1 x dear -> cheap"), "{done:?}");
-    let end = "3 decisions: 1 would go elsewhere, 1 could not be made again for want of their table\n";
+    let end = "3 decisions: 1 would go elsewhere, 0 of these would be refused and 0 no more; 1 could not be made again for want of their table\n";
     assert!(done.out.ends_with(end), "{done:?}");
     let report = Setup::default().run(&launcher, &[&asked[..], &["-o", "json"]].concat()).await.json();
     let general = &report["destinations"]["general/public"];
@@ -177,8 +205,15 @@ async fn a_candidate_is_announced_and_withdrawn() {
     let row = shown.lines().find(|line| line.starts_with("near@far")).unwrap();
     assert!(row.contains("operator") && row.contains("known until"), "{row}");
     assert!(run(&host, &[&put[..], &["-o", "json"]].concat()).await.json()["governance"].is_u64());
-    for (more, code) in [(&["--quality-of", "general"][..], 64), (&["--quality", "2"], 64)] {
-        assert_eq!(run(&host, &[&put[..], more].concat()).await.code, code, "{more:?}");
+    for wrong in ["2", "-3", "-0.1", "NaN", "inf", "much"] {
+        let refused = run(&host, &[&put[..], &["--quality", wrong]].concat()).await;
+        assert!(refused.code == 64 && refused.err.contains("expected a number from 0 to 1"), "{wrong}: {refused:?}");
+        let pair = format!("general={wrong}");
+        let refused = run(&host, &[&put[..], &["--quality-of", &pair]].concat()).await;
+        assert!(refused.code == 64 && refused.err.contains("such as code=0.3"), "{wrong}: {refused:?}");
+    }
+    for wrong in ["general", "=0.5"] {
+        assert_eq!(run(&host, &[&put[..], &["--quality-of", wrong]].concat()).await.code, 64, "{wrong}");
     }
     let nowhere = run(&host, &["rib", "put", "near@the moon/x", "--expires-in", "9", "--reason", "r"]).await;
     assert!(nowhere.code == 66 && nowhere.err.contains("the moon/x"), "{nowhere:?}");

@@ -1,48 +1,6 @@
 //! Lists of tables: every entry, every key of it, each at its own line.
 
 use super::*;
-use crate::config::kinds;
-
-/// Every list of tables that the defaults name, as a value or as an example in a comment.
-fn lists() -> BTreeSet<String> {
-    let header = |line: &str| {
-        let named = line.trim_start_matches("# ").strip_prefix("[[")?;
-        Some(named.split_once("]]")?.0.to_owned())
-    };
-    let mut lists: BTreeSet<String> = DEFAULTS.lines().filter_map(header).collect();
-    let defaults = Node::parse(DEFAULTS, &|_| Source::Default).unwrap();
-    let inside = |(path, ..): (Vec<String>, &toml::Value, &Source)| {
-        let place = path.iter().position(|key| key.parse::<usize>().is_ok())?;
-        Some(path[..place].join("."))
-    };
-    lists.extend(defaults.leaves().into_iter().filter_map(inside));
-    lists
-}
-
-/// An entry as a file has it, a key a line.
-fn entry(list: &str, table: &toml::Value) -> String {
-    let keys = table.as_table().unwrap().iter().map(|(key, value)| format!("{key} = {value}\n"));
-    format!("[[{list}]]\n{}", keys.collect::<String>())
-}
-
-/// Every way to put something of another type into a table, with the key that has it.
-fn spoilt(table: &toml::Value) -> Vec<(Vec<String>, toml::Value)> {
-    let mut all = Vec::new();
-    for (key, value) in table.as_table().unwrap() {
-        let within = |rest: Vec<String>, inner: toml::Value| {
-            let mut whole = table.clone();
-            whole[key] = inner;
-            ([vec![key.clone()], rest].concat(), whole)
-        };
-        if value.is_table() {
-            all.extend(spoilt(value).into_iter().map(|(rest, inner)| within(rest, inner)));
-        } else {
-            let wrong = toml::Value::Table([("wrong".to_owned(), true.into())].into_iter().collect());
-            all.push(within(Vec::new(), wrong));
-        }
-    }
-    all
-}
 
 fn said(text: &str) -> Vec<String> {
     let (_folder, inputs) = with_file(text);
@@ -51,35 +9,7 @@ fn said(text: &str) -> Vec<String> {
     problems.iter().map(|problem| problem.to_string().replace(&file, "f")).collect()
 }
 
-#[test]
-fn whatever_is_wrong_in_an_entry_is_told_at_its_own_line_whichever_list_and_key() {
-    let lists = lists();
-    assert!(lists.len() >= 7, "{lists:?}");
-    let mut tried = 0;
-    for list in &lists {
-        let examples = kinds::entries(list);
-        assert!(!examples.is_empty(), "nobody knows what an entry of {list} looks like");
-        for example in &examples {
-            for (path, wrong) in spoilt(example) {
-                let right = entry(list, example);
-                let text = format!("{right}{}", entry(list, &wrong));
-                let key = format!("{} = ", path[0]);
-                let line = text.lines().enumerate().filter(|(_, line)| line.starts_with(&key)).last().unwrap().0 + 1;
-                let found = said(&text);
-                // A table of a kind that nobody knows is judged as a whole, under its own name.
-                let starts = format!("f:{line}: {list}.1.{}", path[0]);
-                assert!(found.iter().any(|one| one.starts_with(&starts)), "{text}\n{starts}\n{found:#?}");
-                assert!(found.iter().all(|one| one.starts_with("f:")), "{text}\n{found:#?}");
-                tried += 1;
-            }
-        }
-    }
-    assert!(tried > 100, "{tried}");
-}
-
-#[test]
-fn everything_that_is_wrong_in_several_lists_is_told_at_once() {
-    let text = r#"[[budgets.limits]]
+const SEVERAL: &str = r#"[[budgets.limits]]
 scope = "team:a"
 window = "fortnight"
 money = -1
@@ -117,13 +47,17 @@ events = ["opened", "shut", "clozed"]
 [ladder]
 order = ["local", "walk", "refuse", "runaway"]
 "#;
-    let found: Vec<String> = said(text).into_iter().collect();
+
+#[test]
+fn everything_that_is_wrong_in_several_lists_is_told_at_once() {
+    let found = said(SEVERAL);
     let expected = [
         "f:2: budgets.limits.0.scope: found \"team:a\", expected a scope such as `tenant:acme`",
         "f:3: budgets.limits.0.window: found \"fortnight\", expected ",
         "f:4: budgets.limits.0.money: found -1, expected from 1 to ",
         "f:6: budgets.limits.1.scop: found a key that does not exist, expected one of ",
         "f:5: budgets.limits.1: found a table without `scope`, expected ",
+        "f:5: budgets.limits.1: found { scop = \"tenant:b\", window = \"day\" }, expected at least one of money, tokens",
         "f:9: review.rules.0.name: found \"a b\", expected a word",
         "f:11: review.rules.0.action: found \"later\", expected `before` or `after`",
         "f:12: review.rules.0.deadline_s: found 0, expected from 1",
@@ -162,5 +96,123 @@ fn what_entries_must_be_to_each_other_is_told_when_each_is_right_by_itself() {
     let nothing = said("[[budgets.limits]]\nscope = \"tenant:a\"\nwindow = \"day\"\n");
     assert!(nothing.len() == 1 && nothing[0].contains("at least one of money, tokens and requests"), "{nothing:?}");
     let mixed = said("[budgets]\nlimits = [{ scope = \"tenant:a\" }, 5]\n");
-    assert!(mixed.len() == 2 && mixed[1] == "f:2: budgets.limits.1: found 5, expected a table", "{mixed:?}");
+    let expected = [
+        "f:2: budgets.limits.0: found a table without `window`, expected ",
+        "f:2: budgets.limits.1: found 5, expected a table",
+        "f:2: budgets.limits.0: found { scope = \"tenant:a\" }, expected at least one of money, tokens and requests",
+    ];
+    assert_eq!(mixed.len(), expected.len(), "{mixed:?}");
+    assert!(mixed.iter().zip(expected).all(|(one, start)| one.starts_with(start)), "{mixed:?}");
+}
+
+/// What these entries lack or have in the wrong shape hides what hangs on it, and nothing else.
+#[test]
+fn what_hangs_on_something_wrong_is_not_told_with_it() {
+    let money = "[[budgets.limits]]\nscope = \"tenant:a\"\nwindow = \"day\"\nmoney = \"x\"\n\
+                 [[budgets.limits]]\nscope = \"tenant:a\"\nwindow = \"minute\"\nmoney = 5\n";
+    let right = "[[budgets.limits]]\nscope = \"tenant:a\"\nwindow = \"day\"\nmoney = 1\n";
+    let requests = "[[budgets.limits]]\nscope = \"tenant:*\"\nwindow = \"request\"\nrequests = \"many\"\n";
+    let misspelt = "[[budgets.limits]]\nscope = \"tenant:*\"\nwindow = \"day\"\nmony = 1\n";
+    let scopeless = "[[budgets.limits]]\nscope = 1\nwindow = \"day\"\nmoney = 1\n\
+                     [[budgets.limits]]\nscope = \"tenant:*\"\nwindow = \"day\"\nmoney = 1\n";
+    let slow = "[[crown.rules]]\nname = \"r\"\nof = \"*\"\nact = { action = \"alert\" }\nseverity = \"notice\"\n\
+                cooldown_s = 1\n[crown.rules.watch]\nsignal = \"slow\"\nwindow_s = \"x\"\nshort_s = 60\nleast = 1\n\
+                within_ms = 1\nobjective = 500_000\nburn = 1\n";
+    let unnamed = "[[review.webhooks]]\nname = 1\nurl = \"http://a\"\nevents = [\"opened\"]\n\
+                   [[review.webhooks]]\nname = \"desk\"\nurl = \"http://a\"\nevents = [\"opened\"]\n";
+    let kindless = "[[crown.rules]]\nname = \"r\"\nof = \"*\"\nact = { action = \"alert\" }\nseverity = \"notice\"\n\
+                    cooldown_s = 1\nwatch = { signal = \"hours\", least = 1 }\n";
+    let cases = [
+        (money.to_owned(), "f:4: budgets.limits.0.money: found \"x\""),
+        (format!("{requests}{right}"), "f:4: budgets.limits.0.requests: found \"many\""),
+        (misspelt.to_owned(), "f:4: budgets.limits.0.mony: found a key that does not exist"),
+        (scopeless.to_owned(), "f:2: budgets.limits.0.scope: found 1"),
+        (slow.to_owned(), "f:9: crown.rules.0.watch.window_s: found \"x\""),
+        (unnamed.to_owned(), "f:2: review.webhooks.0.name: found 1"),
+        (
+            kindless.to_owned(),
+            "f:7: crown.rules.0.watch: found { least = 1, signal = \"hours\" }, expected one of `errors`",
+        ),
+    ];
+    for (text, expected) in cases {
+        let found = said(&text);
+        assert!(found.len() == 1 && found[0].starts_with(expected), "{expected}\nis not all of\n{found:#?}");
+    }
+    let found = said("[[ziggy.policies]]\ntenant = 5\nweights = { cost = 1 }\n[[ziggy.policies]]\n");
+    assert_eq!(found.len(), 3, "{found:#?}");
+    assert!(found[1].starts_with("f:3: ziggy.policies.0.weights: found a table without `freshness`, "), "{found:#?}");
+    assert_eq!(found[2], "f:4: ziggy.policies.1: found {}, expected weights, or somebody to prefer");
+}
+
+#[test]
+fn a_kind_in_a_table_of_an_entry_is_a_key_as_any_other() {
+    let found = said(
+        "[[alerts.rules]]\nname = \"r\"\nfor_s = 1\nseverity = \"notice\"\n[alerts.rules.when]\non = \"event\"\n\
+         kind = \"run.begun\"\nwindow_s = \"x\"\nat_least = 0\n[[alerts.rules]]\nlabels = { team = 1 }\n",
+    );
+    let expected = [
+        "f:8: alerts.rules.0.when.window_s: found \"x\", expected a whole number from 0 up, such as 1",
+        "f:9: alerts.rules.0.when.at_least: found 0, expected at least 1",
+        "f:10: alerts.rules.1: found a table without `for_s`, `name`, `severity`, `when`, expected every key of its kind \
+         that config/default.toml explains",
+        "f:11: alerts.rules.1.labels.team: found 1, expected a string",
+    ];
+    assert_eq!(found, expected);
+}
+
+const LIMITS: &str = "[[budgets.limits]]\nscope = \"tenant:a\"\nwindow = \"day\"\nmoney = 9\n\
+                      [[budgets.limits]]\nscope = \"tenant:b\"\nwindow = \"day\"\nmoney = 9\n";
+
+#[test]
+fn a_variable_may_name_a_key_of_an_entry_and_is_not_blamed_for_the_rest_of_the_list() {
+    let (_folder, mut inputs) = with_file(LIMITS);
+    inputs
+        .environment
+        .extend(pairs(&[("SYZYGY_BUDGETS__LIMITS__1__MONEY", "7"), ("SYZYGY_BUDGETS__LIMITS__1__TOKENS", "3")]));
+    inputs.flags = vec![flag("--less", "crown.rules.0.cooldown_s", "5")];
+    let loaded = load(&inputs).unwrap();
+    let limits = &loaded.config.budgets.limits;
+    assert_eq!((limits[0].money, limits[1].money, limits[1].tokens), (Some(9), Some(7), Some(3)));
+    assert_eq!(loaded.config.crown.rules[0].cooldown_s, 5);
+    assert_eq!(source_of(&loaded, "budgets.limits.1.money").1, "SYZYGY_BUDGETS__LIMITS__1__MONEY");
+    assert_eq!(source_of(&loaded, "crown.rules.0.cooldown_s").1, "--less");
+    let broken = LIMITS.replacen("\"day\"", "\"fortnight\"", 1);
+    let found = told(&broken, &[("SYZYGY_BUDGETS__LIMITS__1__MONEY", "7"), ("SYZYGY_BUDGETS__LIMITS__1__TOKENS", "x")]);
+    assert_eq!(found.len(), 2, "{found:#?}");
+    assert!(found[0].starts_with("f:3: budgets.limits.0.window: found \"fortnight\", expected one of"), "{found:#?}");
+    let variable = "SYZYGY_BUDGETS__LIMITS__1__TOKENS: budgets.limits.1.tokens: found \"x\", expected a whole number";
+    assert!(found[1].starts_with(variable), "{found:#?}");
+    let mended = told(&broken, &[("SYZYGY_BUDGETS__LIMITS__0__WINDOW", "month"), ("SYZYGY_IO__POOL", "0")]);
+    assert_eq!(mended, ["SYZYGY_IO__POOL: io.pool: found 0, expected at least 1"]);
+}
+
+#[test]
+fn an_entry_that_does_not_exist_is_told_by_its_own_place() {
+    let number = "the number of an entry, from 0 to 1, or the list as a whole";
+    let found = told(
+        LIMITS,
+        &[
+            ("SYZYGY_BUDGETS__LIMITS__2__MONEY", "7"),
+            ("SYZYGY_LADDER__ORDER__0", "wait"),
+            ("SYZYGY_REVIEW__RULES__NAME", "7"),
+            ("SYZYGY_REVIEW__WEBHOOKS", "[{ name = \"desk\", url = 1, evens = [] }]"),
+        ],
+    );
+    let mut expected = vec![
+        format!("SYZYGY_BUDGETS__LIMITS__2__MONEY: budgets.limits.2.money: found an entry that does not exist, expected {number}"),
+        "SYZYGY_LADDER__ORDER__0: ladder.order.0: found an entry that does not exist, expected the list as a whole, since \
+         no table is in it"
+            .to_owned(),
+        "SYZYGY_REVIEW__RULES__NAME: review.rules: found { name = 7 }, expected a list".to_owned(),
+        "SYZYGY_REVIEW__WEBHOOKS: review.webhooks.0: found a table without `events`, expected every key".to_owned(),
+        "SYZYGY_REVIEW__WEBHOOKS: review.webhooks.0.evens: found a key that does not exist, expected one of".to_owned(),
+        "SYZYGY_REVIEW__WEBHOOKS: review.webhooks.0.url: found 1, expected a string".to_owned(),
+    ];
+    let mut sorted = found.clone();
+    sorted.sort();
+    expected.sort();
+    assert_eq!(found.len(), expected.len(), "{found:#?}");
+    for (one, expected) in sorted.iter().zip(&expected) {
+        assert!(one.starts_with(expected), "{expected}\nis not the start of\n{one}");
+    }
 }

@@ -4,6 +4,9 @@
 
 mod impossible;
 mod lists;
+mod names;
+mod profiles;
+mod shapes;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -285,6 +288,38 @@ fn agents_are_read_in_order_and_other_files_are_left_alone() {
 }
 
 #[test]
+fn two_files_of_one_name_are_refused_and_one_of_a_bundled_name_is_meant() {
+    let marvin = include_str!("../../../config/agents/marvin.toml");
+    let bob = marvin.replace("name = \"marvin\"", "name = \"bob\"");
+    let data = with_agents(&[("a.toml", &bob), ("b.toml", marvin), ("c.toml", &format!("\n{bob}"))]);
+    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("two are called bob") };
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("c.toml:3: name: found \"bob\"") && told[0].contains("a.toml:2 too"), "{told:#?}");
+}
+
+#[test]
+fn what_an_agent_offers_is_words_each_once_and_its_weight_what_the_api_takes() {
+    let marvin = include_str!("../../../config/agents/marvin.toml");
+    let offers = marvin.lines().find(|line| line.starts_with("capabilities")).unwrap();
+    let rows = [
+        ("capabilities = [\"a/b\", \"\"]", "instead of \"a/b\""),
+        ("capabilities = [\"general\", \"\"]", "instead of \"\""),
+        ("capabilities = [\"GENERAL\"]", "instead of \"GENERAL\""),
+        ("capabilities = [\"general\", \"code\", \"general\"]", "\"general\" once"),
+        ("capabilities = []", "at least one"),
+    ];
+    for (line, expected) in rows {
+        let problems = agents::profile("f", &marvin.replace(offers, line)).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(told[0].starts_with("f:10: capabilities: found [") && told[0].contains(expected), "{told:#?}");
+    }
+    let heavy = agents::profile("f", &marvin.replace("weight = 100", "weight = 4294967295")).unwrap_err();
+    assert!(heavy[0].to_string().contains("weight: found 4294967295, expected from 0 to 1000"), "{heavy:#?}");
+    assert!(agents::profile("f", &marvin.replace("weight = 100", "weight = 1000")).is_ok());
+}
+
+#[test]
 fn every_problem_of_every_agent_is_told_at_once_with_its_file_and_line() {
     let marvin = include_str!("../../../config/agents/marvin.toml");
     let wrong = marvin
@@ -435,25 +470,7 @@ fn something_else_in_the_place_of_the_data_directory_is_told_with_the_rest() {
     assert_eq!(said.len(), 2, "{said:#?}");
     let expected =
         format!("SYZYGY_HOST__DATA_DIR: host.data_dir: found {path:?}, which is no directory, expected a directory");
-    assert!(said[0].starts_with(&expected), "{said:#?}");
+    assert!(said[1].starts_with(&expected), "{said:#?}");
     let inputs = Inputs { flags: vec![flag("--data-dir", "host.data_dir", &path)], ..Inputs::default() };
     assert!(load(&inputs).unwrap_err().to_string().contains("--data-dir: host.data_dir"));
-}
-
-#[test]
-fn an_agent_may_be_better_at_one_thing_than_at_others() {
-    let marvin = include_str!("../../../config/agents/marvin.toml");
-    let with = |qualities: &str| {
-        let data = with_agents(&[("own.toml", &marvin.replace("qualities = {}", qualities))]);
-        agents_in(data.path())
-    };
-    let known = with("qualities = { code = 0.25 }").unwrap();
-    assert_eq!(known[0].qualities, [("code".to_owned(), 0.25)].into());
-    // Files from before there were any are as good as they were.
-    assert!(with("").unwrap()[0].qualities.is_empty());
-    for wrong in ["qualities = { code = 1.5 }", "qualities = { juggle = 0.5 }", "qualities = { code = \"good\" }"] {
-        let Err(Error::Problems(problems)) = with(wrong) else { panic!("{wrong} is right") };
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].key.starts_with("qualities"), "{problems:?}");
-    }
 }

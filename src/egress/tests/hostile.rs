@@ -177,7 +177,8 @@ async fn an_invocation_has_so_many_connections_requests_bytes_and_records() {
     assert_eq!(passage.close().await.exchanges[2].refusal.as_ref().unwrap().reason, Reason::TotalTooLarge);
 
     let passage = open(&|limits| limits.connections_max = 2);
-    let held = [UnixStream::connect(passage.socket()).await.unwrap(), UnixStream::connect(passage.socket()).await.unwrap()];
+    let held =
+        [UnixStream::connect(passage.socket()).await.unwrap(), UnixStream::connect(passage.socket()).await.unwrap()];
     assert_eq!(get(&passage, "/v1/a", HOST).await.refused(), "too_many_connections");
     drop(held);
     let long = format!("GET /v1/a HTTP/1.1\r\nhost: {HOST}\r\nx: {}\r\n\r\n", "x".repeat(9_000));
@@ -188,7 +189,10 @@ async fn an_invocation_has_so_many_connections_requests_bytes_and_records() {
         assert_eq!((answer.refused(), answer.status), ("head_too_large", 431));
     }
     let body = "y".repeat(70_000);
-    let chunked = format!("POST /v1/a HTTP/1.1\r\nhost: {HOST}\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n", body.len());
+    let chunked = format!(
+        "POST /v1/a HTTP/1.1\r\nhost: {HOST}\r\ntransfer-encoding: chunked\r\n\r\n{:x}\r\n{body}\r\n0\r\n\r\n",
+        body.len()
+    );
     assert_eq!(ask(&passage, &chunked).await.refused(), "request_too_large");
 }
 

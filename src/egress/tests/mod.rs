@@ -138,7 +138,12 @@ pub(super) struct Answer {
 impl Answer {
     pub(super) fn of(bytes: &[u8]) -> Answer {
         let Some(end) = head::end(bytes) else {
-            return Answer { status: 0, head: String::from_utf8_lossy(bytes).into_owned(), body: Vec::new(), whole: false };
+            return Answer {
+                status: 0,
+                head: String::from_utf8_lossy(bytes).into_owned(),
+                body: Vec::new(),
+                whole: false,
+            };
         };
         let read = head::answer(&bytes[..end], false, &limits()).unwrap();
         if read.status == 100 {
@@ -177,7 +182,8 @@ pub(super) struct Names {
 
 impl Names {
     pub(super) fn new(meanings: &[&[&str]]) -> Arc<Names> {
-        let meanings = meanings.iter().rev().map(|all| all.iter().map(|text| text.parse().unwrap()).collect()).collect();
+        let meanings =
+            meanings.iter().rev().map(|all| all.iter().map(|text| text.parse().unwrap()).collect()).collect();
         Arc::new(Names { meanings: Mutex::new(meanings), asked: AtomicUsize::new(0) })
     }
 
@@ -224,7 +230,11 @@ impl Server {
 type Respond = Arc<dyn Fn(&str) -> Vec<u8> + Send + Sync>;
 
 /// A server with a certificate for these names, or without TLS if there are none.
-pub(super) async fn serve(at: &str, names: &[&str], respond: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static) -> Server {
+pub(super) async fn serve(
+    at: &str,
+    names: &[&str],
+    respond: impl Fn(&str) -> Vec<u8> + Send + Sync + 'static,
+) -> Server {
     let mut params = CertificateParams::new(Vec::new()).unwrap();
     params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
     let authority = CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap();

@@ -48,7 +48,10 @@ fn echo(head: &str) -> Vec<u8> {
         "/v1/pieces" => {
             let (one, two) = KEY.split_at(9);
             let (a, b) = (one.len(), two.len());
-            format!("HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{a:x}\r\n{one}\r\n{b:x}\r\n{two}\r\n0\r\n\r\n").into_bytes()
+            format!(
+                "HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n{a:x}\r\n{one}\r\n{b:x}\r\n{two}\r\n0\r\n\r\n"
+            )
+            .into_bytes()
         }
         "/v1/packed" => b"HTTP/1.1 200 OK\r\ncontent-encoding: gzip\r\ncontent-length: 2\r\n\r\n\x1f\x8b".to_vec(),
         "/v1/cut" => format!("HTTP/1.1 200 OK\r\ncontent-length: 999\r\n\r\n{}", &KEY[..12]).into_bytes(),
@@ -102,7 +105,10 @@ async fn a_secret_is_seen_by_its_server_and_by_nobody_else() {
     assert!(scanner.find(journal.as_bytes()).is_none(), "{journal}");
     let logged = log.0.lock().clone();
     let text = String::from_utf8_lossy(&logged).into_owned();
-    assert!(text.contains("a request of a tool was refused") && text.contains("a request of a tool was made"), "{text}");
+    assert!(
+        text.contains("a request of a tool was refused") && text.contains("a request of a tool was made"),
+        "{text}"
+    );
     assert!(scanner.find(&logged).is_none(), "{text}");
 }
 

@@ -6,13 +6,20 @@ use super::*;
 fn respond(head: &str) -> Vec<u8> {
     let path = head.split(' ').nth(1).unwrap_or_default();
     match path {
-        "/v1/moved" => b"HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/\r\ncontent-length: 0\r\n\r\n".to_vec(),
-        "/v1/chunks" => b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n".to_vec(),
+        "/v1/moved" => {
+            b"HTTP/1.1 302 Found\r\nlocation: https://elsewhere.example/\r\ncontent-length: 0\r\n\r\n".to_vec()
+        }
+        "/v1/chunks" => {
+            b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n3\r\nabc\r\n4\r\ndefg\r\n0\r\n\r\n".to_vec()
+        }
         "/v1/close" => b"HTTP/1.0 200 OK\r\n\r\nuntil the end".to_vec(),
         "/v1/large" => ok(&"x".repeat(300 << 10)),
         "/v1/none" => b"HTTP/1.1 204 No Content\r\n\r\n".to_vec(),
         "/v1/early" => [b"HTTP/1.1 103 Early Hints\r\nlink: </a>\r\n\r\n".to_vec(), ok("late")].concat(),
-        "/v1/hop" => b"HTTP/1.1 200 OK\r\nconnection: x-mine, close\r\nx-mine: 1\r\nkeep-alive: 5\r\ncontent-length: 2\r\n\r\nok".to_vec(),
+        "/v1/hop" => {
+            b"HTTP/1.1 200 OK\r\nconnection: x-mine, close\r\nx-mine: 1\r\nkeep-alive: 5\r\ncontent-length: 2\r\n\r\nok"
+                .to_vec()
+        }
         _ if head.starts_with("HEAD") => b"HTTP/1.1 200 OK\r\ncontent-length: 12345\r\n\r\n".to_vec(),
         _ => ok("hello"),
     }
@@ -31,15 +38,21 @@ async fn suite(bench: &Bench, port: u16, seen: impl Fn() -> Vec<String>) {
     assert!(head.contains(&format!("\r\nhost: {place}\r\n")), "{head}");
     assert!(head.contains(&format!("\r\nauthorization: Bearer {KEY}\r\n")), "EG4: {head}");
 
-    let absolute = format!("GET https://{place}/v1/%61/../b HTTP/1.1\r\nHost: {place}\r\nX-A: 1\r\nConnection: x-a\r\nAuthorization: own\r\n\r\n");
+    let absolute = format!(
+        "GET https://{place}/v1/%61/../b HTTP/1.1\r\nHost: {place}\r\nX-A: 1\r\nConnection: x-a\r\nAuthorization: own\r\n\r\n"
+    );
     assert_eq!(ask(&passage, &absolute).await.status, 200);
     let head = seen().pop().unwrap();
     assert!(head.starts_with("GET /v1/b HTTP/1.1\r\n"), "EG3: {head}");
     assert!(!head.contains("x-a:") && !head.contains("own"), "{head}");
 
-    let chunked = format!("POST /v1/c HTTP/1.1\r\nhost: {place}\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n");
+    let chunked = format!(
+        "POST /v1/c HTTP/1.1\r\nhost: {place}\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"
+    );
     assert_eq!(ask(&passage, &chunked).await.status, 200);
-    let fixed = format!("POST /v1/c HTTP/1.1\r\nhost: {place}\r\ncontent-length: 4\r\n\r\nbodyGET /v1/smuggled HTTP/1.1\r\n\r\n");
+    let fixed = format!(
+        "POST /v1/c HTTP/1.1\r\nhost: {place}\r\ncontent-length: 4\r\n\r\nbodyGET /v1/smuggled HTTP/1.1\r\n\r\n"
+    );
     assert_eq!(ask(&passage, &fixed).await.status, 200);
     assert!(seen().last().unwrap().ends_with("\r\n\r\nbody"), "one request over one connection");
     assert!(seen().iter().all(|head| !head.contains("smuggled")));
@@ -58,7 +71,10 @@ async fn suite(bench: &Bench, port: u16, seen: impl Fn() -> Vec<String>) {
         assert!(!answer.head.contains("x-mine") && !answer.head.contains("keep-alive"), "{}", answer.head);
     }
     let moved = get(&passage, "/v1/moved", &place).await;
-    assert!(moved.head.contains("location: https://elsewhere.example/\r\n"), "a redirect is passed on, and not followed");
+    assert!(
+        moved.head.contains("location: https://elsewhere.example/\r\n"),
+        "a redirect is passed on, and not followed"
+    );
     let head_only = raw(passage.socket(), format!("HEAD /v1/h HTTP/1.1\r\nhost: {place}\r\n\r\n").as_bytes()).await;
     assert!(String::from_utf8_lossy(&head_only).contains("content-length: 12345\r\n"));
 
@@ -89,7 +105,10 @@ async fn suite(bench: &Bench, port: u16, seen: impl Fn() -> Vec<String>) {
     let (socket, made) = (passage.socket().to_owned(), seen().len());
     let report = passage.close().await;
     assert!(!socket.exists() && bench.is_empty(), "EG5");
-    assert_eq!((report.ended, report.hosts(), report.secrets()), (Some(Ended::Closed), vec![HOST.to_owned()], vec!["team/key".to_owned()]));
+    assert_eq!(
+        (report.ended, report.hosts(), report.secrets()),
+        (Some(Ended::Closed), vec![HOST.to_owned()], vec!["team/key".to_owned()])
+    );
     assert_eq!((report.exchanges.len(), report.refusals().count()), (made + rows.len() + 1, rows.len() + 2));
     assert_eq!(report.requests, report.exchanges.len() as u64);
     let first = &report.exchanges[0];

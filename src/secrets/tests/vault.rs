@@ -13,7 +13,11 @@ fn config(address: &str) -> VaultConfig {
     VaultConfig {
         address: address.to_owned(),
         namespace: None,
-        mounts: vec![mount("secret", Engine::KeyValue), mount("db/creds", Engine::Dynamic), mount("db", Engine::KeyValue)],
+        mounts: vec![
+            mount("secret", Engine::KeyValue),
+            mount("db/creds", Engine::Dynamic),
+            mount("db", Engine::KeyValue),
+        ],
         token: Token::Value(Secret::new(ROOT)),
         authority: None,
         connect_timeout: Duration::from_secs(5),
@@ -152,10 +156,15 @@ async fn silence_ends_with_the_deadline_and_a_token_file_is_read_anew() {
 
     let body = json!({ "data": { "data": { "value": "v" } } });
     let answer = ResponseTemplate::new(200).set_body_json(body);
-    Mock::given(at("/v1/secret/data/a")).and(header("x-vault-token", "second")).respond_with(answer).mount(&server).await;
+    Mock::given(at("/v1/secret/data/a"))
+        .and(header("x-vault-token", "second"))
+        .respond_with(answer)
+        .mount(&server)
+        .await;
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), "first\n").unwrap();
-    let vault = Vault::new(VaultConfig { token: Token::File(file.path().into()), ..config(&server.uri()) }, clock()).unwrap();
+    let vault =
+        Vault::new(VaultConfig { token: Token::File(file.path().into()), ..config(&server.uri()) }, clock()).unwrap();
     assert_eq!(vault.lease(&cx(), &path("secret/a")).await.unwrap_err().class(), Class::NotFound);
     std::fs::write(file.path(), "second\n").unwrap();
     assert!(vault.lease(&cx(), &path("secret/a")).await.is_ok());
@@ -165,13 +174,15 @@ async fn silence_ends_with_the_deadline_and_a_token_file_is_read_anew() {
 
 #[test]
 fn what_would_send_the_token_in_the_clear_or_is_no_address_is_no_setup() {
-    let bad = ["http://vault.example.com:8200", "ftp://127.0.0.1", "vault", "https://a:b@127.0.0.1", "https://v.example/x"];
+    let bad =
+        ["http://vault.example.com:8200", "ftp://127.0.0.1", "vault", "https://a:b@127.0.0.1", "https://v.example/x"];
     for address in bad {
         assert_eq!(Vault::new(config(address), clock()).err().unwrap().class(), Class::Invalid, "{address}");
     }
     let good = config("http://127.0.0.1:8200");
     let space = VaultConfig { namespace: Some("a\nb".to_owned()), ..good.clone() };
-    let mount = VaultConfig { mounts: vec![Mount { path: "../sys".to_owned(), engine: Engine::KeyValue }], ..good.clone() };
+    let mount =
+        VaultConfig { mounts: vec![Mount { path: "../sys".to_owned(), engine: Engine::KeyValue }], ..good.clone() };
     let none = VaultConfig { address: "https://v.example".to_owned(), authority: Some(b"no".to_vec()), ..good.clone() };
     for config in [space, mount, none] {
         assert_eq!(Vault::new(config, clock()).err().unwrap().class(), Class::Invalid);

@@ -33,7 +33,9 @@ impl Client {
         match base.scheme() {
             "https" => {}
             "http" if here => {}
-            "http" => return Err(setup("the address of the vault is http://, and its token would be sent in the clear")),
+            "http" => {
+                return Err(setup("the address of the vault is http://, and its token would be sent in the clear"));
+            }
             _ => return Err(setup("the address of the vault is neither https:// nor http://")),
         }
         if !matches!(base.path(), "" | "/") || base.query().is_some() || !base.username().is_empty() {
@@ -53,7 +55,9 @@ impl Client {
             (None, _) => builder,
             (Some(pem), _) => {
                 let trusted = Certificate::from_pem_bundle(pem).ok().filter(|all| !all.is_empty());
-                builder.tls_certs_only(trusted.ok_or_else(|| setup("the vault's authority is no certificate in PEM form"))?)
+                builder.tls_certs_only(
+                    trusted.ok_or_else(|| setup("the vault's authority is no certificate in PEM form"))?,
+                )
             }
         };
         let client = builder.build().map_err(|error| Error::Setup(why(error)))?;
@@ -116,7 +120,8 @@ impl Client {
         let mut shown = HeaderValue::from_str(token.reveal())
             .map_err(|_| failed("its token has characters that no token has".to_owned()))?;
         shown.set_sensitive(true);
-        let url = self.base.join(&format!("/v1/{place}")).map_err(|_| failed("the address takes no path".to_owned()))?;
+        let url =
+            self.base.join(&format!("/v1/{place}")).map_err(|_| failed("the address takes no path".to_owned()))?;
         let request = self.client.request(method, url).header("x-vault-token", shown);
         // Agents that stand before a vault refuse what comes without: a page in a browser cannot send it.
         let request = request.header("x-vault-request", "true");

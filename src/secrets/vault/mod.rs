@@ -88,7 +88,8 @@ impl Vault {
     pub fn new(config: VaultConfig, clock: Arc<dyn Clock>) -> Result<Vault, Error> {
         let mut mounts = Vec::new();
         for mount in &config.mounts {
-            let path: Path = mount.path.parse().map_err(|_| Error::Setup("a mount of the vault is no path".to_owned()))?;
+            let path: Path =
+                mount.path.parse().map_err(|_| Error::Setup("a mount of the vault is no path".to_owned()))?;
             mounts.push((path, mount.engine));
         }
         // The longest first, so that the nearest one serves a path.

@@ -229,7 +229,8 @@ impl Ledger {
     /// Reserves the worst case in every account of these names, or in none (B2).
     pub fn reserve(&mut self, claim: &Claim<'_>, amounts: Amounts, now: Timestamp) -> Result<Held, Refusal> {
         let mut parts = Vec::with_capacity(Scope::ALL.len());
-        // Of several that are short the one whose window ends last: before that it makes no sense to come back.
+        // Of several that are short one that is used up, and of those the one whose window ends last: before that it makes
+        // no sense to come back.
         let mut short: Option<Refusal> = None;
         for scope in Scope::ALL {
             let name = claim.name(scope);
@@ -261,9 +262,12 @@ impl Ledger {
                 account.roll(now);
                 let taken = account.spent.plus(account.reserved);
                 if let Some((unit, limit)) = account.caps.exceeded_by(taken.plus(amounts)) {
-                    account.refused = account.refused.saturating_add(1);
-                    account.touch(*place, &mut self.changed);
                     let refusal = account.short(unit, limit, amounts);
+                    // What is only held back is not used up, and may be asked for often.
+                    if !refusal.held_back() {
+                        account.refused = account.refused.saturating_add(1);
+                        account.touch(*place, &mut self.changed);
+                    }
                     let later = short.as_ref().is_none_or(|known| ends_later(&refusal, known));
                     short = if later { Some(refusal) } else { short };
                 }
@@ -391,6 +395,9 @@ impl Ledger {
 
 /// Whether one refusal keeps a request away for longer than another.
 fn ends_later(one: &Refusal, other: &Refusal) -> bool {
+    if one.held_back() != other.held_back() {
+        return other.held_back();
+    }
     match (one.ends(), other.ends()) {
         (_, None) => false,
         (None, Some(_)) => true,

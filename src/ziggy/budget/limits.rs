@@ -65,9 +65,9 @@ impl Caps {
 }
 
 impl Limit {
-    /// A right one: what somebody writes is compared to it, key by key.
+    /// A right one with every key: what somebody writes is compared to it, key by key.
     pub fn examples() -> [Limit; 1] {
-        let (money, tokens, requests) = (Some(1), None, None);
+        let (money, tokens, requests) = (Some(1), Some(1), Some(1));
         [Limit { scope: "tenant:*".to_owned(), window: Window::Day, money, tokens, requests }]
     }
 

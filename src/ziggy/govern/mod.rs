@@ -9,6 +9,7 @@
 //! - G4: no rule takes the last candidate out of service.
 //! - G5: what a rule does on its own is never more than its `act` says; a subject that no rule names is left alone.
 
+mod examples;
 pub mod probation;
 pub mod rule;
 pub mod series;

@@ -332,24 +332,25 @@ impl Rule {
         Some(held)
     }
 
-    /// A right one: what somebody writes is compared to it, key by key.
-    pub fn examples() -> [Rule; 1] {
-        [Rule {
-            name: "all".to_owned(),
+    /// Right ones, which together have every key: what somebody writes is compared to them, key by key.
+    pub fn examples() -> [Rule; 2] {
+        let rule = |agents: Vec<String>, nobody| Rule {
+            name: "example".to_owned(),
             kind: Kind::Policy,
             action: Stage::Before,
             deadline_s: 3_600,
             quorum: 1,
             on_expiry: OnExpiry::Deny,
-            delegate: None,
+            delegate: Some("ann".to_owned()),
             class: Some(PrivacyClass::Public),
-            intents: Vec::new(),
-            confidence_below: None,
-            agents: Vec::new(),
-            cost_over: None,
-            keywords: Vec::new(),
-            nobody: false,
-        }]
+            intents: vec![Intent::Write],
+            confidence_below: Some(Millionths::ONE),
+            agents,
+            cost_over: Some(Money::ZERO),
+            keywords: vec!["press release".to_owned()],
+            nobody,
+        };
+        [rule(vec!["marvin".to_owned()], false), rule(Vec::new(), true)]
     }
 
     /// Keys with values that cannot work, and what would.

@@ -207,6 +207,7 @@ enum Try {
     Delegate,
     Cancel,
     Expire,
+    End,
 }
 
 fn tries() -> impl Strategy<Value = Vec<(Try, i64)>> {
@@ -220,6 +221,7 @@ fn tries() -> impl Strategy<Value = Vec<(Try, i64)>> {
         1 => Just(Try::Delegate),
         1 => Just(Try::Cancel),
         2 => Just(Try::Expire),
+        1 => Just(Try::End),
     ];
     prop::collection::vec((one, 0..3_000_000_i64), 0..12)
 }
@@ -276,6 +278,11 @@ proptest! {
                 Try::Delegate => before.delegate("ann".into(), "bob".into(), None, at).unwrap_or_default(),
                 Try::Cancel => before.cancel("ann", at),
                 Try::Expire => before.expire(at),
+                Try::End => {
+                    let ended = before.expire_by("ann".into(), at);
+                    prop_assert!(at < before.deadline || ended.is_err(), "I5");
+                    ended.unwrap_or_default()
+                }
             };
             prop_assert!(before.status == ItemStatus::Open || happened.is_empty(), "I1");
             let denied = happened.iter().any(|one| matches!(one, Happened::Judged { verdict, .. } if verdict.opinion == Opinion::Deny));

@@ -40,6 +40,41 @@ pub fn build(rib: &Rib, governance: &Governance, rules: &Rules, before: Option<&
     fib
 }
 
+/// Who is in place, by tenant (none: everybody else's) and destination.
+pub(super) type Incumbents = BTreeMap<(Option<String>, Destination), String>;
+
+/// Builds the FIB where these are in place, from nothing else.
+pub(super) fn build_after(
+    rib: &Rib,
+    governance: &Governance,
+    rules: &Rules,
+    incumbents: &Incumbents,
+    now: Timestamp,
+) -> Fib {
+    let (rows, _) = rows(rib, governance, rules, None, now);
+    let making = Making { rows: &rows, governance, rules, now };
+    let make = |tenant: Option<&str>| {
+        let mut routes = Routes::new();
+        for (capability, places) in offering(&rows) {
+            for privacy in CLASSES {
+                let destination = Destination { capability: capability.clone(), privacy };
+                let ordered = making.ordered(&places, capability, rules.policy(tenant, &destination));
+                let key = (tenant.map(str::to_owned), destination);
+                let who = incumbents.get(&key).map(String::as_str);
+                let route = making.route(&key.1, &ordered, &places, who);
+                routes.insert(key.1, Arc::new(route));
+            }
+        }
+        routes
+    };
+    let tenants = rules.tenants().into_iter().map(|tenant| (tenant.to_owned(), make(Some(tenant)))).collect();
+    let (choice, policies) = (Choice::of(&rules.score), Aside(policies_hash(rules)));
+    let (routes, at, rib, governance) = (make(None), now, rib.version, governance.version);
+    let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, policies, rows, routes, tenants };
+    fib.version = fib.computed_version();
+    fib
+}
+
 /// The rows, and the capabilities of those that changed; no such set if anything may have.
 fn rows(
     rib: &Rib,
@@ -220,7 +255,8 @@ impl Making<'_> {
                 }
                 let policy = self.rules.policy(tenant, &destination);
                 let ordered = ordered.entry(policy).or_insert_with(|| self.ordered(&places, capability, policy));
-                let route = self.route(&destination, ordered, &places, old.map(|(route, fib)| (&**route, fib)));
+                let who = old.and_then(|(route, fib)| Some(fib.row_of(route.ranked.first()?).facts.candidate.as_str()));
+                let route = self.route(&destination, ordered, &places, who);
                 routes.insert(destination, Arc::new(route));
             }
         }
@@ -245,34 +281,24 @@ impl Making<'_> {
         entries
     }
 
-    fn route(
-        &self,
-        destination: &Destination,
-        ordered: &[Entry],
-        places: &[usize],
-        old: Option<(&Route, &Fib)>,
-    ) -> Route {
+    fn route(&self, destination: &Destination, ordered: &[Entry], places: &[usize], who: Option<&str>) -> Route {
         let near = |entry: &&Entry| !self.rows[entry.row as usize].is_too_far(destination);
         let mut ranked: Vec<Entry> = ordered.iter().filter(near).copied().collect();
-        let kept = self.keep(&mut ranked, old);
+        let kept = self.keep(&mut ranked, who);
         finish(ranked, self.pins(&destination.capability), kept, excluded(destination, places, self.rows))
     }
 
     /// R10: puts the one that is in place first, unless another stands better, is preferred, or beats it by more than
     /// the margin. Says whether that changed the order.
-    fn keep(&self, ranked: &mut [Entry], old: Option<(&Route, &Fib)>) -> bool {
-        let Some((incumbent, best)) =
-            old.and_then(|(route, fib)| Some((&fib.row_of(route.ranked.first()?).facts.candidate, *ranked.first()?)))
-        else {
-            return false;
-        };
+    fn keep(&self, ranked: &mut [Entry], who: Option<&str>) -> bool {
+        let (Some(incumbent), Some(best)) = (who, ranked.first().copied()) else { return false };
         let close = |entry: &Entry| {
             entry.standing == best.standing
                 && entry.preference == best.preference
                 && best.score.0 - entry.score.0 <= self.rules.score.keep_within.0
         };
         let near = ranked.iter().take_while(|entry| close(entry));
-        let place = near.into_iter().position(|entry| self.rows[entry.row as usize].facts.candidate == *incumbent);
+        let place = near.into_iter().position(|entry| self.rows[entry.row as usize].facts.candidate == incumbent);
         match place {
             // Of those that score the same, the order is that of their ids, whoever was there before.
             Some(place) if ranked[place].score < best.score => {

@@ -12,6 +12,9 @@ use super::shared;
 use crate::types::{Modality, Price, Timestamp, TrustTier};
 use crate::ziggy::fixed::Millionths;
 
+/// The greatest weight in percent: ten times the candidate's own score. More would make every other term meaningless.
+pub const WEIGHT_MOST: u32 = 1_000;
+
 /// How a candidate came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(rename_all = "snake_case")]

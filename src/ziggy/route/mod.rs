@@ -8,7 +8,7 @@
 //! - B1: hard constraints: capability, modality, privacy class against trust tier, residency, switched off, quarantine,
 //!   health, context, budget. Whoever breaks one is out.
 //! - B2: standing: what is known for sure, then what is stale, then what fails too often (RFC 2439).
-//! - B3: an operator's pin; then the caller's, for which nobody stands in.
+//! - B3: an operator's pin, the newest whose candidate may serve; then the caller's, for which nobody stands in.
 //! - B4: the preference of a policy, by tenant and destination.
 //! - B5: the score, on fixed anchors.
 //! - B6: who is in place stays, unless somebody is better by a margin.
@@ -43,6 +43,7 @@ mod destination;
 mod fib;
 mod live;
 mod policy;
+mod proposed;
 mod replay;
 mod score;
 mod shared;
@@ -53,7 +54,7 @@ mod spread;
 mod tests;
 
 pub use build::build;
-pub use candidate::{Candidate, Health, Origin, Rib};
+pub use candidate::{Candidate, Health, Origin, Rib, WEIGHT_MOST};
 pub use change::{Change, changes};
 pub use consider::{Considered, Verdict, consider, consider_one};
 pub use constraint::{Constraint, Rule};
@@ -63,6 +64,7 @@ pub use destination::{Capability, Destination};
 pub use fib::{Choice, Entry, Facts, Fib, Pin, Route, Routes, Row};
 pub use live::{Fault, Feedback, Live, LiveConfig};
 pub use policy::{Policy, Rules};
+pub use proposed::{Company, Proposed, Walk};
 pub use replay::{Basis, Compared, Difference, Outcome, again, compare, difference, replay};
 pub use score::{Anchors, Latency, ScoreConfig, ScoreParts, ScoreWeights};
 pub use snapshot::{Ranked, ShownRoute, Snapshot};

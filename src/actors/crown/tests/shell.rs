@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::join_all;
+use tokio::sync::Notify;
 
 use super::{config, disable};
 use crate::actors::crown::{Asked, Change, Error, GovernanceProjection, Handle};
@@ -12,7 +13,9 @@ use crate::actors::runtime::Hears;
 use crate::actors::tests::{SECOND, cx, journal, later, soon, start, stop, world};
 use crate::inference::{Capabilities, Left, Pacing, Provider, Runtime, Scripted, accounts};
 use crate::store::{Disk, Journal, Memory};
-use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Root};
+use crate::supervision::{
+    Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Restart, Root, Shutdown, Status, Strategy, Tree,
+};
 use crate::types::{Class, World};
 use crate::ziggy::limit::{self, Refused, RetryConfig, Verdict};
 use crate::ziggy::{Admission, Refusal, Shed, Value};
@@ -180,6 +183,61 @@ async fn a_restart_in_the_tree_is_an_alert_that_can_be_acknowledged() {
     assert_eq!(crown.alerts(&cx).await.unwrap()[0].acknowledged_by.as_deref(), Some("tester"));
     let unknown = crown.acknowledge(&cx, 77).await.unwrap_err();
     assert_eq!((unknown.class(), unknown.to_string().as_str()), (Class::NotFound, "could not find alert 77"));
+}
+
+/// Ends when it is told anything, and stops no sooner than its gate lets it, if it has one.
+struct Leaver(Option<Arc<Notify>>);
+
+impl Actor for Leaver {
+    type Message = ();
+
+    async fn handle(&mut self, _envelope: Envelope<()>, context: &mut Context<()>) -> Result<(), Fault> {
+        context.end();
+        Ok(())
+    }
+
+    async fn stop(&mut self, _context: &mut Context<()>) {
+        if let Some(gate) = &self.0 {
+            gate.notified().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_because_the_host_stops_is_no_alert() {
+    let world = world();
+    let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
+    let (_crown, governor) = Handle::launch(journal.clone(), config(), &world);
+    let gate = Arc::new(Notify::new());
+    let leaver = |id: &str, gate: Option<&Arc<Notify>>| {
+        let (address, gate) = (Address::new(Mailbox::new(4, Overflow::Refuse), &world), gate.cloned());
+        let child = Child::actor(id, &address, move || Leaver(gate.clone())).restart(Restart::Transient);
+        (child.shutdown(Shutdown::After(60 * SECOND)), address)
+    };
+    let (slow, _) = leaver("slow", Some(&gate));
+    let ((first, told), (last, _)) = (leaver("first", None), leaver("last", None));
+    // Children of a supervisor that has stopped have ended, while those of one that is stopping wait for what it decides.
+    let below = Child::tree(Tree::new("below", Strategy::OneForOne).child(last));
+    let (root, registry) = start(vec![governor, slow, first, below], &world).await;
+    let mut news = journal.subscribe();
+    // One that ends while the host goes on is an alert.
+    told.try_cast(&cx(&world, SECOND), ()).unwrap();
+    let event = soon(news.recv()).await.unwrap();
+    assert_eq!((event.kind.as_str(), event.body.value()["subject"].as_str()), ("alert.raised", Some("host/first")));
+    let show = |path: &str| registry.node(path, world.clock.now()).unwrap();
+    let looks = async {
+        // Three looks fall into the stop, since the one it waits for takes longer.
+        let _ = tokio::time::timeout(SECOND / 2, std::future::pending::<()>()).await;
+        let before = show("host/governor").handled;
+        let _ = tokio::time::timeout(3 * SECOND, std::future::pending::<()>()).await;
+        let seen = (show("host").status, show("host/below/last").status, show("host/slow").status);
+        assert_eq!(seen, (Status::Stopping, Status::Ended, Status::Stopping));
+        assert_eq!(show("host/governor").handled - before, 3);
+        gate.notify_one();
+    };
+    tokio::join!(stop(&root, &world), looks);
+    let more: Vec<String> = std::iter::from_fn(|| news.try_recv().ok()).map(|event| event.kind.clone()).collect();
+    assert_eq!(more, Vec::<String>::new());
 }
 
 #[tokio::test(start_paused = true)]

@@ -21,6 +21,7 @@ fn ask(what: What, reply: &'static str) -> Ask<&'static str> {
 fn answers(effects: &[Effect<&'static str>]) -> Vec<(&'static str, Result<ItemStatus, String>)> {
     let answered = |effect: &Effect<&'static str>| match effect {
         Effect::Answer { reply, answer } => {
+            let answer: &Result<Item, Error> = answer;
             Some((*reply, answer.as_ref().map(|item| item.status).map_err(ToString::to_string)))
         }
         _ => None,

@@ -21,7 +21,7 @@ use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::{Child, Root, Strategy, Tree};
 use crate::types::{Budget, Class, Cx, Money, RunId, World};
 use crate::ziggy::route::Candidate;
-use crate::ziggy::{IntentModel, ladder};
+use crate::ziggy::{IntentModel, ladder, privacy};
 
 /// Longer than any run of these tests may take.
 pub(super) const LONG: Duration = Duration::from_secs(300);
@@ -87,7 +87,7 @@ async fn bench_of(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Conf
         drivers,
         crown.clone(),
         journal.clone(),
-        (routing, configs::ziggy()),
+        (routing, &configs::ziggy(), &privacy::Config::default()),
         &world,
     );
     let outbound = Arc::new(Mailroom::default());

@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::{candidate, observed, ranked, ziggy};
 use crate::actors::crown::{self, Change, GovernanceProjection};
-use crate::actors::router::record::{Built, Changed, Recorded, Writing, joined, kind, table, write};
+use crate::actors::router::record::{Built, Changed, Recorded, Set, Writing, joined, kind, registry, table, write};
 use crate::actors::router::{Handle, TablesProjection};
 use crate::actors::runtime::{self, Launch};
 use crate::actors::tests::{SECOND, Watched, cx, journal, later, read, soon, start, world};
@@ -16,7 +16,7 @@ use crate::store::{Disk, Event, Journal, Memory, RowQuery};
 use crate::supervision::Root;
 use crate::types::{Cx, Hash, World};
 use crate::ziggy::route::{Basis, Fib, Rib, build};
-use crate::ziggy::{Action, Governance, Override};
+use crate::ziggy::{Action, Governance, Override, privacy};
 
 struct Bench {
     world: World,
@@ -45,8 +45,14 @@ async fn bench_with(ziggy: crate::ziggy::Config) -> Bench {
     let (driver, driver_child) = runtime::Handle::launch(launch, driving, &world);
     let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600 }));
     let candidates = vec![candidate("a", 0.9), candidate("b", 0.5)];
-    let (router, child) =
-        Handle::launch(candidates, vec![driver], crown.clone(), journal.clone(), (routing, ziggy), &world);
+    let (router, child) = Handle::launch(
+        candidates,
+        vec![driver],
+        crown.clone(),
+        journal.clone(),
+        (routing, &ziggy, &privacy::Config::default()),
+        &world,
+    );
     let (root, _) = start(vec![governor, driver_child, child], &world).await;
     Bench { world, journal, crown, router, runtime, _root: root }
 }
@@ -127,6 +133,15 @@ async fn every_new_table_is_on_the_record_and_the_same_one_is_not_again() {
     let bases = events.iter().filter(|event| event.kind == kind::BASIS);
     let basis = bases.filter_map(|event| event.body.parse::<Recorded>()).find(|one| one.basis_hash == built[1].basis);
     assert_eq!(basis.unwrap().basis.unwrap().under(&ziggy().rules()), *second);
+    // Both name the registry, which stands there once.
+    let set: Vec<Set> =
+        events.iter().filter(|one| one.kind == kind::REGISTRY).filter_map(|one| one.body.parse()).collect();
+    assert_eq!(set.len(), 1);
+    assert!(built.iter().all(|built| built.registry == Some(set[0].registry_hash)));
+    let found = registry(&*bench.journal, second.version).await.unwrap().unwrap();
+    assert_eq!((found.hash(), &found.rules), (set[0].registry_hash, &ziggy().rules()));
+    assert_eq!(found.providers.keys().collect::<Vec<_>>(), ["a"]);
+    assert_eq!(registry(&*bench.journal, Hash::of(b"nothing")).await.unwrap(), None);
     let changed = events.iter().filter(|event| event.kind == kind::CHANGED);
     let changed: Vec<Changed> = changed.map(|event| event.body.parse().unwrap()).collect();
     assert_eq!(changed.len(), 1);
@@ -142,7 +157,7 @@ async fn a_table_that_is_long_stands_in_several_events_and_is_found_until_they_l
     let write_at = async |passed: Duration, rib: &Rib| {
         let basis = Basis { rib: rib.clone(), governance: Governance::default(), at: later(passed) };
         let fib = Arc::new(basis.under(&ziggy().rules()));
-        let writing = Writing { fib: Arc::clone(&fib), basis: basis.clone() };
+        let writing = Writing { fib: Arc::clone(&fib), basis: basis.clone(), registry: (Hash::ZERO, None) };
         write(&shared, "host/router", Some(writing), None).await.unwrap();
         journal.flush().await.unwrap();
         (fib, basis)

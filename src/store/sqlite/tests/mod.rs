@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 mod place;
+mod proof;
 mod rescue;
 
 use serde_json::json;

@@ -249,7 +249,7 @@ fn rules_that_cannot_work_say_what_would() {
     }
     assert!(rule("*", errors(1, 1), Act::Alert).impossible(100).is_empty());
     assert!(Rule::examples().iter().all(|one| one.impossible(1).is_empty()));
-    assert!(AlertRule::examples().iter().all(|one| one.impossible(1).is_empty()));
+    assert!(AlertRule::examples().iter().all(|one| one.impossible().is_empty()));
 }
 
 #[test]
@@ -264,7 +264,7 @@ fn an_alert_rule_says_what_has_held_long_enough_and_no_longer() {
         labels: BTreeMap::new(),
     };
     let rules = [alert(events, 0), alert(metric, 10)];
-    assert!(rules.iter().all(|rule| rule.impossible(60).is_empty()));
+    assert!(rules.iter().all(|rule| rule.impossible().is_empty()));
     let mut samples = Samples::new(1, 600, 10, Vec::new());
     let queued = |value: u64| Measure { name: "syzygy_journal_queued", subject: "journal".to_owned(), value };
     let mut upkeep = Upkeep::default();
@@ -280,7 +280,7 @@ fn an_alert_rule_says_what_has_held_long_enough_and_no_longer() {
     assert_eq!(look(&samples, 10_500_000, at(11)), [0], "not above any more");
     assert_eq!(look(&samples, 11_000_000, at(12)), [0], "and from there on it has to hold anew");
     assert_eq!(look(&samples, 11_000_000, at(-500)), [0, 1][..1], "a clock that went back makes nothing due");
-    let unknown = alert(When::Metric { name: "syzygy_nothing".to_owned(), above: f64::NAN }, 0).impossible(60);
+    let unknown = alert(When::Metric { name: "syzygy_nothing".to_owned(), above: f64::NAN }, 0).impossible();
     assert!(unknown.len() == 2 && unknown[0].1.contains("syzygy_mailbox_depth"), "{unknown:?}");
 }
 

@@ -96,6 +96,31 @@ fn pins_beat_scores_but_never_constraints_and_end_in_time() {
     assert_eq!(decide(&fib, &unknown).winner, None);
 }
 
+#[test]
+fn where_the_newest_pin_cannot_serve_the_one_before_it_counts() {
+    let best = Candidate { quality: Millionths::ONE, ..candidate("best", TrustTier::Local, &["general"]) };
+    let others = [("near", TrustTier::Local), ("far", TrustTier::External)];
+    let rib = rib(std::iter::once(best).chain(others.map(|(id, tier)| candidate(id, tier, &["general"]))));
+    let pin = |candidate: &str, until: i64| Override {
+        author: "ada".to_owned(),
+        reason: "trial".to_owned(),
+        expires: at(until),
+        action: Action::Pin { candidate: candidate.to_owned(), capability: None },
+    };
+    let governance = Governance { overrides: vec![pin("near", 2), pin("far", 1)], ..Governance::default() };
+    let fib = build(&rib, &governance, &rules(), None, NOW);
+    assert_eq!(decide(&fib, &public()).winner.as_deref(), Some("far"), "the newest");
+    let restricted = decide(&fib, &request("general", PrivacyClass::Restricted));
+    assert_eq!(restricted.winner.as_deref(), Some("near"), "and not whoever scores best");
+    assert!(
+        matches!(&restricted.reasons[..], [Reason::PinExcluded { pin, .. }, Reason::OperatorPin { .. }] if pin == "far"),
+        "{:?}",
+        restricted.reasons
+    );
+    let later = Request { at: at(1), ..public() };
+    assert_eq!(decide(&fib, &later).winner.as_deref(), Some("near"), "the newest has expired");
+}
+
 // R8.
 #[test]
 fn whom_the_caller_asked_for_by_name_no_pin_of_an_operator_displaces() {
