@@ -19,8 +19,11 @@ const LIMITS: Limits = Limits {
     idle_timeout_s: 1,
 };
 
-/// What reads traffic, each by its name; it says whether the bytes were what it reads.
-pub const TRAFFIC: [(&str, fn(&[u8]) -> bool); 6] = [
+/// What reads bytes: its name, and a function that says whether they were what it reads.
+pub type Reader = (&'static str, fn(&[u8]) -> bool);
+
+/// What reads traffic, each by its name.
+pub const TRAFFIC: [Reader; 6] = [
     ("request", request),
     ("answer", answer),
     ("hello", hello),

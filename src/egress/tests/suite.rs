@@ -46,17 +46,34 @@ async fn suite(bench: &Bench, port: u16, seen: impl Fn() -> Vec<String>) {
     assert!(head.starts_with("GET /v1/b HTTP/1.1\r\n"), "EG3: {head}");
     assert!(!head.contains("x-a:") && !head.contains("own"), "{head}");
 
+    bodies(&passage, &place, &seen).await;
+    answers(&passage, &place).await;
+    let calls = seen().len();
+    let rows = refusals(&passage, &place, port).await;
+    assert_eq!(seen().len(), calls + 1, "EG1: only the large answer was asked for");
+
+    let (socket, made) = (passage.socket().to_owned(), seen().len());
+    let report = passage.close().await;
+    assert!(!socket.exists() && bench.is_empty(), "EG5");
+    judge(&report, port, (made, rows));
+}
+
+/// Bodies in both forms, and what comes after one.
+async fn bodies(passage: &Passage, place: &str, seen: &impl Fn() -> Vec<String>) {
     let chunked = format!(
         "POST /v1/c HTTP/1.1\r\nhost: {place}\r\nexpect: 100-continue\r\ntransfer-encoding: chunked\r\n\r\n5\r\nfirst\r\n6\r\nsecond\r\n0\r\n\r\n"
     );
-    assert_eq!(ask(&passage, &chunked).await.status, 200);
+    assert_eq!(ask(passage, &chunked).await.status, 200);
     let fixed = format!(
         "POST /v1/c HTTP/1.1\r\nhost: {place}\r\ncontent-length: 4\r\n\r\nbodyGET /v1/smuggled HTTP/1.1\r\n\r\n"
     );
-    assert_eq!(ask(&passage, &fixed).await.status, 200);
+    assert_eq!(ask(passage, &fixed).await.status, 200);
     assert!(seen().last().unwrap().ends_with("\r\n\r\nbody"), "one request over one connection");
     assert!(seen().iter().all(|head| !head.contains("smuggled")));
+}
 
+/// Answers in every form.
+async fn answers(passage: &Passage, place: &str) {
     let rows: [(&str, u16, &[u8]); 6] = [
         ("/v1/chunks", 200, b"abcdefg"),
         ("/v1/close", 200, b"until the end"),
@@ -66,22 +83,24 @@ async fn suite(bench: &Bench, port: u16, seen: impl Fn() -> Vec<String>) {
         ("/v1/moved", 302, b""),
     ];
     for (path, status, body) in rows {
-        let answer = get(&passage, path, &place).await;
+        let answer = get(passage, path, place).await;
         assert_eq!((answer.status, answer.body.as_slice(), answer.whole), (status, body, true), "{path}");
         assert!(!answer.head.contains("x-mine") && !answer.head.contains("keep-alive"), "{}", answer.head);
     }
-    let moved = get(&passage, "/v1/moved", &place).await;
+    let moved = get(passage, "/v1/moved", place).await;
     assert!(
         moved.head.contains("location: https://elsewhere.example/\r\n"),
         "a redirect is passed on, and not followed"
     );
     let head_only = raw(passage.socket(), format!("HEAD /v1/h HTTP/1.1\r\nhost: {place}\r\n\r\n").as_bytes()).await;
     assert!(String::from_utf8_lossy(&head_only).contains("content-length: 12345\r\n"));
+}
 
-    let calls = seen().len();
-    assert_eq!(get(&passage, "/v1/large", &place).await.refused(), "response_too_large");
+/// What is refused, and how many requests that were, but for two whose bodies are too large.
+async fn refusals(passage: &Passage, place: &str, port: u16) -> usize {
+    assert_eq!(get(passage, "/v1/large", place).await.refused(), "response_too_large");
     let long = format!("POST /v1/c HTTP/1.1\r\nhost: {place}\r\ncontent-length: 70000\r\n\r\n");
-    assert_eq!(ask(&passage, &long).await.refused(), "request_too_large");
+    assert_eq!(ask(passage, &long).await.refused(), "request_too_large");
     let rows = [
         (format!("GET /v2/a HTTP/1.1\r\nhost: {place}\r\n\r\n"), "path_not_allowed"),
         (format!("GET /v1/..%2f..%2fadmin HTTP/1.1\r\nhost: {place}\r\n\r\n"), "path_not_allowed"),
@@ -96,20 +115,20 @@ async fn suite(bench: &Bench, port: u16, seen: impl Fn() -> Vec<String>) {
         (format!("POST /v1/a HTTP/1.1\r\nhost: {place}\r\nx-http-method-override: PUT\r\n\r\n"), "header_not_allowed"),
     ];
     for (request, reason) in &rows {
-        let answer = ask(&passage, request).await;
+        let answer = ask(passage, request).await;
         assert_eq!(answer.refused(), *reason, "{request}");
         assert!(answer.status >= 400 && answer.whole);
     }
-    assert_eq!(seen().len(), calls + 1, "EG1: only the large answer was asked for");
+    rows.len()
+}
 
-    let (socket, made) = (passage.socket().to_owned(), seen().len());
-    let report = passage.close().await;
-    assert!(!socket.exists() && bench.is_empty(), "EG5");
+/// The record of the suite: so many requests were made, and so many refused at once.
+fn judge(report: &Report, port: u16, (made, rows): (usize, usize)) {
     assert_eq!(
         (report.ended, report.hosts(), report.secrets()),
         (Some(Ended::Closed), vec![HOST.to_owned()], vec!["team/key".to_owned()])
     );
-    assert_eq!((report.exchanges.len(), report.refusals().count()), (made + rows.len() + 1, rows.len() + 2));
+    assert_eq!((report.exchanges.len(), report.refusals().count()), (made + rows + 1, rows + 2));
     assert_eq!(report.requests, report.exchanges.len() as u64);
     let first = &report.exchanges[0];
     assert_eq!((first.path.as_deref(), first.status, first.method.as_deref()), (Some("/v1/a"), Some(200), Some("GET")));
@@ -146,5 +165,5 @@ async fn plain_requests_go_out_in_the_clear_and_without_secrets() {
     let answer = get(&passage, &format!("http://{place}/v1/a"), &place).await;
     assert_eq!((answer.status, answer.body.as_slice()), (200, &b"hello"[..]));
     assert!(!server.seen()[0].contains(KEY), "EG4");
-    assert_eq!(get(&passage, &format!("http:///v1/a"), &place).await.refused(), "malformed");
+    assert_eq!(get(&passage, "http:///v1/a", &place).await.refused(), "malformed");
 }
