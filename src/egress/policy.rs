@@ -51,7 +51,7 @@ pub struct Injection {
     pub hosts: Vec<HostPattern>,
 }
 
-/// The limits of an invocation. `config/default.toml` has the usual ones.
+/// The limits of an invocation. Whoever opens a proxy says them; there are no defaults here.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Limits {
