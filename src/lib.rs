@@ -14,6 +14,7 @@ pub mod sandbox;
 pub mod secrets;
 pub mod store;
 
+pub mod lap;
 pub mod memory;
 pub mod rat;
 pub mod ziggy;

@@ -44,6 +44,7 @@ mod routes;
 mod runs;
 mod tables;
 mod tls;
+mod tools;
 mod token_routes;
 mod tokens;
 mod why;
@@ -60,7 +61,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::actors::{crown, inbox, io, router};
+use crate::actors::{crown, executor, inbox, io, router};
+use crate::lap;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Mailbox, Overflow, Registry, Shutdown};
 use crate::telemetry::Metrics;
@@ -74,6 +76,7 @@ pub use bodies::{
     SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
 };
 pub use budgets::Budgets;
+pub use tools::{Invoke, Invoked, InvokedEffects, InvokedUsage, ToolRow, ToolShown, Tools};
 pub use config::{Config, Tls};
 pub use error::Error;
 pub use hitl::{Delegated, Items, Said, Shown};
@@ -107,6 +110,10 @@ pub struct Parts {
     pub router: router::Handle,
     /// Takes levers, shows alerts.
     pub crown: crown::Handle,
+    /// Calls tools.
+    pub tools: executor::Handle,
+    /// Folders that may be granted.
+    pub folders: lap::Config,
     /// Has the runs.
     pub journal: Arc<dyn Journal>,
     /// Has the tree.

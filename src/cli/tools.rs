@@ -1,4 +1,5 @@
-//! `syzygy tool`: descriptions of tools on this machine, begun, checked, compared, documented. Needs no running host.
+//! `syzygy tool`: descriptions of tools on this machine, begun, checked, compared, documented, which needs no running host;
+//! and the tools of one that runs.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,6 +7,9 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::arguments::Connection;
+use super::calls::{self, Called, Described, Listed, Searched};
+use super::client::Client;
 use super::console::Console;
 use super::error::Error;
 use super::paint::Paint;
@@ -41,6 +45,14 @@ pub(super) enum ToolVerb {
         #[arg(long, value_enum, default_value_t = Part::Page)]
         part: Part,
     },
+    /// List the tools of a running host.
+    List(Listed),
+    /// Find tools of a running host by words.
+    Search(Searched),
+    /// Say everything about a tool of a running host.
+    Describe(Described),
+    /// Call a tool of a running host.
+    Call(Called),
 }
 
 #[derive(Debug, Args)]
@@ -68,8 +80,12 @@ pub(super) enum Part {
 }
 
 /// Does one of the verbs and returns the exit code.
-pub(super) fn tool(verb: &ToolVerb, console: &mut Console) -> Result<u8, Error> {
-    match verb {
+pub(super) async fn tool(
+    verb: ToolVerb,
+    connect: impl Fn(&Connection) -> Result<Client, Error>,
+    console: &mut Console,
+) -> Result<u8, Error> {
+    match &verb {
         ToolVerb::New(new) => begin(new, console),
         ToolVerb::Check { files } => check(files, console),
         ToolVerb::Schema => {
@@ -83,6 +99,10 @@ pub(super) fn tool(verb: &ToolVerb, console: &mut Console) -> Result<u8, Error> 
         }
         ToolVerb::Diff { old, new } => compare(old, new, console),
         ToolVerb::Docs { file, part } => docs(file, *part, console),
+        ToolVerb::List(asked) => calls::list(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Search(asked) => calls::search(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Describe(asked) => calls::describe(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Call(asked) => calls::call(&connect(&asked.connection)?, asked, console).await,
     }
 }
 

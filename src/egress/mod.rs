@@ -20,6 +20,7 @@
 
 mod address;
 mod body;
+mod config;
 mod decide;
 mod dial;
 mod error;
@@ -42,6 +43,7 @@ pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
+pub use config::Config;
 pub use address::{Network as Cidr, not_public};
 pub use decide::{Ask, decide};
 pub use error::{Error, Reason, Refusal};
