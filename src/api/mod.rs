@@ -40,13 +40,14 @@ mod parked;
 mod peers;
 mod plan;
 mod problem;
+mod publishing;
 mod routes;
 mod runs;
 mod tables;
 mod tls;
-mod tools;
 mod token_routes;
 mod tokens;
+mod tools;
 mod why;
 mod work;
 
@@ -76,12 +77,13 @@ pub use bodies::{
     SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
 };
 pub use budgets::Budgets;
-pub use tools::{Invoke, Invoked, InvokedEffects, InvokedUsage, ToolRow, ToolShown, Tools};
 pub use config::{Config, Tls};
 pub use error::Error;
 pub use hitl::{Delegated, Items, Said, Shown};
 pub use problem::{Code, MEDIA_TYPE, Problem};
+pub use publishing::{Publish, PublishAnswer, PublishFile, PublishFormat};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
+pub use tools::{Invoke, Invoked, InvokedEffects, InvokedUsage, ToolRow, ToolShown, Tools};
 pub use why::{Step, Tables, Why, tables_of, why};
 
 /// Where a running host says how it is reached, in the data directory.

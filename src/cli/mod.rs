@@ -24,6 +24,7 @@ mod error;
 mod flags;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+mod handing;
 mod inbox;
 mod local;
 mod models;

@@ -12,6 +12,7 @@ use super::calls::{self, Called, Described, Listed, Searched};
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
+use super::handing::{self, HandedIn, Retired};
 use super::paint::Paint;
 use crate::tds::compat::{Change, Refusal, diff, judge};
 use crate::tds::tool::{FilePath, Run};
@@ -45,6 +46,12 @@ pub(super) enum ToolVerb {
         #[arg(long, value_enum, default_value_t = Part::Page)]
         part: Part,
     },
+    /// Run the tests of a tool in a running host, and publish nothing.
+    Test(HandedIn),
+    /// Hand a tool in to a running host, which publishes it if it passes.
+    Publish(HandedIn),
+    /// Take a version of a tool back; the journal keeps it.
+    Retire(Retired),
     /// List the tools of a running host.
     List(Listed),
     /// Find tools of a running host by words.
@@ -99,6 +106,9 @@ pub(super) async fn tool(
         }
         ToolVerb::Diff { old, new } => compare(old, new, console),
         ToolVerb::Docs { file, part } => docs(file, *part, console),
+        ToolVerb::Test(asked) => handing::hand_in(&connect(&asked.connection)?, asked, true, console).await,
+        ToolVerb::Publish(asked) => handing::hand_in(&connect(&asked.connection)?, asked, false, console).await,
+        ToolVerb::Retire(asked) => handing::retire(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::List(asked) => calls::list(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Search(asked) => calls::search(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Describe(asked) => calls::describe(&connect(&asked.connection)?, asked, console).await,
@@ -113,7 +123,7 @@ fn pretty(value: &impl Serialize) -> String {
     text
 }
 
-fn invalid(reason: String) -> Error {
+pub(super) fn invalid(reason: String) -> Error {
     Error::Local { class: Class::Invalid, reason }
 }
 
@@ -269,7 +279,7 @@ fn beside(path: &Path, tool: &tds::Tool, document: &Document) -> Result<Vec<Told
 }
 
 /// Reads a text that is not too long; a longer one is cut where its reader sees that it is too long.
-fn text(path: &Path, most: usize) -> Result<String, Error> {
+pub(super) fn text(path: &Path, most: usize) -> Result<String, Error> {
     let failed = |cause| Error::File { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -288,8 +298,8 @@ fn text(path: &Path, most: usize) -> Result<String, Error> {
 /// Names a description may have in its folder, the usual one first.
 const NAMES: [&str; 4] = ["tool.toml", "tool.json", "tool.yaml", "tool.yml"];
 
-/// Reads a description, or that of a folder.
-fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
+/// Where a description is, or that of a folder, and in which form it is written.
+pub(super) fn found(file: &Path) -> Result<(PathBuf, Format), Error> {
     let path = if file.is_dir() {
         let found = NAMES.iter().map(|name| file.join(name)).find(|path| path.is_file());
         let reason = || format!("could not find a description in {}: none of {}", file.display(), NAMES.join(", "));
@@ -302,6 +312,12 @@ fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
             format!("could not tell the format of {}: its name ends in none of .toml, .json, .yaml", path.display());
         return Err(invalid(reason));
     };
+    Ok((path, format))
+}
+
+/// Reads a description, or that of a folder.
+fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
+    let (path, format) = found(file)?;
     let text = text(&path, limits::DOCUMENT_BYTES_MAX)?;
     Ok((path, tds::read(format, &text)))
 }

@@ -43,8 +43,8 @@ pub mod fuzz;
 #[cfg(test)]
 mod tests;
 
-pub use config::Config;
 pub use address::{Network as Cidr, not_public};
+pub use config::Config;
 pub use decide::{Ask, decide};
 pub use error::{Error, Reason, Refusal};
 pub use fake::{Imagined, Seen};

@@ -55,6 +55,9 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     };
     let tiers = host_tools::tiers(&config, data.as_deref(), own, &world).await;
     let ports = host_tools::ports(&config, data.as_deref(), tiers, &journal, &builder.environment, &world)?;
+    for trouble in executor::shelve(&library, &*journal, ports.shelf.as_deref()).await? {
+        tracing::error!(trouble, "a published tool is left out");
+    }
     let (executor, executor_child) = executor::Handle::launch("tools", library, ports, config.executor, &world);
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;

@@ -19,6 +19,9 @@ use crate::types::{Secret, World};
 /// socket is.
 const CALLS: &str = "calls";
 
+/// Folder of the data directory from which files of published tools are run. The journal has them too.
+const SHELF: &str = "tools";
+
 /// The tiers of this machine and why the others are not there.
 pub(super) struct Tiers {
     pub(super) usable: BTreeMap<Tier, Arc<dyn Sandbox>>,
@@ -33,17 +36,12 @@ pub(super) struct Own {
 }
 
 /// Tries out which tiers can be used. A tier that cannot be is no fault of the host: tools that need it are refused.
-pub(super) async fn tiers(
-    config: &Config,
-    data: Option<&Path>,
-    own: Own,
-    world: &World,
-) -> Tiers {
+pub(super) async fn tiers(config: &Config, data: Option<&Path>, own: Own, world: &World) -> Tiers {
     let Own { functions, jail_program, sandboxes } = own;
     let native = Native::new(config.sandbox.native, Arc::clone(&world.clock));
-    let native = functions.into_iter().fold(native, |native, (name, function)| {
-        native.with(&name, move |input, voice| function(input, voice))
-    });
+    let native = functions
+        .into_iter()
+        .fold(native, |native, (name, function)| native.with(&name, move |input, voice| function(input, voice)));
     let mut tiers = Tiers { usable: BTreeMap::new(), unusable: BTreeMap::new() };
     tiers.usable.insert(Tier::Native, Arc::new(native));
     match jail_program {
@@ -101,6 +99,7 @@ pub(super) fn ports(
         way_out,
         secrets: secrets(&config.secrets, environment, world)?,
         journal: Arc::clone(journal),
+        shelf: data.map(|data| data.join(SHELF)),
         folder,
     })
 }
@@ -140,7 +139,8 @@ fn way_out(config: &Config, folder: &Path, world: &World) -> Result<WayOut, Erro
 }
 
 fn bytes(file: &Path, key: &str) -> Result<Vec<u8>, Error> {
-    std::fs::read(file).map_err(|error| Error::File { file: format!("{} ({key})", file.display()), reason: error.to_string() })
+    std::fs::read(file)
+        .map_err(|error| Error::File { file: format!("{} ({key})", file.display()), reason: error.to_string() })
 }
 
 /// The place of secrets, if there is one.
@@ -161,23 +161,25 @@ fn secrets(
     })
 }
 
-fn vault(
-    own: &secrets::VaultPlace,
-    environment: &Environment,
-    world: &World,
-) -> Result<secrets::Vault, Error> {
+fn vault(own: &secrets::VaultPlace, environment: &Environment, world: &World) -> Result<secrets::Vault, Error> {
     let wrong = |reason: String| Error::File { file: "[secrets.vault]".to_owned(), reason };
     let token = if own.token_env.is_empty() {
         Token::File(own.token_file.clone())
     } else {
         let text = environment.get(&own.token_env).filter(|text| !text.is_empty());
-        Token::Value(Secret::new(text.ok_or_else(|| wrong(format!("token_env names {}, which is not set", own.token_env)))?))
+        Token::Value(Secret::new(
+            text.ok_or_else(|| wrong(format!("token_env names {}, which is not set", own.token_env)))?,
+        ))
     };
     let authority = (!own.authority.as_os_str().is_empty()).then(|| bytes(&own.authority, "secrets.vault.authority"));
     let config = secrets::VaultConfig {
         address: own.address.clone(),
         namespace: (!own.namespace.is_empty()).then(|| own.namespace.clone()),
-        mounts: own.mounts.iter().map(|(path, engine)| secrets::Mount { path: path.to_string(), engine: *engine }).collect(),
+        mounts: own
+            .mounts
+            .iter()
+            .map(|(path, engine)| secrets::Mount { path: path.to_string(), engine: *engine })
+            .collect(),
         token,
         authority: authority.transpose()?,
         connect_timeout: Duration::from_secs(own.connect_timeout_s),

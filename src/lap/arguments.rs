@@ -6,8 +6,8 @@ use std::path::Path;
 use serde_json::{Map, Value, json};
 
 use super::Ready;
-use crate::tds::{Mismatch, Tool};
 use crate::tds::tool::HostSource;
+use crate::tds::{Mismatch, Tool};
 use crate::types::{Label, RunId, TraceId};
 
 /// Who calls, as rules and records see it.

@@ -43,7 +43,8 @@ impl Config {
         let mut found = rows("readable", &self.readable);
         found.extend(rows("writable", &self.writable));
         let both = self.readable.keys().filter(|name| self.writable.contains_key(*name));
-        found.extend(both.map(|name| (format!("readable.{name}"), "a name that writable does not have too".to_owned())));
+        found
+            .extend(both.map(|name| (format!("readable.{name}"), "a name that writable does not have too".to_owned())));
         found
     }
 }

@@ -15,6 +15,7 @@ mod arguments;
 mod config;
 mod keys;
 mod outfit;
+mod package;
 mod ready;
 
 #[cfg(test)]
@@ -24,4 +25,5 @@ pub use arguments::{Caller, Facts, Mismatches, envelope, shown};
 pub use config::Config;
 pub use keys::{KEY_BYTES_MAX, Key, cache_key, key};
 pub use outfit::{Workspace, rules, spec, tiers};
+pub use package::{Case, PACKAGE_BYTES_MAX, Package, PackedFile, Unpacked};
 pub use ready::{File, Ready};

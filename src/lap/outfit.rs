@@ -156,7 +156,8 @@ fn limits(tool: &Tool, program: &Program) -> Limits {
     let own = &tool.limits;
     let wall = Duration::from_millis(own.timeout_ms);
     let narrow = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
-    let talking = Limits { wall, stdin: own.input_bytes, stderr: own.log_bytes, ..Limits::talking(wall, own.output_bytes) };
+    let talking =
+        Limits { wall, stdin: own.input_bytes, stderr: own.log_bytes, ..Limits::talking(wall, own.output_bytes) };
     if matches!(program, Program::Native(_)) {
         return talking;
     }

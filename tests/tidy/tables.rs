@@ -58,6 +58,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     anywhere("async-trait", "ports are traits"),
     only("axum", &["api", "adapters"], "HTTP is spoken at the edge"),
     anywhere("backon", "whoever calls out may retry"),
+    only("base64", &["api", "cli"], "bytes in JSON cross the edge"),
     only("blake3", &["types", "store"], "others use types::Hash"),
     only("candle-core", &["inference"], "models are a backend of one port"),
     only("candle-nn", &["inference"], "models are a backend of one port"),

@@ -148,8 +148,16 @@ impl Shell {
                 journal.append(vec![event], Durability::Durable).await.map_err(|error| error.to_string())?;
                 let id = call.id.clone();
                 let result = {
-                    let request = executor::Request { agent: Some(agent.clone()), workspace: workspace.clone(), ..executor::Request::of(call) };
-                    executor.invoke(&job_cx, request).await.map(|answer| answer.value).map_err(|error| error.to_string())
+                    let request = executor::Request {
+                        agent: Some(agent.clone()),
+                        workspace: workspace.clone(),
+                        ..executor::Request::of(call)
+                    };
+                    executor
+                        .invoke(&job_cx, request)
+                        .await
+                        .map(|answer| answer.value)
+                        .map_err(|error| error.to_string())
                 };
                 let body = serde_json::json!({ "id": id, "result": result });
                 let event = NewEvent::new("tool.answered", job_cx.run(), &source, &body);

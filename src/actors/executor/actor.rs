@@ -4,15 +4,17 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use dashmap::DashMap;
+use futures::future::BoxFuture;
 
+use super::Config;
 use super::cache::{Cache, Locks};
 use super::call::{Invocation, Shared};
 use super::handle::Error;
 use super::library::Library;
 use super::message::{Message, Work};
 use super::ports::Ports;
+use super::publishing::Publisher;
 use super::state::State;
-use super::Config;
 use crate::actors::line::Arrival;
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
 use crate::types::{Class, Cx, RunId};
@@ -22,6 +24,9 @@ const GRACE: Duration = Duration::from_secs(10);
 
 /// How often secrets are looked for that nobody gave back.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// How long the tests of all published tools may take when a host starts that has not run them yet.
+const RECHECK_WITHIN: Duration = Duration::from_secs(3_600);
 
 pub(super) struct Shell {
     library: Arc<Library>,
@@ -69,6 +74,39 @@ impl Shell {
         context.job(&outer, job, report);
     }
 
+    /// Changes what there is: one change after another, since each is judged by what the one before has left.
+    fn manage(
+        &self,
+        cx: Cx,
+        context: &mut Context<Message>,
+        work: impl for<'p> FnOnce(&'p Publisher<'p>) -> BoxFuture<'p, ()> + Send + 'static,
+    ) {
+        let Some(shared) = self.shared.clone() else { return };
+        let library = Arc::clone(&self.library);
+        let job_cx = cx.clone();
+        let job = async move {
+            let _one_at_a_time = shared.changing.lock().await;
+            let publisher = Publisher { shared: &shared, library: &library, cx: &job_cx };
+            work(&publisher).await;
+        };
+        // Whoever asked hears nothing of a job that is ended before it has answered, and so that it was.
+        context.job(&cx, job, |_| Message::Done);
+    }
+
+    /// Runs the tests of what this build of the host has not tested yet. What fails is not called any more.
+    fn recheck(&self, context: &mut Context<Message>) {
+        let Some(shared) = self.shared.clone() else { return };
+        let library = Arc::clone(&self.library);
+        let cx = Cx::housekeeping(context.now(), RECHECK_WITHIN);
+        let job_cx = cx.clone();
+        context.jot(&cx, async move {
+            let publisher = Publisher { shared: &shared, library: &library, cx: &job_cx };
+            if let Err(error) = publisher.recheck_all().await {
+                tracing::error!(%error, "published tools could not be tested");
+            }
+        });
+    }
+
     /// Looks after secrets that were not given back.
     fn sweep(&self, context: &mut Context<Message>) {
         let Some(secrets) = self.ports.secrets.clone() else { return };
@@ -100,10 +138,12 @@ impl Actor for Shell {
             cache: Cache::new(self.config.cache_bytes_max),
             locks: Locks::default(),
             places: DashMap::new(),
+            changing: tokio::sync::Mutex::default(),
             source: context.path().to_owned(),
         }));
         self.publish(context);
         self.sweep(context);
+        self.recheck(context);
         Ok(())
     }
 
@@ -127,6 +167,22 @@ impl Actor for Shell {
                     self.run(*work, context);
                 }
             }
+            Message::Publish { cx, package, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.publish(*package).await) })
+                });
+            }
+            Message::Test { cx, package, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.test(*package).await) })
+                });
+            }
+            Message::Retire { cx, id, version, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.retire(&id, &version).await) })
+                });
+            }
+            Message::Done => {}
             Message::Sweep => self.sweep(context),
         }
         self.publish(context);

@@ -32,6 +32,8 @@ pub(super) struct Shared {
     pub(super) locks: Locks,
     /// Places of each tool, by what it is.
     pub(super) places: DashMap<Hash, Arc<Semaphore>>,
+    /// Held while what there is changes.
+    pub(super) changing: tokio::sync::Mutex<()>,
     /// The path of the actor, for records.
     pub(super) source: String,
 }
@@ -202,7 +204,8 @@ impl Invocation<'_> {
         match found.standing {
             Standing::NotDone => Ok(None),
             Standing::Done { answer } => {
-                let bytes = self.shared.ports.journal.get_payload(answer).await.map_err(|error| self.unrecorded(&error))?;
+                let bytes =
+                    self.shared.ports.journal.get_payload(answer).await.map_err(|error| self.unrecorded(&error))?;
                 let value = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
                 let Some(value) = value else {
                     let reason = "what came of it is not in the journal any more".to_owned();
@@ -300,7 +303,8 @@ impl Invocation<'_> {
     async fn attempt(&self, checked: &Checked, number: u32) -> Tried {
         let ready = &self.entry.ready;
         let most = usize::try_from(ready.tool.limits.concurrency).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
-        let places = Arc::clone(&self.shared.places.entry(ready.hash).or_insert_with(|| Arc::new(Semaphore::new(most))));
+        let places =
+            Arc::clone(&self.shared.places.entry(ready.hash).or_insert_with(|| Arc::new(Semaphore::new(most))));
         let place = match self.until_over(places.acquire()).await {
             Ok(place) => place,
             Err(error) => {

@@ -10,11 +10,13 @@ use super::actor::Shell;
 use super::library::Library;
 use super::message::{Message, Work};
 use super::ports::Ports;
+use super::publishing::Publication;
 use super::request::{Answer, Request};
 use super::tools::Tool;
-use crate::lap::Mismatches;
+use crate::lap::{Mismatches, Package};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
+use crate::tds::tool::Version;
 use crate::types::{Class, Cx, Money, ToolCall, ToolSpec, World};
 
 /// Why a tool call has no result.
@@ -109,6 +111,14 @@ pub enum Error {
         /// Why nobody knows.
         reason: String,
     },
+    /// It was handed in and did not pass.
+    #[error("could not publish {name}: {}", reasons.join("; "))]
+    NotPublished {
+        /// Which tool.
+        name: String,
+        /// Everything that is wrong with it.
+        reasons: Vec<String>,
+    },
     /// The journal did not take it.
     #[error("could not record the call of {name}: {reason}")]
     Unrecorded {
@@ -146,9 +156,11 @@ impl Error {
         match self {
             Error::Unknown { .. } | Error::Unsatisfied { .. } => Class::NotFound,
             Error::Twice { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => Class::Conflict,
-            Error::Description { .. } | Error::Arguments { .. } | Error::Impossible { .. } | Error::TooLarge { .. } => {
-                Class::Invalid
-            }
+            Error::NotPublished { .. }
+            | Error::Description { .. }
+            | Error::Arguments { .. }
+            | Error::Impossible { .. }
+            | Error::TooLarge { .. } => Class::Invalid,
             Error::Failed { class, .. } | Error::Unrecorded { class, .. } => *class,
             Error::Full { .. } | Error::Budget { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),
@@ -203,6 +215,28 @@ impl Handle {
     /// The names of all tools.
     pub fn names(&self) -> Vec<String> {
         self.library.ids()
+    }
+
+    /// Publishes a tool, if it passes its own tests and its number says what changed. May take as long as its caller lets it.
+    pub async fn publish(&self, cx: &Cx, package: Package) -> Result<Publication, Error> {
+        let work_cx = cx.child();
+        let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
+        let ask = |reply| Message::Publish { cx: work_cx.clone(), package: Box::new(package), reply };
+        self.address.call(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Runs the tests of a package and publishes nothing. Returns the tests that passed.
+    pub async fn test(&self, cx: &Cx, package: Package) -> Result<Vec<String>, Error> {
+        let work_cx = cx.child();
+        let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
+        let ask = |reply| Message::Test { cx: work_cx.clone(), package: Box::new(package), reply };
+        self.address.call(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Takes a version of a tool back.
+    pub async fn retire(&self, cx: &Cx, id: &str, version: Version) -> Result<(), Error> {
+        let ask = |reply| Message::Retire { cx: cx.clone(), id: id.to_owned(), version, reply };
+        self.address.call(cx, ask).await.map_err(Failure::from)?
     }
 
     /// Makes a call as a model wishes it, and returns its result.

@@ -10,7 +10,7 @@ use super::handle::Error;
 use super::tools::Tool;
 use crate::lap::Ready;
 use crate::tds;
-use crate::tds::tool::{Range, Reference, Version};
+use crate::tds::tool::{Range, Reference, Run, Version};
 use crate::types::ToolSpec;
 
 /// A tool as it is called: its description, and the function behind it if it is one of the host that may wait.
@@ -23,9 +23,9 @@ pub struct Entry {
 }
 
 impl Entry {
-    /// A tool that a sandbox runs.
-    pub fn described(ready: Arc<Ready>) -> Entry {
-        Entry { ready, function: None }
+    /// Whether a function of the host is behind it that waits without holding a thread.
+    pub(super) fn is_function(&self) -> bool {
+        self.function.is_some()
     }
 
     /// The tool as errors name it: with its version, if it has one of its own.
@@ -39,11 +39,15 @@ impl Entry {
     }
 }
 
+/// Functions of the host that wait, by the name a description may give them.
+type Functions = BTreeMap<String, Tool>;
+
 type Shelf = BTreeMap<String, BTreeMap<Version, Entry>>;
 
 /// All tools. Shared between whoever adds some and those that are asked for them.
 pub struct Library {
     shelf: ArcSwap<Shelf>,
+    functions: Functions,
     /// Counts up with each change.
     changed: watch::Sender<u64>,
 }
@@ -54,7 +58,7 @@ impl Library {
     /// # Errors
     /// Two have one name, or a schema of one is none.
     pub fn of(tools: Vec<Tool>) -> Result<Library, Error> {
-        let mut shelf = Shelf::new();
+        let (mut shelf, mut functions) = (Shelf::new(), Functions::new());
         for tool in tools {
             let ready = Arc::new(tool.ready()?);
             let entry = Entry { ready, function: Some(tool) };
@@ -62,9 +66,24 @@ impl Library {
             if shelf.contains_key(&id) {
                 return Err(Error::Twice { name: id });
             }
+            functions.extend(entry.function.clone().map(|tool| (id.clone(), tool)));
             shelf.entry(id).or_default().insert(entry.ready.tool.version.clone(), entry);
         }
-        Ok(Library { shelf: ArcSwap::from_pointee(shelf), changed: watch::Sender::new(0) })
+        Ok(Library { shelf: ArcSwap::from_pointee(shelf), functions, changed: watch::Sender::new(0) })
+    }
+
+    /// Whether this is a function of the host, which nobody publishes or takes back.
+    pub(super) fn is_own(&self, id: &str) -> bool {
+        self.functions.contains_key(id)
+    }
+
+    /// A published tool as it is called.
+    pub(super) fn entry(&self, ready: Ready) -> Entry {
+        let function = match &ready.tool.run {
+            Run::Native(native) => self.functions.get(native.function.as_str()).map(|tool| tool.under(&ready.tool)),
+            _ => None,
+        };
+        Entry { ready: Arc::new(ready), function }
     }
 
     /// Puts in a version of a tool, in the place of the same version if there is one.
@@ -120,7 +139,11 @@ impl Library {
             let known = tds::nearest(id, &shelf.keys().map(String::as_str).collect::<Vec<_>>());
             let known = known.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
             let all: Vec<&str> = shelf.keys().take(NAMES_MOST).map(String::as_str).collect();
-            let more = if shelf.len() > NAMES_MOST { format!(" and {} more", shelf.len() - NAMES_MOST) } else { String::new() };
+            let more = if shelf.len() > NAMES_MOST {
+                format!(" and {} more", shelf.len() - NAMES_MOST)
+            } else {
+                String::new()
+            };
             let known = format!("{known}there are {}{more}", all.join(", "));
             return Err(Error::Unknown { name: id.to_owned(), known });
         };

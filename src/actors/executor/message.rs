@@ -2,8 +2,11 @@
 
 use super::handle::Error;
 use super::library::Entry;
+use super::publishing::Publication;
 use super::request::{Answer, Request};
+use crate::lap::Package;
 use crate::supervision::Reply;
+use crate::tds::tool::Version;
 use crate::types::Cx;
 
 /// One call, with where its answer goes.
@@ -19,6 +22,14 @@ pub(super) enum Message {
     Call(Box<Work>),
     /// A call is done, well or badly.
     Called { reply: Reply<Result<Answer, Error>>, result: Result<Box<Answer>, Error> },
+    /// Publish a tool, if it passes.
+    Publish { cx: Cx, package: Box<Package>, reply: Reply<Result<Publication, Error>> },
+    /// Run the tests of a package.
+    Test { cx: Cx, package: Box<Package>, reply: Reply<Result<Vec<String>, Error>> },
+    /// Take a version back.
+    Retire { cx: Cx, id: String, version: Version, reply: Reply<Result<(), Error>> },
+    /// Something that took long and was not a call is done, and its answer is out.
+    Done,
     /// Take back secrets whose calls are over and that nobody gave back.
     Sweep,
 }

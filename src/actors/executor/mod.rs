@@ -22,7 +22,9 @@ mod ledger;
 mod library;
 mod message;
 mod ports;
+mod publishing;
 mod request;
+mod shelf;
 mod state;
 mod tools;
 
@@ -35,7 +37,9 @@ pub use handle::{Error, Handle};
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
 pub use library::{Entry, Library};
 pub use ports::{Ports, WayOut};
+pub use publishing::Publication;
 pub use request::{Answer, How, Request};
+pub use shelf::{Kept, Published, ToolsProjection, Volume, shelve};
 pub use tools::{Tool, core_tools};
 
 /// Limits of an executor.

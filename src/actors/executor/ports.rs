@@ -22,6 +22,8 @@ pub struct Ports {
     pub secrets: Option<Arc<dyn Secrets>>,
     /// Where effects are recorded.
     pub journal: Arc<dyn Journal>,
+    /// Where files of published tools are run from. None for a host without a directory.
+    pub shelf: Option<PathBuf>,
     /// Where files of a call may lie that end with it; only the host enters it. None for a host without a directory.
     pub folder: Option<PathBuf>,
 }
@@ -43,6 +45,6 @@ impl Ports {
     /// Functions of the host that may wait, and nothing else.
     pub fn bare(journal: Arc<dyn Journal>) -> Ports {
         let (tiers, unusable) = (BTreeMap::new(), BTreeMap::new());
-        Ports { tiers, unusable, way_out: None, secrets: None, journal, folder: None }
+        Ports { tiers, unusable, way_out: None, secrets: None, journal, shelf: None, folder: None }
     }
 }

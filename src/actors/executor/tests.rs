@@ -192,7 +192,9 @@ async fn a_caller_who_leaves_ends_the_call() {
 #[test]
 fn two_tools_of_one_name_are_refused() {
     let inside = Arc::default();
-    let config = read(json!({ "concurrency": 1, "waiting": 1, "call_within_s": 1, "result_bytes_max": 1, "cache_bytes_max": 0 }));
+    let config = read(
+        json!({ "concurrency": 1, "waiting": 1, "call_within_s": 1, "result_bytes_max": 1, "cache_bytes_max": 0 }),
+    );
     let twice = Handle::of_functions("native", vec![tool(&inside), tool(&inside)], journal(), config, &world());
     assert!(matches!(twice, Err(Error::Twice { name }) if name == "do"));
 }

@@ -70,6 +70,15 @@ impl Tool {
         Tool { spec, described, call: Arc::new(move |cx, arguments| gate(call(cx, arguments))) }
     }
 
+    /// The same function under another description.
+    pub(super) fn under(&self, tool: &Arc<tds::Tool>) -> Tool {
+        Tool {
+            spec: tds::spec(tool),
+            described: self.described.as_ref().map(|_| Arc::clone(tool)),
+            call: Arc::clone(&self.call),
+        }
+    }
+
     /// Whether nothing is known of it but a name, a purpose and a schema.
     pub(super) fn is_plain(&self) -> bool {
         self.described.is_none()
@@ -102,18 +111,14 @@ impl Tool {
             "limits": { "concurrency": 1_024, "timeout_ms": 3_600_000, "input_bytes": 67_108_864 },
             "policy": { "privacy": "restricted", "pii": { "input": "allow", "output": "allow" } },
         });
-        let wrong = |error: serde_json::Error| Error::Description {
-            name: self.spec.name.clone(),
-            reason: error.to_string(),
-        };
+        let wrong =
+            |error: serde_json::Error| Error::Description { name: self.spec.name.clone(), reason: error.to_string() };
         serde_json::from_value(words).map_err(wrong)
     }
 
     pub(super) fn call(&self, cx: Cx, envelope: Value) -> BoxFuture<'static, Result<Value, String>> {
         match (&self.described, envelope) {
-            (None, Value::Object(mut parts)) => {
-                (self.call)(cx, parts.remove("input").unwrap_or(Value::Null))
-            }
+            (None, Value::Object(mut parts)) => (self.call)(cx, parts.remove("input").unwrap_or(Value::Null)),
             (_, envelope) => (self.call)(cx, envelope),
         }
     }

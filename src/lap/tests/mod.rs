@@ -85,10 +85,16 @@ fn a_tool_runs_in_nothing_weaker_than_it_and_its_risk_ask_for() {
     let rows: [(&str, Value, &[Tier]); 4] = [
         ("jail", json!({}), &[Tier::Jail, Tier::Docker, Tier::Gvisor, Tier::Microvm]),
         ("docker", json!({}), &[Tier::Docker, Tier::Gvisor, Tier::Microvm]),
-        ("docker", json!({ "side_effects": "non_idempotent", "capabilities": ["action"], "idempotency": { "key": "/input/text" } }),
-            &[Tier::Docker, Tier::Gvisor, Tier::Microvm]),
-        ("jail", json!({ "egress": [{ "host": "api.example.com" }] }),
-            &[Tier::Jail, Tier::Docker, Tier::Gvisor, Tier::Microvm]),
+        (
+            "docker",
+            json!({ "side_effects": "non_idempotent", "capabilities": ["action"], "idempotency": { "key": "/input/text" } }),
+            &[Tier::Docker, Tier::Gvisor, Tier::Microvm],
+        ),
+        (
+            "jail",
+            json!({ "egress": [{ "host": "api.example.com" }] }),
+            &[Tier::Jail, Tier::Docker, Tier::Gvisor, Tier::Microvm],
+        ),
     ];
     for (isolation, more, expected) in rows {
         let tool = tool(|tool| {
@@ -108,7 +114,10 @@ fn a_sandbox_is_told_the_files_the_bounds_and_the_socket() {
     let spec = spec(&ready, None, Vec::new(), Some(Path::new("/run/socket"))).unwrap();
     assert_eq!(spec.program, Program::Command(vec!["python3".to_owned(), "tool.py".to_owned()]));
     assert_eq!(spec.inputs.iter().map(|input| input.name.as_str()).collect::<Vec<_>>(), ["tool.py", "lib/words.py"]);
-    assert_eq!((spec.limits.wall.as_millis(), spec.limits.memory, spec.limits.stdout), (1_500, Some(33_554_432), 4_096));
+    assert_eq!(
+        (spec.limits.wall.as_millis(), spec.limits.memory, spec.limits.stdout),
+        (1_500, Some(33_554_432), 4_096)
+    );
     assert_eq!(spec.egress, Egress::Socket("/run/socket".into()));
     let rules = rules(&ready.tool, &[]).unwrap();
     assert_eq!((rules.len(), rules[0].port, rules[0].transport), (1, 443, Transport::Tls));
