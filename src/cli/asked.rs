@@ -62,7 +62,7 @@ pub(super) enum InboxVerb {
         #[arg(short, long)]
         comment: Option<String>,
     },
-    /// End its time now: what its rule says for when nobody decides happens at once.
+    /// End its time now: its run ends, whatever its rule says for when nobody decides.
     Expire {
         /// The item, or its run.
         item: String,

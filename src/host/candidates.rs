@@ -93,6 +93,7 @@ fn candidate(definition: &Definition, places: &BTreeMap<String, Capabilities>, a
     // A runtime nobody configured is trusted with nothing; what else it could do nobody knows.
     let unknown = Capabilities { tier: TrustTier::External, ..nothing.clone() };
     let seen = runtime.unwrap_or(if code { nothing } else { unknown });
+    let appetite = profile.appetite(code && !in_process, in_process || seen.own_tokenizer, in_process || seen.tools);
     let quality = |(name, quality): (&String, &f32)| (Capability::new(name), Millionths::of(f64::from(*quality)));
     let micros = |millis: u64| millis.saturating_mul(1_000);
     Candidate {
@@ -108,6 +109,7 @@ fn candidate(definition: &Definition, places: &BTreeMap<String, Capabilities>, a
         region: seen.region,
         price: seen.price,
         context_tokens: seen.context_tokens,
+        appetite,
         quality: Millionths::of(f64::from(profile.quality)),
         qualities: profile.qualities.iter().map(quality).collect(),
         live: Live::assumed(micros(profile.assumed_first_token_ms), micros(profile.assumed_token_ms), at),

@@ -221,6 +221,11 @@ impl Handle {
         self.published.gates.take(&governance, asked)
     }
 
+    /// What asking would say now, without taking a place or counting anything. Never waits.
+    pub fn look(&self, asked: &Asked<'_>) -> Admission {
+        self.published.gates.look(&self.published.governance.load(), asked)
+    }
+
     /// The same handle with these limits in force, from the first request on.
     #[must_use]
     pub fn limited(self, limits: limit::Config) -> Handle {

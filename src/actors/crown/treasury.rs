@@ -28,10 +28,6 @@ use crate::ziggy::budget::{
 pub struct Provider {
     /// Name of its model.
     pub model: String,
-    /// Whether it can be offered tools, and with that asked several times for one assignment.
-    pub tools: bool,
-    /// Whether it counts with a tokenizer of its own, so that no estimate bounds what a text may take.
-    pub own_tokenizer: bool,
     /// The price that its own configuration names; it goes before every list.
     pub price: Option<Price>,
 }
@@ -160,6 +156,12 @@ impl Treasury {
         let number = open.holds.fetch_add(1, Ordering::Relaxed);
         let treasury = Arc::clone(self);
         Ok(Some(Hold { treasury, held: Some(held), number, run, price, asked: false }))
+    }
+
+    /// Why a reservation would be refused now; none if it would not. Reserves and counts nothing.
+    pub fn look(&self, claim: &Claim<'_>, amounts: Amounts) -> Option<Refusal> {
+        self.open.get().filter(|open| open.limited)?;
+        self.with(|books, now| books.ledger.look(claim, amounts, now))?
     }
 
     fn clocks(&self) -> (Timestamp, u64) {

@@ -277,7 +277,8 @@ impl Handle {
         self.ask_open(cx, id, What::Delegate { to, by, comment }).await
     }
 
-    /// Ends the time of an item in the name of the context's principal: what its rule says for that happens at once.
+    /// Ends the time of an item in the name of the context's principal: its run ends, whatever its rule says for when
+    /// nobody decides.
     pub async fn expire(&self, cx: &Cx, id: &str) -> Result<Item, Error> {
         let by = cx.principal().name.clone();
         self.ask_open(cx, id, What::End { by }).await

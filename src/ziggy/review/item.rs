@@ -5,8 +5,8 @@
 //!
 //! Invariants:
 //! - I1: an item is closed once. After that nothing happens to it but that its run is settled.
-//! - I2: it is approved only if as many different people as its quorum approved the same revision, or by an expiry whose
-//!   rule says so: that of its deadline, or one that somebody brings about before it, by name.
+//! - I2: its run goes on only if as many different people as its quorum approved the same revision, or if its deadline
+//!   came and its rule says so. Nobody can bring that about by ending its time before: then its run ends.
 //! - I3: one denial closes it.
 //! - I4: an edit makes a new revision; what was approved before it counts no more.
 //! - I5: from its deadline on nothing but the expiry or a cancellation closes it.
@@ -402,14 +402,15 @@ impl Item {
         self.expired(None, now)
     }
 
-    /// What somebody does who ends its time before its deadline: what the end of it does, with their name on it.
+    /// What somebody does who ends its time before its deadline: it expires with their name on it, and its run ends,
+    /// whatever its rule says for when nobody decides. One person would else do what takes a quorum.
     pub fn expire_by(&self, by: String, now: Timestamp) -> Result<Vec<Happened>, Objection> {
         self.open_at(now)?;
         Ok(self.expired(Some(by), now))
     }
 
     fn expired(&self, by: Option<String>, now: Timestamp) -> Vec<Happened> {
-        let goes_on = self.on_expiry == OnExpiry::Approve;
+        let goes_on = by.is_none() && self.on_expiry == OnExpiry::Approve;
         let closed = Happened::Closed { status: ItemStatus::Expired, goes_on, at: now, by: by.clone() };
         vec![Happened::Expired { by }, closed]
     }

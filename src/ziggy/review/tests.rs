@@ -191,6 +191,20 @@ fn an_edit_makes_a_revision_that_nobody_else_has_approved() {
     assert_eq!(done.closer().map(|verdict| verdict.author.as_str()), Some("ann"));
 }
 
+// I2.
+#[test]
+fn ending_the_time_of_an_item_by_hand_approves_nothing() {
+    for quorum in [1, 3] {
+        let open = item(quorum, OnExpiry::Approve);
+        let by_hand = after(open.clone(), &open.expire_by("ann".to_owned(), Timestamp(1)).unwrap());
+        assert_eq!((by_hand.status, by_hand.goes_on), (ItemStatus::Expired, false), "one person is no quorum");
+        assert_eq!(by_hand.closed_by_whom(), Some("ann"));
+        let deadline = open.deadline;
+        let in_time = after(open.clone(), &open.expire(deadline));
+        assert_eq!((in_time.status, in_time.goes_on, in_time.closed_by_whom()), (ItemStatus::Expired, true, None));
+    }
+}
+
 #[test]
 fn edits_are_of_what_may_be_changed_and_to_something() {
     let item = item(1, OnExpiry::Deny);
@@ -263,6 +277,7 @@ proptest! {
         let on_expiry = if deny { OnExpiry::Deny } else { OnExpiry::Approve };
         let mut now = item(quorum, on_expiry);
         let (mut time, mut closings, mut folded) = (0, 0, Some(now.clone()));
+        let mut by_hand = false;
         for (tried, passed) in tries {
             time += passed;
             let (before, at) = (now.clone(), Timestamp(time));
@@ -280,6 +295,7 @@ proptest! {
                 Try::Expire => before.expire(at),
                 Try::End => {
                     let ended = before.expire_by("ann".into(), at);
+                    by_hand |= ended.is_ok();
                     prop_assert!(at < before.deadline || ended.is_err(), "I5");
                     ended.unwrap_or_default()
                 }
@@ -304,7 +320,8 @@ proptest! {
             .collect();
         match now.status {
             ItemStatus::Approved => prop_assert!(approvals.len() == quorum as usize && now.goes_on, "I2"),
-            ItemStatus::Expired => prop_assert_eq!(now.goes_on, !deny, "I2"),
+            // By hand nobody approves.
+            ItemStatus::Expired => prop_assert_eq!(now.goes_on, !deny && !by_hand, "I2"),
             ItemStatus::Open => prop_assert!(approvals.len() < quorum as usize && !now.goes_on),
             _ => prop_assert!(!now.goes_on),
         }

@@ -188,7 +188,7 @@ async fn a_price_of_the_configuration_goes_before_the_list() {
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
     let (crown, _child) = Handle::launch(journal, config(), &world);
     let rows = "[[prices]]\nmatch = \"*/small\"\ninput = 3\noutput = 4\nfrom = \"2020-01-01\"\nsource = \"a test\"\n";
-    let provider = |price| Provider { model: "small".to_owned(), tools: false, own_tokenizer: false, price };
+    let provider = |price| Provider { model: "small".to_owned(), price };
     let own = Price::new(1, 2);
     let ledger =
         Ledger::new(&Config { limits: vec![], accounts_most: 1, burn: BurnConfig { fast: 2, slow: 1 } }, BEGIN);

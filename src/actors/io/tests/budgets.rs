@@ -17,7 +17,7 @@ use crate::store::{Disk, Event, Journal};
 use crate::types::{Class, Money, Price, RunId};
 use crate::ziggy::budget::{BurnConfig, Config, Limit, PriceList, Reservation, Settlement, Standing, Unit, Window};
 
-fn money(scope: &str, window: Window, micros: i64) -> Limit {
+pub(super) fn money(scope: &str, window: Window, micros: i64) -> Limit {
     Limit { scope: scope.to_owned(), window, money: Some(micros), tokens: None, requests: None }
 }
 
@@ -26,7 +26,7 @@ fn config(limits: Vec<Limit>) -> Config {
 }
 
 /// Opens the books of a bench with what its journal says, as a host does.
-async fn open(bench: &Bench, limits: Vec<Limit>) -> usize {
+pub(super) async fn open(bench: &Bench, limits: Vec<Limit>) -> usize {
     let journal: Arc<dyn Journal> = bench.journal.clone();
     let found = find(&journal, &config(limits), bench.world.clock.wall(), "host").await.unwrap();
     let (prices, providers) = (PriceList::default(), BTreeMap::new());
@@ -42,7 +42,7 @@ async fn open(bench: &Bench, limits: Vec<Limit>) -> usize {
 }
 
 /// A runtime that answers in two words at one micro-dollar a token.
-fn priced(name: &str, micros: i64) -> Arc<Watched> {
+pub(super) fn priced(name: &str, micros: i64) -> Arc<Watched> {
     let price = Price::new(micros * 1_000_000, micros * 1_000_000);
     let script = Scripted::new(name, |request| match request.messages.last().unwrap().content.as_str() {
         "hang" => vec![Step::text("well"), Step::Hang],
@@ -73,6 +73,31 @@ fn reservation(event: &Event) -> Reservation {
 
 fn settlement(event: &Event) -> Settlement {
     serde_json::from_value(event.body.value()["spent"].clone()).unwrap()
+}
+
+// WO1: what the decision says is what is reserved, and no less than what is taken.
+#[tokio::test(start_paused = true)]
+async fn at_most_in_a_decision_is_what_is_reserved_for_whatever_is_asked() {
+    let runtime = priced("only", 1);
+    let bench = bench(std::slice::from_ref(&runtime)).await;
+    open(&bench, vec![money("tenant:*", Window::Day, 1_000_000_000)]).await;
+    for length in [1, 7, 40, 333, 2_000] {
+        for max_tokens in [None, Some(1), Some(50), Some(9_999)] {
+            for text in ["word ", "語", "qzxj", "é1\n"] {
+                let asked = Task { max_tokens, ..task(&text.repeat(length / text.len() + 1)) };
+                let Ok(answer) = soon(bench.route(&bench.cx(LONG), asked)).await else {
+                    // It does not fit the context, and so was decided on and refused.
+                    continue;
+                };
+                let events = events(&bench, answer.run_id).await;
+                let said = of(&events, "hop.decided")[0].body.value()["decision"]["cost_max"].as_i64().unwrap();
+                let reserved = reservation(of(&events, "hop.admitted")[0]).amounts;
+                assert_eq!(Money(said), reserved.money, "{length} x {text:?}, {max_tokens:?}");
+                assert!(answer.cost <= reserved.money && answer.usage.tokens() <= reserved.tokens);
+            }
+        }
+    }
+    assert!(runtime.count().begun > 40, "{}", runtime.count().begun);
 }
 
 // IO7.

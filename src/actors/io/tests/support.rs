@@ -155,6 +155,8 @@ fn agent(
         tier: seen.tier,
         price: seen.price,
         context_tokens: seen.context_tokens,
+        // As if nobody knew how it counts.
+        appetite: agent.profile().appetite(false, true, seen.tools),
         cap: Some(8),
         ..configs::candidate(&seen.name, quality, BEGIN)
     };
