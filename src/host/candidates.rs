@@ -18,7 +18,8 @@ use crate::ziggy::route::{Candidate, Capability, Company, Health, Live, Origin, 
 pub(super) fn company(config: &Config, data: &Path, at: Timestamp) -> Result<Company, Error> {
     let listed = budgets::prices(config, Some(data))?;
     let mut agents: BTreeMap<String, Definition> = BTreeMap::new();
-    for profile in config::bundled_agents()?.into_iter().chain(config::agents_in(data)?) {
+    for profile in config::bundled_agents()?.into_iter().chain(config::agents_in(data, config.router.candidates_most)?)
+    {
         agents.insert(profile.name.clone(), Definition::prompted(profile));
     }
     let agents: Vec<Definition> = agents.into_values().collect();

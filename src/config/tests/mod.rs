@@ -282,9 +282,18 @@ fn agents_are_read_in_order_and_other_files_are_left_alone() {
     let names = |agents: Vec<crate::actors::agent::Profile>| -> Vec<String> {
         agents.into_iter().map(|agent| agent.name).collect()
     };
-    assert_eq!(names(agents_in(data.path()).unwrap()), ["marvin", "bob"]);
+    assert_eq!(names(agents_in(data.path(), 100).unwrap()), ["marvin", "bob"]);
     assert_eq!(names(bundled_agents().unwrap()), ["marvin", "zoi", "zerene"]);
-    assert!(agents_in(&data.path().join("nowhere")).unwrap().is_empty());
+    assert!(agents_in(&data.path().join("nowhere"), 100).unwrap().is_empty());
+}
+
+#[test]
+fn more_agents_than_may_be_candidates_are_refused_before_any_is_read() {
+    let data = with_agents(&[("a.toml", "not read"), ("b.toml", "nor this"), ("c.toml", "")]);
+    let error = agents_in(data.path(), 2).unwrap_err();
+    let said = error.to_string();
+    assert!(said.starts_with("could not take the 3 agents of ") && said.contains("router.candidates_most"), "{said}");
+    assert_eq!(error.class(), crate::types::Class::Invalid);
 }
 
 #[test]
@@ -292,7 +301,7 @@ fn two_files_of_one_name_are_refused_and_one_of_a_bundled_name_is_meant() {
     let marvin = include_str!("../../../config/agents/marvin.toml");
     let bob = marvin.replace("name = \"marvin\"", "name = \"bob\"");
     let data = with_agents(&[("a.toml", &bob), ("b.toml", marvin), ("c.toml", &format!("\n{bob}"))]);
-    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("two are called bob") };
+    let Err(Error::Problems(problems)) = agents_in(data.path(), 100) else { panic!("two are called bob") };
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(told[0].contains("c.toml:3: name: found \"bob\"") && told[0].contains("a.toml:2 too"), "{told:#?}");
@@ -328,7 +337,7 @@ fn every_problem_of_every_agent_is_told_at_once_with_its_file_and_line() {
         .replace("concurrency = 16", "concurency = 16")
         .replace("max_turns = 8", "max_turns = \"many\"");
     let data = with_agents(&[("broken.toml", "name = \n"), ("wrong.toml", &wrong)]);
-    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("they are wrong") };
+    let Err(Error::Problems(problems)) = agents_in(data.path(), 100) else { panic!("they are wrong") };
     let line = |start: &str| wrong.lines().position(|line| line.starts_with(start)).unwrap() + 1;
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let expected = [

@@ -43,7 +43,8 @@ async fn bench_with(ziggy: crate::ziggy::Config) -> Bench {
     );
     let launch = Launch { runtime: runtime.clone(), child: None };
     let (driver, driver_child) = runtime::Handle::launch(launch, driving, &world);
-    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600 }));
+    let routing =
+        read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100 }));
     let candidates = vec![candidate("a", 0.9), candidate("b", 0.5)];
     let (router, child) = Handle::launch(
         candidates,

@@ -174,6 +174,17 @@ fn a_rib_refuses_what_cannot_be_in_words() {
 }
 
 #[test]
+fn as_many_candidates_as_there_may_be_are_ranked_and_the_record_stays_small() {
+    let many = (0..10_000).map(|number| local(&format!("c{number:05}"), 500_000 + number));
+    let fib = fib(&rib(many));
+    let request = Request { seed: Some(7), ..public() };
+    assert_eq!(fib.ranked(&request.destination).len(), 10_000);
+    let decision = decide(&fib, &request);
+    assert_eq!((decision.counts.legal, decision.winner.as_deref()), (10_000, Some("c09999")));
+    assert!(serde_json::to_string(&decision).unwrap().len() < 2_000);
+}
+
+#[test]
 fn destinations_survive_their_text() {
     let text = "memory/confidential";
     let destination: Destination = text.parse().unwrap();
