@@ -119,7 +119,7 @@ impl Error {
             }),
             Error::Runtime(runtime::Error::Runtime(error)) => match error {
                 inference::Error::Internal(_) | inference::Error::Protocol { .. } => None,
-                // I3 of `inference`.
+                // IF3 of `inference`.
                 known => Some(known.usage()),
             },
             // What was refused at the door was not begun.

@@ -384,7 +384,7 @@ impl Handle {
 }
 
 impl Hears for Handle {
-    /// C7.
+    /// CR7.
     fn heard(&self, runtime: &str, refused: Option<Option<Duration>>, pacing: &Pacing) {
         let allowance = |left: Left| Allowance { remaining: left.remaining, resets_us: micros(left.resets_after) };
         let pause = self.limits().pause_ms.saturating_mul(1_000);

@@ -2,7 +2,7 @@
 //!
 //! Governance comes first and always wins: a cap, a quarantine or shedding refuses whatever a limiter would allow, and a
 //! limiter refuses what governance allows. Both are asked under one lock, so what was allowed is still allowed when it is
-//! counted (C2).
+//! counted (CR2).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -129,7 +129,7 @@ impl Gates {
         Arc::clone(self.limits.get_or_init(|| Arc::new(limit::Config::unlimited())))
     }
 
-    /// C2: asks Ziggy with the count of this instant, and takes the place before anybody else can.
+    /// CR2: asks Ziggy with the count of this instant, and takes the place before anybody else can.
     pub(super) fn take(&self, governance: &Governance, asked: &Asked<'_>) -> (Admission, Option<Permit>) {
         let gate = self.of(asked);
         let (wall, now) = (self.shared.clock.wall(), self.shared.now());
@@ -261,7 +261,7 @@ fn one_of<T>(all: &DashMap<String, Arc<Mutex<T>>>, name: &str, make: impl FnOnce
 }
 
 impl Gate {
-    /// C3: gives the place back.
+    /// CR3: gives the place back.
     fn settle(&self, sent: Sent, verdict: Verdict) {
         let now = self.shared.now();
         {

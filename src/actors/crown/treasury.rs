@@ -4,9 +4,9 @@
 //! for it waits less than a message would take. `benches/budget.rs` has the figures.
 //!
 //! Invariants:
-//! - T1: a reservation is charged or given back exactly once, also when whoever held it is dropped: in full from the
+//! - TR1: a reservation is charged or given back exactly once, also when whoever held it is dropped: in full from the
 //!   moment somebody may have been asked under it, and not at all before that.
-//! - T2: everything is judged at a time that never goes back, whatever the wall clock does (B4 of `ziggy::budget`).
+//! - TR2: everything is judged at a time that never goes back, whatever the wall clock does (B4 of `ziggy::budget`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -74,7 +74,7 @@ struct Books {
 /// the next start.
 const DROPPED_MOST: usize = 10_000;
 
-/// What somebody has reserved. Dropping it settles it (T1).
+/// What somebody has reserved. Dropping it settles it (TR1).
 #[must_use = "dropping it gives the reservation back"]
 pub struct Hold {
     treasury: Arc<Treasury>,

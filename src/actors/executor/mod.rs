@@ -5,9 +5,9 @@
 //! What it never does: decide whether a call is allowed, or wait in a handler: a call is a job.
 //!
 //! Invariants:
-//! - E1: every accepted call is answered exactly once, also when the tool panics.
-//! - E2: an unknown tool or arguments that do not fit are an answer, never a failure of the actor.
-//! - E3: no call runs longer than the executor's limit, whatever the caller's deadline says.
+//! - EX1: every accepted call is answered exactly once, also when the tool panics.
+//! - EX2: an unknown tool or arguments that do not fit are an answer, never a failure of the actor.
+//! - EX3: no call runs longer than the executor's limit, whatever the caller's deadline says.
 
 mod actor;
 mod handle;

@@ -117,6 +117,7 @@ async fn the_core_tools_do_what_they_say() {
     assert!(infinite.to_string().contains("not a finite number"), "{infinite}");
 }
 
+// EX2.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_called_is_an_answer() {
     let bench = bench(1, 4).await;
@@ -133,6 +134,7 @@ async fn what_cannot_be_called_is_an_answer() {
     assert_eq!(bench.told("still here").await.unwrap(), "still here");
 }
 
+// EX1.
 #[tokio::test(start_paused = true)]
 async fn every_call_is_answered_once_however_it_ends_and_none_outlasts_its_limit() {
     let bench = bench(2, 8).await;
@@ -147,7 +149,7 @@ async fn every_call_is_answered_once_however_it_ends_and_none_outlasts_its_limit
     assert_eq!(worded[1], "could not call do: told to fail");
     assert!(worded[2].contains("before its deadline"), "{worded:?}");
     assert_eq!(worded[3..], ["\"one\"", "\"two\""]);
-    // E3: the caller would have waited for thirty.
+    // EX3: the caller would have waited for thirty.
     assert_eq!((bench.world.clock.now() - began).as_secs(), 10);
     assert_eq!(bench.inside.now.load(Ordering::Acquire), 0);
 }

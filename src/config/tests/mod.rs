@@ -48,6 +48,7 @@ fn the_defaults_are_a_whole_configuration_and_say_so() {
     assert!(others.map(|setting| setting.source).all(|source| source == "default"));
 }
 
+// CF1.
 #[test]
 fn later_layers_win_and_each_value_says_where_it_came_from() {
     let (_folder, mut inputs) = with_file("[api]\nlisten = \"127.0.0.1:1\"\nrequests_max = 5\nbody_bytes_max = 7\n");
@@ -69,6 +70,7 @@ fn later_layers_win_and_each_value_says_where_it_came_from() {
     assert_eq!(source_of(&loaded, "api.body_bytes_max"), ("7".to_owned(), place));
 }
 
+// CF2.
 #[test]
 fn everything_that_is_wrong_is_said_at_once_with_its_place() {
     let text = "[api]\nlisten = \"nowhere\"\nbody_byte_max = 1\nrequests_max = -1\nrequest_timeout_s = 0\n[telemetri]\nlog = 1\n";
@@ -209,6 +211,7 @@ fn variables_take_the_type_of_what_they_replace() {
     assert_eq!(shapes.engines["spare"], Engine::Remote { url: "u".to_owned() });
 }
 
+// CF1.
 #[test]
 fn tables_merge_lists_are_replaced_and_another_kind_begins_anew() {
     let found = shapes("names = []\nextra = \"e\"\nratio = 1\n[engines.main-one]\nsize = 9\n", &[]).unwrap();

@@ -1,8 +1,8 @@
 //! Decisions in plain words: what `why` shows to a person who was not there.
 //!
 //! Invariants:
-//! - E1: whatever is said follows from the record alone; explaining an old decision needs nothing else.
-//! - E2: a refusal says which rule was broken and what would satisfy it.
+//! - XP1: whatever is said follows from the record alone; explaining an old decision needs nothing else.
+//! - XP2: a refusal says which rule was broken and what would satisfy it.
 
 #[cfg(test)]
 mod tests;

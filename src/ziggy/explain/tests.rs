@@ -4,6 +4,7 @@ use super::*;
 use crate::types::{Modality, Money, PrivacyClass, TrustTier};
 use crate::ziggy::{Input, IntentModel, Value, classify};
 
+// Z3.
 #[test]
 fn a_classification_reads_as_sentences_without_values() {
     let text = "Remember that my e-mail is ada@example.com";
@@ -17,6 +18,7 @@ fn a_classification_reads_as_sentences_without_values() {
     assert!(!words.contains("ada@"));
 }
 
+// XP2.
 #[test]
 fn every_broken_rule_says_what_would_satisfy_it() {
     let reason = || "it is down".to_owned();

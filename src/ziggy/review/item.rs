@@ -4,12 +4,12 @@
 //! [`Item::after`], so what is in memory is what a restart finds.
 //!
 //! Invariants:
-//! - I1: an item is closed once. After that nothing happens to it but that its run is settled.
-//! - I2: its run goes on only if as many different people as its quorum approved the same revision, or if its deadline
+//! - IT1: an item is closed once. After that nothing happens to it but that its run is settled.
+//! - IT2: its run goes on only if as many different people as its quorum approved the same revision, or if its deadline
 //!   came and its rule says so. Nobody can bring that about by ending its time before: then its run ends.
-//! - I3: one denial closes it.
-//! - I4: an edit makes a new revision; what was approved before it counts no more.
-//! - I5: from its deadline on nothing but the expiry or a cancellation closes it.
+//! - IT3: one denial closes it.
+//! - IT4: an edit makes a new revision; what was approved before it counts no more.
+//! - IT5: from its deadline on nothing but the expiry or a cancellation closes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -334,7 +334,7 @@ impl Item {
         self.closer().map(|verdict| verdict.author.as_str()).or(self.closed_by.as_deref())
     }
 
-    /// Refuses what comes too late (I1, I5).
+    /// Refuses what comes too late (IT1, IT5).
     fn open_at(&self, now: Timestamp) -> Result<(), Objection> {
         match self.status {
             ItemStatus::Open if now < self.deadline => Ok(()),
@@ -444,7 +444,7 @@ impl Item {
         self
     }
 
-    /// What something makes of an item, or of none. What does not fit its state changes nothing (I1).
+    /// What something makes of an item, or of none. What does not fit its state changes nothing (IT1).
     pub fn after(before: Option<Item>, happened: &Happened) -> Option<Item> {
         match (before, happened) {
             (None, Happened::Opened { opened }) => Some(Item::clone(opened)),

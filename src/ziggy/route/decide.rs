@@ -1,4 +1,4 @@
-//! The next hop of one request, in the order of steps that the module's header gives (B1 to B9).
+//! The next hop of one request, in the order of steps that the module's header gives (BP1 to BP9).
 //!
 //! The way to the winner touches no more than it must: routes are in order, so the walk ends when the ladder is full, and
 //! what everybody satisfies is checked once. Whom it passed over, and why, [`super::consider`] says when somebody asks.

@@ -64,8 +64,9 @@ fn it_is_what_the_facts_say() {
 }
 
 proptest! {
+    // WO2.
     #[test]
-    fn wo2_nothing_within_the_limits_takes_more(
+    fn nothing_within_the_limits_takes_more(
         appetite in any_appetite(),
         wanted in any_wanted(),
         price in any_price(),
@@ -87,8 +88,9 @@ proptest! {
         prop_assert!(price.cost(read, written) <= worst.money, "{read} read, {written} written of {worst:?}");
     }
 
+    // WO3.
     #[test]
-    fn wo3_more_of_anything_is_never_less(
+    fn more_of_anything_is_never_less(
         one in any_appetite(),
         other in any_appetite(),
         wanted in (any_wanted(), any_wanted()),

@@ -51,7 +51,7 @@ fn standing(crown: &Handle) -> Standing {
     crown.treasury().standings().remove(0)
 }
 
-// T1.
+// TR1.
 #[tokio::test(start_paused = true)]
 async fn a_reservation_ends_once_whoever_holds_it() {
     let world = world();
@@ -106,7 +106,7 @@ impl Clock for Wayward {
     }
 }
 
-// T2.
+// TR2.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_was_set_neither_refunds_a_window_nor_holds_it_open() {
     const MINUTE: i64 = 60_000_000;

@@ -178,7 +178,7 @@ async fn a_failure_costs_what_the_runtime_says_it_took_and_everything_if_nobody_
     assert_eq!(standing(&bench, "principal:tester").spent, u64::try_from(spent.reserved.money.0).unwrap());
 }
 
-// T1 of the treasury, B5.
+// TR1 of the treasury, B5.
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_caller_left_is_charged_in_full_before_its_end() {
     let runtime = priced("only", 1);

@@ -81,6 +81,7 @@ impl Bench {
     }
 }
 
+// RO2.
 #[tokio::test(start_paused = true)]
 async fn a_change_of_governance_is_in_the_next_table_at_once() {
     let bench = bench().await;
@@ -101,6 +102,7 @@ async fn a_runtime_that_goes_down_loses_its_routes_and_gets_them_back() {
     bench.until(|fib| ranked(fib) == ["a", "b"]).await;
 }
 
+// RO2.
 #[tokio::test(start_paused = true)]
 async fn what_was_only_observed_is_gathered_for_a_while() {
     let bench = bench().await;

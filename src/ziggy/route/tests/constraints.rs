@@ -2,6 +2,7 @@
 
 use super::*;
 
+// BP1.
 #[test]
 fn every_hard_constraint_excludes_and_is_named() {
     let base = || candidate("a", TrustTier::External, &["general"]);
@@ -96,6 +97,7 @@ fn pins_beat_scores_but_never_constraints_and_end_in_time() {
     assert_eq!(decide(&fib, &unknown).winner, None);
 }
 
+// BP3.
 #[test]
 fn where_the_newest_pin_cannot_serve_the_one_before_it_counts() {
     let best = Candidate { quality: Millionths::ONE, ..candidate("best", TrustTier::Local, &["general"]) };
@@ -122,6 +124,7 @@ fn where_the_newest_pin_cannot_serve_the_one_before_it_counts() {
 }
 
 // R8.
+// BP3.
 #[test]
 fn whom_the_caller_asked_for_by_name_no_pin_of_an_operator_displaces() {
     let rib =
