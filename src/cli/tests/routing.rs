@@ -64,6 +64,14 @@ async fn why_not_names_the_rule_and_what_would_help() {
         full.out.starts_with("It would be chosen for general/restricted.\nnear@near is legal, but not"),
         "{full:?}"
     );
+    let next = run(&host, &["fib", "next", "general", "--privacy", "restricted", "--tokens-in", "10"]).await;
+    assert!(next.out.starts_with("near@near serves general/restricted"), "{next:?}");
+    assert!(
+        next.out.contains("near@near is legal, but not admitted now") && next.out.contains("raise the cap"),
+        "{next:?}"
+    );
+    let data = run(&host, &["fib", "next", "general", "--privacy", "restricted", "-o", "json"]).await.json();
+    assert_eq!((&data["doors"][0]["candidate"], &data["doors"][0]["admitted"]), (&json!("near@near"), &json!(false)));
     let both = run(&host, &["why-not", "general/public", "far@far"]).await;
     assert_eq!(both.code, 0, "{both:?}");
     let blind = run(&host, &["why-not", "general/public", "far@far", "--modality", "image"]).await;

@@ -276,7 +276,8 @@ async fn all_pieces_of_a_run_together_take_no_more_than_its_caller_allowed() {
     let (begun, cost) = (runtime.count().begun, all.cost.0);
     // Too few tokens for all of them are known before anything is spent.
     let error = bench.ask_for(in_pieces(4), 1_000_000, 400).await.unwrap_err();
-    assert!(error.to_string().contains("request may spend 400 tokens for one request"), "{error}");
+    assert_eq!(error.class(), Class::Exhausted);
+    assert!(error.to_string().contains("only could if the budget has at least 671 tokens"), "{error}");
     assert_eq!(runtime.count().begun, begun);
     // Too little money is found on the way, and never overrun.
     let before = standing_of(&bench).await;

@@ -178,7 +178,7 @@ fn a_rib_refuses_what_cannot_be_in_words() {
 
 #[test]
 fn as_many_candidates_as_there_may_be_are_ranked_and_the_record_stays_small() {
-    let many = (0..10_000).map(|number| local(&format!("c{number:05}"), 500_000 + number));
+    let many = (0..10_000).map(|number| local(&format!("c{number:05}"), 500_000 + 50 * number));
     let fib = fib(&rib(many));
     let request = Request { seed: Some(7), ..public() };
     assert_eq!(fib.ranked(&request.destination).len(), 10_000);
