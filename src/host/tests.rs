@@ -44,7 +44,7 @@ async fn a_million_agents_in_code_are_refused_in_words_and_at_once() {
             tools: Vec::new(),
             qualities: std::collections::BTreeMap::new(),
             runtime: String::new(),
-            workspace: None,
+            workspace: String::new(),
             ..profile
         });
         builder = builder.agent(definition);
