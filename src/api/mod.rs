@@ -72,9 +72,9 @@ use crate::ziggy;
 
 pub use alerts::{NewSilence, Silences};
 pub use bodies::{
-    AcceptedRun, Alerts, Assemble, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, Liveness,
-    NewCandidate, NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs,
-    SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
+    AcceptedRun, Alerts, Assemble, AtDoor, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest,
+    Liveness, NewCandidate, NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents,
+    Runs, SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
 };
 pub use budgets::Budgets;
 pub use config::{Config, Tls};

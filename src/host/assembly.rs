@@ -35,7 +35,7 @@ const ROOT_RESTARTS: u32 = 3;
 
 pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let config = builder.effective()?;
-    let agents = builder.agents()?;
+    let agents = builder.agents(config.router.candidates_most)?;
     let (world, data) = (builder.world.clone(), builder.data.clone());
     data.as_deref().map(make_private).transpose()?;
     let prices = budgets::prices(&config, data.as_deref())?;

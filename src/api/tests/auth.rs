@@ -13,6 +13,7 @@ fn concrete(path: &str) -> String {
     path.replace("{id}", "1").replace("{name}", "nobody")
 }
 
+// API1.
 #[tokio::test]
 async fn every_route_takes_a_token_with_its_scope() {
     let without = |scope: Scope| Scope::ALL.into_iter().filter(|other| *other != scope).collect::<Vec<_>>();
@@ -55,6 +56,7 @@ async fn every_route_takes_a_token_with_its_scope() {
     host.stop().await;
 }
 
+// TK1 and TK2.
 #[tokio::test]
 async fn the_first_start_makes_the_operators_token_and_keeps_only_its_hash() {
     let host = TestHost::start(Wanted::default()).await;
