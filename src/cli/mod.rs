@@ -23,6 +23,7 @@ mod error;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
 mod inbox;
+mod library;
 mod local;
 mod models;
 mod paint;

@@ -68,7 +68,12 @@ fn queues(config: &Config, found: &mut Found) {
     found.at_least_one("executor", &rows);
     let (rebuild, waiting) = (config.router.rebuild_every_ms, config.router.waiting as u64);
     let again = config.router.snapshot_every_s;
-    let rows = [("rebuild_every_ms", rebuild), ("waiting", waiting), ("snapshot_every_s", again)];
+    let rows = [
+        ("rebuild_every_ms", rebuild),
+        ("waiting", waiting),
+        ("snapshot_every_s", again),
+        ("deltas_most", u64::from(config.router.deltas_most)),
+    ];
     found.at_least_one("router", &rows);
     let (every, kept) = (config.crown.watch_every_s, config.crown.alerts_kept as u64);
     let overrides = config.crown.overrides_most as u64;

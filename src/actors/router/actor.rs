@@ -44,6 +44,9 @@ impl Shell {
             self.state.price(runtime.name(), self.parts.crown.treasury().price(runtime.name()));
         }
         self.state.in_flight(|candidate| self.parts.crown.in_flight(candidate));
+        if self.parts.scribe.is_awaited() {
+            self.state.write_again();
+        }
         let Built { fib, writing, changed } = self.state.build(&governance, now);
         if let Some(wait) = self.state.next_expiry(&governance, now) {
             context.after(wait, Message::Expired);
@@ -55,9 +58,10 @@ impl Shell {
         context.publish(self.state.view());
         if writing.is_some() || changed.is_some() {
             let (journal, source) = (Arc::clone(&self.parts.journal), context.path().to_owned());
+            let scribe = Arc::clone(&self.parts.scribe);
             let cx = Cx::housekeeping(context.now(), RECORD_WITHIN);
             context.jot(&cx, async move {
-                if let Err(error) = record::write(&journal, &source, writing, changed).await {
+                if let Err(error) = record::write(&journal, &scribe, &source, writing, changed).await {
                     tracing::error!(%error, "a routing table could not be recorded");
                 }
             });

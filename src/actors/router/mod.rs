@@ -14,6 +14,8 @@
 //! - RO4: where a table stood that has left the journal is forgotten while others are written.
 //! - RO5: whom a person has announced is in the RIB until they withdraw it or it is gone, also after a restart.
 //! - RO6: where nobody answers, no runtime at that address has a route, whatever its model and key.
+//! - RO7: a table that is written as a change stands behind the one it is a change of, and neither leaves without the
+//!   other.
 
 mod actor;
 mod handle;
@@ -41,6 +43,8 @@ pub struct Config {
     pub waiting: usize,
     /// Seconds after which a table that is still in use is written to the journal once more.
     pub snapshot_every_s: u64,
+    /// Tables that are written one after the other as what changed; the next is written whole.
+    pub deltas_most: u32,
 }
 
 /// What the router shows of itself.

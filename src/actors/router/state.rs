@@ -166,6 +166,11 @@ impl State {
         self.alarm = None;
     }
 
+    /// Every table is written down again when it is next in force: what holds those of before is about to leave.
+    pub(super) fn write_again(&mut self) {
+        self.recorded.clear();
+    }
+
     /// RO1: the table as of now.
     pub(super) fn build(&mut self, governance: &Governance, now: Timestamp) -> Built {
         self.gathering = false;
@@ -175,10 +180,8 @@ impl State {
         let changed = before.map(|before| changes(before, &fib, CHANGES_MOST)).unwrap_or_default();
         let changed = (!changed.is_empty()).then_some(Changed { fib: fib.version, changes: changed });
         let writing = self.must_record(fib.version, now).then(|| {
-            let (hash, registry) = self.registry.clone();
-            let set = self.must_record(hash, now).then_some(registry);
             let basis = Basis { rib: self.rib.clone(), governance: governance.clone(), at: now };
-            Writing { fib: Arc::clone(&fib), basis, registry: (hash, set) }
+            Writing { fib: Arc::clone(&fib), basis, registry: self.registry.clone() }
         });
         self.fib = Some(Arc::clone(&fib));
         self.view.built += 1;

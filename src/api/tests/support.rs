@@ -308,7 +308,8 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let candidates = profiles.iter().map(|(profile, runtime)| candidate(profile, runtime)).collect();
     let (agents, mut rows) = agents(profiles, &journal, &world);
     rows.splice(0..0, [governor, Child::tree(runtimes)]);
-    let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600 }));
+    let router_config =
+        read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600, "deltas_most": 8 }));
     let (ziggy, privacy) = (ziggy_config(), privacy::Config::default());
     let configs = (router_config, &ziggy, &privacy);
     let (router, router_child) =
