@@ -47,7 +47,9 @@ fn main() {
         Err(_) => STEPS.to_vec(),
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
-    println!(" agents   start s   ask p50 ms   p99 ms   asked/s   stop s   MB   journal at start MB   for each of {ASKED} B");
+    println!(
+        " agents   start s   ask p50 ms   p99 ms   asked/s   stop s   MB   journal at start MB   for each of {ASKED} B"
+    );
     let mut seen: Vec<Step> = Vec::new();
     for agents in steps {
         let step = runtime.block_on(step(agents));

@@ -20,10 +20,11 @@ const INLINE_MOST: usize = 131_072;
 /// Rows looked at for one table that is written: far more than the three that it adds, so that what has left is found soon.
 const LOOKED_AT: usize = 64;
 
-/// A change is written if it is so many times shorter than the whole table was: whoever reads it has to read that too.
+/// A change is written if it is so many times shorter than the whole table was, since whoever reads it has to read that
+/// too; and the registry with each whole table if it is.
 const SHORTER: usize = 4;
 
-/// Tables that are written whole, one after the other, without the registry: it is about as long as a small table is.
+/// Tables that are written whole, one after the other, without the registry, where it is not much shorter than they are.
 const WITHOUT_REGISTRY_MOST: u32 = 32;
 
 /// A table that is to be written down, with what it was made from.
@@ -154,7 +155,7 @@ impl Scribe {
             .unwrap_or_else(|| Written { table: Texts::whole(Fib::clone(&fib)), basis: Texts::whole(basis.clone()) });
         let (whole, changes) = sums.unwrap_or_else(|| (written.bytes(), 0));
         let mut events = Vec::new();
-        let complete = self.set(state, depth, (registry, &set), fib.at, source, &mut events);
+        let complete = depth == 0 && self.set(state, written.bytes(), (registry, &set), fib.at, source, &mut events);
         let Written { table, basis: made_from } = written;
         let parts = pieces(made_from.text(), source, &mut events);
         let (inline, delta) = made_from.inline(parts);
@@ -183,27 +184,25 @@ impl Scribe {
         (events, Open { fib, basis, basis_hash, began, depth, whole, changes })
     }
 
-    /// Writes the registry before a table that is written whole, if it has to be there. Says whether it is.
+    /// Writes the registry before a table of so many bytes that is written whole, if it is much shorter or has to be there. Says
+    /// whether it is.
     fn set(
         &self,
         state: &mut State,
-        depth: u32,
+        bytes: usize,
         (hash, set): (Hash, &Registry),
         now: Timestamp,
         source: &str,
         events: &mut Vec<NewEvent>,
     ) -> bool {
-        if depth > 0 {
-            return false;
-        }
+        let text = serde_json::to_string(set).unwrap_or_default();
         if let Some((known, at, count)) = &mut state.registry {
             let young = now.0.saturating_sub(at.0) < self.again && *count < WITHOUT_REGISTRY_MOST;
-            if *known == hash && young && !self.lines.awaited() {
+            if *known == hash && young && text.len() * SHORTER > bytes && !self.lines.awaited() {
                 *count += 1;
                 return false;
             }
         }
-        let text = serde_json::to_string(set).unwrap_or_default();
         let parts = pieces(&text, source, events);
         let short = (parts == 0).then(|| set.clone());
         events.push(NewEvent::new(kind::REGISTRY, None, source, &Set { registry_hash: hash, registry: short, parts }));

@@ -10,9 +10,9 @@ fn lively(margin: u32, tenant: bool) -> Rules {
         score.weights.freshness = 5;
     });
     if tenant {
-        let policy =
-            serde_json::json!({ "name": "own", "tenant": "acme", "capability": "general", "prefer": ["c2", "c1"] });
-        rules.policies.push(serde_json::from_value(policy).unwrap());
+        let (tenant, destination) = (Some("acme".to_owned()), Some("general/*".to_owned()));
+        let prefer = vec!["c2".to_owned(), "c1".to_owned()];
+        rules.policies.push(Policy { tenant, destination, weights: None, prefer });
     }
     rules
 }
