@@ -20,8 +20,8 @@ use syzygy::inference::Scripted;
 const STEPS: [usize; 3] = [1_000, 10_000, 100_000];
 /// Agents that are asked one after the other, each by its name.
 const ASKED: usize = 200;
-/// Every agent is asked once in the small steps, so many at a time; of more, this many.
-const CROWD_MOST: usize = 10_000;
+/// Then so many are asked, some at a time.
+const CROWD: usize = 1_000;
 const AT_ONCE: usize = 16;
 /// Words that agents offer: as many kinds of work as a large host has.
 const KINDS: usize = 50;
@@ -37,8 +37,9 @@ struct Step {
     crowd: f64,
     stop: Duration,
     kib: u64,
-    first: u64,
-    each: u64,
+    /// Bytes of the first table, and the number and bytes of all that were written while agents were asked.
+    whole: u64,
+    changes: (u64, u64),
 }
 
 fn main() {
@@ -48,13 +49,13 @@ fn main() {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     println!(
-        " agents   start s   ask p50 ms   p99 ms   asked/s   stop s   MB   journal at start MB   for each of {ASKED} B"
+        " agents   start s   ask p50 ms   p99 ms   asked/s   stop s   MB   first table MB   further ones   KB each"
     );
     let mut seen: Vec<Step> = Vec::new();
     for agents in steps {
         let step = runtime.block_on(step(agents));
         println!(
-            "{:7} {:9.2} {:12.2} {:8.2} {:9.0} {:8.2} {:4} {:21.1} {:19}",
+            "{:7} {:9.2} {:12.2} {:8.2} {:9.0} {:8.2} {:4} {:16.1} {:14} {:9.1}",
             step.agents,
             step.start.as_secs_f64(),
             step.ask_p50.as_secs_f64() * 1e3,
@@ -62,8 +63,9 @@ fn main() {
             step.crowd,
             step.stop.as_secs_f64(),
             step.kib / 1024,
-            step.first as f64 / 1e6,
-            step.each
+            step.whole as f64 / 1e6,
+            step.changes.0,
+            step.changes.1 as f64 / 1e3 / step.changes.0.max(1) as f64
         );
         seen.push(step);
     }
@@ -99,10 +101,21 @@ fn task(number: usize) -> Task {
     Task { prompt: "What is it?".to_owned(), agent, ..Task::default() }
 }
 
-/// Bytes of the journal's files.
-fn journal_bytes(data: &Path) -> u64 {
-    let files = ["journal.db", "journal.db-wal"];
-    files.iter().filter_map(|file| std::fs::metadata(data.join(file)).ok()).map(|file| file.len()).sum()
+/// Tables that were written after this event, their bytes with those of what they were made from, and the last event.
+async fn tables(host: &Host, mut after: u64) -> (u64, u64, u64) {
+    host.journal().flush().await.unwrap();
+    let (mut count, mut bytes) = (0, 0);
+    loop {
+        let events = host.journal().read(after + 1, 100).await.unwrap();
+        let Some(last) = events.last() else { return (count, bytes, after) };
+        after = last.seq;
+        for event in &events {
+            if ["routes.part", "providers.recorded", "rib.recorded", "fib.built"].contains(&event.kind.as_str()) {
+                bytes += event.body.text().len() as u64;
+                count += u64::from(event.kind == "fib.built");
+            }
+        }
+    }
 }
 
 async fn step(agents: usize) -> Step {
@@ -111,19 +124,19 @@ async fn step(agents: usize) -> Step {
     let host = host(agents, data.path()).await;
     let start = began.elapsed();
     let cx = || host.context("soak", Duration::from_secs(600));
-    // The first answer has waited for the first table, which is in the journal by then or soon.
-    host.ask(&cx(), task(0)).await.unwrap();
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let first = journal_bytes(data.path());
+    let (mut count, mut whole, mut after) = (0, 0, 0);
+    // It is written while the host is up already.
+    while count == 0 {
+        tokio::time::sleep(Duration::from_millis(100)).await;
+        (count, whole, after) = tables(&host, 0).await;
+    }
     let mut times = Vec::new();
     for number in 0..ASKED {
         let before = Instant::now();
         host.ask(&cx(), task(number * (agents / ASKED).max(1) % agents)).await.unwrap();
         times.push(before.elapsed());
     }
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    let each = (journal_bytes(data.path()) - first) / ASKED as u64;
-    let (began, crowd) = (Instant::now(), agents.min(CROWD_MOST));
+    let (began, crowd) = (Instant::now(), agents.min(CROWD));
     stream::iter(0..crowd)
         .for_each_concurrent(AT_ONCE, |number| {
             let (host, cx) = (&host, cx());
@@ -132,12 +145,13 @@ async fn step(agents: usize) -> Step {
         .await;
     let crowd = crowd as f64 / began.elapsed().as_secs_f64();
     let kib = resident_kib();
+    let (count, bytes, _) = tables(&host, after).await;
     let began = Instant::now();
     host.shutdown(Duration::from_secs(600)).await.unwrap();
     let stop = began.elapsed();
     times.sort_unstable();
     let (ask_p50, ask_p99) = (times[ASKED / 2], times[ASKED * 99 / 100]);
-    Step { agents, start, ask_p50, ask_p99, crowd, stop, kib, first, each }
+    Step { agents, start, ask_p50, ask_p99, crowd, stop, kib, whole, changes: (count, bytes) }
 }
 
 fn resident_kib() -> u64 {

@@ -29,7 +29,7 @@ use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
 use crate::telemetry;
 use crate::types::planted::{Bug, planted};
-use crate::types::{Class, Cx, Money, RunId, World, aside};
+use crate::types::{Class, Cx, Money, RunId, World, aside, some_of};
 use crate::ziggy::classify::Input;
 use crate::ziggy::route::{self, Candidate, Decision, Feedback, decide_under};
 use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, estimate_tokens};
@@ -112,8 +112,8 @@ impl Pipeline {
         }
         match &task.agent {
             Some(wanted) if !self.knows(wanted) => {
-                let known: Vec<&str> = self.parts.agents.keys().map(String::as_str).collect();
-                Err(Error::Invalid(format!("there is no agent {wanted:?}; there are {}", known.join(", "))))
+                let known = some_of(self.parts.agents.keys());
+                Err(Error::Invalid(format!("there is no agent {wanted:?}; there are {known}")))
             }
             _ => Ok(()),
         }
@@ -327,9 +327,7 @@ impl Pipeline {
     pub(super) fn destination(&self, task: &Task, class: &Classification) -> route::Destination {
         let mut destination = class.destination();
         let rib = self.parts.router.rib();
-        let wanted =
-            |name: &String| rib.candidates.values().find(|candidate| candidate.id == *name || candidate.agent == *name);
-        if let Some(candidate) = task.agent.as_ref().and_then(wanted)
+        if let Some(candidate) = task.agent.as_ref().and_then(|name| rib.named(name))
             && !candidate.capabilities.contains(&destination.capability)
             && let Some(own) = candidate.capabilities.first()
         {

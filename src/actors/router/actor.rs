@@ -40,9 +40,10 @@ impl Shell {
         }
         let views = self.parts.runtimes.iter().map(runtime::Handle::view);
         self.state.health(&views.map(|view| (view.capabilities, view.health)).collect::<Vec<_>>());
-        for runtime in &self.parts.runtimes {
-            self.state.price(runtime.name(), self.parts.crown.treasury().price(runtime.name()));
-        }
+        let treasury = self.parts.crown.treasury();
+        let prices = self.parts.runtimes.iter().map(runtime::Handle::name);
+        let prices = prices.filter_map(|name| Some((name.to_owned(), treasury.price(name)?)));
+        self.state.prices(&prices.collect());
         self.state.in_flight(|candidate| self.parts.crown.in_flight(candidate));
         if self.parts.scribe.is_awaited() {
             self.state.write_again();

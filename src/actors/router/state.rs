@@ -116,7 +116,7 @@ impl State {
             _ => None,
         };
         let dead: BTreeMap<String, (String, String)> = shown.iter().filter_map(dead).collect();
-        for (seen, health) in shown {
+        let known = shown.iter().map(|(seen, health)| {
             let elsewhere = address(seen).and_then(|address| Some((dead.get(&address)?, address)));
             let health = match (health.fault(), elsewhere) {
                 (Some(reason), _) => Health::Unhealthy { reason: reason.to_owned() },
@@ -125,14 +125,14 @@ impl State {
                 }
                 (None, None) => Health::Healthy,
             };
-            self.rib.runtime_health(&seen.name, &health);
-        }
+            (seen.name.clone(), health)
+        });
+        self.rib.runtimes_health(&known.collect());
     }
 
-    /// Takes over what a runtime's tokens cost now, if anybody but itself says so.
-    pub(super) fn price(&mut self, runtime: &str, price: Option<Price>) {
-        let Some(price) = price else { return };
-        self.rib.price(runtime, price);
+    /// Takes over what the tokens of runtimes cost now, where anybody but themselves says so.
+    pub(super) fn prices(&mut self, now: &BTreeMap<String, Price>) {
+        self.rib.prices(now);
     }
 
     /// Takes over what candidates have in flight, if that counts for anything.

@@ -237,7 +237,7 @@ impl Walk<'_> {
         }
         let moved = new.ranked.iter().enumerate().filter(|(at, _)| !stays.new[*at]);
         let ranked: Vec<Placed> =
-            moved.map(|(place, entry)| Placed { place, ranked: self.after.named(entry) }).collect();
+            moved.map(|(place, entry)| Placed { place, ranked: self.after.with_name(entry) }).collect();
         let left = old.ranked.iter().enumerate().filter(|(at, _)| !found[*at]);
         let gone: Vec<String> = left.map(|(_, entry)| self.before.row_of(entry).facts.candidate.clone()).collect();
         // Somebody who moved is named with place and score, so half of them is about as long as all.

@@ -86,11 +86,11 @@ impl Fib {
     }
 
     pub(super) fn shown(&self, route: &Route) -> ShownRoute {
-        let ranked = route.ranked.iter().map(|entry| self.named(entry)).collect();
+        let ranked = route.ranked.iter().map(|entry| self.with_name(entry)).collect();
         ShownRoute { ranked, pins: route.pins.clone(), kept: route.kept }
     }
 
-    pub(super) fn named(&self, entry: &Entry) -> Ranked {
+    pub(super) fn with_name(&self, entry: &Entry) -> Ranked {
         let candidate = self.row_of(entry).facts.candidate.clone();
         Ranked { candidate, score: entry.score, preference: entry.preference }
     }
