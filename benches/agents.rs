@@ -49,13 +49,13 @@ fn main() {
     };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build().unwrap();
     println!(
-        " agents   start s   ask p50 ms   p99 ms   asked/s   stop s   MB   first table MB   further ones   KB each"
+        " agents   start s   ask p50 ms   p99 ms   asked/s   stop s   MB   first table MB   further ones   KB an answer"
     );
     let mut seen: Vec<Step> = Vec::new();
     for agents in steps {
         let step = runtime.block_on(step(agents));
         println!(
-            "{:7} {:9.2} {:12.2} {:8.2} {:9.0} {:8.2} {:4} {:16.1} {:14} {:9.1}",
+            "{:7} {:9.2} {:12.2} {:8.2} {:9.0} {:8.2} {:4} {:16.1} {:14} {:14.1}",
             step.agents,
             step.start.as_secs_f64(),
             step.ask_p50.as_secs_f64() * 1e3,
@@ -65,15 +65,15 @@ fn main() {
             step.kib / 1024,
             step.whole as f64 / 1e6,
             step.changes.0,
-            step.changes.1 as f64 / 1e3 / step.changes.0.max(1) as f64
+            step.changes.1 as f64 / 1e3 / (ASKED + step.agents.min(CROWD)) as f64
         );
         seen.push(step);
     }
     no_cliff(&seen);
 }
 
-fn profile(number: usize) -> Profile {
-    let mut own: Profile = toml::from_str(include_str!("../config/agents/marvin.toml")).unwrap();
+fn profile(number: usize, like: &Profile) -> Profile {
+    let mut own = like.clone();
     own.name = format!("agent-{number:06}");
     own.runtime = format!("runtime-{}", number % 8);
     own.capabilities = vec!["general".to_owned(), format!("kind-{}", number % KINDS)];
@@ -90,8 +90,9 @@ async fn host(agents: usize, data: &Path) -> Host {
     for number in 0..8 {
         host = host.runtime(Scripted::saying(&format!("runtime-{number}"), "Well."));
     }
+    let like: Profile = toml::from_str(include_str!("../config/agents/marvin.toml")).unwrap();
     for number in 0..agents {
-        host = host.agent(Definition::prompted(profile(number)));
+        host = host.agent(Definition::prompted(profile(number, &like)));
     }
     host.start().await.unwrap()
 }

@@ -17,10 +17,16 @@ pub(super) struct Shell {
     state: State,
     /// When the timer ends that waits for a new price, if one runs.
     repricing: Option<Timestamp>,
+    /// How long the last build took.
+    took: Duration,
 }
 
 /// A timer that waits for a price ends after a day at the latest, so that a clock which was set is seen.
 const PRICES_LOOKED_AT: Duration = Duration::from_secs(24 * 3600);
+
+/// Observations are gathered for so many times as long as a build takes at least: of very many agents one takes seconds,
+/// and a host has other things to do.
+const GATHER_BUILDS: u32 = 8;
 
 /// A table that cannot be queued for the journal within this time is a fault worth a log line.
 const RECORD_WITHIN: Duration = Duration::from_secs(10);
@@ -30,11 +36,12 @@ impl Shell {
         // What was observed before a restart of this actor is still in the published RIB.
         let rib = Rib::clone(&parts.published.rib.load());
         let state = State::new(rib, &parts.config, Registry::clone(&parts.registry));
-        Shell { parts, state, repricing: None }
+        Shell { parts, state, repricing: None, took: Duration::ZERO }
     }
 
     fn build(&mut self, context: &mut Context<Message>) -> Hash {
         let (governance, now) = (self.parts.crown.governance(), context.world().clock.wall());
+        let began = context.now();
         for reason in self.state.announce(&governance, &self.parts.places, now) {
             tracing::warn!(reason, "a candidate that was announced is not served");
         }
@@ -53,6 +60,7 @@ impl Shell {
             context.after(wait, Message::Expired);
         }
         self.wake_for_price(now, context);
+        self.took = context.now().saturating_duration_since(began);
         let version = fib.version;
         self.parts.published.rib.store(Arc::new(self.state.rib().clone()));
         self.parts.published.fib.store(fib);
@@ -99,7 +107,8 @@ impl Actor for Shell {
         match envelope.message {
             Message::Observe(feedback) => {
                 if self.state.observe(&feedback, context.world().clock.wall()) {
-                    context.after(Duration::from_millis(self.parts.config.rebuild_every_ms), Message::Gathered);
+                    let gather = Duration::from_millis(self.parts.config.rebuild_every_ms);
+                    context.after(gather.max(self.took.saturating_mul(GATHER_BUILDS)), Message::Gathered);
                 }
             }
             Message::Rebuild { reply } => reply.send(self.build(context)),
