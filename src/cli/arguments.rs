@@ -107,7 +107,7 @@ pub(super) enum Verb {
         #[command(flatten)]
         connection: Connection,
     },
-    /// Begin, check, compare and document tools. Needs no running host.
+    /// Begin, check, compare and document tools; list, describe and call those of a running host.
     Tool {
         #[command(subcommand)]
         verb: ToolVerb,

@@ -13,6 +13,7 @@ mod descriptors;
 mod error;
 mod program;
 mod sandboxes;
+mod tools;
 mod world;
 
 #[cfg(test)]
