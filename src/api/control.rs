@@ -13,7 +13,7 @@ use super::bodies::{Caps, Changed, NewCandidate, NewOverride, OverrideKind, Over
 use super::extract::{Body, Path};
 use super::problem::{Code, Problem, Problems};
 use crate::actors::crown::Change;
-use crate::types::Timestamp;
+use crate::types::{Timestamp, some_of};
 use crate::ziggy::{Action, Announced, Capability, Millionths, Override};
 
 /// The longest an override may count, in seconds: thirty days. What is meant for longer belongs into the config.
@@ -25,8 +25,7 @@ fn known(app: &App, candidate: &str) -> Result<(), Problem> {
     if rib.candidates.contains_key(candidate) {
         return Ok(());
     }
-    let known: Vec<&str> = rib.candidates.keys().map(String::as_str).collect();
-    let detail = format!("there is no candidate {candidate:?}; there are {}", known.join(", "));
+    let detail = format!("there is no candidate {candidate:?}; there are {}", some_of(rib.candidates.keys()));
     Err(Problem::new(Code::UnknownCandidate, detail))
 }
 

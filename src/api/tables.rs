@@ -13,7 +13,7 @@ use super::bodies::{AtDoor, NextHop, Rebuilt, WhyNot};
 use super::extract::{Body, Query};
 use super::problem::{Code, Problem, Problems};
 use crate::actors::io::{Task, Worth};
-use crate::types::{Modality, PrivacyClass};
+use crate::types::{Modality, PrivacyClass, some_of};
 use crate::ziggy::explain::{Explain, considered_words, doors_words, why_not_words};
 use crate::ziggy::route::{Destination, Request, Rib, Snapshot, Verdict, consider, consider_one};
 use crate::ziggy::{Capability, decide};
@@ -155,7 +155,7 @@ pub(super) async fn why_not(
 ) -> Result<Json<WhyNot>, Problem> {
     let fib = app.parts.router.fib();
     let unknown = |code, what: &str, name: &str, known: Vec<String>| {
-        let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() { "nothing".to_owned() } else { some_of(known) };
         Problem::new(code, format!("there is no {what} {name:?}; there is {known}"))
     };
     let tenant = caller.cx.principal().tenant().to_owned();

@@ -5,8 +5,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use serde::Serialize;
 
 use super::error::Error;
+use super::library::{Known, Library};
 use super::paint::{Paint, micros, plain};
-use super::replay::{Known, Library};
 use super::restated::restated;
 use super::routing::headed;
 use crate::actors::io::record::Hop;
@@ -112,7 +112,7 @@ pub(super) async fn compare_all(hops: Vec<Event>, library: &mut Library, other: 
         let hop = event.body.parse::<Hop>();
         let version = hop.as_ref().map(|hop| hop.decision.fib);
         let known = match version {
-            Some(version) => library.table(version).await?,
+            Some(version) => library.table(version).await?.ok(),
             None => None,
         };
         let (Some(hop), Some(Known { fib, basis: Some(basis), registry })) = (hop, known) else {

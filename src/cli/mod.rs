@@ -26,6 +26,7 @@ mod flags;
 pub mod fuzz;
 mod handing;
 mod inbox;
+mod library;
 mod local;
 mod models;
 mod paint;

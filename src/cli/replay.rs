@@ -1,8 +1,5 @@
 //! `syzygy replay`: recorded decisions made again from the journal alone, whether or not a host runs.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::Launcher;
@@ -11,17 +8,12 @@ use super::asked::Replay;
 use super::console::Console;
 use super::elsewhere;
 use super::error::Error;
+use super::library::{Known, Library};
 use super::paint::plain;
-use super::restated::{Accepted, Asked, Named};
-use crate::actors::io::record::{Hop, kind as hops};
-use crate::actors::router::record::{Built, Recorded, Registry, Set, joined, kind as tables};
-use crate::store::{self, Event, Reader, Sound};
+use crate::actors::io::record::Hop;
+use crate::store::{self, Event};
 use crate::types::{Class, Hash, RunId, Timestamp};
-use crate::ziggy::Classification;
-use crate::ziggy::route::{Basis, Difference, Fib, again, difference};
-
-/// Events read at a time: a few megabytes.
-const PAGE: usize = 1_000;
+use crate::ziggy::route::{Difference, again, difference};
 
 /// Makes decisions again and says what came of it. The exit code is that of damaged data if one is not the same.
 pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn Launcher) -> Result<u8, Error> {
@@ -31,16 +23,7 @@ pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn
     if let Some(damage) = &sound.damage {
         console.remark(&format!("syzygy: {}", crate::rat::damaged(damage)));
     }
-    let mut library = Library {
-        reader,
-        sound,
-        built: BTreeMap::new(),
-        bases: BTreeMap::new(),
-        registries: BTreeMap::new(),
-        parted: BTreeMap::new(),
-        asked: BTreeMap::new(),
-        read: BTreeMap::new(),
-    };
+    let mut library = Library::of(reader, sound);
     let hops = library.gather(&wanted(asked, launcher)?).await?;
     let hops = of_run(hops, asked)?;
     match &asked.with {
@@ -59,7 +42,7 @@ pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn
     }
 }
 
-fn failed(error: store::Error) -> Error {
+pub(super) fn failed(error: store::Error) -> Error {
     Error::Other(anyhow::Error::new(error))
 }
 
@@ -101,145 +84,6 @@ fn of_run(hops: Vec<Event>, asked: &Replay) -> Result<Vec<Event>, Error> {
     Ok(hops.into_iter().filter(|event| event.run == Some(run)).collect())
 }
 
-/// A table, with what it was made from and the registry of that time if those are still there.
-#[derive(Clone)]
-pub(super) struct Known {
-    pub(super) fib: Arc<Fib>,
-    pub(super) basis: Option<Arc<Basis>>,
-    pub(super) registry: Option<Arc<Registry>>,
-}
-
-/// The tables of a journal, read when they are asked for.
-pub(super) struct Library {
-    reader: Reader,
-    sound: Sound,
-    built: BTreeMap<Hash, Event>,
-    bases: BTreeMap<Hash, Event>,
-    registries: BTreeMap<Hash, Event>,
-    /// The event before the first part of what stands in several.
-    parted: BTreeMap<Hash, (u64, Hash)>,
-    /// What runs were asked to do, where that says anything of data.
-    asked: BTreeMap<RunId, Asked>,
-    read: BTreeMap<Hash, Option<Known>>,
-}
-
-impl Library {
-    /// Reads the whole journal once: notes where tables are, and returns the decisions since some time.
-    async fn gather(&mut self, since: &Timestamp) -> Result<Vec<Event>, Error> {
-        let (mut seq, mut hash) = (self.sound.from - 1, self.sound.previous);
-        let mut decided = Vec::new();
-        // The event before the last parts, and the last of these.
-        let (mut before, mut parted) = ((seq, hash), seq);
-        while seq < self.sound.to {
-            let most = PAGE.min(usize::try_from(self.sound.to - seq).unwrap_or(PAGE));
-            let events = self.reader.after(seq, hash, most).await.map_err(failed)?;
-            if events.is_empty() {
-                break;
-            }
-            for event in events {
-                let previous = (seq, hash);
-                (seq, hash) = (event.seq, event.hash);
-                match event.kind.as_str() {
-                    tables::PART => {
-                        before = if parted == previous.0 { before } else { previous };
-                        parted = event.seq;
-                    }
-                    tables::BUILT => {
-                        let version = event.body.parse::<Built>().map(|built| built.version);
-                        self.built.extend(version.map(|version| (version, event)));
-                        self.parted.extend(version.map(|version| (version, before)));
-                    }
-                    tables::BASIS => {
-                        let basis = event.body.parse::<Recorded>().map(|recorded| recorded.basis_hash);
-                        self.bases.extend(basis.map(|basis| (basis, event)));
-                        self.parted.extend(basis.map(|basis| (basis, before)));
-                    }
-                    tables::REGISTRY => {
-                        let set = event.body.parse::<Set>().map(|set| set.registry_hash);
-                        self.registries.extend(set.map(|set| (set, event)));
-                        self.parted.extend(set.map(|set| (set, before)));
-                    }
-                    hops::ACCEPTED | hops::CLASSIFIED => self.take_down(&event),
-                    hops::DECIDED if event.at >= *since => decided.push(event),
-                    _ => {}
-                }
-            }
-        }
-        Ok(decided)
-    }
-
-    /// Notes what a task says of its data, and what was found in it.
-    fn take_down(&mut self, event: &Event) {
-        let Some(run) = event.run else { return };
-        let (task, class) = match event.kind.as_str() {
-            hops::ACCEPTED => (event.body.parse::<Accepted>().map(|accepted| accepted.task), None),
-            _ => (None, event.body.parse::<Classification>().filter(|class| !class.findings.is_empty())),
-        };
-        if let Some(task) = task.filter(|task| *task != Named::default()) {
-            self.asked.entry(run).or_default().task = task;
-        }
-        if class.is_some() {
-            self.asked.entry(run).or_default().class = class;
-        }
-    }
-
-    /// What a run was asked to do, if that says anything of data.
-    pub(super) fn asked(&self, run: RunId) -> Option<Asked> {
-        self.asked.get(&run).cloned()
-    }
-
-    /// The table of this version. It is believed only if its content has the hash it goes by.
-    pub(super) async fn table(&mut self, version: Hash) -> Result<Option<Known>, Error> {
-        if let Some(known) = self.read.get(&version) {
-            return Ok(known.clone());
-        }
-        let known = self.look_up(version).await?;
-        self.read.insert(version, known.clone());
-        Ok(known)
-    }
-
-    async fn look_up(&self, version: Hash) -> Result<Option<Known>, Error> {
-        let Some(built) = self.built.get(&version).and_then(|event| event.body.parse::<Built>()) else {
-            return Ok(None);
-        };
-        let fib = match built.fib {
-            Some(fib) => Some(fib),
-            None => self.joined(version, built.parts).await?,
-        };
-        let Some(fib) = fib.filter(|fib: &Fib| fib.version == version && fib.computed_version() == version) else {
-            return Ok(None);
-        };
-        let recorded = self.bases.get(&built.basis).and_then(|event| event.body.parse::<Recorded>());
-        let basis = match recorded {
-            Some(Recorded { basis: Some(basis), .. }) => Some(basis),
-            Some(Recorded { parts, .. }) => self.joined(built.basis, parts).await?,
-            None => None,
-        };
-        let registry = match built.registry {
-            Some(hash) => self.registry(hash).await?,
-            None => None,
-        };
-        Ok(Some(Known { fib: Arc::new(fib), basis: basis.map(Arc::new), registry: registry.map(Arc::new) }))
-    }
-
-    /// The registry of this hash. It is believed only if its content has that.
-    async fn registry(&self, hash: Hash) -> Result<Option<Registry>, Error> {
-        let registry = match self.registries.get(&hash).and_then(|event| event.body.parse::<Set>()) {
-            Some(Set { registry: Some(registry), .. }) => Some(registry),
-            Some(Set { parts, .. }) => self.joined(hash, parts).await?,
-            None => None,
-        };
-        Ok(registry.filter(|registry: &Registry| registry.hash() == hash))
-    }
-
-    /// What stands in several events.
-    async fn joined<T: serde::de::DeserializeOwned>(&self, name: Hash, parts: usize) -> Result<Option<T>, Error> {
-        let Some((seq, hash)) = self.parted.get(&name).copied() else { return Ok(None) };
-        let events = self.reader.after(seq, hash, parts).await.map_err(failed)?;
-        Ok(if events.len() == parts { joined(&events) } else { None })
-    }
-}
-
 /// One decision, made again.
 #[derive(Debug, Serialize)]
 struct Again {
@@ -249,6 +93,9 @@ struct Again {
     fib: Option<Hash>,
     /// Whether the same bytes came out; nothing if the table is not there any more.
     equal: Option<bool>,
+    /// Why it could not be made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     difference: Option<Difference>,
 }
@@ -293,10 +140,16 @@ async fn again_all(hops: Vec<Event>, each: bool, library: &mut Library, console:
 }
 
 async fn again_one(event: &Event, library: &mut Library) -> Result<Again, Error> {
-    let mut one = Again { seq: event.seq, run_id: event.run, fib: None, equal: None, difference: None };
+    let mut one = Again { seq: event.seq, run_id: event.run, fib: None, equal: None, missing: None, difference: None };
     let Some(hop) = event.body.parse::<Hop>() else { return Ok(one) };
     one.fib = Some(hop.decision.fib);
-    let Some(Known { fib, .. }) = library.table(hop.decision.fib).await? else { return Ok(one) };
+    let fib = match library.table(hop.decision.fib).await? {
+        Ok(Known { fib, .. }) => fib,
+        Err(reason) => {
+            one.missing = Some(reason);
+            return Ok(one);
+        }
+    };
     let made = Hop { chunk: hop.chunk, decision: again(&fib, &hop.decision) };
     let text = serde_json::to_string(&made).map_err(|error| Error::Other(anyhow::Error::new(error)))?;
     one.equal = Some(text == event.body.text());
@@ -327,10 +180,10 @@ impl AgainAll {
                     plain(&found.computed.to_string())
                 ),
                 (None, Some(_)) => format!("event {}{run}: equal, from FIB {table}\n", one.seq),
-                (None, None) => format!(
-                    "event {}{run}: not made again, since FIB {table} is not in the journal any more\n",
-                    one.seq
-                ),
+                (None, None) => {
+                    let reason = one.missing.as_deref().unwrap_or("its record is not what its kind promises");
+                    format!("event {}{run}: not made again, since {}\n", one.seq, plain(reason))
+                }
             });
         }
         text.push_str(&format!(

@@ -2,6 +2,7 @@
 //! wrong in any of them is found at once, with its place. A file of the user's takes the place of an agent of the binary
 //! that has the same name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
 use super::error::{Error, Problem, Source};
@@ -57,10 +58,12 @@ type Placed = (Profile, Source);
 /// All of them, if all are right and no two have the same name: which of the two is meant nobody could tell.
 fn all(read: impl Iterator<Item = Result<Placed, Vec<Problem>>>) -> Result<Vec<Profile>, Error> {
     let (mut found, mut problems): (Vec<Placed>, Vec<Problem>) = (Vec::new(), Vec::new());
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
     for one in read {
         match one {
             Ok((profile, place)) => {
-                problems.extend(found.iter().find(|(other, _)| other.name == profile.name).map(|(_, first)| Problem {
+                let other = *first.entry(profile.name.clone()).or_insert(found.len());
+                problems.extend(found.get(other).map(|(_, first)| Problem {
                     source: place.clone(),
                     key: "name".to_owned(),
                     found: format!("{:?}, which is the agent of {first} too", profile.name),

@@ -77,6 +77,7 @@ fn queues(config: &Config, found: &mut Found) {
         ("waiting", waiting),
         ("snapshot_every_s", again),
         ("candidates_most", most as u64),
+        ("deltas_most", u64::from(config.router.deltas_most)),
     ];
     found.at_least_one("router", &rows);
     found.unless(most <= CANDIDATES_MOST, "router.candidates_most".to_owned(), "at most 100000");

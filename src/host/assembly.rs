@@ -103,7 +103,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (served, api_child) = serving.unzip();
 
     let rows = Rows {
-        store: keeper::launch(Arc::clone(&journal), archives(data.as_deref(), config.store.retention), &world),
+        store: keeper::launch(Arc::clone(&journal), archives(data.as_deref(), config.store.retention, &router), &world),
         governor,
         runtimes: runtimes_tree,
         executor: executor_child,
@@ -155,9 +155,13 @@ async fn record_start(journal: &Arc<dyn Journal>, interrupted: usize) -> Result<
 }
 
 /// Where old events go, if any are to leave the journal.
-fn archives(data: Option<&Path>, retention: Retention) -> Option<keeper::Archives> {
+fn archives(data: Option<&Path>, retention: Retention, router: &router::Handle) -> Option<keeper::Archives> {
     let leave = retention.days > 0 || retention.events_most > 0;
-    data.filter(|_| leave).map(|data| keeper::Archives { retention, folder: data.join(backends::ARCHIVES) })
+    data.filter(|_| leave).map(|data| keeper::Archives {
+        retention,
+        folder: data.join(backends::ARCHIVES),
+        ties: Arc::new(router.lines()),
+    })
 }
 
 /// The journal as the builder wants it opened, or the one of its data directory.

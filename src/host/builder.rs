@@ -224,10 +224,12 @@ impl Builder {
     /// Every agent that is to run: bundled ones, those of the data directory, those in code. A later one takes the
     /// place of an earlier one of the same name. More than so many are refused before anything is done with them.
     pub(super) fn agents(&mut self, most: usize) -> Result<Vec<Definition>, Error> {
-        let mut agents: Vec<Definition> = Vec::new();
+        let (mut agents, mut places): (Vec<Option<Definition>>, BTreeMap<String, usize>) = Default::default();
         let mut put = |definition: Definition| {
-            agents.retain(|other| other.profile.name != definition.profile.name);
-            agents.push(definition);
+            if let Some(place) = places.insert(definition.profile.name.clone(), agents.len()) {
+                agents[place] = None;
+            }
+            agents.push(Some(definition));
         };
         let bundled = if self.bundled_agents { config::bundled_agents()? } else { Vec::new() };
         let own = self.data.as_deref().map(|data| config::agents_in(data, most)).transpose()?.unwrap_or_default();
@@ -239,6 +241,6 @@ impl Builder {
         }
         bundled.into_iter().chain(own).map(Definition::prompted).for_each(&mut put);
         self.own_agents.drain(..).for_each(put);
-        Ok(agents)
+        Ok(agents.into_iter().flatten().collect())
     }
 }

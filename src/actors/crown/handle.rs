@@ -95,7 +95,7 @@ impl Published {
 }
 
 /// Where agents and runtimes stand in the tree.
-const AGENTS: &str = "host/crown/agents/";
+pub(super) const AGENTS: &str = "host/crown/agents/";
 const RUNTIMES: &str = "host/crown/runtimes/";
 
 /// What CROWN works with.

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::actor::Shell;
 use super::book::{Entry, Report, fingerprint};
+use super::handle::AGENTS;
 use super::message::{Deed, Message, Pending};
 use super::projection::{ACTED, LIFTED, PROBATION, STANDS};
 use super::state::Found;
@@ -30,7 +31,8 @@ impl Shell {
     /// host that stops there is none: what ends there is told to, and a rule that acted would only be in the way.
     pub(super) fn watch(&mut self, context: &mut Context<Message>) {
         context.after(Duration::from_secs(self.parts.config.watch_every_s.max(1)), Message::Watch);
-        let tree = context.registry().tree(context.now());
+        // No agent shows a health of its own, which is all that is looked at here.
+        let tree = context.registry().tree_with(context.now(), |path| !path.starts_with(AGENTS));
         // Asked after the tree was read, in the order the other side writes: who stops says so before its children end.
         if context.registry().stops(context.path()) {
             return;

@@ -61,9 +61,7 @@ impl Pipeline {
     pub(super) fn destination(&self, task: &Task, class: &Classification) -> route::Destination {
         let mut destination = class.destination();
         let rib = self.parts.router.rib();
-        let wanted =
-            |name: &String| rib.candidates.values().find(|candidate| candidate.id == *name || candidate.agent == *name);
-        if let Some(candidate) = task.agent.as_ref().and_then(wanted)
+        if let Some(candidate) = task.agent.as_ref().and_then(|name| rib.named(name))
             && !candidate.capabilities.contains(&destination.capability)
             && let Some(own) = candidate.capabilities.first()
         {

@@ -29,7 +29,7 @@ use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
 use crate::telemetry;
 use crate::types::planted::{Bug, planted};
-use crate::types::{Class, Cx, Money, RunId, World, aside};
+use crate::types::{Class, Cx, Money, RunId, World, aside, some_of};
 use crate::ziggy::classify::Input;
 use crate::ziggy::route::{Candidate, Feedback};
 use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, estimate_tokens};
@@ -108,8 +108,8 @@ impl Pipeline {
         }
         match &task.agent {
             Some(wanted) if !self.knows(wanted) => {
-                let known: Vec<&str> = self.parts.agents.keys().map(String::as_str).collect();
-                Err(Error::Invalid(format!("there is no agent {wanted:?}; there are {}", known.join(", "))))
+                let known = some_of(self.parts.agents.keys());
+                Err(Error::Invalid(format!("there is no agent {wanted:?}; there are {known}")))
             }
             _ => Ok(()),
         }

@@ -27,6 +27,8 @@ pub struct Archives {
     pub retention: Retention,
     /// The folder of the archives.
     pub folder: PathBuf,
+    /// What leaves together.
+    pub ties: Arc<dyn rat::Ties>,
 }
 
 /// Often enough for a person who watches, and for a host that must stop before it does much more.
@@ -88,11 +90,11 @@ impl Shell {
 
     /// Moves the next segment that is due into an archive, in a job: the keeper goes on looking meanwhile.
     fn retain(&mut self, context: &mut Context<Message>) {
-        let Some(Archives { retention, folder }) = self.archives.clone() else { return };
+        let Some(Archives { retention, folder, ties }) = self.archives.clone() else { return };
         let (journal, world) = (Arc::clone(&self.journal), self.world.clone());
         let cx = Cx::housekeeping(context.now(), ARCHIVE_WITHIN);
         let work = async move {
-            match rat::due(&*journal, &retention, world.clock.wall()).await? {
+            match rat::due(&*journal, &retention, &*ties, world.clock.wall()).await? {
                 Some(through) => rat::archive(journal, through, &folder).await.map(Some),
                 None => Ok(None),
             }

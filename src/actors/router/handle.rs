@@ -9,7 +9,7 @@ use super::Config;
 use super::actor::Shell;
 use super::message::Message;
 use super::offer::offer;
-use super::record::Registry;
+use super::record::{Lines, Registry, Scribe};
 use crate::actors::{crown, runtime};
 use crate::inference::Capabilities;
 use crate::store::Journal;
@@ -66,6 +66,7 @@ pub(super) struct Parts {
     pub(super) journal: Arc<dyn Journal>,
     pub(super) published: Arc<Published>,
     pub(super) places: Places,
+    pub(super) scribe: Arc<Scribe>,
 }
 
 /// What runtimes offer and where they are, by name.
@@ -79,6 +80,7 @@ pub struct Handle {
     crown: crown::Handle,
     places: Places,
     stale_s: u32,
+    lines: Lines,
 }
 
 impl Handle {
@@ -104,6 +106,7 @@ impl Handle {
         let place = |runtime: &runtime::Handle| (runtime.name().to_owned(), runtime.capabilities());
         let places: Places = Arc::new(runtimes.iter().map(place).collect());
         let (shared, stale_s) = (Arc::clone(&published), ziggy.live.stale_s);
+        let lines = Lines::default();
         let parts = Parts {
             config,
             registry: Arc::new(Registry {
@@ -116,9 +119,15 @@ impl Handle {
             journal,
             published: shared,
             places: Arc::clone(&places),
+            scribe: Arc::new(Scribe::new(&config, lines.clone())),
         };
         let child = Child::actor("router", &address, move || Shell::new(parts.clone()));
-        (Handle { address, published, crown, places, stale_s }, child)
+        (Handle { address, published, crown, places, stale_s, lines }, child)
+    }
+
+    /// Where the journal may be cut without taking from any table what it is a change of.
+    pub fn lines(&self) -> Lines {
+        self.lines.clone()
     }
 
     /// The FIB in force. Never waits.

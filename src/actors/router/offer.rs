@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 
 use super::Error;
 use crate::inference::{Capabilities, accounts};
+use crate::types::some_of;
 use crate::ziggy::Announced;
 use crate::ziggy::route::{Candidate, Health, Live, Origin, Rib};
 
@@ -18,7 +19,7 @@ pub fn offer(rib: &Rib, runtimes: &BTreeMap<String, Capabilities>, id: &str) -> 
         return Err(Error::Configured(id.to_owned()));
     }
     let refused = |what: String, known: Vec<&str>| {
-        let known = if known.is_empty() { "none".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() { "none".to_owned() } else { some_of(known) };
         Error::NoOffer { id: id.to_owned(), what, known }
     };
     let (agent, runtime) = id.split_once('@').unwrap_or((id, ""));

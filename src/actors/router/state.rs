@@ -116,7 +116,7 @@ impl State {
             _ => None,
         };
         let dead: BTreeMap<String, (String, String)> = shown.iter().filter_map(dead).collect();
-        for (seen, health) in shown {
+        let known = shown.iter().map(|(seen, health)| {
             let elsewhere = address(seen).and_then(|address| Some((dead.get(&address)?, address)));
             let health = match (health.fault(), elsewhere) {
                 (Some(reason), _) => Health::Unhealthy { reason: reason.to_owned() },
@@ -125,14 +125,14 @@ impl State {
                 }
                 (None, None) => Health::Healthy,
             };
-            self.rib.runtime_health(&seen.name, &health);
-        }
+            (seen.name.clone(), health)
+        });
+        self.rib.runtimes_health(&known.collect());
     }
 
-    /// Takes over what a runtime's tokens cost now, if anybody but itself says so.
-    pub(super) fn price(&mut self, runtime: &str, price: Option<Price>) {
-        let Some(price) = price else { return };
-        self.rib.price(runtime, price);
+    /// Takes over what the tokens of runtimes cost now, where anybody but themselves says so.
+    pub(super) fn prices(&mut self, now: &BTreeMap<String, Price>) {
+        self.rib.prices(now);
     }
 
     /// Takes over what candidates have in flight, if that counts for anything.
@@ -166,6 +166,11 @@ impl State {
         self.alarm = None;
     }
 
+    /// Every table is written down again when it is next in force: what holds those of before is about to leave.
+    pub(super) fn write_again(&mut self) {
+        self.recorded.clear();
+    }
+
     /// RO1: the table as of now.
     pub(super) fn build(&mut self, governance: &Governance, now: Timestamp) -> Built {
         self.gathering = false;
@@ -175,10 +180,8 @@ impl State {
         let changed = before.map(|before| changes(before, &fib, CHANGES_MOST)).unwrap_or_default();
         let changed = (!changed.is_empty()).then_some(Changed { fib: fib.version, changes: changed });
         let writing = self.must_record(fib.version, now).then(|| {
-            let (hash, registry) = self.registry.clone();
-            let set = self.must_record(hash, now).then_some(registry);
             let basis = Basis { rib: self.rib.clone(), governance: governance.clone(), at: now };
-            Writing { fib: Arc::clone(&fib), basis, registry: (hash, set) }
+            Writing { fib: Arc::clone(&fib), basis, registry: self.registry.clone() }
         });
         self.fib = Some(Arc::clone(&fib));
         self.view.built += 1;

@@ -11,10 +11,13 @@ use crate::actors::tests::configs;
 use crate::api::tests::support::{TestHost, Wanted, world};
 use crate::cli::paint::Paint;
 use crate::cli::routing::rib_table;
-use crate::store::{Durability, Journal, NewEvent, Sqlite};
+use crate::store::{Body, Durability, Journal, NewEvent, Sqlite};
 use crate::types::{Budget, Hash, Money, Price, PrivacyClass, RunId, Timestamp};
 use crate::ziggy::Governance;
-use crate::ziggy::route::{Basis, Candidate, Capability, Destination, Request, Rib, Rules, ScoreWeights, decide};
+use crate::ziggy::route::{
+    Basis, BasisDelta, Candidate, Capability, Destination, Digests, Fib, FibDelta, Request, Rib, Rules, ScoreWeights,
+    decide,
+};
 
 async fn run(host: &TestHost, arguments: &[&str]) -> Done {
     Setup::default().run(&TestLauncher::new(host.data.path()), arguments).await
@@ -126,7 +129,7 @@ async fn recorded(data: &Path) -> RunId {
         let part = Part { text: text.to_owned() };
         NewEvent::new(tables::PART, None, "host/router", &part)
     });
-    let recorded = Recorded { basis_hash, basis: None, parts: parts.len() };
+    let recorded = Recorded { basis_hash, basis: None, base: None, delta: None, parts: parts.len() };
     let (version, candidates, destinations) = (fib.version, fib.rows.len(), fib.routes.len());
     let fib = Some(fib);
     let built = Built {
@@ -136,9 +139,15 @@ async fn recorded(data: &Path) -> RunId {
         candidates,
         destinations,
         fib,
+        base: None,
+        delta: None,
+        depth: 0,
         parts: 0,
+        with: 3,
         forgotten: Vec::new(),
+        left: Vec::new(),
         registry: None,
+        complete: false,
     };
     let run = RunId::new(&world);
     let hop = |chunk, decision| NewEvent::new(hops::DECIDED, Some(run), "host/io-1", &Hop { chunk, decision });
@@ -187,6 +196,82 @@ async fn a_recorded_decision_is_made_again_and_a_forged_one_is_found() {
     }
     for wrong in [&["replay", "--since", "soon"][..], &["replay"], &["replay", "--since", "-1d"]] {
         assert_eq!(Setup::default().run(&launcher, wrong).await.code, 64);
+    }
+}
+
+/// A table as it is written: whole, or as what it has otherwise than the one before.
+fn tabled(before: Option<(&Basis, &Fib)>, basis: &Basis, fib: &Fib, depth: u32) -> [NewEvent; 2] {
+    let basis_hash = Digests::default().of(basis);
+    let base = before.map(|(basis, _)| Digests::default().of(basis));
+    let delta = before.map(|(before, _)| BasisDelta::between(before, basis));
+    let whole = before.is_none().then(|| basis.clone());
+    let recorded = Recorded { basis_hash, basis: whole, base, delta, parts: 0 };
+    let built = Built {
+        version: fib.version,
+        basis: basis_hash,
+        at: fib.at,
+        candidates: fib.rows.len(),
+        destinations: fib.routes.len(),
+        fib: before.is_none().then(|| fib.clone()),
+        base: before.map(|(_, fib)| fib.version),
+        delta: before.map(|(_, before)| FibDelta::between(before, fib)),
+        depth,
+        parts: 0,
+        with: 1,
+        forgotten: Vec::new(),
+        left: Vec::new(),
+        registry: None,
+        complete: depth == 0,
+    };
+    let event = |kind: &str, body: Body| NewEvent { kind: kind.to_owned(), run: None, source: "r".to_owned(), body };
+    [event(tables::BASIS, Body::of(&recorded)), event(tables::BUILT, Body::of(&built))]
+}
+
+#[tokio::test]
+async fn a_decision_whose_table_is_written_as_a_change_is_made_again_as_long_as_the_one_before_is_there() {
+    let rules = configs::ziggy().rules();
+    let world = world();
+    let at = world.clock.wall();
+    for lost in [None, Some(0), Some(1)] {
+        let data = tempfile::tempdir().unwrap();
+        let names = ["ann", "bob", "cid", "dee"];
+        let mut rib = Rib::of(names.map(|name| configs::candidate(name, 0.9, at))).unwrap();
+        let (mut line, mut hops_made): (Vec<(Basis, Fib)>, Vec<NewEvent>) = (Vec::new(), Vec::new());
+        let mut events = Vec::new();
+        for (depth, name) in (0..).zip(names) {
+            rib.put(configs::candidate(name, 0.2, at)).unwrap();
+            let basis = Basis { rib: rib.clone(), governance: Governance::default(), at };
+            let fib = basis.under(&rules);
+            let decision = decide(&fib, &request(at));
+            let run = RunId::new(&world);
+            hops_made.push(NewEvent::new(hops::DECIDED, Some(run), "host/io-1", &Hop { chunk: 0, decision }));
+            let table = tabled(line.last().map(|(basis, fib)| (basis, fib)), &basis, &fib, depth);
+            // What is lost was never written, as far as anybody who reads can tell.
+            if lost != Some(depth) {
+                events.extend(table);
+            }
+            line.push((basis, fib));
+        }
+        // The last first: what comes later is not made from it.
+        events.extend(hops_made.into_iter().rev());
+        let journal = data.path().join("journal.db");
+        let journal = Sqlite::open(&journal, &configs::store(), world.clone(), Vec::new()).await.unwrap();
+        journal.append(events, Durability::Durable).await.unwrap();
+        journal.close().await.unwrap();
+        let launcher = TestLauncher::new(data.path());
+        let done = Setup::default().run(&launcher, &["replay", "--since", "7d"]).await;
+        let kept = lost.map_or(4, |lost| lost);
+        let told = format!("4 decisions: {kept} equal, 0 different, {} without their table\n", 4 - kept);
+        assert!(done.out.ends_with(&told), "{lost:?}: {done:?}");
+        let one = Setup::default().run(&launcher, &["replay", "--decision", "last"]).await;
+        match lost {
+            Some(0) => assert!(one.out.contains("not made again, since FIB"), "{one:?}"),
+            _ => assert!(one.out.contains(": equal, from FIB "), "{one:?}"),
+        }
+        let launcher = TestLauncher { rules: Some(rules.clone()), ..TestLauncher::new(data.path()) };
+        let done = Setup::default().run(&launcher, &["replay", "--since", "1d", "--with", "other.toml"]).await;
+        let told = format!("{} could not be made again for want of their table\n", 4 - kept);
+        assert!(done.out.ends_with(&told), "what a table was made from follows too: {done:?}");
     }
 }
 

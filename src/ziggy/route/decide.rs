@@ -275,12 +275,15 @@ fn ladder<'a>(fib: &'a Fib, route: &Route, winner: &Entry, demand: &Demand<'_>, 
     let most = (fib.choice.ladder_most as usize).max(1);
     let mut ladder = Vec::with_capacity(most.min(route.ranked.len()));
     ladder.push(fib.row_of(winner).facts.candidate.as_str());
-    for entry in &route.ranked {
+    let named = request.pin.as_ref().map(|pin| fib.named(pin));
+    // Whoever is asked for by name has nobody else to look for.
+    let alone = named.as_ref().is_some_and(|named| named.len() == 1);
+    for entry in route.ranked.iter().take_while(|_| !alone) {
         if ladder.len() >= most {
             break;
         }
         let row = fib.row_of(entry);
-        let meant = request.pin.as_ref().is_none_or(|pin| is(row, pin));
+        let meant = named.as_ref().is_none_or(|named| named.contains(&entry.row));
         if entry.row != winner.row && meant && demand.fits(entry, row) {
             ladder.push(&row.facts.candidate);
         }
@@ -335,7 +338,9 @@ impl<'a> Choosing<'a, '_> {
             return Some(pinned);
         }
         if let Some(pin) = &self.request.pin {
-            let pinned = self.legal().find(|entry| is(self.fib.row_of(entry), pin));
+            let named = self.fib.named(pin);
+            let meant = self.route.ranked.iter().filter(|entry| named.contains(&entry.row));
+            let pinned = meant.into_iter().find(|entry| self.demand.fits(entry, self.fib.row_of(entry)));
             let reason = pinned.map(|_| Reason::RequestPin);
             self.reasons.push(reason.unwrap_or_else(|| self.pin_excluded(pin)));
             return pinned;
@@ -395,7 +400,7 @@ impl<'a> Choosing<'a, '_> {
     }
 
     fn pin_excluded(&self, pin: &str) -> Reason {
-        let row = self.fib.row(pin).or_else(|| self.fib.rows.iter().find(|row| is(row, pin)));
+        let row = self.fib.named(pin).first().map(|place| &self.fib.rows[*place as usize]);
         let constraints = row.map(|row| consider::broken(row, self.destination, self.request)).unwrap_or_default();
         Reason::PinExcluded { pin: pin.to_owned(), constraints }
     }

@@ -245,6 +245,22 @@ impl Fib {
         self.rows.binary_search_by(|row| row.facts.candidate.as_str().cmp(candidate)).ok()
     }
 
+    /// The places of the rows that a name means: their own id or that of their agent. An id begins with its agent's name,
+    /// so nearly nobody has to be looked at.
+    pub(super) fn named(&self, name: &str) -> Vec<u32> {
+        let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        let mut places: Vec<u32> = self.place(name).map(place).into_iter().collect();
+        let prefix = format!("{name}@");
+        let first = self.rows.partition_point(|row| row.facts.candidate.as_str() < prefix.as_str());
+        let near = self.rows[first..].iter().take_while(|row| row.facts.candidate.starts_with(&prefix));
+        places.extend(near.enumerate().filter(|(_, row)| row.facts.agent == name).map(|(more, _)| place(first + more)));
+        if places.is_empty() {
+            let others = self.rows.iter().enumerate().filter(|(_, row)| row.facts.agent == name);
+            places.extend(others.map(|(at, _)| place(at)));
+        }
+        places
+    }
+
     pub(super) fn row_of(&self, entry: &Entry) -> &Row {
         &self.rows[entry.row as usize]
     }

@@ -31,6 +31,7 @@
 //! - R10: who is in place stays first as long as nobody beats it by more than the margin, and never against BP1 to BP4.
 //! - R11: a table that was built from the one before it is the one that would have been built without, but for R10.
 //! - R12: a clock that is set back never raises a penalty, never takes one off, and never ends a suppression.
+//! - R13: a table follows from another one and the change between them, to the byte; so does what it was made from.
 
 mod build;
 mod candidate;
@@ -39,6 +40,7 @@ mod consider;
 mod constraint;
 mod damp;
 mod decide;
+mod delta;
 mod destination;
 mod fib;
 mod live;
@@ -61,6 +63,7 @@ pub use consider::{Considered, Verdict, consider, consider_one};
 pub use constraint::{Constraint, Rule};
 pub use damp::{Dampened, Damper};
 pub use decide::{Counts, Decision, Load, Reason, decide, decide_under};
+pub use delta::{BasisDelta, Digests, FibDelta, Placed, RouteDelta, RoutesDelta};
 pub use destination::{Capability, Destination};
 pub use fib::{Choice, Entry, Facts, Fib, Pin, Route, Routes, Row};
 pub use live::{Fault, Feedback, Live, LiveConfig};

@@ -13,7 +13,7 @@ use crate::actors::tests::{SECOND, cx, journal, read, soon, start, world};
 use crate::lap::Ready;
 use crate::sandbox::{Puppet, Script, Tier};
 use crate::secrets::{self, Secrets};
-use crate::store::{Disk, Event, Memory};
+use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent};
 use crate::supervision::Root;
 use crate::tds::{self, Format};
 use crate::types::{Class, Cx, Money, Principal, PrivacyClass, World};
@@ -108,7 +108,6 @@ impl Stage {
     }
 
     async fn events(&self) -> Vec<Event> {
-        use crate::store::Journal;
         self.journal.flush().await.unwrap();
         self.journal.read(1, 1_000).await.unwrap()
     }
@@ -187,29 +186,18 @@ async fn a_call_that_was_ended_in_the_middle_is_in_doubt_and_not_made_again() {
 
 #[tokio::test(start_paused = true)]
 async fn what_a_host_did_not_live_to_end_is_in_doubt_for_the_next() {
-    let disk = Disk::default();
-    let tools = || vec![(described("note.add", effect), Script::default().hangs())];
-    let first = stage_on(&disk, tools(), None).await;
-    let running = async {
-        while first.docker.calls().is_empty() {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::select! {
-        answer = first.call("note.add", Some("k"), "milk") => panic!("{answer:?}"),
-        () = running => {}
-    }
-    assert_eq!(first.kinds().await, ["effect.begun"]);
-    // The disk is what is left of a host that was killed.
-    let journal = Arc::downgrade(&first.journal);
-    drop(first);
-    while journal.strong_count() > 0 {
-        tokio::task::yield_now().await;
-    }
-    let second = stage_on(&disk, tools(), None).await;
+    let tools = || vec![(described("note.add", effect), answers(7))];
+    let first = stage(tools()).await;
+    first.call("note.add", Some("k"), "milk").await.unwrap();
+    let begun = first.events().await.remove(0);
+    // What is left of a host that was killed in between.
+    let second = stage(tools()).await;
+    let event = NewEvent { kind: begun.kind, run: begun.run, source: begun.source, body: begun.body };
+    second.journal.append(vec![event], Durability::Durable).await.unwrap();
     let again = second.call("note.add", Some("k"), "milk").await.unwrap_err();
     assert!(again.to_string().contains("the host ended before it did"), "{again}");
     assert!(second.docker.calls().is_empty());
+    assert_eq!(second.kinds().await, ["effect.begun", "effect.doubted"]);
 }
 
 #[tokio::test(start_paused = true)]
@@ -246,7 +234,11 @@ async fn a_tool_that_lies_has_no_answer() {
         ("lies.type", Script::default().prints(r#"{"type":"result","value":{"n":"7"}}"#), "not what it promises: /n"),
         ("lies.exit", answers(7).exits(3), "exit code 3"),
         ("lies.half", Script::default().prints(r#"{"type":"result","val"#), "it gave no result"),
-        ("lies.twice", answers(7).prints("\n").prints(r#"{"type":"result","value":{"n":8}}"#), "second"),
+        (
+            "lies.twice",
+            answers(7).prints("\n").prints(r#"{"type":"result","value":{"n":8}}"#),
+            "could not believe the tool",
+        ),
         (
             "lies.long",
             Script::default().prints(format!(r#"{{"type":"result","value":{{"n":7,"x":"{}"}}}}"#, "x".repeat(2_000))),

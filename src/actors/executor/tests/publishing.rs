@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::*;
-use crate::actors::tests::{SECOND, cx, journal, read, soon, start, world};
+use crate::actors::tests::{SECOND, cx, journal, read, soon, start, stop, world};
 use crate::lap::{Package, PackedFile};
 use crate::sandbox::{Puppet, Script, Tier};
 use crate::store::{Disk, Durability, Journal, Memory, NewEvent};
@@ -42,7 +42,7 @@ struct Stage {
     library: Arc<Library>,
     journal: Arc<Memory>,
     jail: Arc<Puppet>,
-    _root: Root,
+    root: Root,
 }
 
 /// An executor on this disk and this folder, whose jail answers with this number.
@@ -67,7 +67,7 @@ async fn stage(disk: &Disk, folder: &std::path::Path, n: u32) -> Stage {
     }));
     let (handle, child) = Handle::launch("tools", Arc::clone(&library), ports, config, &world);
     let (root, _) = start(vec![child], &world).await;
-    Stage { world, handle, library, journal, jail, _root: root }
+    Stage { world, handle, library, journal, jail, root }
 }
 
 impl Stage {
@@ -86,6 +86,7 @@ impl Stage {
     }
 
     async fn ends(self) {
+        stop(&self.root, &self.world).await;
         let journal = Arc::downgrade(&self.journal);
         drop(self);
         while journal.strong_count() > 0 {

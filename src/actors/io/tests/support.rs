@@ -81,8 +81,9 @@ async fn bench_of(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Conf
         agents.insert(made.agent.profile().name.clone(), made.agent);
         children.extend(made.children);
     }
-    let routing =
-        read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100 }));
+    let routing = read(
+        json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100, "deltas_most": 8 }),
+    );
     let (router, router_child) = router::Handle::launch(
         candidates,
         drivers,

@@ -184,7 +184,7 @@ proptest! {
                 0 => { rib.observe(&failed(&id, Fault::Runtime), &rules.live, now); }
                 1 => { rib.remove(&id); }
                 2 => { rib.put(local(&id, 500_000)).ok(); }
-                3 => { rib.runtime_health(&format!("{id}-runtime"), &Health::Healthy); }
+                3 => { rib.runtimes_health(&[(format!("{id}-runtime"), Health::Healthy)].into()); }
                 4 => {
                     // It ends by itself, which no version says.
                     let action = Action::Pin { candidate: id, capability: None };

@@ -5,6 +5,7 @@
 mod choice;
 mod constraints;
 mod dampening;
+mod delta;
 mod laws;
 mod policies;
 mod replayed;
