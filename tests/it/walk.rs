@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
+use syzygy::host::{projections, real_world};
+use syzygy::store::{Durability, Journal, NewEvent, Sqlite};
 
 use crate::program::{Running, configure, done, good, home, json, run};
 use crate::support::{eventually, part};
@@ -35,6 +37,11 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("POST /route", 429, "a budget may be too small for the task it is for"),
     ("POST /runs/{id}/cancel", 409, "a run ends once"),
     ("POST /tokens", 409, "the name may be taken"),
+    ("GET /tools/{id}", 422, "a range of versions has a form that no schema says"),
+    ("POST /tools", 422, "what is handed in has to be a tool"),
+    ("DELETE /tools/{id}/versions/{version}", 404, "there is one such version, and it is taken back once"),
+    ("POST /tools/{id}/invoke", 422, "only the tool knows what it takes, and a range of versions has a form"),
+    ("POST /effects/doubts/{invocation}", 404, "there is one call in doubt, and it is settled once"),
 ];
 
 /// What there is for operations that ask for something by its name.
@@ -60,6 +67,19 @@ impl Names {
             "PUT /rib/candidates/{id}" => return Some("id = \"marvin@elsewhere\"".to_owned()),
             "DELETE /rib/candidates/{id}" => return Some("id = \"zoi@elsewhere\"".to_owned()),
             "DELETE /tokens/{name}" => return Some("name = \"anna\"".to_owned()),
+            "GET /tools/{id}" => "sum",
+            "DELETE /tools/{id}/versions/{version}" => {
+                return Some("id = \"walk.gone\", version = \"1.0.0\"".to_owned());
+            }
+            "POST /tools/{id}/invoke" => {
+                return Some("id = \"time\", \"body.arguments\" = { dictionary = \"nothing\", probability = 0.9 }".to_owned());
+            }
+            "POST /tools" => {
+                return Some(
+                    "\"body.format\" = \"json\", \"body.text\" = { dictionary = \"tools\", probability = 0.9 }".to_owned(),
+                );
+            }
+            "POST /effects/doubts/{invocation}" => return Some(format!("invocation = \"{DOUBT}\"")),
             "GET /why-not" => return Some("destination = \"general/public\", candidate = \"marvin@local\"".to_owned()),
             "POST /hitl/{id}/delegate" => {
                 return Some(format!(
@@ -126,6 +146,36 @@ async fn announce(url: &str, token: &str) {
     assert!(answer.status().is_success(), "{}", answer.status());
 }
 
+/// A call of which nobody knows whether it was made.
+const DOUBT: &str = "0123456789abcdef0123456789abcdef";
+
+/// Leaves it behind, as a host does that is killed while it makes one.
+async fn doubt(data: &Path) {
+    let all: toml::Table = toml::from_str(include_str!("../../config/default.toml")).unwrap();
+    let config: syzygy::store::Config = all["store"].clone().try_into().unwrap();
+    let path = syzygy::host::journal_path(data);
+    let journal = Sqlite::open(&path, &config, real_world(), projections()).await.unwrap();
+    let zero = "0".repeat(64);
+    let body = serde_json::json!({
+        "invocation": DOUBT, "key": { "tool": "note.add", "tenant": "operator", "text": "k" }, "version": "1.0.0",
+        "hash": zero, "arguments": zero, "shown": {}, "principal": "operator", "until": i64::MAX,
+    });
+    let event = NewEvent::new("effect.begun", None, "host/crown/executors/tools", &body);
+    journal.append(vec![event], Durability::Durable).await.unwrap();
+    journal.close().await.unwrap();
+}
+
+/// Publishes what is to be taken back.
+async fn publish(url: &str, token: &str) {
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let walk: toml::Table = toml::from_str(include_str!("../../scripts/walk.toml")).unwrap();
+    let text = walk["dictionaries"]["tools"]["values"][0].as_str().unwrap().replace("walk.sum", "walk.gone");
+    let said = serde_json::json!({ "format": "json", "text": text });
+    let answer = http.post(format!("{url}/tools")).bearer_auth(token).json(&said).send().await.unwrap();
+    let (status, told) = (answer.status(), answer.text().await.unwrap());
+    assert!(status.is_success(), "{told}");
+}
+
 /// Every operation of the contract, by method and path.
 async fn operations(url: &str, token: &str) -> BTreeSet<String> {
     // Fails if another test was first.
@@ -178,6 +228,7 @@ async fn every_operation_answers_as_the_contract_says() {
          when = { on = \"event\", kind = \"run.accepted\", window_s = 600, at_least = 1 }\n",
     );
     configure(data, &settings);
+    doubt(data).await;
     let host = Running::start(data).await;
     good(data, &["tokens", "make", "anna", "--scope", "read"]).await;
     // Something to ask about: without a run, most paths would only be asked for what does not exist.
@@ -190,6 +241,7 @@ async fn every_operation_answers_as_the_contract_says() {
     let operations = operations(&contract, token.trim()).await;
     silence(running["url"].as_str().unwrap(), token.trim()).await;
     announce(running["url"].as_str().unwrap(), token.trim()).await;
+    publish(running["url"].as_str().unwrap(), token.trim()).await;
     let (file, events) = (data.join("walk.toml"), data.join("walk.ndjson"));
     std::fs::write(&file, rules(&names, &operations)).unwrap();
     let mut walk = tokio::process::Command::new(schemathesis);
