@@ -51,6 +51,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let own = host_tools::Own {
         functions: std::mem::take(&mut builder.functions),
         jail_program: builder.jail_program.take(),
+        components: builder.components,
         sandboxes: std::mem::take(&mut builder.sandboxes),
     };
     let tiers = host_tools::tiers(&config, data.as_deref(), own, &world).await;

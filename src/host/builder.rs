@@ -44,6 +44,7 @@ pub struct Builder {
     pub(super) tools: Vec<Tool>,
     pub(super) functions: Vec<(String, Function)>,
     pub(super) jail_program: Option<PathBuf>,
+    pub(super) components: bool,
     pub(super) sandboxes: Vec<Arc<dyn Sandbox>>,
     pub(super) wrap_tool: Option<WrapTool>,
     pub(super) runtimes: Vec<Launch>,
@@ -71,6 +72,7 @@ impl Builder {
             tools: Vec::new(),
             functions: Vec::new(),
             jail_program: None,
+            components: false,
             sandboxes: Vec::new(),
             wrap_tool: None,
             runtimes: Vec::new(),
@@ -138,6 +140,12 @@ impl Builder {
     /// that runs. Without this a host has no jails.
     pub fn jails(mut self, program: impl Into<PathBuf>) -> Builder {
         self.jail_program = Some(program.into());
+        self
+    }
+
+    /// Runs tools that are WebAssembly components. Without this a host has no engine for them.
+    pub fn components(mut self) -> Builder {
+        self.components = true;
         self
     }
 

@@ -108,7 +108,8 @@ impl Program {
         let builder = Host::builder()
             .config(config)
             .data_dir(data)
-            .environment(self.environment.iter().cloned().collect::<Environment>());
+            .environment(self.environment.iter().cloned().collect::<Environment>())
+            .components();
         #[cfg(target_os = "linux")]
         let builder = builder.jails(crate::sandbox::jail::OWN_PROGRAM);
         let starting = builder.serve().start();

@@ -11,7 +11,7 @@ use crate::actors::executor::{Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
 use crate::lap::Rules;
-use crate::sandbox::{Function, Native, Sandbox, Tier};
+use crate::sandbox::{Function, Native, Sandbox, Tier, wasm};
 use crate::secrets::{self, Kept, Secrets, Token};
 use crate::store::Journal;
 use crate::types::{Secret, World};
@@ -23,6 +23,9 @@ const CALLS: &str = "calls";
 /// Folder of the data directory from which files of published tools are run. The journal has them too.
 const SHELF: &str = "tools";
 
+/// Folder of the data directory in which components have their own directories.
+const COMPONENTS: &str = "sandbox";
+
 /// The tiers of this machine and why the others are not there.
 pub(super) struct Tiers {
     pub(super) usable: BTreeMap<Tier, Arc<dyn Sandbox>>,
@@ -33,12 +36,13 @@ pub(super) struct Tiers {
 pub(super) struct Own {
     pub(super) functions: Vec<(String, Function)>,
     pub(super) jail_program: Option<PathBuf>,
+    pub(super) components: bool,
     pub(super) sandboxes: Vec<Arc<dyn Sandbox>>,
 }
 
 /// Tries out which tiers can be used. A tier that cannot be is no fault of the host: tools that need it are refused.
 pub(super) async fn tiers(config: &Config, data: Option<&Path>, own: Own, world: &World) -> Tiers {
-    let Own { functions, jail_program, sandboxes } = own;
+    let Own { functions, jail_program, components, sandboxes } = own;
     let native = Native::new(config.sandbox.native, Arc::clone(&world.clock));
     let native = functions
         .into_iter()
@@ -49,7 +53,11 @@ pub(super) async fn tiers(config: &Config, data: Option<&Path>, own: Own, world:
         Some(program) => jail(&mut tiers, config, (data, program), world).await,
         None => drop(tiers.unusable.insert(Tier::Jail, "this program makes none (`Builder::jails`)".to_owned())),
     }
-    for tier in [Tier::Docker, Tier::Wasm, Tier::Gvisor, Tier::Microvm] {
+    match data.filter(|_| components) {
+        Some(data) => wasm(&mut tiers, config, data, world).await,
+        None => drop(tiers.unusable.insert(Tier::Wasm, "this program runs none (`Builder::components`)".to_owned())),
+    }
+    for tier in [Tier::Docker, Tier::Gvisor, Tier::Microvm] {
         tiers.unusable.insert(tier, "this build has no such tier".to_owned());
     }
     for sandbox in sandboxes {
@@ -58,6 +66,21 @@ pub(super) async fn tiers(config: &Config, data: Option<&Path>, own: Own, world:
         tiers.usable.insert(tier, sandbox);
     }
     tiers
+}
+
+/// How components are run by the host that has this data directory.
+pub(super) fn components(config: &Config, data: &Path) -> wasm::Config {
+    let private = config.sandbox.jail.private.iter().cloned().chain([data.to_owned()]).collect();
+    wasm::Config { folder: data.join(COMPONENTS), private, components: config.sandbox.wasm.clone() }
+}
+
+async fn wasm(tiers: &mut Tiers, config: &Config, data: &Path, world: &World) {
+    // Components come with their tools.
+    let shelf = Arc::new(wasm::Held::default());
+    match wasm::Wasm::open(components(config, data), shelf, Arc::clone(&world.clock)).await {
+        Ok(wasm) => drop(tiers.usable.insert(Tier::Wasm, Arc::new(wasm))),
+        Err(unusable) => drop(tiers.unusable.insert(Tier::Wasm, unusable.reason)),
+    }
 }
 
 #[cfg(target_os = "linux")]

@@ -161,14 +161,12 @@ fn limits(tool: &Tool, program: &Program) -> Limits {
     if matches!(program, Program::Native(_)) {
         return talking;
     }
-    // A component has no processes and no files of a system.
-    let system = !matches!(program, Program::Component(_));
     Limits {
-        cpu: system.then(|| Duration::from_millis(own.cpu_ms)),
+        cpu: Some(Duration::from_millis(own.cpu_ms)),
         memory: Some(own.memory_bytes),
-        processes: system.then(|| narrow(own.processes)),
+        processes: Some(narrow(own.processes)),
         disk: Some(own.disk_bytes),
-        open_files: system.then(|| narrow(own.open_files)),
+        open_files: Some(narrow(own.open_files)),
         ..talking
     }
 }

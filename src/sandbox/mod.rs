@@ -17,11 +17,14 @@ mod capability;
 mod config;
 mod error;
 mod fake;
+mod ground;
 mod native;
 mod outcome;
 pub mod protocol;
 mod running;
 mod spec;
+mod tree;
+pub mod wasm;
 
 #[cfg(target_os = "linux")]
 pub mod jail;
@@ -39,7 +42,7 @@ use tokio::sync::mpsc;
 use crate::types::Cx;
 
 pub use capability::{Capabilities, Keeper};
-pub use config::{Config, Jails, Threads};
+pub use config::{Components, Config, Jails, Threads};
 pub use error::{Error, Lack};
 pub use fake::{Puppet, Script};
 pub use native::{Function, Native, Voice};

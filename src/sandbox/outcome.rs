@@ -120,6 +120,8 @@ pub enum Exit {
     Code(i32),
     /// By this signal.
     Signal(i32),
+    /// By a trap: a component did what cannot be done, such as dividing by zero or reading what is not its own.
+    Trap,
 }
 
 impl fmt::Display for Exit {
@@ -127,6 +129,7 @@ impl fmt::Display for Exit {
         match self {
             Exit::Code(code) => write!(f, "exit code {code}"),
             Exit::Signal(signal) => write!(f, "signal {signal}"),
+            Exit::Trap => f.write_str("a trap"),
         }
     }
 }

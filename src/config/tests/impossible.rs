@@ -3,7 +3,7 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 56] = [
+const MAY_BE_ZERO: [&str; 57] = [
     "executor.cache_bytes_max",
     "api.listen",
     "api.drain_s",
@@ -42,6 +42,7 @@ const MAY_BE_ZERO: [&str; 56] = [
     "ziggy.score.anchors.typical_input_tokens",
     "ziggy.score.anchors.typical_output_tokens",
     "sandbox.jail.tree_files_max",
+    "sandbox.wasm.tree_files_max",
     "memory.same_above",
     "memory.relevant_from",
     "limit.pause_ms",

@@ -11,14 +11,13 @@ mod canary;
 mod init;
 mod plan;
 mod run;
-mod tree;
 mod wrapped;
 
 #[cfg(test)]
 mod tests;
 
 use std::os::unix::fs::MetadataExt;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -26,17 +25,15 @@ use async_trait::async_trait;
 use super::capability::{Capabilities, Keeper};
 use super::config::{Jails, OPEN_FILES_MIN};
 use super::error::{Error, Lack};
+use super::ground;
 use super::outcome::{Ended, Failure, Outcome};
 use super::running::Running;
-use super::spec::{Access, Grant, ProgramKind, Resource, Spec, Tier};
+use super::spec::{Access, ProgramKind, Resource, Spec, Tier};
 use super::{Call, Killed, Prepared, Sandbox, View};
-use crate::types::{Class, Clock, Cx, Hash};
+use crate::types::{Class, Clock, Cx};
 
 pub use canary::Unusable;
 pub use init::{SELF as OWN_PROGRAM, jail_process};
-
-/// Directories that are never granted, nor what lies in them, nor what they lie in: they are the machine's.
-const MACHINE: [&str; 7] = ["/boot", "/dev", "/etc", "/proc", "/run", "/sys", "/usr"];
 
 /// How jails are made.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -130,29 +127,6 @@ impl Jail {
         Jail { config, capabilities, clock, running: Running::default(), wrapper: None }
     }
 
-    /// Where a granted tree really is, if it may be granted.
-    fn place(&self, tool: &str, grant: &Grant) -> Result<(PathBuf, std::fs::Metadata), Error> {
-        let missing = |cause| Error::Missing {
-            tool: tool.to_owned(),
-            reason: format!("the tree {} is not at {}: {cause}", grant.name, grant.source.display()),
-        };
-        let source = grant.source.canonicalize().map_err(missing)?;
-        let found = source.metadata().map_err(missing)?;
-        if !found.is_dir() {
-            let reason = format!("the tree {} is no directory", grant.name);
-            return Err(Error::Invalid { tool: tool.to_owned(), reason });
-        }
-        let private =
-            self.config.private.iter().chain(&self.config.jails.private).filter_map(|path| path.canonicalize().ok());
-        let mut kept = private.chain(MACHINE.map(PathBuf::from));
-        let overlaps = |path: &PathBuf| source.starts_with(path) || path.starts_with(&source);
-        if kept.any(|path| overlaps(&path)) {
-            let lack = Lack::Other(format!("show {}, which the host keeps to itself", source.display()));
-            return Err(refused(tool, lack));
-        }
-        Ok((source, found))
-    }
-
     /// Who the tool is outside: whoever the trees belong to that it may write, if the host can choose.
     fn user(&self, spec: &Spec, trees: &[(PathBuf, std::fs::Metadata)]) -> Result<u32, Error> {
         if !rustix::process::geteuid().is_root() {
@@ -181,26 +155,6 @@ fn refused(tool: &str, lack: Lack) -> Error {
     Error::Refused { tool: tool.to_owned(), tier: Tier::Jail, lacks: vec![lack] }
 }
 
-/// Whether the inputs are there and are what was published. It is looked at again when they are shown.
-fn inputs(spec: &Spec) -> Result<(), Error> {
-    for input in &spec.inputs {
-        let missing = |cause| Error::Missing {
-            tool: spec.tool.clone(),
-            reason: format!("the input {} cannot be read: {cause}", input.name),
-        };
-        let bytes = std::fs::read(&input.source).map_err(missing)?;
-        if Hash::of(&bytes) != input.hash {
-            return Err(Error::Tampered { tool: spec.tool.clone(), name: input.name.clone() });
-        }
-    }
-    Ok(())
-}
-
-/// Whether it is a path that the tool can find: absolute, and no way up.
-fn is_inside(path: &str) -> bool {
-    Path::new(path).is_absolute() && !path.split('/').any(|part| part == "..") && !path.contains('\0')
-}
-
 #[async_trait]
 impl Sandbox for Jail {
     fn capabilities(&self) -> &Capabilities {
@@ -212,12 +166,13 @@ impl Sandbox for Jail {
         if spec.limits.open_files.is_some_and(|files| files < OPEN_FILES_MIN) {
             return Err(refused(&spec.tool, Lack::Other(format!("bound open files to less than {OPEN_FILES_MIN}"))));
         }
-        if let Some(directory) = spec.directory.as_ref().filter(|path| !is_inside(path)) {
+        if let Some(directory) = spec.directory.as_ref().filter(|path| !ground::is_inside(path)) {
             let reason = format!("`{directory}` is no absolute path in the jail");
             return Err(Error::Invalid { tool: spec.tool, reason });
         }
-        inputs(&spec)?;
-        let place = |grant| self.place(&spec.tool, grant);
+        ground::inputs(&spec)?;
+        let private: Vec<&PathBuf> = self.config.private.iter().chain(&self.config.jails.private).collect();
+        let place = |grant| ground::place(Tier::Jail, &spec.tool, grant, &private);
         let trees = spec.grants.iter().map(place).collect::<Result<Vec<_>, Error>>()?;
         let user = self.user(&spec, &trees)?;
         let places = trees.iter().map(|(_, found)| (found.dev(), found.ino())).collect();

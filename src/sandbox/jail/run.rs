@@ -15,13 +15,13 @@ use tokio::time::{Instant, timeout};
 
 use super::init::KEEPER;
 use super::plan::{Bounds, File, Plan, Report, Tree, encode, receive};
-use super::{Jail, tree, wrapped};
+use super::{Jail, wrapped};
 use crate::sandbox::fake::tell;
 use crate::sandbox::outcome::{Ended, Exit, Failure, Outcome, Usage, failure_of};
 use crate::sandbox::protocol::{self, Reader};
 use crate::sandbox::running::Place;
 use crate::sandbox::spec::{Access, Egress, Program, Resource, Spec};
-use crate::sandbox::{Call, Prepared};
+use crate::sandbox::{Call, Prepared, tree};
 use crate::types::{Class, Cx};
 
 /// Time for a jail to be gone after it was told to end. It takes milliseconds; then the keeper is killed, and the jail

@@ -3,14 +3,16 @@
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use std::fs;
+use std::path::Path;
 
 use super::canary::explain;
 use super::plan::{Report, encode, receive};
-use super::tree::{compare, list};
 use super::*;
 use crate::sandbox::outcome::{Change, Exit, Written};
-use crate::sandbox::spec::{Egress, Limits};
+use crate::sandbox::spec::{Egress, Grant, Limits};
 use crate::sandbox::tests::clock;
+use crate::sandbox::tree::{compare, list};
+use crate::types::Hash;
 
 const MINUTE: std::time::Duration = std::time::Duration::from_secs(60);
 

@@ -119,7 +119,9 @@ impl Reader {
         if self.speech == Speech::Plain {
             return match exit {
                 Exit::Code(code) => Ok(json!({ "stdout": String::from_utf8_lossy(&self.held), "exit": code })),
-                Exit::Signal(_) => Err(Failure::new(Class::Internal, format!("the tool ended with {exit}"))),
+                Exit::Signal(_) | Exit::Trap => {
+                    Err(Failure::new(Class::Internal, format!("the tool ended with {exit}")))
+                }
             };
         }
         let broken = |why: &str| Err(Failure::new(Class::Internal, format!("could not believe the tool: {why}")));

@@ -222,6 +222,8 @@ async fn an_operator_is_told_which_tiers_can_be_used() {
     let said = crate::program::checked(&out, "sandbox jail");
     assert_eq!(said["verdict"], expected, "{said}");
     assert!(expected == "lacking" || said["detail"].as_str().unwrap().contains("landlock"), "{said}");
+    let said = crate::program::checked(&out, "sandbox wasm");
+    assert_eq!(said["verdict"], "good", "{said}");
 }
 
 #[tokio::test]

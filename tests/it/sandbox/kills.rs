@@ -13,7 +13,7 @@ use crate::support::MINUTE;
 /// A shell that ignores who asks it to end, with children that do too, one of them in a session of its own.
 const STUBBORN: &str = "trap '' TERM INT HUP; (setsid sleep 1000 &) ; sleep 1000 & sleep 1000 & wait; sleep 1000";
 
-fn number(variable: &str, otherwise: usize) -> usize {
+pub(super) fn number(variable: &str, otherwise: usize) -> usize {
     #[expect(clippy::disallowed_methods, reason = "a test reads its own environment")]
     let named = std::env::var(variable);
     named.ok().and_then(|text| text.parse().ok()).unwrap_or(otherwise)
@@ -26,7 +26,7 @@ fn stubborn(mark: &str) -> Spec {
 }
 
 /// The time below which so many of a hundred are.
-fn percentile(times: &mut [Duration], percent: usize) -> Duration {
+pub(super) fn percentile(times: &mut [Duration], percent: usize) -> Duration {
     times.sort();
     times[(times.len() * percent / 100).min(times.len() - 1)]
 }

@@ -1,6 +1,7 @@
 //! Tiers on this machine: one suite that all of them pass, one table of attacks, a great many kills.
 
 mod attacks;
+mod components;
 mod conformance;
 mod jails;
 mod kills;

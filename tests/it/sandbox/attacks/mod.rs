@@ -11,7 +11,7 @@ mod bare;
 mod escapes;
 mod kernel;
 mod resources;
-mod scene;
+pub(super) mod scene;
 mod talk;
 
 use std::time::Duration;

@@ -20,7 +20,7 @@ pub(super) const SECRET: &str = "the-host's-own-secret-5f1d";
 /// What the host's environment holds.
 pub(super) const VARIABLE: &str = "SYZYGY_TEST_SECRET";
 
-pub(super) struct Scene {
+pub(in super::super) struct Scene {
     /// Open to all users, so that only a sandbox keeps anybody out.
     folder: TempDir,
     listener: TcpListener,
@@ -33,7 +33,7 @@ pub(super) struct Scene {
 }
 
 impl Scene {
-    pub(super) async fn new() -> Scene {
+    pub(in super::super) async fn new() -> Scene {
         let folder = tempfile::tempdir().unwrap();
         open_to_all(folder.path());
         let at = |name: &str| folder.path().join(name);
@@ -56,16 +56,16 @@ impl Scene {
         Scene { listener, abstract_name, abstract_listener, other, _leaked, folder }
     }
 
-    pub(super) fn tree(&self) -> PathBuf {
+    pub(in super::super) fn tree(&self) -> PathBuf {
         self.folder.path().join("tree")
     }
 
-    pub(super) fn repo(&self) -> PathBuf {
+    pub(in super::super) fn repo(&self) -> PathBuf {
         self.folder.path().join("repo")
     }
 
     /// What an attack is told: more than any attacker could know.
-    pub(super) fn given(&self, jailed: bool) -> Value {
+    pub(in super::super) fn given(&self, jailed: bool) -> Value {
         let place = |name: &str, real: PathBuf| if jailed { PathBuf::from("/granted").join(name) } else { real };
         json!({
             "secret": SECRET,
@@ -79,7 +79,7 @@ impl Scene {
     }
 
     /// What was harmed, if anything was.
-    pub(super) fn harm(&self) -> Option<String> {
+    pub(in super::super) fn harm(&self) -> Option<String> {
         let at = |name: &str| self.folder.path().join(name);
         let read = |name: &str| std::fs::read_to_string(at(name)).unwrap_or_default();
         let count = |name: &str| std::fs::read_dir(at(name)).map_or(0, Iterator::count);
