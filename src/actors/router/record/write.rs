@@ -184,8 +184,8 @@ impl Scribe {
         (events, Open { fib, basis, basis_hash, began, depth, whole, changes })
     }
 
-    /// Writes the registry before a table of so many bytes that is written whole, if it is much shorter or has to be there. Says
-    /// whether it is.
+    /// Writes the registry before a table of so many bytes that is written whole, if it is much shorter or has to be
+    /// there. Says whether it is.
     fn set(
         &self,
         state: &mut State,
