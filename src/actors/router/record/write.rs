@@ -155,7 +155,7 @@ impl Scribe {
             .unwrap_or_else(|| Written { table: Texts::whole(Fib::clone(&fib)), basis: Texts::whole(basis.clone()) });
         let (whole, changes) = sums.unwrap_or_else(|| (written.bytes(), 0));
         let mut events = Vec::new();
-        let complete = depth == 0 && self.set(state, written.bytes(), (registry, &set), fib.at, source, &mut events);
+        let complete = depth == 0 && self.set(state, written.bytes(), (registry, &set), (fib.at, source), &mut events);
         let Written { table, basis: made_from } = written;
         let parts = pieces(made_from.text(), source, &mut events);
         let (inline, delta) = made_from.inline(parts);
@@ -191,8 +191,7 @@ impl Scribe {
         state: &mut State,
         bytes: usize,
         (hash, set): (Hash, &Registry),
-        now: Timestamp,
-        source: &str,
+        (now, source): (Timestamp, &str),
         events: &mut Vec<NewEvent>,
     ) -> bool {
         let text = serde_json::to_string(set).unwrap_or_default();
