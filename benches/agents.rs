@@ -23,6 +23,8 @@ const ASKED: usize = 200;
 /// Then so many are asked, some at a time.
 const CROWD: usize = 1_000;
 const AT_ONCE: usize = 16;
+/// The longest that is waited for a table with what they taught: of very many agents one takes seconds.
+const TABLE_WITHIN: Duration = Duration::from_secs(60);
 /// Words that agents offer: as many kinds of work as a large host has.
 const KINDS: usize = 50;
 /// What one agent costs in a step may be so many times what it costs in the first: a cliff shows as ten or a hundred times.
@@ -146,7 +148,11 @@ async fn step(agents: usize) -> Step {
         .await;
     let crowd = crowd as f64 / began.elapsed().as_secs_f64();
     let kib = resident_kib();
-    let (count, bytes, _) = tables(&host, after).await;
+    let (mut count, mut bytes, until) = (0, 0, Instant::now() + TABLE_WITHIN);
+    while count == 0 && Instant::now() < until {
+        (count, bytes, _) = tables(&host, after).await;
+        tokio::time::sleep(Duration::from_millis(100)).await;
+    }
     let began = Instant::now();
     host.shutdown(Duration::from_secs(600)).await.unwrap();
     let stop = began.elapsed();

@@ -8,8 +8,8 @@
 //! - RO1: every published FIB is exactly what `ziggy::route::build` makes of the RIB and governance it names, and of the
 //!   FIB before it.
 //! - RO2: a change of health or governance, the end of an override, of a penalty and of what is known of a candidate
-//!   included, is in the next FIB at once; what was only observed, within `rebuild_every_ms` or eight times as
-//!   long as a build takes.
+//!   included, is in the next FIB at once; what was only observed, within `rebuild_every_ms` or eight times as long as a
+//!   build takes.
 //! - RO3: every FIB that was published stands in the journal under its version, with what it was made from; once, and
 //!   again after `snapshot_every_s`, so that what held it before can be let go.
 //! - RO4: where a table stood that has left the journal is forgotten while others are written.

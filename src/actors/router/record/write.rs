@@ -155,7 +155,7 @@ impl Scribe {
             .unwrap_or_else(|| Written { table: Texts::whole(Fib::clone(&fib)), basis: Texts::whole(basis.clone()) });
         let (whole, changes) = sums.unwrap_or_else(|| (written.bytes(), 0));
         let mut events = Vec::new();
-        let complete = depth == 0 && self.set(state, written.bytes(), (registry, &set), fib.at, source, &mut events);
+        let complete = depth == 0 && self.set(state, written.bytes(), (registry, &set), (fib.at, source), &mut events);
         let Written { table, basis: made_from } = written;
         let parts = pieces(made_from.text(), source, &mut events);
         let (inline, delta) = made_from.inline(parts);
@@ -184,15 +184,14 @@ impl Scribe {
         (events, Open { fib, basis, basis_hash, began, depth, whole, changes })
     }
 
-    /// Writes the registry before a table of so many bytes that is written whole, if it is much shorter or has to be there. Says
-    /// whether it is.
+    /// Writes the registry before a table of so many bytes that is written whole, if it is much shorter or has to be
+    /// there. Says whether it is.
     fn set(
         &self,
         state: &mut State,
         bytes: usize,
         (hash, set): (Hash, &Registry),
-        now: Timestamp,
-        source: &str,
+        (now, source): (Timestamp, &str),
         events: &mut Vec<NewEvent>,
     ) -> bool {
         let text = serde_json::to_string(set).unwrap_or_default();

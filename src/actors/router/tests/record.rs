@@ -180,7 +180,7 @@ async fn what_leaves_takes_no_table_from_those_that_stay() {
     for round in 0..120 {
         seed = seed.wrapping_mul(1_664_525).wrapping_add(1_013_904_223);
         seconds += 1 + seed % 600;
-        let feedback = observed(&format!("agent-{:05}", seed / 7 % 60), seed % 2 == 0);
+        let feedback = observed(&format!("agent-{:05}", seed / 7 % 60), seed.is_multiple_of(2));
         rib.observe(&feedback, &ziggy().live, later(SECOND * seconds));
         written.push(desk.write(&rib, SECOND * seconds).await.0);
         let Some(through) = crowded(&desk, 12).await else { continue };

@@ -47,7 +47,8 @@ proptest! {
         lives in proptest::collection::vec((any_candidates(), 0u8..6, 0usize..2, any::<bool>()), 2..6),
         margin in 0u32..200_000,
     ) {
-        let (mut before, mut line): (Option<(Basis, Fib)>, Option<(Basis, Snapshot)>) = (None, None);
+        let mut before: Option<(Basis, Fib)> = None;
+        let mut line: Option<(Basis, Snapshot)> = None;
         for (number, (candidates, levers, tenant, afresh)) in lives.into_iter().enumerate() {
             let candidates = match &before {
                 // Nearly the same as before: one is exchanged, another goes.
