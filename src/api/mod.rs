@@ -81,7 +81,7 @@ pub use config::{Config, Tls};
 pub use error::Error;
 pub use hitl::{Delegated, Items, Said, Shown};
 pub use problem::{Code, MEDIA_TYPE, Problem};
-pub use publishing::{Publish, PublishAnswer, PublishFile, PublishFormat};
+pub use publishing::{Doubt, Doubts, Publish, PublishAnswer, PublishFile, PublishFormat, SettleDoubt};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
 pub use tools::{Invoke, Invoked, InvokedEffects, InvokedUsage, ToolRow, ToolShown, Tools};
 pub use why::{Step, Tables, Why, tables_of, why};
@@ -116,6 +116,8 @@ pub struct Parts {
     pub tools: executor::Handle,
     /// Folders that may be granted.
     pub folders: lap::Config,
+    /// Where data of tenants may be.
+    pub privacy: ziggy::privacy::Config,
     /// Has the runs.
     pub journal: Arc<dyn Journal>,
     /// Has the tree.

@@ -89,6 +89,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
             crown: crown.clone(),
             tools: parts.executor.clone(),
             folders: config.tools.clone(),
+            privacy: config.privacy.clone(),
             journal: Arc::clone(&journal),
             registry: Arc::clone(&registry),
             world: world.clone(),

@@ -1,6 +1,9 @@
 //! Tests of the executor: tools by a table, its promises on a clock that stands still.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
+mod calls;
+mod publishing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
