@@ -67,6 +67,7 @@ fn every_promise_holds_for_every_seed() {
     assert!(lives > most + most / 4, "{lives} lives of {most} hosts");
 }
 
+// TS1.
 #[test]
 fn the_same_seed_writes_the_same_journal_byte_for_byte() {
     for (faults, seeds) in [(Faults::none(), 5), (Faults::rough(), 20)] {
@@ -114,6 +115,7 @@ fn another_seed_is_another_order() {
     assert!(orders.len() > 10, "{} orders of 20 seeds", orders.len());
 }
 
+// TS3.
 #[test]
 fn the_greeter_counts_its_guests_and_forgets_them_in_a_crash() {
     for seed in 0..20 {

@@ -311,11 +311,11 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let (agents, mut rows) = agents(profiles, &tools, &journal, &world);
     rows.insert(0, tools_child);
     rows.splice(0..0, [governor, Child::tree(runtimes)]);
-    let router_config = read(
-        json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100, "deltas_most": 8 }),
-    );
+    let routing = read(json!({
+        "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100, "deltas_most": 8,
+    }));
     let (ziggy, privacy) = (ziggy_config(), privacy::Config::default());
-    let configs = (router_config, &ziggy, &privacy);
+    let configs = (routing, &ziggy, &privacy);
     let (router, router_child) =
         router::Handle::launch(candidates, vec![near, far], crown.clone(), Arc::clone(&journal), configs, &world);
     let waiting = inbox::Parts {

@@ -164,6 +164,7 @@ async fn a_silent_stream_is_cut_by_its_own_limit() {
     assert!(matches!(&error, Error::Cut { reason, .. } if reason.contains("nothing came")), "{error:?}");
 }
 
+// IF1.
 #[tokio::test]
 async fn a_dropped_call_closes_the_connection() {
     let (url, gone) = serve(EVENTS, vec![event("one").into()], Then::Hang).await;

@@ -46,6 +46,7 @@ fn a_run_that_ends_twice_is_found() {
     breaks(Bug::EndsTwice, &["every accepted run ends exactly once"]);
 }
 
+// TS2.
 #[test]
 fn an_acknowledgement_before_the_disk_is_found() {
     breaks(Bug::AcknowledgedTooSoon, &["a run whose id was handed out is on disk"]);
