@@ -1,1 +1,6 @@
-//! .
+//! Tools of tests, a toolbox that holds them, and what all adapters have in common.
+
+mod asking;
+mod behaviour;
+mod same;
+pub(super) mod support;
