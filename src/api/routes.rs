@@ -12,7 +12,9 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::app::App;
 use super::problem::{Code, Problem};
 use super::tokens::Scope;
-use super::{alerts, audit, auth, budgets, control, gate, hitl, observe, plan, runs, tables, token_routes, work};
+use super::{
+    alerts, audit, auth, budgets, control, gate, hitl, mount, observe, plan, runs, tables, token_routes, work,
+};
 
 type Handler = MethodRouter<Arc<App>>;
 
@@ -101,6 +103,9 @@ pub(super) fn gated(app: &Arc<App>, more: Router<Arc<App>>) -> Router {
             None => handler,
         };
         router = router.route(path, guarded);
+    }
+    for mount in &app.parts.mounts {
+        router = router.merge(mount::routes(app, mount));
     }
     router
         .fallback(unknown_path)

@@ -70,6 +70,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     };
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();
+    let mounts = super::offered::mounts(&builder, &config)?;
     let serving = builder.serve.then(|| {
         api::launch(api::Parts {
             io: io.clone(),
@@ -84,6 +85,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
             chunk: config.ziggy.chunk,
             data_dir: data.clone().unwrap_or_default(),
             config: config.api.clone(),
+            mounts,
         })
     });
     let (served, api_child) = serving.unzip();

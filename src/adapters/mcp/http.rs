@@ -5,10 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::http::{HeaderMap, Method, StatusCode};
 use axum::middleware::{Next, from_fn_with_state};
 use axum::response::{IntoResponse, Response};
+use futures::StreamExt;
 use parking_lot::Mutex;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
 use rmcp::transport::{StreamableHttpServerConfig, StreamableHttpService};
@@ -46,6 +48,15 @@ pub enum Guard {
     },
 }
 
+/// How this ends.
+#[derive(Debug, Clone, Default)]
+pub struct Ends {
+    /// Cancelled when nothing new is wanted: who only listens is told so.
+    pub stopping: CancellationToken,
+    /// Cancelled when the time of calls is over too.
+    pub cutting: CancellationToken,
+}
+
 /// Where a session is named.
 const SESSION: &str = "mcp-session-id";
 
@@ -55,18 +66,19 @@ const KEEP_ALIVE: Duration = Duration::from_secs(15);
 /// The sessions of older revisions and whose they are.
 struct Sessions {
     mcp: Arc<Mcp>,
+    stopping: CancellationToken,
     manager: Arc<LocalSessionManager>,
     owners: Mutex<HashMap<String, String>>,
 }
 
-/// The routes. Requests have a [`Cx`] among their extensions, or are refused. When `stopping` is cancelled, all sessions
-/// and streams end.
-pub fn router(mcp: &Arc<Mcp>, guard: Guard, stopping: CancellationToken) -> Router {
+/// The routes. Requests have a [`Cx`] among their extensions, or are refused.
+pub fn router(mcp: &Arc<Mcp>, guard: Guard, ends: Ends) -> Router {
+    let Ends { stopping, cutting } = ends;
     let mut manager = LocalSessionManager::default();
     manager.session_config.keep_alive = Some(Duration::from_secs(mcp.config.session_idle_s));
     let manager = Arc::new(manager);
     let base = StreamableHttpServerConfig::default()
-        .with_cancellation_token(stopping)
+        .with_cancellation_token(cutting)
         .with_sse_keep_alive(Some(KEEP_ALIVE))
         .with_max_request_body_bytes(mcp.config.message_bytes_max);
     let config = match guard {
@@ -75,9 +87,10 @@ pub fn router(mcp: &Arc<Mcp>, guard: Guard, stopping: CancellationToken) -> Rout
             base.with_allowed_hosts(hosts).with_allowed_origins(origins).enforce_origin_validation()
         }
     };
-    let own = Arc::clone(mcp);
-    let service = StreamableHttpService::new(move || Ok(Server::new(&own, None)), Arc::clone(&manager), config);
-    let sessions = Arc::new(Sessions { mcp: Arc::clone(mcp), manager, owners: Mutex::default() });
+    let (own, ending) = (Arc::clone(mcp), stopping.clone());
+    let make = move || Ok(Server::new(&own, None, ending.clone()));
+    let service = StreamableHttpService::new(make, Arc::clone(&manager), config);
+    let sessions = Arc::new(Sessions { mcp: Arc::clone(mcp), stopping, manager, owners: Mutex::default() });
     Router::new().route_service("/mcp", service).layer(from_fn_with_state(sessions, pass))
 }
 
@@ -116,7 +129,7 @@ async fn pass(State(sessions): State<Arc<Sessions>>, request: Request, next: Nex
     } else if let (Some(ended), &Method::DELETE, true) = (&named, &method, response.status().is_success()) {
         sessions.owners.lock().remove(ended);
     }
-    response
+    if method == Method::GET { sessions.until_stop(response) } else { response }
 }
 
 /// MC2: what is another's does not exist.
@@ -125,6 +138,12 @@ fn no_session() -> Response {
 }
 
 impl Sessions {
+    /// The news of a session, which no request waits for, until the host stops.
+    fn until_stop(&self, response: Response) -> Response {
+        let stopping = self.stopping.clone().cancelled_owned();
+        response.map(|body| Body::from_stream(body.into_data_stream().take_until(Box::pin(stopping))))
+    }
+
     /// Whether one more session may begin, once those that ended by themselves are forgotten.
     async fn has_room(&self) -> bool {
         let most = self.mcp.config.sessions_max;

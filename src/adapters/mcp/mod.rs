@@ -26,7 +26,7 @@ mod tasks;
 mod tell;
 
 #[cfg(test)]
-mod tests;
+pub(in crate::adapters) mod tests;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,7 +38,7 @@ use serde::{Deserialize, Serialize};
 use super::Toolbox;
 use crate::types::World;
 
-pub use http::{Guard, router};
+pub use http::{Ends, Guard, router};
 pub use stdio::serve;
 
 /// Limits of the adapter.

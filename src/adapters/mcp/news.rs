@@ -61,6 +61,7 @@ pub(super) async fn listen(server: &Server, asked: &Asked, context: &Subscriptio
         tokio::select! {
             biased;
             () = context.cancelled() => return,
+            () = server.stopping.cancelled() => return,
             changed = changes.changed() => if changed.is_err() { return },
         }
         let after = Lists::of(server, &asked.cx, &asked.caller).await;
@@ -92,7 +93,11 @@ pub(super) async fn follow(server: &Server, context: &NotificationContext<RoleSe
     let mut before = Lists::of(server, &cx, &caller).await;
     let peer = &context.peer;
     while !peer.is_transport_closed() {
-        let looked = tokio::time::timeout(LOOK, changes.changed()).await;
+        let looked = tokio::select! {
+            biased;
+            () = server.stopping.cancelled() => return,
+            looked = tokio::time::timeout(LOOK, changes.changed()) => looked,
+        };
         match looked {
             Err(_) => continue,
             Ok(Err(_)) => return,

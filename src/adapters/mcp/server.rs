@@ -18,6 +18,7 @@ use rmcp::service::{NotificationContext, RequestContext, SubscriptionContext};
 use rmcp::{ErrorData, RoleServer, ServerHandler};
 use serde_json::json;
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 
 use super::super::Caller;
 use super::shape::Kind;
@@ -40,6 +41,8 @@ pub(super) type Asker = Arc<dyn Fn() -> Cx + Send + Sync>;
 pub(super) struct Server {
     pub(super) mcp: Arc<Mcp>,
     asker: Option<Asker>,
+    /// Cancelled when nobody is told news any more.
+    pub(super) stopping: CancellationToken,
     pub(super) session: Session,
 }
 
@@ -61,11 +64,11 @@ pub(super) struct Asked {
 }
 
 impl Server {
-    pub(super) fn new(mcp: &Arc<Mcp>, asker: Option<Asker>) -> Server {
+    pub(super) fn new(mcp: &Arc<Mcp>, asker: Option<Asker>, stopping: CancellationToken) -> Server {
         let mut changes = mcp.toolbox.changes();
         changes.mark_unchanged();
         let session = Session { hears: Mutex::new(Hears::Info), watched: Mutex::default(), changes };
-        Server { mcp: Arc::clone(mcp), asker, session }
+        Server { mcp: Arc::clone(mcp), asker, stopping, session }
     }
 
     /// MC1.

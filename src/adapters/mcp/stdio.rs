@@ -21,7 +21,7 @@ pub async fn serve(
     (reads, writes): (impl AsyncRead + Send + Unpin + 'static, impl AsyncWrite + Send + Unpin + 'static),
     stopping: CancellationToken,
 ) -> Result<(), String> {
-    let server = Server::new(mcp, Some(Arc::new(asker)));
+    let server = Server::new(mcp, Some(Arc::new(asker)), stopping.clone());
     let began = serve_server(server, (reads, writes)).await;
     let running = began.map_err(|error| format!("could not begin to speak MCP: {error}"))?;
     let ending = running.cancellation_token();

@@ -73,9 +73,9 @@ pub(super) fn perform(caller: &Caller, call: &Call) -> Option<Result<Reply, Refu
         "test_streaming_elicitation" => once(call, "User response", name),
         "test_elicitation_sep1034_defaults" => once(call, "Elicitation completed", defaults),
         "test_elicitation_sep1330_enums" => once(call, "Elicitation completed", choices),
-        "confirm_delete" => once(call, "Deletion", || {
-            form("Really delete it?", json!({ "confirm": { "type": "boolean" } }))
-        }),
+        "confirm_delete" => {
+            once(call, "Deletion", || form("Really delete it?", json!({ "confirm": { "type": "boolean" } })))
+        }
         "multi_input" if told.len() < 2 => asks(&[("one", name()), ("two", name())], None),
         "test_tool_with_task" => match filled(call, "user_name", "name").and_then(Value::as_str) {
             Some(name) => Some(answer(json!(format!("A task for {name}")))),
@@ -164,7 +164,8 @@ fn defaults() -> Question {
 
 fn choices() -> Question {
     let titled = |one: &str| {
-        let choice = |number: usize, word: &str| json!({ "const": format!("value{number}"), "title": format!("{word} {one}") });
+        let choice =
+            |number: usize, word: &str| json!({ "const": format!("value{number}"), "title": format!("{word} {one}") });
         json!([choice(1, "First"), choice(2, "Second"), choice(3, "Third")])
     };
     let plain = json!(["option1", "option2", "option3"]);

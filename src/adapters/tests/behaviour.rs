@@ -87,6 +87,7 @@ pub(super) async fn perform(
         }
         "protocol_error_job" => Err(Refusal::new(Class::Internal, "could not do the job: it is broken")),
         "greet" => answer(json!(format!("Hello, {}!", input(call, "name")))),
+        echo if echo.starts_with("echo") => answer(call.arguments.clone()),
         _ => answer(json!("done")),
     }
 }
@@ -112,11 +113,9 @@ fn shown(call: &Call) -> Option<Result<Reply, Refusal>> {
         "test_simple_text" => answer(json!("This is a simple text response for testing.")),
         "test_image_content" => content(&[image()]),
         "test_audio_content" => content(&[json!({ "type": "audio", "data": SILENCE, "mimeType": "audio/wav" })]),
-        "test_embedded_resource" => content(&[resource(
-            "test://embedded-resource",
-            "text/plain",
-            "This is an embedded resource content.",
-        )]),
+        "test_embedded_resource" => {
+            content(&[resource("test://embedded-resource", "text/plain", "This is an embedded resource content.")])
+        }
         "test_multiple_content_types" => content(&[
             text("Multiple content types test:"),
             image(),

@@ -3,4 +3,4 @@
 mod asking;
 mod behaviour;
 mod same;
-pub(super) mod support;
+pub(in crate::adapters) mod support;

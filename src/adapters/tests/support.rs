@@ -24,8 +24,13 @@ pub(crate) fn fixtures() -> Vec<Arc<Tool>> {
         .map(|entry| {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap();
-            let checked = tds::read(Format::Toml, &text).unwrap_or_else(|report| panic!("{}: {report}", path.display()));
-            assert_eq!(path.file_stem().unwrap().to_str(), Some(checked.tool.id.as_str()), "a file is named as its tool");
+            let checked =
+                tds::read(Format::Toml, &text).unwrap_or_else(|report| panic!("{}: {report}", path.display()));
+            assert_eq!(
+                path.file_stem().unwrap().to_str(),
+                Some(checked.tool.id.as_str()),
+                "a file is named as its tool"
+            );
             Arc::new(checked.tool)
         })
         .collect();

@@ -340,7 +340,23 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     rows.extend([router_child, inbox_child, io_child]);
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
-    (api::Parts { io, inbox, router, crown, journal, registry, world, metrics, version, chunk, data_dir, config }, rows)
+    let mounts = Vec::new();
+    let parts = api::Parts {
+        io,
+        inbox,
+        router,
+        crown,
+        journal,
+        registry,
+        world,
+        metrics,
+        version,
+        chunk,
+        data_dir,
+        config,
+        mounts,
+    };
+    (parts, rows)
 }
 
 fn runtime(runtime: Scripted, world: &World) -> (runtime::Handle, Child) {
