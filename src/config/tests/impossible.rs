@@ -43,6 +43,7 @@ const MAY_BE_ZERO: [&str; 55] = [
     "sandbox.jail.tree_files_max",
     "memory.same_above",
     "memory.relevant_from",
+    "mcp.fresh_s",
     "limit.pause_ms",
     "limit.circuit.failures",
     "limit.circuit.open_ms",
