@@ -7,12 +7,14 @@ pub mod types;
 pub mod tds;
 pub mod telemetry;
 
+pub mod egress;
 pub mod field;
 pub mod inference;
 pub mod sandbox;
 pub mod secrets;
 pub mod store;
 
+pub mod lap;
 pub mod memory;
 pub mod rat;
 pub mod ziggy;

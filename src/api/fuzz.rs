@@ -10,6 +10,8 @@ use super::bodies::{
 use super::extract::read_json;
 use super::framing::{Framing, Limits};
 use super::hitl::{Delegated, Said};
+use super::publishing::Publish;
+use super::tools::Invoke;
 use crate::actors::io::Task;
 use crate::ziggy::chunk::Policy;
 use crate::ziggy::{assemble, chunk, reassemble};
@@ -24,7 +26,7 @@ const DEPTH: usize = 32;
 const TEXT_MOST: usize = 4 << 10;
 
 /// Every body there is, by the name of its type. A test looks that none of the handlers' is missing.
-pub const BODIES: [Reader; 13] = [
+pub const BODIES: [Reader; 15] = [
     ("RouteRequest", same::<RouteRequest>),
     ("Task", same::<Task>),
     ("FeedbackRequest", same::<FeedbackRequest>),
@@ -38,6 +40,8 @@ pub const BODIES: [Reader; 13] = [
     ("Delegated", same::<Delegated>),
     ("ChunkRequest", cut),
     ("Assemble", put_together),
+    ("Invoke", same::<Invoke>),
+    ("Publish", same::<Publish>),
 ];
 
 /// Reads these bytes as a body of this type, and says whether they are one.

@@ -41,12 +41,14 @@ mod parked;
 mod peers;
 mod plan;
 mod problem;
+mod publishing;
 mod routes;
 mod runs;
 mod tables;
 mod tls;
 mod token_routes;
 mod tokens;
+mod tools;
 mod why;
 mod work;
 
@@ -61,7 +63,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::actors::{crown, inbox, io, router};
+use crate::actors::{crown, executor, inbox, io, router};
+use crate::lap;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Mailbox, Overflow, Registry, Shutdown};
 use crate::telemetry::Metrics;
@@ -80,7 +83,9 @@ pub use error::Error;
 pub use hitl::{Delegated, Items, Said, Shown};
 pub use mount::{Ends, Mount};
 pub use problem::{Code, MEDIA_TYPE, Problem};
+pub use publishing::{Publish, PublishAnswer, PublishFile, PublishFormat};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
+pub use tools::{Invoke, Invoked, InvokedEffects, InvokedUsage, ToolRow, ToolShown, Tools};
 pub use why::{Step, Tables, Why, tables_of, why};
 
 /// Where a running host says how it is reached, in the data directory.
@@ -109,6 +114,10 @@ pub struct Parts {
     pub router: router::Handle,
     /// Takes levers, shows alerts.
     pub crown: crown::Handle,
+    /// Calls tools.
+    pub tools: executor::Handle,
+    /// Folders that may be granted.
+    pub folders: lap::Config,
     /// Has the runs.
     pub journal: Arc<dyn Journal>,
     /// Has the tree.

@@ -4,7 +4,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi as Contract, SecurityRequirement};
 
-use super::{alerts, audit, budgets, control, hitl, observe, plan, problem, runs, tables, token_routes, work};
+use super::{
+    alerts, audit, budgets, control, hitl, observe, plan, problem, publishing, runs, tables, token_routes, tools, work,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +32,11 @@ use super::{alerts, audit, budgets, control, hitl, observe, plan, problem, runs,
         control::announce,
         control::withdraw,
         budgets::budgets,
+        tools::list,
+        tools::show,
+        tools::invoke,
+        publishing::publish,
+        publishing::retire,
         alerts::list,
         alerts::acknowledge,
         alerts::silences,

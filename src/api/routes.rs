@@ -13,7 +13,8 @@ use super::app::App;
 use super::problem::{Code, Problem};
 use super::tokens::Scope;
 use super::{
-    alerts, audit, auth, budgets, control, gate, hitl, mount, observe, plan, runs, tables, token_routes, work,
+    alerts, audit, auth, budgets, control, gate, hitl, mount, observe, plan, publishing, runs, tables, token_routes,
+    tools, work,
 };
 
 type Handler = MethodRouter<Arc<App>>;
@@ -76,6 +77,11 @@ pub(super) fn table() -> Vec<Route> {
         route("POST", "/hitl/{id}/deny", Review, post(hitl::deny)),
         route("POST", "/hitl/{id}/delegate", Review, post(hitl::delegate)),
         route("POST", "/hitl/{id}/expire", Review, post(hitl::expire)),
+        route("GET", "/tools", Read, get(tools::list)),
+        route("POST", "/tools", Admin, post(publishing::publish)),
+        route("DELETE", "/tools/{id}/versions/{version}", Admin, delete(publishing::retire)),
+        route("GET", "/tools/{id}", Read, get(tools::show)),
+        route("POST", "/tools/{id}/invoke", Work, post(tools::invoke)),
         route("GET", "/tree", Read, get(observe::tree)),
         route("GET", "/metrics", Read, get(observe::metrics)),
         route("GET", "/openapi.json", Read, get(observe::contract)),

@@ -109,7 +109,7 @@ pub(super) enum Verb {
     },
     /// Speak the Model Context Protocol on stdin and stdout, with the tools of the running host.
     Mcp(Connection),
-    /// Begin, check, compare and document tools. Needs no running host.
+    /// Begin, check, compare and document tools; list, describe and call those of a running host.
     Tool {
         #[command(subcommand)]
         verb: ToolVerb,

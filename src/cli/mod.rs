@@ -16,12 +16,15 @@ mod asked;
 mod audit;
 mod backup;
 mod budgets;
+mod calls;
 mod client;
 mod console;
 mod elsewhere;
 mod error;
+mod flags;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+mod handing;
 mod inbox;
 mod local;
 mod mcp;
@@ -217,7 +220,7 @@ async fn perform(
         Verb::Plan(asked) => plan::plan(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Tokens { verb, connection } => tokens::tokens(&connect(&connection)?, verb, console).await?,
         Verb::Mcp(connection) => mcp::mcp(&connect(&connection)?, console).await?,
-        Verb::Tool { verb } => return tools::tool(&verb, console),
+        Verb::Tool { verb } => return tools::tool(verb, connect, console).await,
         Verb::Config { verb: ConfigVerb::Check(options) } => local::config_check(&options, console, launcher)?,
         Verb::Doctor(connection) => return local::doctor(&connection, environment, console, launcher).await,
     }

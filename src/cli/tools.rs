@@ -1,4 +1,5 @@
-//! `syzygy tool`: descriptions of tools on this machine, begun, checked, compared, documented. Needs no running host.
+//! `syzygy tool`: descriptions of tools on this machine, begun, checked, compared, documented, which needs no running host;
+//! and the tools of one that runs.
 
 use std::io::Read;
 use std::path::{Path, PathBuf};
@@ -6,8 +7,12 @@ use std::path::{Path, PathBuf};
 use clap::{Args, Subcommand, ValueEnum};
 use serde::Serialize;
 
+use super::arguments::Connection;
+use super::calls::{self, Called, Described, Listed, Searched};
+use super::client::Client;
 use super::console::Console;
 use super::error::Error;
+use super::handing::{self, HandedIn, Retired};
 use super::paint::Paint;
 use crate::tds::compat::{Change, Refusal, diff, judge};
 use crate::tds::tool::{FilePath, Run};
@@ -41,6 +46,20 @@ pub(super) enum ToolVerb {
         #[arg(long, value_enum, default_value_t = Part::Page)]
         part: Part,
     },
+    /// Run the tests of a tool in a running host, and publish nothing.
+    Test(HandedIn),
+    /// Hand a tool in to a running host, which publishes it if it passes.
+    Publish(HandedIn),
+    /// Take a version of a tool back; the journal keeps it.
+    Retire(Retired),
+    /// List the tools of a running host.
+    List(Listed),
+    /// Find tools of a running host by words.
+    Search(Searched),
+    /// Say everything about a tool of a running host.
+    Describe(Described),
+    /// Call a tool of a running host.
+    Call(Called),
 }
 
 #[derive(Debug, Args)]
@@ -68,8 +87,12 @@ pub(super) enum Part {
 }
 
 /// Does one of the verbs and returns the exit code.
-pub(super) fn tool(verb: &ToolVerb, console: &mut Console) -> Result<u8, Error> {
-    match verb {
+pub(super) async fn tool(
+    verb: ToolVerb,
+    connect: impl Fn(&Connection) -> Result<Client, Error>,
+    console: &mut Console,
+) -> Result<u8, Error> {
+    match &verb {
         ToolVerb::New(new) => begin(new, console),
         ToolVerb::Check { files } => check(files, console),
         ToolVerb::Schema => {
@@ -83,6 +106,13 @@ pub(super) fn tool(verb: &ToolVerb, console: &mut Console) -> Result<u8, Error> 
         }
         ToolVerb::Diff { old, new } => compare(old, new, console),
         ToolVerb::Docs { file, part } => docs(file, *part, console),
+        ToolVerb::Test(asked) => handing::hand_in(&connect(&asked.connection)?, asked, true, console).await,
+        ToolVerb::Publish(asked) => handing::hand_in(&connect(&asked.connection)?, asked, false, console).await,
+        ToolVerb::Retire(asked) => handing::retire(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::List(asked) => calls::list(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Search(asked) => calls::search(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Describe(asked) => calls::describe(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Call(asked) => calls::call(&connect(&asked.connection)?, asked, console).await,
     }
 }
 
@@ -93,7 +123,7 @@ fn pretty(value: &impl Serialize) -> String {
     text
 }
 
-fn invalid(reason: String) -> Error {
+pub(super) fn invalid(reason: String) -> Error {
     Error::Local { class: Class::Invalid, reason }
 }
 
@@ -249,7 +279,7 @@ fn beside(path: &Path, tool: &tds::Tool, document: &Document) -> Result<Vec<Told
 }
 
 /// Reads a text that is not too long; a longer one is cut where its reader sees that it is too long.
-fn text(path: &Path, most: usize) -> Result<String, Error> {
+pub(super) fn text(path: &Path, most: usize) -> Result<String, Error> {
     let failed = |cause| Error::File { path: path.to_owned(), cause };
     let mut bytes = Vec::new();
     let file = std::fs::File::open(path).map_err(failed)?;
@@ -268,8 +298,8 @@ fn text(path: &Path, most: usize) -> Result<String, Error> {
 /// Names a description may have in its folder, the usual one first.
 const NAMES: [&str; 4] = ["tool.toml", "tool.json", "tool.yaml", "tool.yml"];
 
-/// Reads a description, or that of a folder.
-fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
+/// Where a description is, or that of a folder, and in which form it is written.
+pub(super) fn found(file: &Path) -> Result<(PathBuf, Format), Error> {
     let path = if file.is_dir() {
         let found = NAMES.iter().map(|name| file.join(name)).find(|path| path.is_file());
         let reason = || format!("could not find a description in {}: none of {}", file.display(), NAMES.join(", "));
@@ -282,6 +312,12 @@ fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
             format!("could not tell the format of {}: its name ends in none of .toml, .json, .yaml", path.display());
         return Err(invalid(reason));
     };
+    Ok((path, format))
+}
+
+/// Reads a description, or that of a folder.
+fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
+    let (path, format) = found(file)?;
     let text = text(&path, limits::DOCUMENT_BYTES_MAX)?;
     Ok((path, tds::read(format, &text)))
 }

@@ -34,7 +34,7 @@ use serde::{Deserialize, Serialize};
 use crate::actors::agent::Profile;
 use crate::actors::{crown, executor, inbox, io, router, runtime};
 use crate::adapters::mcp;
-use crate::{api, inference, memory, sandbox, store, supervision, telemetry, ziggy};
+use crate::{api, egress, inference, lap, memory, sandbox, secrets, store, supervision, telemetry, ziggy};
 use tree::{Node, Override};
 
 pub use agents::{agents_in, bundled_agents};
@@ -104,6 +104,12 @@ sections! {
     executor: executor::Config,
     /// What stands between tools and the host.
     sandbox: sandbox::Config => sandbox::Config::impossible,
+    /// The way out of sandboxes.
+    egress: egress::Config => egress::Config::impossible,
+    /// Where secrets of tools are.
+    secrets: secrets::Config => secrets::Config::impossible,
+    /// Tools of this host.
+    tools: lap::Config => lap::Config::impossible,
     /// How the routing table is kept.
     router: router::Config,
     /// How the governor watches, and what it does by itself.

@@ -15,7 +15,7 @@ use crate::inference::models::Catalog;
 use crate::store::Event;
 use crate::types::RunId;
 use crate::ziggy::budget::PriceList;
-use crate::{api, cli, config, inference, rat, sandbox, tds};
+use crate::{api, cli, config, egress, inference, rat, sandbox, tds};
 
 /// What reads an input: what it reads it as, and a function that does, and says whether it was one.
 pub type Reader = (&'static str, fn(&[u8]) -> bool);
@@ -24,7 +24,7 @@ pub type Reader = (&'static str, fn(&[u8]) -> bool);
 pub type Target = (&'static str, &'static [Reader]);
 
 /// Every target.
-pub const TARGETS: [Target; 9] = [
+pub const TARGETS: [Target; 10] = [
     ("config", &[("agent", config::fuzz::agent), ("file", config::fuzz::file), ("variable", config::fuzz::variable)]),
     ("bodies", &api::fuzz::BODIES),
     ("connection", &[("requests", api::fuzz::connection)]),
@@ -34,6 +34,7 @@ pub const TARGETS: [Target; 9] = [
     ("lists", &[("models", models), ("prices", prices)]),
     ("tools", &[("description", tools)]),
     ("output", &[("answer", sandbox::protocol::fuzz)]),
+    ("egress", &egress::fuzz::TRAFFIC),
 ];
 
 /// The target of this name; one that does nothing if there is none, which a test rules out for each program in `fuzz/`.

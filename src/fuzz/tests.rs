@@ -106,6 +106,11 @@ fn anything_a_tool_prints_is_read_the_same_however_it_is_cut() {
 }
 
 #[test]
+fn any_traffic_of_a_tool_has_one_reading_or_none() {
+    run(TARGETS[9]);
+}
+
+#[test]
 fn every_target_has_a_program_and_a_corpus_and_nothing_else_has() {
     let names: BTreeSet<String> = TARGETS.iter().map(|(name, _)| (*name).to_owned()).collect();
     let found = |folder: PathBuf| -> BTreeSet<String> {

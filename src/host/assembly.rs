@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::builder::Builder;
 use super::candidates::of_agents;
 use super::{Error, Host};
-use super::{backends, budgets};
+use super::{backends, budgets, tools as host_tools};
 use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
@@ -47,7 +47,18 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
     let tools = tools(&mut builder);
-    let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
+    let library = Arc::new(executor::Library::of(tools)?);
+    let own = host_tools::Own {
+        functions: std::mem::take(&mut builder.functions),
+        jail_program: builder.jail_program.take(),
+        sandboxes: std::mem::take(&mut builder.sandboxes),
+    };
+    let tiers = host_tools::tiers(&config, data.as_deref(), own, &world).await;
+    let ports = host_tools::ports(&config, data.as_deref(), tiers, &journal, &builder.environment, &world)?;
+    for trouble in executor::shelve(&library, &*journal, ports.shelf.as_deref()).await? {
+        tracing::error!(trouble, "a published tool is left out");
+    }
+    let (executor, executor_child) = executor::Handle::launch("tools", library, ports, config.executor, &world);
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
@@ -70,13 +81,15 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     };
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();
-    let mounts = super::offered::mounts(&builder, &config)?;
+    let mounts = super::offered::mounts(&builder, &config, &parts.executor)?;
     let serving = builder.serve.then(|| {
         api::launch(api::Parts {
             io: io.clone(),
             inbox: inbox.clone(),
             router: router.clone(),
             crown: crown.clone(),
+            tools: parts.executor.clone(),
+            folders: config.tools.clone(),
             journal: Arc::clone(&journal),
             registry: Arc::clone(&registry),
             world: world.clone(),
@@ -296,6 +309,7 @@ fn launch_agents(
         let parts = agent::Parts {
             runtime: runtimes.get(&definition.profile.runtime).cloned(),
             runtimes: Arc::clone(&shared),
+            workspace: common.config.tools.workspace(&definition.profile.workspace),
             executor: common.executor.clone(),
             embedder: Arc::clone(&common.embedder),
             journal: Arc::clone(&common.journal),

@@ -9,6 +9,7 @@ use super::Error;
 use super::builder::Environment;
 use crate::actors::agent::MemoryProjection;
 use crate::actors::crown::{GovernanceProjection, Webhook};
+use crate::actors::executor::{EffectsProjection, ToolsProjection};
 use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::{BudgetsProjection, RunsProjection};
 use crate::actors::router::TablesProjection;
@@ -46,6 +47,8 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(BudgetsProjection),
         Arc::new(InboxProjection),
         Arc::new(TablesProjection),
+        Arc::new(EffectsProjection),
+        Arc::new(ToolsProjection),
     ]
 }
 

@@ -12,6 +12,7 @@ use crate::adapters::Toolbox;
 use crate::config::{self, Config, Flag, Inputs};
 use crate::field::Outbound;
 use crate::inference::Runtime;
+use crate::sandbox::{self, Function, Sandbox, Voice};
 use crate::store::{self, Journal, Projection};
 use crate::types::World;
 
@@ -42,6 +43,9 @@ pub struct Builder {
     pub(super) own_agents: Vec<Definition>,
     pub(super) bundled_agents: bool,
     pub(super) tools: Vec<Tool>,
+    pub(super) functions: Vec<(String, Function)>,
+    pub(super) jail_program: Option<PathBuf>,
+    pub(super) sandboxes: Vec<Arc<dyn Sandbox>>,
     pub(super) wrap_tool: Option<WrapTool>,
     pub(super) runtimes: Vec<Launch>,
     pub(super) serve: bool,
@@ -67,6 +71,9 @@ impl Builder {
             own_agents: Vec::new(),
             bundled_agents: true,
             tools: Vec::new(),
+            functions: Vec::new(),
+            jail_program: None,
+            sandboxes: Vec::new(),
             wrap_tool: None,
             runtimes: Vec::new(),
             serve: false,
@@ -118,13 +125,38 @@ impl Builder {
         self
     }
 
+    /// Adds a function that a published tool may name as its own (`run.native.function`). It runs on a thread, so it may
+    /// block.
+    pub fn function(
+        mut self,
+        name: &str,
+        function: impl Fn(serde_json::Value, &Voice) -> Result<serde_json::Value, sandbox::Failure> + Send + Sync + 'static,
+    ) -> Builder {
+        self.functions.push((name.to_owned(), Arc::new(function)));
+        self
+    }
+
+    /// Makes jails for tools, whose processes are this program started anew: its `main` must begin with
+    /// [`jail_process`](crate::sandbox::jail::jail_process). [`OWN_PROGRAM`](crate::sandbox::jail::OWN_PROGRAM) is the one
+    /// that runs. Without this a host has no jails.
+    pub fn jails(mut self, program: impl Into<PathBuf>) -> Builder {
+        self.jail_program = Some(program.into());
+        self
+    }
+
+    /// Runs tools of its tier in this sandbox instead of the host's own.
+    pub fn sandbox(mut self, sandbox: Arc<dyn Sandbox>) -> Builder {
+        self.sandboxes.push(sandbox);
+        self
+    }
+
     /// Puts something around every tool.
     pub(crate) fn tools_behind(mut self, wrap: WrapTool) -> Builder {
         self.wrap_tool = Some(wrap);
         self
     }
 
-    /// Offers these tools to programs that speak MCP, at `/mcp` of the HTTP interface.
+    /// Offers these tools instead of its own to programs that speak MCP, at `/mcp` of the HTTP interface.
     pub fn toolbox(mut self, toolbox: Arc<dyn Toolbox>) -> Builder {
         self.toolbox = Some(toolbox);
         self

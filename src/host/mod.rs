@@ -14,6 +14,7 @@ mod error;
 mod offered;
 mod program;
 mod sandboxes;
+mod tools;
 mod world;
 
 #[cfg(test)]

@@ -105,12 +105,13 @@ impl Program {
         let scheme = if config.api.tls.is_on() { "https" } else { "http" };
         let began = self.world.clock.now();
         let mut told = Told::listen();
-        let starting = Host::builder()
+        let builder = Host::builder()
             .config(config)
             .data_dir(data)
-            .environment(self.environment.iter().cloned().collect::<Environment>())
-            .serve()
-            .start();
+            .environment(self.environment.iter().cloned().collect::<Environment>());
+        #[cfg(target_os = "linux")]
+        let builder = builder.jails(crate::sandbox::jail::OWN_PROGRAM);
+        let starting = builder.serve().start();
         let host = tokio::select! {
             host = starting => host?,
             () = told.heard() => {

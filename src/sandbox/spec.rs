@@ -109,7 +109,7 @@ pub enum Speech {
 /// A file that the program finds as `/inputs/NAME`, and which cannot be another than it was when the tool was published.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Input {
-    /// Its name: a plain word, no path.
+    /// Its name: a plain word, or such words joined by slashes for a file in a folder.
     pub name: String,
     /// The hash of its bytes.
     pub hash: Hash,
@@ -320,8 +320,9 @@ impl Spec {
         if matches!(&self.program, Program::Command(command) if command.first().is_none_or(String::is_empty)) {
             return Some("it names no program".to_owned());
         }
-        let names = self.inputs.iter().map(|input| &input.name).chain(self.grants.iter().map(|grant| &grant.name));
-        if let Some(name) = names.clone().find(|name| !is_word(name)) {
+        let inputs = self.inputs.iter().map(|input| &input.name).filter(|name| !name.split('/').all(is_word));
+        let grants = self.grants.iter().map(|grant| &grant.name).filter(|name| !is_word(name));
+        if let Some(name) = inputs.chain(grants).next() {
             return Some(format!(
                 "`{name}` is no plain name: letters, digits, `.`, `_` and `-`, no dot at its beginning"
             ));

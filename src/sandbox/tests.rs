@@ -63,7 +63,7 @@ async fn a_spec_that_no_tier_could_run_is_invalid() {
         let error = puppet.prepare(&cx(), spec).await.unwrap_err();
         assert!(error.to_string().contains(expected), "{error}");
     }
-    for name in ["", ".", "..", "../x", "a/b", ".hidden", "a b", "é"] {
+    for name in ["", ".", "..", "../x", "/a", "a/", "a//b", "a/../b", "a/.b", ".hidden", "a b", "é"] {
         let mut spec = spec();
         spec.inputs.push(input(name));
         assert!(matches!(puppet.prepare(&cx(), spec).await, Err(Error::Invalid { .. })), "{name}");

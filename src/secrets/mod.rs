@@ -11,6 +11,7 @@
 //! - SC4: no backend reads outside what the operator named: not another variable, file, mount or namespace.
 
 mod book;
+mod config;
 mod environment;
 mod error;
 mod fake;
@@ -28,6 +29,7 @@ use tokio::time::Instant;
 
 use crate::types::{Cx, Secret};
 
+pub use config::{Config, Kept, VaultPlace};
 pub use environment::Environment;
 pub use error::Error;
 pub use fake::Fake;

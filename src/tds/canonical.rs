@@ -34,6 +34,12 @@ fn prune(value: &mut Value, default: &Value) {
     }
 }
 
+/// One text for one value, as RFC 8785 writes it.
+pub fn canonical_value(value: &Value) -> String {
+    // Only keys that are no texts have no such form, and a JSON value has none of those.
+    serde_json_canonicalizer::to_string(value).unwrap_or_default()
+}
+
 /// What a tool is pinned by: the BLAKE3 hash of its canonical form.
 pub fn hash(tool: &Tool) -> Hash {
     Hash::of(canonical(tool).as_bytes())

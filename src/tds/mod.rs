@@ -33,10 +33,11 @@ pub mod tool;
 #[cfg(test)]
 mod tests;
 
-pub use canonical::{canonical, hash};
+pub use canonical::{canonical, canonical_value, hash};
 pub use document::{Document, Format, Spot};
 pub use generate::{call, page, prompts, spec, stub};
 pub use pointer::dotted;
+pub(crate) use problem::nearest;
 pub use problem::{Problem, Report, Severity};
 pub use read::{Checked, fixture, missing, read};
 pub use risk::{Assessment, assess};

@@ -16,7 +16,7 @@ use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::net::TcpStream;
 use tokio::sync::{mpsc, watch};
 
-use crate::program::{command, configure, home};
+use crate::program::{Running, command, configure, home};
 use crate::support::{MINUTE, eventually, scripted};
 
 /// One tool: it counts words, or waits until its caller leaves.
@@ -245,4 +245,28 @@ async fn the_command_line_speaks_it_over_a_pipe() {
     let status = tokio::time::timeout(MINUTE, child.wait()).await.unwrap().unwrap();
     assert_eq!(status.code(), Some(0));
     host.shutdown(MINUTE).await.unwrap();
+}
+
+#[tokio::test]
+async fn the_tools_of_a_host_are_those_of_its_executor() {
+    let data = home();
+    let host = Running::start(data.path()).await;
+    let mut child = command(data.path(), &["mcp"]).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
+    let mut writes = child.stdin.take().unwrap();
+    let list = request(1, "tools/list", json!({}));
+    let call = request(2, "tools/call", json!({ "name": "time", "arguments": {} }));
+    let wrong = request(3, "tools/call", json!({ "name": "time", "arguments": { "no": "such" } }));
+    writes.write_all(format!("{list}\n{call}\n{wrong}\n").as_bytes()).await.unwrap();
+    drop(writes);
+    let output = tokio::time::timeout(MINUTE, child.wait_with_output()).await.unwrap().unwrap();
+    let text = String::from_utf8(output.stdout).unwrap();
+    let mut answers: Vec<Value> = text.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    answers.sort_by_key(|answer| answer["id"].as_u64());
+    let [listed, called, refused] = &answers[..] else { panic!("{text}") };
+    let named = listed["result"]["tools"].as_array().unwrap().iter().any(|tool| tool["name"] == "time");
+    assert!(named, "{listed}");
+    assert_eq!(called["result"]["isError"], false, "{called}");
+    assert!(called["result"]["_meta"]["syzygy/decision"].is_string(), "{called}");
+    assert_eq!(refused["result"]["_meta"]["syzygy/class"], "invalid", "{refused}");
+    host.stop().await;
 }

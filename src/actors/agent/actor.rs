@@ -15,7 +15,7 @@ use super::recollection::{Learned, Recollection};
 use super::state::{Limits, Step, Turns};
 use super::{Outcome, View};
 use crate::actors::line::{Arrival, Line};
-use crate::actors::runtime;
+use crate::actors::{executor, runtime};
 use crate::inference::{Completion, Delta, Request, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
@@ -140,13 +140,25 @@ impl Shell {
         let (cx, executor, journal) =
             (active.work.cx.clone(), self.parts.executor.clone(), Arc::clone(&self.parts.journal));
         let (source, job_cx) = (context.path().to_owned(), cx.clone());
+        let (agent, workspace) = (self.profile.name.clone(), self.parts.workspace.clone());
         let job = async move {
             let mut results = Vec::with_capacity(calls.len());
             for call in calls {
                 let event = NewEvent::new("tool.called", job_cx.run(), &source, &call);
                 journal.append(vec![event], Durability::Durable).await.map_err(|error| error.to_string())?;
                 let id = call.id.clone();
-                let result = executor.call(&job_cx, call).await.map_err(|error| error.to_string());
+                let result = {
+                    let request = executor::Request {
+                        agent: Some(agent.clone()),
+                        workspace: workspace.clone(),
+                        ..executor::Request::of(call)
+                    };
+                    executor
+                        .invoke(&job_cx, request)
+                        .await
+                        .map(|answer| answer.value)
+                        .map_err(|error| error.to_string())
+                };
                 let body = serde_json::json!({ "id": id, "result": result });
                 let event = NewEvent::new("tool.answered", job_cx.run(), &source, &body);
                 journal.append(vec![event], Durability::Behind).await.map_err(|error| error.to_string())?;

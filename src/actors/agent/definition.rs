@@ -33,6 +33,9 @@ pub struct Profile {
     pub system: String,
     /// Tools it may call, by name; none if the runtime cannot be offered tools.
     pub tools: Vec<String>,
+    /// The folder its tools are granted, by its name in `[tools]` of the configuration; none if it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub workspace: String,
     /// Whether it remembers what it is told, and recalls it.
     pub remembers: bool,
     /// Facts it recalls for one assignment at the most.
@@ -205,6 +208,7 @@ impl Profile {
             capabilities: Vec::new(),
             system: String::new(),
             tools: Vec::new(),
+            workspace: String::new(),
             remembers: false,
             recall_most: 0,
             recall_prompt: "{facts}\n{prompt}".to_owned(),

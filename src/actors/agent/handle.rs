@@ -10,6 +10,7 @@ use super::message::{Message, Work};
 use super::{Assignment, Outcome};
 use crate::actors::{executor, runtime};
 use crate::inference::{self, Embedder, Usage};
+use crate::lap::Workspace;
 use crate::memory;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Tree};
@@ -147,6 +148,8 @@ pub struct Parts {
     pub runtimes: Arc<BTreeMap<String, runtime::Handle>>,
     /// The host's tools.
     pub executor: executor::Handle,
+    /// The folder its tools are granted.
+    pub workspace: Option<Workspace>,
     /// What makes vectors of texts.
     pub embedder: Arc<dyn Embedder>,
     /// Where memories are written.

@@ -7,19 +7,36 @@ use serde_json::Value;
 
 use super::Config;
 use super::actor::Shell;
+use super::library::Library;
 use super::message::{Message, Work};
-use super::tools::{Table, Tool, table};
+use super::ports::Ports;
+use super::publishing::Publication;
+use super::request::{Answer, Request};
+use super::tools::Tool;
+use crate::lap::{Mismatches, Package};
+use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::types::{Class, Cx, ToolCall, ToolSpec, World};
+use crate::tds::tool::Version;
+use crate::types::{Class, Cx, Money, ToolCall, ToolSpec, World};
 
 /// Why a tool call has no result.
 #[derive(Debug, Clone, thiserror::Error)]
 pub enum Error {
     /// There is no such tool.
-    #[error("could not call {name:?}: there is no such tool; there are {known}")]
+    #[error("could not call {name:?}: there is no such tool; {known}")]
     Unknown {
         /// What was asked for.
         name: String,
+        /// What there is.
+        known: String,
+    },
+    /// There is such a tool, and no version of it that the caller takes.
+    #[error("could not call {name:?}: no version of it is {required}; there are {known}")]
+    Unsatisfied {
+        /// What was asked for.
+        name: String,
+        /// Which versions.
+        required: String,
         /// What there is.
         known: String,
     },
@@ -29,11 +46,96 @@ pub enum Error {
         /// The name.
         name: String,
     },
-    /// The tool said no.
+    /// What is said of a tool makes none.
+    #[error("could not register {name:?}: {reason}")]
+    Description {
+        /// The name.
+        name: String,
+        /// What is wrong.
+        reason: String,
+    },
+    /// The arguments are not what the tool takes.
+    #[error("could not call {name}: the arguments do not fit: {wrong}")]
+    Arguments {
+        /// Which tool.
+        name: String,
+        /// Where they do not.
+        wrong: Mismatches,
+    },
+    /// The arguments are too long.
+    #[error("could not call {name}: the arguments have {bytes} bytes, and it takes {most} at the most")]
+    TooLarge {
+        /// Which tool.
+        name: String,
+        /// How long they are.
+        bytes: u64,
+        /// How long they may be.
+        most: u64,
+    },
+    /// Something the call needs cannot be had from this caller.
+    #[error("could not call {name}: {reason}")]
+    Impossible {
+        /// Which tool.
+        name: String,
+        /// What is missing.
+        reason: String,
+    },
+    /// The call may cost more than is left.
+    #[error("could not call {name}: it may cost {needed}, and {left} is left")]
+    Budget {
+        /// Which tool.
+        name: String,
+        /// What it may cost.
+        needed: Money,
+        /// What may be spent.
+        left: Money,
+    },
+    /// The key was used for another call.
+    #[error("could not call {name}: the key {key:?} was used with other arguments; use a new one for a new call")]
+    KeyReused {
+        /// Which tool.
+        name: String,
+        /// The key.
+        key: String,
+    },
+    /// Nobody knows whether the call was made.
+    #[error(
+        "could not call {name}: under the key {key:?} it may have been done already: {reason}; it is not done again until \
+         somebody says what became of it (`syzygy tool doubts`)"
+    )]
+    InDoubt {
+        /// Which tool.
+        name: String,
+        /// The key.
+        key: String,
+        /// Why nobody knows.
+        reason: String,
+    },
+    /// It was handed in and did not pass.
+    #[error("could not publish {name}: {}", reasons.join("; "))]
+    NotPublished {
+        /// Which tool.
+        name: String,
+        /// Everything that is wrong with it.
+        reasons: Vec<String>,
+    },
+    /// The journal did not take it.
+    #[error("could not record the call of {name}: {reason}")]
+    Unrecorded {
+        /// Which tool.
+        name: String,
+        /// The class of the journal's error.
+        class: Class,
+        /// What it said.
+        reason: String,
+    },
+    /// The tool said no, or could not be run.
     #[error("could not call {name}: {reason}")]
     Failed {
         /// Which tool.
         name: String,
+        /// What kind of failure.
+        class: Class,
         /// What it said.
         reason: String,
     },
@@ -52,10 +154,15 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::Unknown { .. } => Class::NotFound,
-            Error::Twice { .. } => Class::Conflict,
-            Error::Failed { .. } => Class::Invalid,
-            Error::Full { .. } => Class::Exhausted,
+            Error::Unknown { .. } | Error::Unsatisfied { .. } => Class::NotFound,
+            Error::Twice { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => Class::Conflict,
+            Error::NotPublished { .. }
+            | Error::Description { .. }
+            | Error::Arguments { .. }
+            | Error::Impossible { .. }
+            | Error::TooLarge { .. } => Class::Invalid,
+            Error::Failed { class, .. } | Error::Unrecorded { class, .. } => *class,
+            Error::Full { .. } | Error::Budget { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),
         }
     }
@@ -65,37 +172,84 @@ impl Error {
 #[derive(Clone)]
 pub struct Handle {
     address: Address<Message>,
-    tools: Arc<Table>,
+    library: Arc<Library>,
     within: Duration,
 }
 
 impl Handle {
     /// An executor as a row of the tree, and its handle.
-    pub fn launch(id: &str, tools: Vec<Tool>, config: Config, world: &World) -> Result<(Handle, Child), Error> {
-        let tools = Arc::new(table(tools)?);
+    pub fn launch(id: &str, library: Arc<Library>, ports: Ports, config: Config, world: &World) -> (Handle, Child) {
         let address =
             Address::new(Mailbox::new(config.waiting + config.concurrency.max(1) as usize, Overflow::Refuse), world);
-        let shared = Arc::clone(&tools);
-        let child = Child::actor(id, &address, move || Shell::new(Arc::clone(&shared), config))
+        let shared = Arc::clone(&library);
+        let child = Child::actor(id, &address, move || Shell::new(Arc::clone(&shared), ports.clone(), config))
             .shutdown(Shutdown::Drain(Duration::from_secs(config.call_within_s)));
-        Ok((Handle { address, tools, within: Duration::from_secs(config.call_within_s) }, child))
+        (Handle { address, library, within: Duration::from_secs(config.call_within_s) }, child)
     }
 
-    /// What a model is told of these tools; unknown names are left out.
+    /// An executor of functions of the host that may wait, and of nothing else.
+    ///
+    /// # Errors
+    /// Two have one name, or what is said of one makes no tool.
+    pub fn of_functions(
+        id: &str,
+        tools: Vec<Tool>,
+        journal: Arc<dyn Journal>,
+        config: Config,
+        world: &World,
+    ) -> Result<(Handle, Child), Error> {
+        let library = Arc::new(Library::of(tools)?);
+        Ok(Handle::launch(id, library, Ports::bare(journal), config, world))
+    }
+
+    /// What a model is told of these tools, each named as `id` or `id@range`; unknown names are left out.
     pub fn specs(&self, names: &[String]) -> Vec<ToolSpec> {
-        names.iter().filter_map(|name| self.tools.get(name)).map(|tool| tool.spec().clone()).collect()
+        self.library.specs(names)
+    }
+
+    /// All tools.
+    pub fn library(&self) -> &Arc<Library> {
+        &self.library
     }
 
     /// The names of all tools.
     pub fn names(&self) -> Vec<String> {
-        self.tools.keys().cloned().collect()
+        self.library.ids()
     }
 
-    /// Runs a tool and returns its result.
+    /// Publishes a tool, if it passes its own tests and its number says what changed. May take as long as its caller lets it.
+    pub async fn publish(&self, cx: &Cx, package: Package) -> Result<Publication, Error> {
+        let work_cx = cx.child();
+        let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
+        let ask = |reply| Message::Publish { cx: work_cx.clone(), package: Box::new(package), reply };
+        self.address.call(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Runs the tests of a package and publishes nothing. Returns the tests that passed.
+    pub async fn test(&self, cx: &Cx, package: Package) -> Result<Vec<String>, Error> {
+        let work_cx = cx.child();
+        let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
+        let ask = |reply| Message::Test { cx: work_cx.clone(), package: Box::new(package), reply };
+        self.address.call(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Takes a version of a tool back.
+    pub async fn retire(&self, cx: &Cx, id: &str, version: Version) -> Result<(), Error> {
+        let ask = |reply| Message::Retire { cx: cx.clone(), id: id.to_owned(), version, reply };
+        self.address.call(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Makes a call as a model wishes it, and returns its result.
     pub async fn call(&self, cx: &Cx, call: ToolCall) -> Result<Value, Error> {
+        Ok(self.invoke(cx, Request::of(call)).await?.value)
+    }
+
+    /// Makes a call and returns its answer.
+    pub async fn invoke(&self, cx: &Cx, request: Request) -> Result<Answer, Error> {
+        let entry = self.library.find(&request.tool, request.required.as_ref())?;
         let work_cx = cx.child().with_deadline(self.address.now() + self.within);
         let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
-        let ask = |reply| Message::Call(Box::new(Work { cx: work_cx.clone(), call, reply }));
+        let ask = |reply| Message::Call(Box::new(Work { cx: work_cx.clone(), entry, request, reply }));
         self.address.call(cx, ask).await.map_err(Failure::from)?
     }
 }

@@ -1,21 +1,35 @@
 //! What an executor can be told.
 
-use serde_json::Value;
-
 use super::handle::Error;
+use super::library::Entry;
+use super::publishing::Publication;
+use super::request::{Answer, Request};
+use crate::lap::Package;
 use crate::supervision::Reply;
-use crate::types::{Cx, ToolCall};
+use crate::tds::tool::Version;
+use crate::types::Cx;
 
-/// One call, with where its result goes.
+/// One call, with where its answer goes.
 pub(super) struct Work {
     pub(super) cx: Cx,
-    pub(super) call: ToolCall,
-    pub(super) reply: Reply<Result<Value, Error>>,
+    pub(super) entry: Entry,
+    pub(super) request: Request,
+    pub(super) reply: Reply<Result<Answer, Error>>,
 }
 
 pub(super) enum Message {
-    /// Run a tool. Answered when it is done.
+    /// Make a call. Answered when it is done.
     Call(Box<Work>),
-    /// A tool is done, well or badly.
-    Called { reply: Reply<Result<Value, Error>>, result: Result<Value, Error> },
+    /// A call is done, well or badly.
+    Called { reply: Reply<Result<Answer, Error>>, result: Result<Box<Answer>, Error> },
+    /// Publish a tool, if it passes.
+    Publish { cx: Cx, package: Box<Package>, reply: Reply<Result<Publication, Error>> },
+    /// Run the tests of a package.
+    Test { cx: Cx, package: Box<Package>, reply: Reply<Result<Vec<String>, Error>> },
+    /// Take a version back.
+    Retire { cx: Cx, id: String, version: Version, reply: Reply<Result<(), Error>> },
+    /// Something that took long and was not a call is done, and its answer is out.
+    Done,
+    /// Take back secrets whose calls are over and that nobody gave back.
+    Sweep,
 }

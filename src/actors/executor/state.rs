@@ -24,6 +24,11 @@ impl<W> State<W> {
         arrival
     }
 
+    /// What there is by now.
+    pub(super) fn know(&mut self, tools: Vec<String>, cached: usize) {
+        (self.view.tools, self.view.cached) = (tools, cached);
+    }
+
     /// Counts a result and gives the place to the next in line.
     pub(super) fn called(&mut self, succeeded: bool) -> Option<W> {
         if succeeded {

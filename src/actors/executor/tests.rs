@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use super::*;
 use crate::actors::line::Arrival;
 use crate::actors::tests::{SECOND, cx, read, soon, start, world};
+use crate::store::{Disk, Journal};
 use crate::supervision::Root;
 use crate::types::{Class, ToolCall, World};
 
@@ -65,14 +66,18 @@ struct Bench {
     _root: Root,
 }
 
+fn journal() -> Arc<dyn Journal> {
+    crate::actors::tests::journal(&Disk::default(), &world(), vec![Arc::new(EffectsProjection)])
+}
+
 async fn bench(concurrency: u32, waiting: usize) -> Bench {
     let (world, inside) = (world(), Arc::new(Inside::default()));
     let config = read(json!({
-        "concurrency": concurrency, "waiting": waiting, "call_within_s": 10, "result_bytes_max": 1_000,
+        "concurrency": concurrency, "waiting": waiting, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 10_000,
     }));
     let mut tools = core_tools(Arc::clone(&world.clock));
     tools.push(tool(&inside));
-    let (handle, child) = Handle::launch("native", tools, config, &world).unwrap();
+    let (handle, child) = Handle::of_functions("native", tools, journal(), config, &world).unwrap();
     let (root, _) = start(vec![child], &world).await;
     Bench { world, handle, inside, _root: root }
 }
@@ -145,7 +150,7 @@ async fn every_call_is_answered_once_however_it_ends_and_none_outlasts_its_limit
         .collect();
     assert!(worded[0].contains("panicked: told to panic"), "{worded:?}");
     assert_eq!(worded[1], "could not call do: told to fail");
-    assert!(worded[2].contains("before its deadline"), "{worded:?}");
+    assert_eq!(worded[2], "could not call do: its time was over");
     assert_eq!(worded[3..], ["\"one\"", "\"two\""]);
     // E3: the caller would have waited for thirty.
     assert_eq!((bench.world.clock.now() - began).as_secs(), 10);
@@ -187,8 +192,10 @@ async fn a_caller_who_leaves_ends_the_call() {
 #[test]
 fn two_tools_of_one_name_are_refused() {
     let inside = Arc::default();
-    let config = read(json!({ "concurrency": 1, "waiting": 1, "call_within_s": 1, "result_bytes_max": 1 }));
-    let twice = Handle::launch("native", vec![tool(&inside), tool(&inside)], config, &world());
+    let config = read(
+        json!({ "concurrency": 1, "waiting": 1, "call_within_s": 1, "result_bytes_max": 1, "cache_bytes_max": 0 }),
+    );
+    let twice = Handle::of_functions("native", vec![tool(&inside), tool(&inside)], journal(), config, &world());
     assert!(matches!(twice, Err(Error::Twice { name }) if name == "do"));
 }
 

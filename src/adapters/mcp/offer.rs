@@ -27,7 +27,7 @@ pub(super) fn page(
     cursor: Option<&str>,
     most: usize,
 ) -> Result<Page, ErrorData> {
-    let sign = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || b"._-".contains(&byte);
+    let sign = |byte: u8| byte.is_ascii_alphanumeric() || b"._-".contains(&byte);
     if let Some(cursor) = cursor
         && (cursor.is_empty() || cursor.len() > 64 || !cursor.bytes().all(sign))
     {

@@ -23,6 +23,7 @@ use crate::api::tokens::{OPERATOR_FILE, TOKENS_FILE};
 use crate::api::{self, Config, Scope, Token, Tokens};
 use crate::field::Mailroom;
 use crate::inference::{Lexical, Scripted, Step};
+use crate::lap;
 use crate::store::{Disk, Journal, Memory};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
@@ -306,7 +307,9 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         (profile("far", "far", &["general", "translate"]), far.clone()),
     ];
     let candidates = profiles.iter().map(|(profile, runtime)| candidate(profile, runtime)).collect();
-    let (agents, mut rows) = agents(profiles, &journal, &world);
+    let (tools, tools_child) = tools(&journal, &world);
+    let (agents, mut rows) = agents(profiles, &tools, &journal, &world);
+    rows.insert(0, tools_child);
     rows.splice(0..0, [governor, Child::tree(runtimes)]);
     let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600 }));
     let (ziggy, privacy) = (ziggy_config(), privacy::Config::default());
@@ -340,12 +343,15 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     rows.extend([router_child, inbox_child, io_child]);
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
+    let folders = lap::Config { readable: BTreeMap::new(), writable: BTreeMap::new() };
     let mounts = Vec::new();
     let parts = api::Parts {
         io,
         inbox,
         router,
         crown,
+        tools,
+        folders,
         journal,
         registry,
         world,
@@ -363,14 +369,19 @@ fn runtime(runtime: Scripted, world: &World) -> (runtime::Handle, Child) {
     runtime::Handle::launch(runtime::Launch { runtime: Arc::new(runtime), child: None }, configs::runtime(), world)
 }
 
-/// The agents by name, and the rows of the tree they are: their tools, and themselves.
+/// The tools every host has.
+fn tools(journal: &Arc<dyn Journal>, world: &World) -> (executor::Handle, Child) {
+    let tools = executor::core_tools(Arc::clone(&world.clock));
+    executor::Handle::of_functions("tools", tools, Arc::clone(journal), configs::executor(), world).unwrap()
+}
+
+/// The agents by name, and the row of the tree they are.
 fn agents(
     profiles: [(Profile, runtime::Handle); 2],
+    executor: &executor::Handle,
     journal: &Arc<dyn Journal>,
     world: &World,
 ) -> (BTreeMap<String, agent::Handle>, Rows) {
-    let (executor, executor_child) =
-        executor::Handle::launch("native", Vec::new(), configs::executor(), world).unwrap();
     let (mut handles, mut tree) = (BTreeMap::new(), Tree::new("agents", Strategy::OneForOne));
     let named = profiles.iter().map(|(profile, runtime)| (profile.runtime.clone(), runtime.clone()));
     let runtimes = Arc::new(named.collect::<BTreeMap<_, _>>());
@@ -379,13 +390,15 @@ fn agents(
         let (memory, embedder) = (configs::memory(), Arc::new(Lexical));
         let (runtime, runtimes) = (Some(runtime), Arc::clone(&runtimes));
         let answer_bytes_max = 100_000;
-        let parts = agent::Parts { runtime, runtimes, executor, embedder, journal, memory, answer_bytes_max };
+        let workspace = None;
+        let parts =
+            agent::Parts { runtime, runtimes, executor, workspace, embedder, journal, memory, answer_bytes_max };
         let name = profile.name.clone();
         let (handle, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
         handles.insert(name, handle);
         tree = tree.child(child);
     }
-    (handles, vec![executor_child, Child::tree(tree)])
+    (handles, vec![Child::tree(tree)])
 }
 
 fn candidate(profile: &Profile, runtime: &runtime::Handle) -> Candidate {

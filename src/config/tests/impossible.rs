@@ -3,7 +3,8 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 55] = [
+const MAY_BE_ZERO: [&str; 56] = [
+    "executor.cache_bytes_max",
     "api.listen",
     "api.drain_s",
     "api.request_cost_max",

@@ -13,6 +13,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use parking_lot::Mutex;
+use serde::{Deserialize, Serialize};
 use tokio::sync::oneshot;
 
 use super::book::{Book, Due};
@@ -24,7 +25,8 @@ use answer::Read;
 use client::Client;
 
 /// What an engine does with a read.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
 pub enum Engine {
     /// Key-value, version 2: it gives what somebody put there.
     KeyValue,

@@ -228,6 +228,13 @@ impl FromStr for Version {
     }
 }
 
+impl Version {
+    /// Whether it comes before a release, such as `2.0.0-rc.1`.
+    pub fn is_before_release(&self) -> bool {
+        !self.0.pre.is_empty()
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         self.0.fmt(f)

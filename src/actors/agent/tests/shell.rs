@@ -86,8 +86,9 @@ async fn tools_are_called_in_order_on_the_record_and_their_errors_are_messages()
     assert!(told[3].contains("arguments do not fit"), "{told:?}");
     assert_eq!((outcome.turns, outcome.tools), (2, ["sum", "fly", "break", "count"].map(ToOwned::to_owned).to_vec()));
     let events = bench.journal.read(1, 100).await.unwrap();
-    let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-    assert_eq!(kinds, ["tool.called", "tool.answered"].repeat(4));
+    // What the executor says of the one call that was made stands between.
+    let kinds = events.iter().map(|event| event.kind.as_str()).filter(|kind| *kind != "tool.invoked");
+    assert_eq!(kinds.collect::<Vec<_>>(), ["tool.called", "tool.answered"].repeat(4));
     assert_eq!(events[0].body.value()["name"], "sum");
 }
 

@@ -47,11 +47,13 @@ pub(super) async fn bench_on(disk: &Disk, world: World, definition: Definition, 
     let mut tools = core_tools(Arc::clone(&world.clock));
     let breaks = |_cx, _arguments: serde_json::Value| async { panic!("told to break") };
     tools.push(Tool::new("break", "Breaks.", json!({ "type": "object" }), breaks));
-    let (executor, executor_child) = executor::Handle::launch("native", tools, configs::executor(), &world).unwrap();
+    let (executor, executor_child) =
+        executor::Handle::of_functions("native", tools, journal.clone(), configs::executor(), &world).unwrap();
     let parts = Parts {
         runtimes: Arc::new([("local".to_owned(), driver.clone())].into()),
         runtime: Some(driver),
         executor,
+        workspace: None,
         embedder: Arc::new(Lexical),
         journal: journal.clone(),
         memory: configs::memory(),

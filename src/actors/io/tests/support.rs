@@ -71,7 +71,7 @@ async fn bench_of(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Conf
     let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
     let (executor, executor_child) =
-        executor::Handle::launch("native", Vec::new(), configs::executor(), &world).unwrap();
+        executor::Handle::of_functions("native", Vec::new(), journal.clone(), configs::executor(), &world).unwrap();
     let mut children = vec![governor, executor_child];
     let (mut agents, mut candidates, mut drivers) = (BTreeMap::new(), Vec::new(), Vec::new());
     for (place, runtime) in runtimes.iter().enumerate() {
@@ -144,6 +144,7 @@ fn agent(
         runtime: Some(driver.clone()),
         runtimes: Arc::default(),
         executor: executor.clone(),
+        workspace: None,
         embedder: Arc::new(Lexical),
         journal: journal.clone(),
         memory: configs::memory(),

@@ -36,7 +36,7 @@ async fn a_list_comes_in_pages_and_each_tool_once() {
         .map(|tool| tool.id.to_string())
         .collect();
     assert_eq!((names, pages), (all.clone(), all.len().div_ceil(7)));
-    let wrong = client.ask("tools/list", json!({ "cursor": "NOT ONE" })).await;
+    let wrong = client.ask("tools/list", json!({ "cursor": "not one" })).await;
     assert_eq!(wrong["error"]["code"], -32_602);
 }
 

@@ -160,6 +160,7 @@ fn copy(file: &File) -> Result<(), String> {
     let target = inside("inputs").join(&file.name);
     let mode = if file.executable { 0o555 } else { 0o444 };
     let write = || {
+        target.parent().map(fs::create_dir_all).transpose()?;
         fs::write(&target, &bytes)?;
         fs::set_permissions(&target, fs::Permissions::from_mode(mode))
     };

@@ -1,0 +1,50 @@
+//! What an executor performs calls with: tiers, the way out, the place of secrets, the journal.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::egress::{self, Cidr, Proxy};
+use crate::sandbox::{Sandbox, Tier};
+use crate::secrets::Secrets;
+use crate::store::Journal;
+
+/// Everything outside that a call may need.
+#[derive(Clone)]
+pub struct Ports {
+    /// The tiers that can be used on this machine.
+    pub tiers: BTreeMap<Tier, Arc<dyn Sandbox>>,
+    /// Why the others cannot.
+    pub unusable: BTreeMap<Tier, String>,
+    /// The way out, and its limits; none if nothing may go out.
+    pub way_out: Option<WayOut>,
+    /// Where secrets are; none if there are none.
+    pub secrets: Option<Arc<dyn Secrets>>,
+    /// Where effects are recorded.
+    pub journal: Arc<dyn Journal>,
+    /// Where files of published tools are run from. None for a host without a directory.
+    pub shelf: Option<PathBuf>,
+    /// Where files of a call may lie that end with it; only the host enters it. None for a host without a directory.
+    pub folder: Option<PathBuf>,
+}
+
+/// The way out of sandboxes.
+#[derive(Clone)]
+pub struct WayOut {
+    /// Who makes one for a call.
+    pub proxy: Arc<Proxy>,
+    /// What bounds it.
+    pub limits: egress::Limits,
+    /// Addresses that are not public and may be reached all the same.
+    pub networks: Vec<Cidr>,
+    /// Whether records have paths without what stands behind `?`.
+    pub hide_queries: bool,
+}
+
+impl Ports {
+    /// Functions of the host that may wait, and nothing else.
+    pub fn bare(journal: Arc<dyn Journal>) -> Ports {
+        let (tiers, unusable) = (BTreeMap::new(), BTreeMap::new());
+        Ports { tiers, unusable, way_out: None, secrets: None, journal, shelf: None, folder: None }
+    }
+}

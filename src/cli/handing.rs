@@ -1,0 +1,112 @@
+//! `syzygy tool test`, `publish` and `retire`: tools that are handed in to a running host, and taken back.
+
+use std::path::{Path, PathBuf};
+
+use base64::Engine;
+use base64::engine::general_purpose::STANDARD;
+use clap::Args;
+use reqwest::Method;
+
+use super::arguments::Connection;
+use super::budgets::encoded;
+use super::client::Client;
+use super::console::Console;
+use super::error::Error;
+use super::paint::plain;
+use super::tools::{found, invalid, text};
+use crate::api::{Publish, PublishAnswer, PublishFile};
+use crate::tds::tool::Run;
+use crate::tds::{self, limits};
+
+#[derive(Debug, Args)]
+pub(super) struct HandedIn {
+    /// The description, or its folder.
+    #[arg(value_name = "FILE")]
+    file: PathBuf,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Retired {
+    /// The tool's id and version: `git.log@1.2.0`.
+    #[arg(value_name = "TOOL@VERSION")]
+    tool: String,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+/// Hands a tool in, to be published or only to be tested.
+pub(super) async fn hand_in(
+    client: &Client,
+    asked: &HandedIn,
+    test_only: bool,
+    console: &mut Console,
+) -> Result<u8, Error> {
+    let (path, format) = found(&asked.file)?;
+    let text = text(&path, limits::DOCUMENT_BYTES_MAX)?;
+    let checked = tds::read(format, &text).map_err(|report| {
+        let lines: String = report.to_string().lines().map(|line| format!("\n{}:{line}", path.display())).collect();
+        invalid(format!("could not read a tool from {}:{lines}", path.display()))
+    })?;
+    let files = files(&path, &checked.tool)?;
+    let body = Publish { format: format.into(), text, files, test_only };
+    let answer: PublishAnswer = client.post("/tools", &body).await?;
+    if console.json {
+        console.out_json(&answer)?;
+        return Ok(0);
+    }
+    for warning in &answer.warnings {
+        console.remark(&format!("warning: {}", plain(warning)));
+    }
+    let good = console.paint().good("ok");
+    for passed in &answer.passed {
+        console.out(&format!("{good} {}\n", plain(passed)))?;
+    }
+    if let (Some(tool), Some(hash)) = (&answer.tool, &answer.hash) {
+        let was = if answer.known { "was published already" } else { "is published" };
+        console.out(&format!("{tool} {was}: {hash}\n"))?;
+    }
+    Ok(0)
+}
+
+/// The files a description names, as they stand beside it.
+fn files(path: &Path, tool: &tds::Tool) -> Result<Vec<PublishFile>, Error> {
+    let folder = path.parent().unwrap_or(Path::new(""));
+    let mut names: Vec<&str> = match &tool.run {
+        Run::Program(program) => program.files.iter().map(|file| file.as_str()).collect(),
+        Run::Component(component) => vec![component.file.as_str()],
+        Run::Image(_) | Run::Native(_) => Vec::new(),
+    };
+    names.extend(tool.tests.golden.iter().map(|golden| golden.file.as_str()));
+    names.sort_unstable();
+    names.dedup();
+    let read = |name: &str| {
+        let path = folder.join(name);
+        let failed = |cause| Error::File { path: path.clone(), cause };
+        let bytes = std::fs::read(&path).map_err(failed)?;
+        let executable = is_executable(&path).map_err(failed)?;
+        Ok(PublishFile { path: name.to_owned(), base64: STANDARD.encode(bytes), executable })
+    };
+    names.into_iter().map(read).collect()
+}
+
+#[cfg(unix)]
+fn is_executable(path: &Path) -> std::io::Result<bool> {
+    use std::os::unix::fs::PermissionsExt;
+    Ok(std::fs::metadata(path)?.permissions().mode() & 0o111 != 0)
+}
+
+#[cfg(not(unix))]
+fn is_executable(_: &Path) -> std::io::Result<bool> {
+    Ok(true)
+}
+
+/// Takes a version of a tool back.
+pub(super) async fn retire(client: &Client, asked: &Retired, console: &mut Console) -> Result<u8, Error> {
+    let wrong = || Error::Usage(format!("{:?} names no version; write it as git.log@1.2.0", asked.tool));
+    let (id, version) = asked.tool.split_once('@').ok_or_else(wrong)?;
+    client.tell(Method::DELETE, &format!("/tools/{}/versions/{}", encoded(id), encoded(version))).await?;
+    console.remark(&format!("{id}@{version} is not called any more"));
+    Ok(0)
+}

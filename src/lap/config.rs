@@ -1,0 +1,50 @@
+//! What an operator decides about tools.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use serde::{Deserialize, Serialize};
+
+use super::Workspace;
+use crate::sandbox::Access;
+
+/// Tools of this host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Config {
+    /// Folders that an agent or a caller may be granted, by name, to look at.
+    pub readable: BTreeMap<String, PathBuf>,
+    /// The same, to change.
+    pub writable: BTreeMap<String, PathBuf>,
+}
+
+impl Config {
+    /// The folder of this name.
+    pub fn workspace(&self, name: &str) -> Option<Workspace> {
+        let of = |folders: &BTreeMap<String, PathBuf>, access| {
+            folders.get(name).map(|source| Workspace { source: source.clone(), access })
+        };
+        of(&self.writable, Access::ReadWrite).or_else(|| of(&self.readable, Access::ReadOnly))
+    }
+
+    /// The names of all folders.
+    pub fn workspaces(&self) -> Vec<String> {
+        let mut names: Vec<String> = self.readable.keys().chain(self.writable.keys()).cloned().collect();
+        names.sort_unstable();
+        names
+    }
+
+    /// Keys with values that cannot work, and what would.
+    pub fn impossible(&self) -> Vec<(String, String)> {
+        let rows = |key: &'static str, folders: &BTreeMap<String, PathBuf>| {
+            let wrong = folders.iter().filter(|(_, path)| !path.is_absolute());
+            wrong.map(move |(name, _)| (format!("{key}.{name}"), "an absolute path".to_owned())).collect::<Vec<_>>()
+        };
+        let mut found = rows("readable", &self.readable);
+        found.extend(rows("writable", &self.writable));
+        let both = self.readable.keys().filter(|name| self.writable.contains_key(*name));
+        found
+            .extend(both.map(|name| (format!("readable.{name}"), "a name that writable does not have too".to_owned())));
+        found
+    }
+}
