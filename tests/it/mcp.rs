@@ -149,7 +149,7 @@ async fn the_host_lets_in_who_has_a_token_and_comes_from_here() {
         own.iter().chain(more).copied().collect()
     };
     assert_eq!(post(address, &[("mcp-method", "tools/list")], &list).await.0, 401);
-    assert_eq!(post(address, &with(&[("host", "evil.example")]), &list).await.0, 403);
+    assert_eq!(post(address, &with(&[("host", "evil.example")]), &list).await.0, 421);
     assert_eq!(post(address, &with(&[("origin", "http://evil.example")]), &list).await.0, 403);
     let (status, body) = post(address, &with(&[]), &list).await;
     assert_eq!((status, body.contains("\"text.count\"")), (200, true), "{body}");
