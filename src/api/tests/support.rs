@@ -344,7 +344,6 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
     let folders = lap::Config { readable: BTreeMap::new(), writable: BTreeMap::new() };
-    let mounts = Vec::new();
     let parts = api::Parts {
         io,
         inbox,
@@ -360,7 +359,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         chunk,
         data_dir,
         config,
-        mounts,
+        mounts: Vec::new(),
     };
     (parts, rows)
 }

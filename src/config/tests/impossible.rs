@@ -3,7 +3,7 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 56] = [
+const MAY_BE_ZERO: [&str; 57] = [
     "executor.cache_bytes_max",
     "api.listen",
     "api.drain_s",
