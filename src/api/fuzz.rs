@@ -10,7 +10,7 @@ use super::bodies::{
 use super::extract::read_json;
 use super::framing::{Framing, Limits};
 use super::hitl::{Delegated, Said};
-use super::publishing::Publish;
+use super::publishing::{Publish, SettleDoubt};
 use super::tools::Invoke;
 use crate::actors::io::Task;
 use crate::ziggy::chunk::Policy;
@@ -26,7 +26,7 @@ const DEPTH: usize = 32;
 const TEXT_MOST: usize = 4 << 10;
 
 /// Every body there is, by the name of its type. A test looks that none of the handlers' is missing.
-pub const BODIES: [Reader; 15] = [
+pub const BODIES: [Reader; 16] = [
     ("RouteRequest", same::<RouteRequest>),
     ("Task", same::<Task>),
     ("FeedbackRequest", same::<FeedbackRequest>),
@@ -42,6 +42,7 @@ pub const BODIES: [Reader; 15] = [
     ("Assemble", put_together),
     ("Invoke", same::<Invoke>),
     ("Publish", same::<Publish>),
+    ("SettleDoubt", same::<SettleDoubt>),
 ];
 
 /// Reads these bytes as a body of this type, and says whether they are one.

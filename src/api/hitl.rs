@@ -175,7 +175,8 @@ fn may_decide(app: &App, name: &str) -> Result<(), Problem> {
     }
 }
 
-/// Ends the time of an item, in the name of the token: what its rule says for when nobody decides in time happens at once.
+/// Ends the time of an item, in the name of the token: its run ends. That approves nothing, also where the rule says
+/// `on_expiry = "approve"`: only the deadline does.
 #[utoipa::path(post, path = "/hitl/{id}/expire", tag = "hitl", params(("id" = String, Path)),
     responses((status = 200, description = "the item after that", body = Item), Problems))]
 pub(super) async fn expire(

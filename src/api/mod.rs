@@ -73,9 +73,9 @@ use crate::ziggy;
 
 pub use alerts::{NewSilence, Silences};
 pub use bodies::{
-    AcceptedRun, Alerts, Assemble, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, Liveness,
-    NewCandidate, NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs,
-    SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
+    AcceptedRun, Alerts, Assemble, AtDoor, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest,
+    Liveness, NewCandidate, NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents,
+    Runs, SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
 };
 pub use budgets::Budgets;
 pub use config::{Config, Tls};
@@ -83,7 +83,7 @@ pub use error::Error;
 pub use hitl::{Delegated, Items, Said, Shown};
 pub use mount::{Ends, Mount};
 pub use problem::{Code, MEDIA_TYPE, Problem};
-pub use publishing::{Publish, PublishAnswer, PublishFile, PublishFormat};
+pub use publishing::{Doubt, Doubts, Publish, PublishAnswer, PublishFile, PublishFormat, SettleDoubt};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
 pub use tools::{Invoke, Invoked, InvokedEffects, InvokedUsage, ToolRow, ToolShown, Tools};
 pub use why::{Step, Tables, Why, tables_of, why};
@@ -118,6 +118,8 @@ pub struct Parts {
     pub tools: executor::Handle,
     /// Folders that may be granted.
     pub folders: lap::Config,
+    /// Where data of tenants may be.
+    pub privacy: ziggy::privacy::Config,
     /// Has the runs.
     pub journal: Arc<dyn Journal>,
     /// Has the tree.

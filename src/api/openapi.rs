@@ -37,6 +37,8 @@ use super::{
         tools::invoke,
         publishing::publish,
         publishing::retire,
+        publishing::doubts,
+        publishing::settle,
         alerts::list,
         alerts::acknowledge,
         alerts::silences,

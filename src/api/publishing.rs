@@ -9,17 +9,18 @@ use axum::http::StatusCode;
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use utoipa::ToSchema;
 
 use super::app::App;
 use super::auth::Caller;
 use super::extract::{Body, Path};
 use super::problem::{Code, Problem, Problems};
-use crate::actors::executor::Publication;
+use crate::actors::executor::{Publication, Row, Standing};
 use crate::lap::{Package, PackedFile};
 use crate::tds;
 use crate::tds::tool::Version;
-use crate::types::Hash;
+use crate::types::{Hash, RunId, Timestamp};
 
 /// A file of a tool that is handed in.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
@@ -139,5 +140,83 @@ pub(super) async fn retire(
     let wrong = |why: String| Problem::new(Code::InvalidRequest, format!("version {version:?}: {why}"));
     let read = version.parse::<Version>().map_err(wrong)?;
     app.parts.tools.retire(&caller.cx, &id, read).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A call of which nobody knows whether it was made.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Doubt {
+    /// Id of the call.
+    pub invocation: String,
+    /// The tool and version.
+    pub tool: String,
+    /// Whose call it is.
+    pub tenant: String,
+    /// The key under which it happens once.
+    pub key: String,
+    /// Its arguments, as they may be shown.
+    #[schema(value_type = Value)]
+    pub arguments: Value,
+    /// Who asked.
+    pub principal: String,
+    /// Its run.
+    pub run_id: Option<RunId>,
+    /// Since when.
+    pub since: Timestamp,
+    /// Why nobody knows; nothing if it is on the way, or was when the host ended.
+    pub reason: Option<String>,
+}
+
+/// Calls in doubt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct Doubts {
+    /// Oldest first.
+    pub doubts: Vec<Doubt>,
+}
+
+/// What became of a call in doubt.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub struct SettleDoubt {
+    /// Whether it was done. If it was not, the same key makes it again.
+    pub done: bool,
+    /// What came of it, for who asks under the same key again.
+    #[serde(default)]
+    #[schema(value_type = Value)]
+    pub value: Value,
+}
+
+/// Calls of which nobody knows whether they were made: they were begun, and ended from outside or with the host.
+#[utoipa::path(get, path = "/effects/doubts", tag = "tools", responses((status = 200, body = Doubts), Problems))]
+pub(super) async fn doubts(State(app): State<Arc<App>>, caller: Caller) -> Result<Json<Doubts>, Problem> {
+    let rows = app.parts.tools.doubts(&caller.cx).await?;
+    let doubt = |row: Row| Doubt {
+        invocation: row.begun.invocation,
+        tool: format!("{}@{}", row.begun.key.tool, row.begun.version),
+        tenant: row.begun.key.tenant,
+        key: row.begun.key.text,
+        arguments: row.begun.shown,
+        principal: row.begun.principal,
+        run_id: row.run,
+        since: row.at,
+        reason: match row.standing {
+            Standing::InDoubt { reason } => Some(reason),
+            _ => None,
+        },
+    };
+    Ok(Json(Doubts { doubts: rows.into_iter().map(doubt).collect() }))
+}
+
+/// Says what became of a call in doubt.
+#[utoipa::path(post, path = "/effects/doubts/{invocation}", tag = "tools", request_body = SettleDoubt,
+    params(("invocation" = String, Path, description = "its id")),
+    responses((status = 204, description = "its key knows by now"), Problems))]
+pub(super) async fn settle(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(invocation): Path<String>,
+    Body(said): Body<SettleDoubt>,
+) -> Result<StatusCode, Problem> {
+    app.parts.tools.settle(&caller.cx, &invocation, said.done.then_some(said.value)).await?;
     Ok(StatusCode::NO_CONTENT)
 }

@@ -80,6 +80,8 @@ pub(super) fn table() -> Vec<Route> {
         route("GET", "/tools", Read, get(tools::list)),
         route("POST", "/tools", Admin, post(publishing::publish)),
         route("DELETE", "/tools/{id}/versions/{version}", Admin, delete(publishing::retire)),
+        route("GET", "/effects/doubts", Review, get(publishing::doubts)),
+        route("POST", "/effects/doubts/{invocation}", Review, post(publishing::settle)),
         route("GET", "/tools/{id}", Read, get(tools::show)),
         route("POST", "/tools/{id}/invoke", Work, post(tools::invoke)),
         route("GET", "/tree", Read, get(observe::tree)),

@@ -1,9 +1,9 @@
-//! Bearer tokens: who may ask for what. Kept as hashes, so that a copy of the file opens nothing.
+//! Bearer tokens: who may ask for what. Kept as hashes, so that a copy of the file opens nothing. They are compared in a
+//! time that does not depend on what is known of them.
 //!
 //! Invariants:
 //! - TK1: no token stands in any file but `operator.token`, and none is ever logged.
-//! - TK2: checking a token takes the same time whatever is known of it.
-//! - TK3: `operator.token` and `tokens.json` are readable by their owner only, from the moment they exist.
+//! - TK2: `operator.token` and `tokens.json` are readable by their owner only, from the moment they exist.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;

@@ -335,6 +335,7 @@ fn call(app: &App, caller: &Caller, id: String, asked: Invoke) -> Result<(Cx, Re
     // A call by itself is a run of its own, by which its events can be found.
     let cx = caller.cx.with_run(RunId::new(&app.parts.world)).with_deadline(most).with_privacy(class);
     let cx = cx.with_residency(&Residency::within(&asked.residency));
+    let cx = cx.with_residency(&app.parts.privacy.of(cx.principal().tenant()));
     let request = Request {
         tool: id,
         required,

@@ -62,7 +62,7 @@ pub(super) enum InboxVerb {
         #[arg(short, long)]
         comment: Option<String>,
     },
-    /// End its time now: what its rule says for when nobody decides happens at once.
+    /// End its time now: its run ends, whatever its rule says for when nobody decides.
     Expire {
         /// The item, or its run.
         item: String,
@@ -89,10 +89,37 @@ pub(super) enum ItemWord {
     All,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(super) enum TableVerb {
     /// Print the table in force.
     Show,
+    /// Tell who would serve a capability now, why, and whether those who may would be admitted. Nothing is counted.
+    Next(Next),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Next {
+    /// What is needed, such as `general` or `code`.
+    #[arg(value_name = "CAPABILITY")]
+    pub(super) capability: String,
+    /// How private the data is: public, internal, confidential or restricted.
+    #[arg(long, value_name = "CLASS")]
+    pub(super) privacy: Option<String>,
+    /// As if the agent or candidate of this name had been asked for.
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// As if the prompt had so many tokens.
+    #[arg(long, value_name = "TOKENS")]
+    pub(super) tokens_in: Option<u64>,
+    /// As if the answer might have so many tokens.
+    #[arg(long, value_name = "TOKENS")]
+    pub(super) tokens_out: Option<u64>,
+    /// As if the data had to stay in this region.
+    #[arg(long, value_name = "REGION")]
+    pub(super) residency: Option<String>,
+    /// As if it had to be read by who can read this beside text: image, audio or video.
+    #[arg(long, value_name = "MODALITY")]
+    pub(super) modality: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -115,6 +115,11 @@ impl Client {
         self.send(method, path, None::<&()>, None).await.map(|_| ())
     }
 
+    /// The same with a body.
+    pub(super) async fn say(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
+        self.send(Method::POST, path, Some(body), None).await.map(|_| ())
+    }
+
     /// Asks and returns the answer while it comes.
     pub(super) async fn stream(&self, path: &str, body: &impl Serialize) -> Result<Response, Error> {
         self.send(Method::POST, path, Some(body), Some("text/event-stream")).await

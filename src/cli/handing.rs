@@ -14,7 +14,7 @@ use super::console::Console;
 use super::error::Error;
 use super::paint::plain;
 use super::tools::{found, invalid, text};
-use crate::api::{Publish, PublishAnswer, PublishFile};
+use crate::api::{Doubts, Publish, PublishAnswer, PublishFile, SettleDoubt};
 use crate::tds::tool::Run;
 use crate::tds::{self, limits};
 
@@ -32,6 +32,21 @@ pub(super) struct Retired {
     /// The tool's id and version: `git.log@1.2.0`.
     #[arg(value_name = "TOOL@VERSION")]
     tool: String,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Doubted {
+    /// It was done, and this came of it, as JSON; who asks again under its key gets that.
+    #[arg(long, value_name = "JSON", requires = "invocation", conflicts_with = "not_done")]
+    done: Option<String>,
+    /// It was not done; who asks again under its key has it done.
+    #[arg(long, requires = "invocation")]
+    not_done: bool,
+    /// The call that this is said of.
+    #[arg(value_name = "INVOCATION")]
+    invocation: Option<String>,
     #[command(flatten)]
     pub(super) connection: Connection,
 }
@@ -108,5 +123,47 @@ pub(super) async fn retire(client: &Client, asked: &Retired, console: &mut Conso
     let (id, version) = asked.tool.split_once('@').ok_or_else(wrong)?;
     client.tell(Method::DELETE, &format!("/tools/{}/versions/{}", encoded(id), encoded(version))).await?;
     console.remark(&format!("{id}@{version} is not called any more"));
+    Ok(0)
+}
+
+/// Lists calls in doubt, or says what became of one.
+pub(super) async fn doubts(client: &Client, asked: &Doubted, console: &mut Console) -> Result<u8, Error> {
+    let Some(invocation) = &asked.invocation else { return list(client, console).await };
+    let value = match (&asked.done, asked.not_done) {
+        (Some(text), _) => Some(serde_json::from_str(text).map_err(|error| {
+            Error::Usage(format!("--done takes what came of the call, as JSON; {text:?} is none: {error}"))
+        })?),
+        (None, true) => None,
+        (None, false) => return Err(Error::Usage("say --done JSON or --not-done".to_owned())),
+    };
+    let body = SettleDoubt { done: value.is_some(), value: value.unwrap_or_default() };
+    client.say(&format!("/effects/doubts/{}", encoded(invocation)), &body).await?;
+    console.remark(&format!("{invocation} is settled"));
+    Ok(0)
+}
+
+async fn list(client: &Client, console: &mut Console) -> Result<u8, Error> {
+    let found: Doubts = client.get("/effects/doubts").await?;
+    if console.json {
+        console.out_json(&found)?;
+        return Ok(0);
+    }
+    if found.doubts.is_empty() {
+        console.out("no call is in doubt\n")?;
+        return Ok(0);
+    }
+    for doubt in &found.doubts {
+        let reason = doubt.reason.as_deref().unwrap_or("it is on the way, or was when the host ended");
+        let when: String = doubt.since.rfc3339().chars().take(19).collect();
+        console.out(&format!(
+            "{} {when} {} under {:?} of {}\n  {}\n  {}\n",
+            doubt.invocation,
+            doubt.tool,
+            plain(&doubt.key),
+            plain(&doubt.tenant),
+            plain(reason),
+            doubt.arguments
+        ))?;
+    }
     Ok(0)
 }

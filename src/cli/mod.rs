@@ -204,6 +204,9 @@ async fn perform(
         Verb::Inbox(asked) => inbox::inbox(&connect(&asked.connection)?, asked.verb, console).await?,
         Verb::Rib { verb, connection } => routing::rib(&connect(&connection)?, verb, console).await?,
         Verb::Fib { verb: TableVerb::Show, connection } => routing::fib(&connect(&connection)?, console).await?,
+        Verb::Fib { verb: TableVerb::Next(asked), connection } => {
+            routing::next(&connect(&connection)?, &asked, console).await?;
+        }
         Verb::WhyNot(asked) => routing::why_not(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Replay(asked) => return replay::replay(&asked, console, launcher).await,
         Verb::Audit { verb: AuditVerb::Verify(asked) } => {

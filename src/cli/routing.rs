@@ -1,10 +1,10 @@
-//! `syzygy rib`, `syzygy fib show` and `syzygy why-not`: the router's tables, and why somebody is not in them.
+//! `syzygy rib`, `syzygy fib` and `syzygy why-not`: the router's tables, who would serve, and why somebody would not.
 
 use std::collections::BTreeMap;
 
 use reqwest::Url;
 
-use super::asked::{Put, RibVerb, WhyNot};
+use super::asked::{Next, Put, RibVerb, WhyNot};
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
@@ -182,9 +182,32 @@ pub(super) async fn why_not(client: &Client, asked: &WhyNot, console: &mut Conso
     if console.json {
         return console.out_json(&told);
     }
+    sentences(&told.words, console)
+}
+
+/// Tells who would serve now, and whether they would be admitted.
+pub(super) async fn next(client: &Client, asked: &Next, console: &mut Console) -> Result<(), Error> {
+    let mut query = vec![("capability", asked.capability.clone())];
+    query.extend(asked.privacy.clone().map(|class| ("privacy", class)));
+    query.extend(asked.agent.clone().map(|name| ("agent", name)));
+    query.extend(asked.tokens_in.map(|tokens| ("tokens_in", tokens.to_string())));
+    query.extend(asked.tokens_out.map(|tokens| ("tokens_out", tokens.to_string())));
+    query.extend(asked.residency.clone().map(|region| ("residency", region)));
+    query.extend(asked.modality.clone().map(|modality| ("modality", modality)));
+    let url = Url::parse_with_params("http://host/fib/next", query)
+        .map_err(|error| Error::Usage(format!("cannot ask for {:?}: {error}", asked.capability)))?;
+    let told: api::NextHop = client.get(&format!("/fib/next?{}", url.query().unwrap_or_default())).await?;
+    if console.json {
+        return console.out_json(&told);
+    }
+    sentences(&told.words, console)
+}
+
+/// Sentences, each on lines of its own.
+fn sentences(all: &[String], console: &mut Console) -> Result<(), Error> {
     let width = console.columns();
     let mut text = String::new();
-    for words in &told.words {
+    for words in all {
         let (mark, rest) = words.strip_prefix("- ").map_or(("", words.as_str()), |rest| ("- ", rest));
         for (place, line) in wrap(rest, width.saturating_sub(mark.len())).iter().enumerate() {
             text.push_str(&format!("{}{line}\n", if place == 0 { mark } else { &"  "[..mark.len()] }));

@@ -12,7 +12,7 @@ use super::calls::{self, Called, Described, Listed, Searched};
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
-use super::handing::{self, HandedIn, Retired};
+use super::handing::{self, Doubted, HandedIn, Retired};
 use super::paint::Paint;
 use crate::tds::compat::{Change, Refusal, diff, judge};
 use crate::tds::tool::{FilePath, Run};
@@ -52,6 +52,8 @@ pub(super) enum ToolVerb {
     Publish(HandedIn),
     /// Take a version of a tool back; the journal keeps it.
     Retire(Retired),
+    /// List calls of which nobody knows whether they were made, or say what became of one.
+    Doubts(Doubted),
     /// List the tools of a running host.
     List(Listed),
     /// Find tools of a running host by words.
@@ -109,6 +111,7 @@ pub(super) async fn tool(
         ToolVerb::Test(asked) => handing::hand_in(&connect(&asked.connection)?, asked, true, console).await,
         ToolVerb::Publish(asked) => handing::hand_in(&connect(&asked.connection)?, asked, false, console).await,
         ToolVerb::Retire(asked) => handing::retire(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Doubts(asked) => handing::doubts(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::List(asked) => calls::list(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Search(asked) => calls::search(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Describe(asked) => calls::describe(&connect(&asked.connection)?, asked, console).await,

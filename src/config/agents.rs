@@ -36,13 +36,18 @@ pub fn bundled_agents() -> Result<Vec<Profile>, Error> {
 /// The user's own agents in this data directory, in order of file name.
 ///
 /// # Errors
-/// The folder or a file in it cannot be read, or anything in any of the files is wrong: then all of it.
-pub fn agents_in(data: &Path) -> Result<Vec<Profile>, Error> {
+/// There are more files than so many; none is read then. The folder or a file in it cannot be read, or anything in any of the files is wrong: then all of it.
+pub fn agents_in(data: &Path, most: usize) -> Result<Vec<Profile>, Error> {
     let read = |path: PathBuf| {
         let text = std::fs::read_to_string(&path).map_err(|error| Error::unreadable(&path, &error))?;
         Ok((path, text))
     };
-    let texts = files(&data.join(FOLDER))?.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
+    let folder = data.join(FOLDER);
+    let files = files(&folder)?;
+    if files.len() > most {
+        return Err(Error::TooMany { path: folder.display().to_string(), count: files.len(), most });
+    }
+    let texts = files.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
     all(texts.iter().map(|(path, text)| placed(&path.display().to_string(), text)))
 }
 

@@ -74,6 +74,16 @@ pub enum Error {
     /// The file is no TOML, keys are unknown, or values are wrong: all of them.
     #[error("could not use the configuration{}", list(.0))]
     Problems(Vec<Problem>),
+    /// There are more files of agents than may be candidates. None of them was read.
+    #[error("could not take the {count} agents of {path}: at most {most} may be candidates (router.candidates_most)")]
+    TooMany {
+        /// The folder.
+        path: String,
+        /// How many there are.
+        count: usize,
+        /// How many there may be.
+        most: usize,
+    },
     /// Nothing says where data belongs.
     #[error(
         "could not choose a data directory: neither XDG_DATA_HOME nor HOME is set; name one with --data-dir, \
@@ -106,7 +116,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Read { .. } => Class::NotFound,
-            Error::Problems(_) | Error::NoHome => Class::Invalid,
+            Error::Problems(_) | Error::TooMany { .. } | Error::NoHome => Class::Invalid,
         }
     }
 }

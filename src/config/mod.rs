@@ -5,10 +5,10 @@
 //! What it never does: hold a secret. A key that needs one names an environment variable or a file.
 //!
 //! Invariants:
-//! - C1: later wins: `config/default.toml`, file, environment, command line. Tables merge key by key, lists are replaced,
+//! - CF1: later wins: `config/default.toml`, file, environment, command line. Tables merge key by key, lists are replaced,
 //!   but for a key of an entry of tables, which has the entry's number in its path.
-//! - C2: every problem is reported at once, with its place, what was found and what is expected.
-//! - C3: a key that no section knows is a problem, wherever it was said.
+//! - CF2: every problem is reported at once, with its place, what was found and what is expected.
+//! - CF3: a key that no section knows is a problem, wherever it was said.
 
 mod agents;
 mod cpu;

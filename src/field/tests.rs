@@ -41,6 +41,7 @@ fn signatures_are_those_of_the_standard() {
     }
 }
 
+// F1.
 #[test]
 fn a_signature_is_of_its_time_and_its_bytes_and_never_shows_its_key() {
     let (key, at) = (Secret::new("secret"), Timestamp(1_750_000_000_500_000));
@@ -106,6 +107,7 @@ async fn suite(backend: Arc<dyn Outbound>, url: &str, expected: Result<(), Error
     }
 }
 
+// F2.
 #[tokio::test]
 async fn an_answer_is_believed_by_its_status_alone() {
     let rows = [(200, true, false), (204, true, false), (302, false, false), (404, false, false), (500, false, true)];

@@ -35,7 +35,7 @@ const ROOT_RESTARTS: u32 = 3;
 
 pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let config = builder.effective()?;
-    let agents = builder.agents()?;
+    let agents = builder.agents(config.router.candidates_most)?;
     let (world, data) = (builder.world.clone(), builder.data.clone());
     data.as_deref().map(make_private).transpose()?;
     let prices = budgets::prices(&config, data.as_deref())?;
@@ -90,6 +90,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
             crown: crown.clone(),
             tools: parts.executor.clone(),
             folders: config.tools.clone(),
+            privacy: config.privacy.clone(),
             journal: Arc::clone(&journal),
             registry: Arc::clone(&registry),
             world: world.clone(),

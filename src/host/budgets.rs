@@ -80,10 +80,7 @@ pub(super) fn open(
         // costs nothing is only said if the configuration says so.
         let free = configured.and_then(RuntimeConfig::price) == Some(Price::default());
         let price = (free || seen.price != Price::default()).then_some(seen.price);
-        providers.insert(
-            name.clone(),
-            Provider { model: seen.model, tools: seen.tools, own_tokenizer: seen.own_tokenizer, price },
-        );
+        providers.insert(name.clone(), Provider { model: seen.model, price });
     }
     let Found { ledger, since, last: first, .. } = found;
     treasury.open(Opening { ledger, since, first, prices, providers });

@@ -231,15 +231,21 @@ impl Builder {
     }
 
     /// Every agent that is to run: bundled ones, those of the data directory, those in code. A later one takes the
-    /// place of an earlier one of the same name.
-    pub(super) fn agents(&mut self) -> Result<Vec<Definition>, Error> {
+    /// place of an earlier one of the same name. More than so many are refused before anything is done with them.
+    pub(super) fn agents(&mut self, most: usize) -> Result<Vec<Definition>, Error> {
         let mut agents: Vec<Definition> = Vec::new();
         let mut put = |definition: Definition| {
             agents.retain(|other| other.profile.name != definition.profile.name);
             agents.push(definition);
         };
         let bundled = if self.bundled_agents { config::bundled_agents()? } else { Vec::new() };
-        let own = self.data.as_deref().map(config::agents_in).transpose()?.unwrap_or_default();
+        let own = self.data.as_deref().map(|data| config::agents_in(data, most)).transpose()?.unwrap_or_default();
+        let count = bundled.len() + own.len() + self.own_agents.len();
+        if count > most {
+            return Err(Error::Candidates(vec![format!(
+                "there are {count} agents, and at most {most} may be candidates (router.candidates_most)"
+            )]));
+        }
         bundled.into_iter().chain(own).map(Definition::prompted).for_each(&mut put);
         self.own_agents.drain(..).for_each(put);
         Ok(agents)

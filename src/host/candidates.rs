@@ -18,7 +18,8 @@ use crate::ziggy::route::{Candidate, Capability, Company, Health, Live, Origin, 
 pub(super) fn company(config: &Config, data: &Path, at: Timestamp) -> Result<Company, Error> {
     let listed = budgets::prices(config, Some(data))?;
     let mut agents: BTreeMap<String, Definition> = BTreeMap::new();
-    for profile in config::bundled_agents()?.into_iter().chain(config::agents_in(data)?) {
+    for profile in config::bundled_agents()?.into_iter().chain(config::agents_in(data, config.router.candidates_most)?)
+    {
         agents.insert(profile.name.clone(), Definition::prompted(profile));
     }
     let agents: Vec<Definition> = agents.into_values().collect();
@@ -93,6 +94,7 @@ fn candidate(definition: &Definition, places: &BTreeMap<String, Capabilities>, a
     // A runtime nobody configured is trusted with nothing; what else it could do nobody knows.
     let unknown = Capabilities { tier: TrustTier::External, ..nothing.clone() };
     let seen = runtime.unwrap_or(if code { nothing } else { unknown });
+    let appetite = profile.appetite(code && !in_process, in_process || seen.own_tokenizer, in_process || seen.tools);
     let quality = |(name, quality): (&String, &f32)| (Capability::new(name), Millionths::of(f64::from(*quality)));
     let micros = |millis: u64| millis.saturating_mul(1_000);
     Candidate {
@@ -108,6 +110,7 @@ fn candidate(definition: &Definition, places: &BTreeMap<String, Capabilities>, a
         region: seen.region,
         price: seen.price,
         context_tokens: seen.context_tokens,
+        appetite,
         quality: Millionths::of(f64::from(profile.quality)),
         qualities: profile.qualities.iter().map(quality).collect(),
         live: Live::assumed(micros(profile.assumed_first_token_ms), micros(profile.assumed_token_ms), at),

@@ -74,7 +74,7 @@ impl Program {
                 other => others.push(said(other.class(), &other)),
             }
         }
-        match config::agents_in(data) {
+        match config::agents_in(data, loaded.config.router.candidates_most) {
             Ok(_) => {}
             Err(config::Error::Problems(found)) => problems.extend(found),
             Err(other) => others.push(configured(other)),
@@ -90,7 +90,7 @@ impl Program {
 
     /// Names in the configuration that nobody has. Agents whose files are wrong are told elsewhere.
     fn warnings(loaded: &Loaded) -> Vec<String> {
-        let own = config::agents_in(&loaded.config.host.data_dir);
+        let own = config::agents_in(&loaded.config.host.data_dir, loaded.config.router.candidates_most);
         let agents = own.and_then(|own| config::bundled_agents().map(|bundled| [bundled, own].concat()));
         agents.map_or_else(
             |_| Vec::new(),
@@ -332,7 +332,7 @@ fn tls_checks(config: &Config) -> Vec<Check> {
 
 /// Every agent that a start would find: which there are, what is wrong with their files, and who has no runtime.
 fn agent_checks(data: &std::path::Path, config: &Config) -> Vec<Check> {
-    let own = config::agents_in(data);
+    let own = config::agents_in(data, config.router.candidates_most);
     let found = own.and_then(|own| config::bundled_agents().map(|bundled| [bundled, own].concat()));
     let profiles: BTreeMap<String, Profile> = match found {
         // A later one takes the place of an earlier one of the same name.

@@ -1,7 +1,8 @@
 //! Tests of what the root does by itself.
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 use super::descriptors::{fit, raise};
+use crate::actors::agent::{Definition, Profile};
 use crate::config::{Inputs, load};
 
 #[test]
@@ -26,6 +27,32 @@ fn connections_have_half_of_what_there_is_and_one_address_its_share_of_them() {
         (config.connections_max, config.connections_per_peer_max) = wanted;
         assert_eq!(config, before, "nothing else is changed");
     }
+}
+
+#[tokio::test]
+async fn a_million_agents_in_code_are_refused_in_words_and_at_once() {
+    let mut builder = super::Host::builder().without_bundled_agents();
+    let profile = crate::config::bundled_agents().unwrap().remove(0);
+    for number in 0..1_000_000 {
+        let definition = Definition::prompted(Profile {
+            name: format!("agent-{number}"),
+            system: String::new(),
+            description: String::new(),
+            recall_prompt: String::new(),
+            learn_prompt: String::new(),
+            capabilities: Vec::new(),
+            tools: Vec::new(),
+            qualities: std::collections::BTreeMap::new(),
+            runtime: String::new(),
+            workspace: String::new(),
+            ..profile
+        });
+        builder = builder.agent(definition);
+    }
+    let Err(error) = builder.start().await else { panic!("a million agents are more than may be") };
+    let expected =
+        "could not route: there are 1000000 agents, and at most 10000 may be candidates (router.candidates_most)";
+    assert_eq!(error.to_string(), expected);
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::builder::Environment;
 use crate::actors::executor::{Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
+use crate::lap::Rules;
 use crate::sandbox::{Function, Native, Sandbox, Tier};
 use crate::secrets::{self, Kept, Secrets, Token};
 use crate::store::Journal;
@@ -98,6 +99,10 @@ pub(super) fn ports(
         unusable: tiers.unusable,
         way_out,
         secrets: secrets(&config.secrets, environment, world)?,
+        rules: Arc::new(Rules {
+            grants: config.tools.grants.clone(),
+            here: config.privacy.here().map(ToOwned::to_owned),
+        }),
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,

@@ -12,6 +12,8 @@ use crate::sandbox::Access;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Scopes, and roles as `role:NAME`, by whom they are given to: `agent:NAME`, `principal:NAME`, `tenant:NAME`.
+    pub grants: BTreeMap<String, Vec<String>>,
     /// Folders that an agent or a caller may be granted, by name, to look at.
     pub readable: BTreeMap<String, PathBuf>,
     /// The same, to change.
@@ -36,11 +38,20 @@ impl Config {
 
     /// Keys with values that cannot work, and what would.
     pub fn impossible(&self) -> Vec<(String, String)> {
+        let kinds = ["agent:", "principal:", "tenant:"];
+        let strange = self
+            .grants
+            .keys()
+            .filter(|name| !kinds.iter().any(|kind| name.len() > kind.len() && name.starts_with(kind)));
+        let strange: Vec<_> = strange
+            .map(|name| (format!("grants.{name}"), "agent:NAME, principal:NAME or tenant:NAME".to_owned()))
+            .collect();
         let rows = |key: &'static str, folders: &BTreeMap<String, PathBuf>| {
             let wrong = folders.iter().filter(|(_, path)| !path.is_absolute());
             wrong.map(move |(name, _)| (format!("{key}.{name}"), "an absolute path".to_owned())).collect::<Vec<_>>()
         };
-        let mut found = rows("readable", &self.readable);
+        let mut found = strange;
+        found.extend(rows("readable", &self.readable));
         found.extend(rows("writable", &self.writable));
         let both = self.readable.keys().filter(|name| self.writable.contains_key(*name));
         found

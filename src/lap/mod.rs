@@ -11,19 +11,23 @@
 //!   arrives in an object of its own.
 //! - LAP3: two calls have one key if and only if they are the same call of the same tool by the same tenant.
 
+mod admit;
 mod arguments;
 mod config;
 mod keys;
 mod outfit;
 mod package;
 mod ready;
+mod redactor;
 
 #[cfg(test)]
 mod tests;
 
+pub use admit::{Denial, Rules, admit, clean};
 pub use arguments::{Caller, Facts, Mismatches, envelope, shown};
 pub use config::Config;
 pub use keys::{KEY_BYTES_MAX, Key, cache_key, key};
 pub use outfit::{Workspace, rules, spec, tiers};
 pub use package::{Case, PACKAGE_BYTES_MAX, Package, PackedFile, Unpacked};
 pub use ready::{File, Ready};
+pub use redactor::Redactor;

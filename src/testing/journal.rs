@@ -2,7 +2,7 @@
 //!
 //! The fake of `store` has an event on its disk as soon as it is appended. This one stands before it like the writer
 //! of the real one: events wait in a queue, commits take time and can fail, and what was not committed when the host
-//! crashes is lost (T2).
+//! crashes is lost (TS2).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};

@@ -118,6 +118,7 @@ async fn a_run_waits_over_a_restart_and_goes_on_once_with_what_was_changed() {
     end(second).await;
 }
 
+// IO6.
 #[tokio::test]
 async fn an_answer_is_withheld_until_it_is_approved_and_nothing_of_it_is_seen_before() {
     let host = echo(&Disk::default(), &rule("after", "")).start().await.unwrap();
@@ -301,7 +302,7 @@ async fn every_verb_of_the_inbox_does_what_it_says() {
 }
 
 #[tokio::test]
-async fn somebody_ends_the_time_of_an_item_and_its_run_goes_on_as_the_rule_says() {
+async fn somebody_ends_the_time_of_an_item_and_its_run_ends_although_the_deadline_would_approve_it() {
     let data = home_with(&rule("before", "on_expiry = \"approve\""));
     let data = data.path();
     let host = Running::start(data).await;
@@ -310,10 +311,10 @@ async fn somebody_ends_the_time_of_an_item_and_its_run_goes_on_as_the_rule_says(
     let item = format!("{run_id}-1");
     eventually("it waits", async || (run(data, &["inbox", "show", &item]).await.0 == 0).then_some(())).await;
     let said = good(data, &["inbox", "expire", &item]).await;
-    assert!(said.contains("is expired by operator, so run") && said.contains("goes on"), "{said}");
-    eventually("it is answered", async || {
+    assert!(said.contains("is expired by operator, so run") && said.contains("ends"), "{said}");
+    eventually("its run has ended", async || {
         let runs = json(data, &["runs"]).await;
-        (runs["runs"][0]["status"] == "completed").then_some(())
+        (runs["runs"][0]["status"] == "failed").then_some(())
     })
     .await;
     let why = good(data, &["why", run_id]).await;

@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 
 use super::Assignment;
 use crate::actors::{executor, runtime};
-use crate::inference::{Message, Request, Role, Usage};
+use crate::inference::{Message, Request, Role, TEMPLATE_TOKENS_MOST, Usage};
 use crate::supervision::{Child, Fault, Strategy};
 use crate::types::{Classified, Cx};
-use crate::ziggy::{WEIGHT_MOST, most_tokens};
+use crate::ziggy::{Appetite, WEIGHT_MOST, most_tokens};
 
 /// An agent as a file in `config/agents/` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -70,6 +70,31 @@ pub struct Profile {
     pub assumed_first_token_ms: u64,
     /// Milliseconds for each further token before anything was observed.
     pub assumed_token_ms: u64,
+}
+
+/// Tokens of a fact that a remembering agent puts before a prompt, at the most: one for each of the 2,000 bytes of
+/// `memory.max_text_bytes`, which no tokenizer exceeds.
+const FACT_TOKENS: u64 = 2_000;
+
+impl Profile {
+    /// What bounds the tokens that an agent of this profile takes for one assignment. `free` says that it is code with a
+    /// model, which it asks as it likes; the rest is what its runtime is.
+    pub fn appetite(&self, free: bool, own_tokenizer: bool, offers_tools: bool) -> Appetite {
+        let facts = u64::try_from(self.recall_most).unwrap_or(u64::MAX).saturating_mul(FACT_TOKENS);
+        let tools = !self.tools.is_empty();
+        Appetite {
+            system_tokens: most_tokens(&self.system, false),
+            // Instructions and the question are a message each.
+            system_bytes: most_tokens(&self.system, true).saturating_add(2 * TEMPLATE_TOKENS_MOST),
+            facts: if self.remembers { facts } else { 0 },
+            answer_most: self.max_answer_tokens,
+            own_tokenizer,
+            tools,
+            again: free || tools && offers_tools,
+            turns: self.max_turns.max(1),
+            tokens_most: self.max_tokens,
+        }
+    }
 }
 
 /// An agent's own code. Runs as a supervised job for every assignment: it may wait, and it may panic.

@@ -30,7 +30,7 @@ pub(super) struct Shell {
     pub(super) upkeep: Upkeep,
     /// In the order of the config.
     pub(super) lines: Vec<Line>,
-    /// C1: the first is on its way to the journal, the others wait for it.
+    /// CR1: the first is on its way to the journal, the others wait for it.
     pub(super) pending: VecDeque<Pending>,
     pub(super) waiting: VecDeque<(Change, String, Changed)>,
 }

@@ -221,6 +221,11 @@ impl Handle {
         self.published.gates.take(&governance, asked)
     }
 
+    /// What asking would say now, without taking a place or counting anything. Never waits.
+    pub fn look(&self, asked: &Asked<'_>) -> Admission {
+        self.published.gates.look(&self.published.governance.load(), asked)
+    }
+
     /// The same handle with these limits in force, from the first request on.
     #[must_use]
     pub fn limited(self, limits: limit::Config) -> Handle {
@@ -379,7 +384,7 @@ impl Handle {
 }
 
 impl Hears for Handle {
-    /// C7.
+    /// CR7.
     fn heard(&self, runtime: &str, refused: Option<Option<Duration>>, pacing: &Pacing) {
         let allowance = |left: Left| Allowance { remaining: left.remaining, resets_us: micros(left.resets_after) };
         let pause = self.limits().pause_ms.saturating_mul(1_000);

@@ -48,7 +48,7 @@ pub(super) fn letters(webhook: &str) -> String {
     format!("{LETTERS}{webhook}/")
 }
 
-/// Keeps the snapshot in force, so that a restart finds it (C4), and with it everything CROWN has to remember.
+/// Keeps the snapshot in force, so that a restart finds it (CR4), and with it everything CROWN has to remember.
 pub struct GovernanceProjection;
 
 impl GovernanceProjection {

@@ -17,7 +17,7 @@ use crate::types::Cx;
 const ROUND_WITHIN: Duration = Duration::from_secs(3_600);
 
 impl Shell {
-    /// C6: writes down what is new, and tells when it is there.
+    /// CR6: writes down what is new, and tells when it is there.
     pub(super) fn record(&mut self, entries: Vec<Entry>, context: &mut Context<Message>) {
         if entries.is_empty() {
             return;

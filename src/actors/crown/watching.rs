@@ -26,7 +26,7 @@ const BURNS_MOST: usize = 10_000;
 const AUTHOR: &str = "crown";
 
 impl Shell {
-    /// One look. What it would do is left where it would change the governance while a change is on its way (C1). In a
+    /// One look. What it would do is left where it would change the governance while a change is on its way (CR1). In a
     /// host that stops there is none: what ends there is told to, and a rule that acted would only be in the way.
     pub(super) fn watch(&mut self, context: &mut Context<Message>) {
         context.after(Duration::from_secs(self.parts.config.watch_every_s.max(1)), Message::Watch);
@@ -114,7 +114,7 @@ impl Shell {
         entries
     }
 
-    /// C5: writes down what is to be done; it is done when the journal has it.
+    /// CR5: writes down what is to be done; it is done when the journal has it.
     fn perform(&mut self, actions: Vec<Action>, context: &mut Context<Message>) {
         let now = context.world().clock.wall();
         let policy = self.parts.config.probation;
@@ -148,7 +148,7 @@ impl Shell {
         if standing != self.standing {
             events.push(NewEvent::new(STANDS, None, source, &standing));
         }
-        // C5: in one commit with what is done, so that no crash comes between.
+        // CR5: in one commit with what is done, so that no crash comes between.
         let entries: Vec<Entry> =
             actions.iter().flat_map(|action| self.book.raise(report(action.clone()), now)).collect();
         events.extend(self.events(&entries, context));

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use super::Config;
 use super::cache::{Cache, Locks};
 use super::call::{Invocation, Shared};
+use super::doubts;
 use super::handle::Error;
 use super::library::Library;
 use super::message::{Message, Work};
@@ -180,6 +181,17 @@ impl Actor for Shell {
             Message::Retire { cx, id, version, reply } => {
                 self.manage(cx, context, move |publisher| {
                     Box::pin(async move { reply.send(publisher.retire(&id, &version).await) })
+                });
+            }
+            Message::Doubts { cx, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(doubts::open(publisher.shared).await) })
+                });
+            }
+            Message::Settle { cx, invocation, done, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    let settling = doubts::settle(publisher.shared, publisher.cx, invocation, done);
+                    Box::pin(async move { reply.send(settling.await) })
                 });
             }
             Message::Done => {}

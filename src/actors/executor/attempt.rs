@@ -12,11 +12,12 @@ use super::library::Entry;
 use super::ports::Ports;
 use super::request::Request;
 use crate::egress::{Injection, Passage, Policy};
-use crate::lap::{self, Ready};
+use crate::lap::{self, Ready, Redactor};
 use crate::sandbox::{Call, Ended, Failure, Input, Line, Outcome, Prepared, Sandbox, Tier};
 use crate::secrets::{self, Lease};
-use crate::tds::tool::{Deliver, Secret as Wanted};
+use crate::tds::tool::{Deliver, PersonalData, Secret as Wanted};
 use crate::types::secret::Scanner;
+use crate::types::sensitive::redact;
 use crate::types::{Class, Clock, Cx, Hash};
 
 /// Lines a tool may be ahead of whoever hears them.
@@ -154,18 +155,28 @@ impl Attempt<'_> {
         let (lines, mut heard) = mpsc::channel(AHEAD);
         let mut call = Call::new(self.id.clone(), envelope);
         call.stream = self.request.lines.is_some().then_some(lines);
+        let rule = self.ready.tool.policy.pii.output;
         let forward = async {
+            let mut veil = Veil::new(rule);
             while let Some(line) = heard.recv().await {
                 let Some(out) = &self.request.lines else { continue };
-                // Whoever listened may have left; the tool goes on.
-                let _ = out.send(clean(scanner, line)).await;
+                for line in veil.pass(clean(scanner, line)) {
+                    // Whoever listened may have left; the tool goes on.
+                    let _ = out.send(line).await;
+                }
+            }
+            if let (Some(last), Some(out)) = (veil.rest(), &self.request.lines) {
+                let _ = out.send(last).await;
             }
         };
         let (mut outcome, ()) = tokio::join!(tier.invoke(self.cx, prepared, call), forward);
+        let mut veil = Veil::new(rule);
+        let lines = std::mem::take(&mut outcome.lines);
+        outcome.lines = lines.into_iter().flat_map(|line| veil.pass(clean(scanner, line))).collect();
+        outcome.lines.extend(veil.rest());
         if scanner.is_empty() {
             return outcome;
         }
-        outcome.lines = outcome.lines.into_iter().map(|line| clean(scanner, line)).collect();
         if holds(scanner, &outcome.stderr) {
             outcome.stderr = WITHHELD.to_owned();
         }
@@ -270,6 +281,43 @@ impl Attempt<'_> {
             way.proxy.open(self.cx, policy)
         };
         open().map(Some).map_err(|error| Tried::refused(error.class(), error.to_string()))
+    }
+}
+
+/// Keeps personal data of what a tool says from whoever listens.
+struct Veil {
+    rule: PersonalData,
+    redactor: Redactor,
+}
+
+impl Veil {
+    fn new(rule: PersonalData) -> Veil {
+        Veil { rule, redactor: Redactor::default() }
+    }
+
+    /// What may be said now. Parts of an answer are one text, so that nothing gets through by lying across two of them.
+    fn pass(&mut self, line: Line) -> Vec<Line> {
+        if self.rule == PersonalData::Allow {
+            return vec![line];
+        }
+        match line {
+            Line::Chunk { text, cut } => {
+                let text = self.redactor.push(&text);
+                if text.is_empty() && cut == 0 { Vec::new() } else { vec![Line::Chunk { text, cut }] }
+            }
+            Line::Log { level, text, cut } => vec![Line::Log { level, text: redact(&text).into_owned(), cut }],
+            Line::Noise { text, cut } => vec![Line::Noise { text: redact(&text).into_owned(), cut }],
+            Line::MemoryDelta { delta } => match lap::clean(PersonalData::Redact, &delta) {
+                Ok(delta) => vec![Line::MemoryDelta { delta: delta.into_owned() }],
+                Err(_) => Vec::new(),
+            },
+        }
+    }
+
+    /// What was held back.
+    fn rest(&mut self) -> Option<Line> {
+        let text = self.redactor.rest();
+        (!text.is_empty()).then_some(Line::Chunk { text, cut: 0 })
     }
 }
 

@@ -51,6 +51,7 @@ pub(super) struct Invocation<'a> {
 /// A call whose arguments are good.
 struct Checked {
     caller: Caller,
+    arguments: Value,
     envelope: Value,
     key: Option<Key>,
     cached: Option<Hash>,
@@ -94,9 +95,15 @@ impl Invocation<'_> {
             return Err(Error::Budget { name: self.name(), needed, left });
         }
         let caller = self.caller();
+        let label = self.cx.label();
+        let admitted = lap::admit(&ready.tool, &caller, &label, &self.shared.ports.rules, &request.arguments);
+        let arguments = match admitted {
+            Ok(arguments) => arguments.into_owned(),
+            Err(denial) => return Err(Error::Denied { name: self.name(), denial }),
+        };
         let impossible = |reason: String| Error::Impossible { name: self.name(), reason };
         let said = request.key.as_deref();
-        let key = lap::key(ready, &caller, &request.arguments, said, &self.made_key()).map_err(impossible)?;
+        let key = lap::key(ready, &caller, &arguments, said, &self.made_key()).map_err(impossible)?;
         let left = self.cx.deadline().saturating_duration_since(self.shared.world.clock.now());
         let inside = Workspace::inside();
         let facts = Facts {
@@ -105,13 +112,13 @@ impl Invocation<'_> {
             trace: self.cx.trace(),
             span: Hash::of(self.id.as_bytes()).0[..8].iter().fold(0, |all, byte| all << 8 | u64::from(*byte)),
             left_ms: u64::try_from(left.as_millis()).unwrap_or(u64::MAX).min(ready.tool.limits.timeout_ms),
-            label: &self.cx.label(),
+            label: &label,
             key: key.as_ref().map(|key| key.text.as_str()),
             workspace: request.workspace.as_ref().map(|_| inside.as_path()),
         };
-        let envelope = lap::envelope(ready, &request.arguments, &facts).map_err(impossible)?;
+        let envelope = lap::envelope(ready, &arguments, &facts).map_err(impossible)?;
         let cached = lap::cache_key(ready, &envelope, self.cx.privacy(), &caller);
-        Ok(Checked { caller, envelope, key, cached })
+        Ok(Checked { caller, arguments, envelope, key, cached })
     }
 
     fn caller(&self) -> Caller {
@@ -175,7 +182,7 @@ impl Invocation<'_> {
         let row = key.row();
         let lock = self.shared.locks.of(&row);
         let _held = self.until_over(lock.lock()).await?;
-        let arguments = canonical_value(&self.request.arguments);
+        let arguments = canonical_value(&checked.arguments);
         let hash = Hash::of(arguments.as_bytes());
         let found = self.standing(&row).await?.filter(|found| found.begun.until > self.now());
         if let Some(found) = found
@@ -183,7 +190,7 @@ impl Invocation<'_> {
         {
             return Ok(answer);
         }
-        let begun = self.begin(key.clone(), arguments).await?;
+        let begun = self.begin(key.clone(), arguments, checked).await?;
         let mut answer = self.perform_keyed(checked, &begun).await?;
         answer.warnings.extend(self.warnings());
         Ok(answer)
@@ -227,7 +234,7 @@ impl Invocation<'_> {
     }
 
     /// Writes down that the call is about to be made.
-    async fn begin(&self, key: Key, arguments: String) -> Result<Begun, Error> {
+    async fn begin(&self, key: Key, arguments: String, checked: &Checked) -> Result<Begun, Error> {
         let ready = &self.entry.ready;
         let keep = ready.tool.idempotency.as_ref().map_or(KEEP_S, |own| own.keep_s);
         let until = Timestamp(self.now().0 + i64::try_from(keep * 1_000_000).unwrap_or(i64::MAX / 2));
@@ -239,7 +246,7 @@ impl Invocation<'_> {
             version: ready.tool.version.to_string(),
             hash: ready.hash,
             arguments: hash,
-            shown: lap::shown(&ready.tool, "input", &self.request.arguments),
+            shown: lap::shown(&ready.tool, "input", &checked.arguments),
             principal: self.cx.principal().name.clone(),
             agent: self.request.agent.clone(),
             until,
@@ -371,21 +378,27 @@ impl Invocation<'_> {
         }
     }
 
-    /// A tool that says what it does not promise has no answer.
+    /// A tool that says what it does not promise has no answer (E6).
     fn judge(&self, outcome: &mut Outcome) {
+        if let Ok(value) = &outcome.answer {
+            outcome.answer = self.judged(value);
+        }
+    }
+
+    fn judged(&self, value: &Value) -> Result<Value, Failure> {
         let ready = &self.entry.ready;
-        let Ok(value) = &outcome.answer else { return };
         let most = self.shared.config.result_bytes_max;
-        let wrong = ready.wrong_output(value);
-        let failure = if serde_json::to_writer(Room(most), value).is_err() {
+        if serde_json::to_writer(Room(most), value).is_err() {
             let text = format!("its result has more than {most} bytes (executor.result_bytes_max)");
-            Failure::new(Class::Exhausted, text)
-        } else if !wrong.is_empty() {
-            Failure::new(Class::Internal, format!("its answer is not what it promises: {}", Mismatches(wrong)))
-        } else {
-            return;
-        };
-        outcome.answer = Err(failure);
+            return Err(Failure::new(Class::Exhausted, text));
+        }
+        let wrong = ready.wrong_output(value);
+        if !wrong.is_empty() {
+            let text = format!("its answer is not what it promises: {}", Mismatches(wrong));
+            return Err(Failure::new(Class::Internal, text));
+        }
+        let personal = |what| Failure::new(Class::Denied, format!("its answer holds personal data: {what}"));
+        lap::clean(ready.tool.policy.pii.output, value).map(std::borrow::Cow::into_owned).map_err(personal)
     }
 
     async fn doubt(&self, begun: Begun, run: Option<RunId>, reason: &str) -> Result<(), Error> {
@@ -457,7 +470,7 @@ impl std::io::Write for Room {
 }
 
 /// How long to wait after so many attempts.
-fn pause(backoff: &crate::tds::tool::Backoff, attempts: u32, random: &dyn crate::types::Random) -> Duration {
+pub(super) fn pause(backoff: &crate::tds::tool::Backoff, attempts: u32, random: &dyn crate::types::Random) -> Duration {
     let factor = backoff.factor.saturating_pow(attempts.saturating_sub(1));
     let most = backoff.first_ms.saturating_mul(factor).min(backoff.most_ms);
     // Full jitter: anything from nothing to the whole, so that callers who failed together do not come back together.

@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::Config;
 use super::actor::Shell;
+use super::ledger::Row;
 use super::library::Library;
 use super::message::{Message, Work};
 use super::ports::Ports;
 use super::publishing::Publication;
 use super::request::{Answer, Request};
 use super::tools::Tool;
-use crate::lap::{Mismatches, Package};
+use crate::lap::{Denial, Mismatches, Package};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::tds::tool::Version;
@@ -72,6 +73,14 @@ pub enum Error {
         /// How long they may be.
         most: u64,
     },
+    /// The caller may not make it, or not with these data.
+    #[error("could not call {name}: {denial}")]
+    Denied {
+        /// Which tool.
+        name: String,
+        /// Why not.
+        denial: Denial,
+    },
     /// Something the call needs cannot be had from this caller.
     #[error("could not call {name}: {reason}")]
     Impossible {
@@ -119,6 +128,9 @@ pub enum Error {
         /// Everything that is wrong with it.
         reasons: Vec<String>,
     },
+    /// No call of this id is in doubt.
+    #[error("could not find the call {0} among those in doubt")]
+    NoDoubt(String),
     /// The journal did not take it.
     #[error("could not record the call of {name}: {reason}")]
     Unrecorded {
@@ -154,13 +166,14 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::Unknown { .. } | Error::Unsatisfied { .. } => Class::NotFound,
+            Error::Unknown { .. } | Error::Unsatisfied { .. } | Error::NoDoubt(_) => Class::NotFound,
             Error::Twice { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => Class::Conflict,
             Error::NotPublished { .. }
             | Error::Description { .. }
             | Error::Arguments { .. }
             | Error::Impossible { .. }
             | Error::TooLarge { .. } => Class::Invalid,
+            Error::Denied { .. } => Class::Denied,
             Error::Failed { class, .. } | Error::Unrecorded { class, .. } => *class,
             Error::Full { .. } | Error::Budget { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),
@@ -236,6 +249,17 @@ impl Handle {
     /// Takes a version of a tool back.
     pub async fn retire(&self, cx: &Cx, id: &str, version: Version) -> Result<(), Error> {
         let ask = |reply| Message::Retire { cx: cx.clone(), id: id.to_owned(), version, reply };
+        self.address.call(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Calls of which nobody knows whether they were made, oldest first: those in doubt, and those that are on the way.
+    pub async fn doubts(&self, cx: &Cx) -> Result<Vec<Row>, Error> {
+        self.address.call(cx, |reply| Message::Doubts { cx: cx.clone(), reply }).await.map_err(Failure::from)?
+    }
+
+    /// Says what became of a call in doubt: it was done, and this came of it; or it was not, and may be made again.
+    pub async fn settle(&self, cx: &Cx, invocation: &str, done: Option<Value>) -> Result<(), Error> {
+        let ask = |reply| Message::Settle { cx: cx.clone(), invocation: invocation.to_owned(), done, reply };
         self.address.call(cx, ask).await.map_err(Failure::from)?
     }
 

@@ -1,6 +1,9 @@
 //! What an executor can be told.
 
+use serde_json::Value;
+
 use super::handle::Error;
+use super::ledger::Row;
 use super::library::Entry;
 use super::publishing::Publication;
 use super::request::{Answer, Request};
@@ -28,6 +31,10 @@ pub(super) enum Message {
     Test { cx: Cx, package: Box<Package>, reply: Reply<Result<Vec<String>, Error>> },
     /// Take a version back.
     Retire { cx: Cx, id: String, version: Version, reply: Reply<Result<(), Error>> },
+    /// Say which calls are in doubt.
+    Doubts { cx: Cx, reply: Reply<Result<Vec<Row>, Error>> },
+    /// Write down what became of one.
+    Settle { cx: Cx, invocation: String, done: Option<Value>, reply: Reply<Result<(), Error>> },
     /// Something that took long and was not a call is done, and its answer is out.
     Done,
     /// Take back secrets whose calls are over and that nobody gave back.

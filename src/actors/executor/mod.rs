@@ -6,17 +6,18 @@
 //! handler: a call is a job.
 //!
 //! Invariants:
-//! - E1: every accepted call is answered exactly once, also when the tool panics.
-//! - E2: an unknown tool or arguments that do not fit are an answer, never a failure of the actor.
-//! - E3: no call runs longer than the executor's limit, whatever the caller's deadline says.
-//! - E4: a call that changes something stands in the journal before it is begun, and how it ended after it.
-//! - E5: a key that was begun and of which nobody knows the end is not begun again.
-//! - E6: a tool that says what it does not promise has no answer.
+//! - EX1: every accepted call is answered exactly once, also when the tool panics.
+//! - EX2: an unknown tool or arguments that do not fit are an answer, never a failure of the actor.
+//! - EX3: no call runs longer than the executor's limit, whatever the caller's deadline says.
+//! - EX4: a call that changes something stands in the journal before it is begun, and how it ended after it.
+//! - EX5: a key that was begun and of which nobody knows the end is not begun again.
+//! - EX6: a tool that says what it does not promise has no answer.
 
 mod actor;
 mod attempt;
 mod cache;
 mod call;
+mod doubts;
 mod handle;
 mod ledger;
 mod library;

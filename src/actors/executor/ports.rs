@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use crate::egress::{self, Cidr, Proxy};
+use crate::lap::Rules;
 use crate::sandbox::{Sandbox, Tier};
 use crate::secrets::Secrets;
 use crate::store::Journal;
@@ -20,6 +21,8 @@ pub struct Ports {
     pub way_out: Option<WayOut>,
     /// Where secrets are; none if there are none.
     pub secrets: Option<Arc<dyn Secrets>>,
+    /// Who was granted what, and where this host is.
+    pub rules: Arc<Rules>,
     /// Where effects are recorded.
     pub journal: Arc<dyn Journal>,
     /// Where files of published tools are run from. None for a host without a directory.
@@ -45,6 +48,15 @@ impl Ports {
     /// Functions of the host that may wait, and nothing else.
     pub fn bare(journal: Arc<dyn Journal>) -> Ports {
         let (tiers, unusable) = (BTreeMap::new(), BTreeMap::new());
-        Ports { tiers, unusable, way_out: None, secrets: None, journal, shelf: None, folder: None }
+        Ports {
+            tiers,
+            unusable,
+            way_out: None,
+            secrets: None,
+            rules: Arc::default(),
+            journal,
+            shelf: None,
+            folder: None,
+        }
     }
 }

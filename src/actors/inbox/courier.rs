@@ -1,6 +1,6 @@
 //! The courier: delivers the notices that are due, for each webhook in order and beside the others.
 //!
-//! Which notices are due stands in the journal (N5): a start takes up what the last life left.
+//! Which notices are due stands in the journal (IN5): a start takes up what the last life left.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
@@ -151,7 +151,7 @@ impl Errand {
         }
     }
 
-    /// What is sent: what happened and how the item stands, and nothing of what it is about (N3).
+    /// What is sent: what happened and how the item stands, and nothing of what it is about (IN3).
     async fn body(&self, due: &Due) -> Result<String, store::Error> {
         let row = self.parts.journal.row(InboxProjection::NAME, &format!("{ALL}{}", due.item)).await?;
         let item = row.and_then(|row| serde_json::from_value::<Item>(row).ok());

@@ -188,7 +188,7 @@ impl Handle {
         self.news.closed.subscribe()
     }
 
-    /// Takes work in, with the events of its run that say so, and returns the item once all of it is on disk (N1).
+    /// Takes work in, with the events of its run that say so, and returns the item once all of it is on disk (IN1).
     pub async fn open(
         &self,
         cx: &Cx,
@@ -277,7 +277,8 @@ impl Handle {
         self.ask_open(cx, id, What::Delegate { to, by, comment }).await
     }
 
-    /// Ends the time of an item in the name of the context's principal: what its rule says for that happens at once.
+    /// Ends the time of an item in the name of the context's principal: its run ends, whatever its rule says for when
+    /// nobody decides.
     pub async fn expire(&self, cx: &Cx, id: &str) -> Result<Item, Error> {
         let by = cx.principal().name.clone();
         self.ask_open(cx, id, What::End { by }).await
@@ -362,7 +363,7 @@ impl Handle {
         }
     }
 
-    /// The items that are closed and whose run has not heard of it (N4).
+    /// The items that are closed and whose run has not heard of it (IN4).
     pub async fn unsettled(&self) -> Result<Vec<Item>, Error> {
         let mut items = unsettled(&*self.journal).await?;
         items.retain(|item| item.status != ItemStatus::Open);

@@ -31,7 +31,7 @@ pub(super) enum What {
 
 /// What is to be done.
 pub(super) enum Effect<W> {
-    /// Store this about the item, and say when it is stored (N1).
+    /// Store this about the item, and say when it is stored (IN1).
     Store { item: Box<Item>, happened: Vec<Happened>, with: Vec<NewEvent> },
     /// Answer.
     Answer { reply: W, answer: Box<Result<Item, Error>> },
@@ -43,7 +43,7 @@ pub(super) enum Effect<W> {
 struct Entry<W> {
     /// As the journal has it; none while it comes in.
     item: Option<Item>,
-    /// What is on its way to the journal, and who waits for it (N2).
+    /// What is on its way to the journal, and who waits for it (IN2).
     storing: Option<(Vec<Happened>, Option<W>)>,
     /// What comes after that.
     waiting: VecDeque<Ask<W>>,
@@ -157,7 +157,7 @@ impl<W> State<W> {
 }
 
 impl<W> Entry<W> {
-    /// Decides on something that is to happen to the item as it is now (N2).
+    /// Decides on something that is to happen to the item as it is now (IN2).
     fn take_up(&mut self, ask: Ask<W>, now: Timestamp) -> Vec<Effect<W>> {
         let Ask { what, reply } = ask;
         let Some(item) = &self.item else { return Vec::new() };

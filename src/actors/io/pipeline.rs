@@ -31,7 +31,7 @@ use crate::telemetry;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Money, RunId, World, aside};
 use crate::ziggy::classify::Input;
-use crate::ziggy::route::{self, Candidate, Decision, Feedback, decide_under};
+use crate::ziggy::route::{Candidate, Feedback};
 use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, estimate_tokens};
 
 /// Everything a run needs, shared by all of them.
@@ -74,10 +74,6 @@ pub(super) struct Run<'a> {
     /// Why nobody serves it, once a piece of it has come to the rung of people.
     pub(super) nobody: OnceLock<String>,
 }
-
-/// Tokens that instructions and message framing add to a prompt, at the most. Measured: the chat template and system
-/// text of the agents that come with the host take 40 to 60.
-pub(super) const FRAME_TOKENS: u64 = 96;
 
 impl Pipeline {
     pub(super) fn new(parts: Parts, config: Config, world: World) -> Pipeline {
@@ -303,45 +299,10 @@ impl Pipeline {
         Ok(served)
     }
 
-    /// Where a chunk of so many tokens would go now.
-    pub(super) fn decide(&self, cx: &Cx, task: &Task, class: &Classification, tokens: u64) -> Decision {
-        let request = route::Request {
-            destination: self.destination(task, class),
-            tokens_in: tokens + FRAME_TOKENS,
-            tokens_out_max: u64::from(task.max_tokens.unwrap_or(self.config.answer_tokens)),
-            budget: cx.budget(),
-            session: task.session.clone(),
-            pin: task.agent.clone(),
-            tenant: Some(cx.principal().tenant().to_owned()),
-            modalities: Vec::new(),
-            residency: cx.label().residency.named(),
-            // A session decides by its name; everybody else by chance, which is in the record.
-            seed: task.session.is_none().then(|| self.world.random.next()),
-            at: self.world.clock.wall(),
-        };
-        decide_under(&self.parts.router.fib(), &request, &|candidate| self.parts.router.in_flight(candidate))
-    }
-
-    /// Where a task has to go. An agent that the caller asked for by name need not offer what the task was taken for:
-    /// what a task is about is a guess, and the name is not. Every other constraint holds.
-    pub(super) fn destination(&self, task: &Task, class: &Classification) -> route::Destination {
-        let mut destination = class.destination();
-        let rib = self.parts.router.rib();
-        let wanted =
-            |name: &String| rib.candidates.values().find(|candidate| candidate.id == *name || candidate.agent == *name);
-        if let Some(candidate) = task.agent.as_ref().and_then(wanted)
-            && !candidate.capabilities.contains(&destination.capability)
-            && let Some(own) = candidate.capabilities.first()
-        {
-            destination.capability = own.clone();
-        }
-        destination
-    }
-
     /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
     async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Done, Error> {
         let left = run.cx.with_budget(run.purse.left());
-        let decision = self.decide(&left, run.task, &run.class, piece.tokens);
+        let decision = self.decide(&left, run.task, &run.class, piece.size());
         let mut ladder = decision.ladder.clone();
         let hop = Hop { chunk: piece.index, decision };
         run.record.write(vec![run.record.event(kind::DECIDED, &hop)]).await?;
@@ -368,7 +329,7 @@ impl Pipeline {
         };
         let chunk = piece.index;
         let Place { admission, permit, hold, share } =
-            self.take_place(run, piece, (candidate, agent), attempt.last_resort).await;
+            self.take_place(run, piece, candidate, attempt.last_resort).await;
         let reserved = hold.as_ref().map(Hold::reservation);
         let admitted = Admitted { chunk, candidate: id.to_owned(), admission, reserved };
         self.write_admitted(run, &admitted).await?;

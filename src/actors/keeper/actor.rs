@@ -52,7 +52,7 @@ impl Shell {
         Shell { journal, archives, world, state: State::default(), damage }
     }
 
-    /// K2: reads everything there is once, in a job.
+    /// KE2: reads everything there is once, in a job.
     fn verify(&self, context: &mut Context<Message>) {
         let journal = Arc::clone(&self.journal);
         let cx = Cx::housekeeping(context.now(), VERIFY_WITHIN);

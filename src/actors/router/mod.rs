@@ -41,6 +41,8 @@ pub struct Config {
     pub waiting: usize,
     /// Seconds after which a table that is still in use is written to the journal once more.
     pub snapshot_every_s: u64,
+    /// Agents that may be candidates; with more a host does not start. Announced ones come on top.
+    pub candidates_most: usize,
 }
 
 /// What the router shows of itself.

@@ -32,6 +32,7 @@ pub fn offer(rib: &Rib, runtimes: &BTreeMap<String, Capabilities>, id: &str) -> 
         return Err(refused(format!("runtime {runtime:?}"), chats().map(|(name, _)| name.as_str()).collect()));
     };
     let Capabilities { modalities, tier, region, price, context_tokens, provider, model, .. } = place.clone();
+    let appetite = like.appetite.on(place.own_tokenizer, place.tools);
     let same = accounts(runtimes).remove(runtime).map(|account| account.same);
     Ok(Candidate {
         id: id.to_owned(),
@@ -44,6 +45,7 @@ pub fn offer(rib: &Rib, runtimes: &BTreeMap<String, Capabilities>, id: &str) -> 
         region,
         price,
         context_tokens,
+        appetite,
         // Nobody has seen it work: it counts as quick as the agent was at its best.
         live: Live::assumed(like.live.best_first_token_us, like.live.best_per_token_us, like.since),
         origin: Origin::Operator,

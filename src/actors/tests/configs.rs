@@ -9,7 +9,7 @@ use serde_json::json;
 use super::read;
 use crate::types::{Modality, Price, Timestamp, TrustTier};
 use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
-use crate::ziggy::{self, Millionths};
+use crate::ziggy::{self, Appetite, Millionths};
 use crate::{memory, store};
 
 /// Chunks of a few sentences, and scores without a margin.
@@ -92,6 +92,7 @@ pub(crate) fn candidate(name: &str, quality: f64, at: Timestamp) -> Candidate {
         region: None,
         price: Price::default(),
         context_tokens: 4_096,
+        appetite: Appetite::default(),
         quality: Millionths::of(quality),
         qualities: BTreeMap::new(),
         live: Live::assumed(100_000, 10_000, at),

@@ -10,6 +10,7 @@ use super::support::{BEGIN, TestHost, Wanted, config, data_with, world};
 use crate::api::Scope;
 use crate::api::peers::Peers;
 
+// PE2.
 #[tokio::test]
 async fn who_guesses_tokens_waits_and_who_has_one_goes_on() {
     let limited = || {
@@ -66,6 +67,7 @@ async fn tokens_that_were_given_out_are_no_guesses() {
     host.stop().await;
 }
 
+// PE3.
 #[test]
 fn what_is_remembered_of_peers_is_bounded_and_forgotten_in_time() {
     let mut limits = config();

@@ -32,6 +32,7 @@ fn answers(text: &str) -> usize {
     text.matches("HTTP/1.1 ").count()
 }
 
+// API5.
 #[tokio::test]
 async fn what_could_be_two_requests_is_none() {
     let host = TestHost::start(Wanted::default()).await;
@@ -105,6 +106,7 @@ async fn requests_in_a_row_are_answered_in_a_row_and_a_bad_one_ends_it() {
     host.stop().await;
 }
 
+// API2.
 #[tokio::test]
 async fn heads_that_are_too_large_or_too_slow_are_told_so() {
     let host = TestHost::start(with(|config| config.head_timeout_s = 1)).await;
@@ -172,6 +174,7 @@ async fn a_connection_without_a_request_is_closed() {
     host.stop().await;
 }
 
+// PE1.
 #[tokio::test]
 async fn one_connection_too_many_is_closed_and_its_place_comes_back() {
     let host = TestHost::start(with(|config| config.connections_per_peer_max = 2)).await;

@@ -16,6 +16,7 @@ fn with(change: impl FnOnce(&mut Config)) -> Wanted {
     wanted
 }
 
+// API2.
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused() {
     let host = TestHost::start(Wanted::default()).await;

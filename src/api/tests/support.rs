@@ -311,7 +311,8 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let (agents, mut rows) = agents(profiles, &tools, &journal, &world);
     rows.insert(0, tools_child);
     rows.splice(0..0, [governor, Child::tree(runtimes)]);
-    let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600 }));
+    let router_config =
+        read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100 }));
     let (ziggy, privacy) = (ziggy_config(), privacy::Config::default());
     let configs = (router_config, &ziggy, &privacy);
     let (router, router_child) =
@@ -343,7 +344,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     rows.extend([router_child, inbox_child, io_child]);
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
-    let folders = lap::Config { readable: BTreeMap::new(), writable: BTreeMap::new() };
+    let folders = lap::Config { grants: BTreeMap::new(), readable: BTreeMap::new(), writable: BTreeMap::new() };
     let parts = api::Parts {
         io,
         inbox,
@@ -351,6 +352,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         crown,
         tools,
         folders,
+        privacy: privacy::Config::default(),
         journal,
         registry,
         world,

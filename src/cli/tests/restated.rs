@@ -21,6 +21,7 @@ fn decision(privacy: PrivacyClass, residency: &[&str]) -> Decision {
     let request = Request {
         destination: Destination { capability: Capability::new("general"), privacy },
         tokens_in: 1,
+        bytes_in: None,
         tokens_out_max: 1,
         budget: Budget { money: Money(1), tokens: 10 },
         session: None,

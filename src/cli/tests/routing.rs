@@ -58,6 +58,20 @@ async fn why_not_names_the_rule_and_what_would_help() {
     assert!(done.out.contains("It could serve if all of this held:\n- it runs at the local tier"), "{done:?}");
     let ahead = run(&host, &["why-not", "general/restricted", "near@near"]).await;
     assert!(ahead.out.starts_with("It would serve general/restricted."), "{ahead:?}");
+    host.post("/control/caps", json!({ "candidate": "near@near", "cap": 0 })).await;
+    let full = run(&host, &["why-not", "general/restricted", "near@near"]).await;
+    assert!(
+        full.out.starts_with("It would be chosen for general/restricted.\nnear@near is legal, but not"),
+        "{full:?}"
+    );
+    let next = run(&host, &["fib", "next", "general", "--privacy", "restricted", "--tokens-in", "10"]).await;
+    assert!(next.out.starts_with("near@near serves general/restricted"), "{next:?}");
+    assert!(
+        next.out.contains("near@near is legal, but not admitted now") && next.out.contains("raise the cap"),
+        "{next:?}"
+    );
+    let data = run(&host, &["fib", "next", "general", "--privacy", "restricted", "-o", "json"]).await.json();
+    assert_eq!((&data["doors"][0]["candidate"], &data["doors"][0]["admitted"]), (&json!("near@near"), &json!(false)));
     let both = run(&host, &["why-not", "general/public", "far@far"]).await;
     assert_eq!(both.code, 0, "{both:?}");
     let blind = run(&host, &["why-not", "general/public", "far@far", "--modality", "image"]).await;
@@ -80,6 +94,7 @@ fn request(at: Timestamp) -> Request {
     Request {
         destination: Destination { capability: Capability::new("general"), privacy: PrivacyClass::Public },
         tokens_in: 500,
+        bytes_in: None,
         tokens_out_max: 200,
         budget: Budget { money: Money(1_000_000), tokens: 10_000 },
         session: None,

@@ -13,6 +13,7 @@ async fn run(host: &TestHost, arguments: &[&str]) -> Done {
     Setup::default().run(&TestLauncher::new(host.data.path()), arguments).await
 }
 
+// CLI1 and CLI3.
 #[tokio::test]
 async fn ask_prints_the_answer_alone_and_json_has_what_programs_need() {
     let host = TestHost::start(Wanted::default()).await;
@@ -94,6 +95,7 @@ async fn ask_detached_prints_the_run_and_runs_and_why_find_it() {
     host.stop().await;
 }
 
+// CLI2.
 #[tokio::test]
 async fn a_refusal_ends_with_the_exit_code_of_its_class() {
     let host = TestHost::start(Wanted::default()).await;

@@ -48,6 +48,7 @@ fn the_defaults_are_a_whole_configuration_and_say_so() {
     assert!(others.map(|setting| setting.source).all(|source| source == "default"));
 }
 
+// CF1.
 #[test]
 fn later_layers_win_and_each_value_says_where_it_came_from() {
     let (_folder, mut inputs) = with_file("[api]\nlisten = \"127.0.0.1:1\"\nrequests_max = 5\nbody_bytes_max = 7\n");
@@ -69,6 +70,7 @@ fn later_layers_win_and_each_value_says_where_it_came_from() {
     assert_eq!(source_of(&loaded, "api.body_bytes_max"), ("7".to_owned(), place));
 }
 
+// CF2.
 #[test]
 fn everything_that_is_wrong_is_said_at_once_with_its_place() {
     let text = "[api]\nlisten = \"nowhere\"\nbody_byte_max = 1\nrequests_max = -1\nrequest_timeout_s = 0\n[telemetri]\nlog = 1\n";
@@ -209,6 +211,7 @@ fn variables_take_the_type_of_what_they_replace() {
     assert_eq!(shapes.engines["spare"], Engine::Remote { url: "u".to_owned() });
 }
 
+// CF1.
 #[test]
 fn tables_merge_lists_are_replaced_and_another_kind_begins_anew() {
     let found = shapes("names = []\nextra = \"e\"\nratio = 1\n[engines.main-one]\nsize = 9\n", &[]).unwrap();
@@ -282,9 +285,18 @@ fn agents_are_read_in_order_and_other_files_are_left_alone() {
     let names = |agents: Vec<crate::actors::agent::Profile>| -> Vec<String> {
         agents.into_iter().map(|agent| agent.name).collect()
     };
-    assert_eq!(names(agents_in(data.path()).unwrap()), ["marvin", "bob"]);
+    assert_eq!(names(agents_in(data.path(), 100).unwrap()), ["marvin", "bob"]);
     assert_eq!(names(bundled_agents().unwrap()), ["marvin", "zoi", "zerene"]);
-    assert!(agents_in(&data.path().join("nowhere")).unwrap().is_empty());
+    assert!(agents_in(&data.path().join("nowhere"), 100).unwrap().is_empty());
+}
+
+#[test]
+fn more_agents_than_may_be_candidates_are_refused_before_any_is_read() {
+    let data = with_agents(&[("a.toml", "not read"), ("b.toml", "nor this"), ("c.toml", "")]);
+    let error = agents_in(data.path(), 2).unwrap_err();
+    let said = error.to_string();
+    assert!(said.starts_with("could not take the 3 agents of ") && said.contains("router.candidates_most"), "{said}");
+    assert_eq!(error.class(), crate::types::Class::Invalid);
 }
 
 #[test]
@@ -292,7 +304,7 @@ fn two_files_of_one_name_are_refused_and_one_of_a_bundled_name_is_meant() {
     let marvin = include_str!("../../../config/agents/marvin.toml");
     let bob = marvin.replace("name = \"marvin\"", "name = \"bob\"");
     let data = with_agents(&[("a.toml", &bob), ("b.toml", marvin), ("c.toml", &format!("\n{bob}"))]);
-    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("two are called bob") };
+    let Err(Error::Problems(problems)) = agents_in(data.path(), 100) else { panic!("two are called bob") };
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 1, "{told:#?}");
     assert!(told[0].contains("c.toml:3: name: found \"bob\"") && told[0].contains("a.toml:2 too"), "{told:#?}");
@@ -328,7 +340,7 @@ fn every_problem_of_every_agent_is_told_at_once_with_its_file_and_line() {
         .replace("concurrency = 16", "concurency = 16")
         .replace("max_turns = 8", "max_turns = \"many\"");
     let data = with_agents(&[("broken.toml", "name = \n"), ("wrong.toml", &wrong)]);
-    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("they are wrong") };
+    let Err(Error::Problems(problems)) = agents_in(data.path(), 100) else { panic!("they are wrong") };
     let line = |start: &str| wrong.lines().position(|line| line.starts_with(start)).unwrap() + 1;
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let expected = [

@@ -7,7 +7,7 @@ fn each_wrong_word_of_a_list_of_an_agent_is_told() {
     let marvin = include_str!("../../../config/agents/marvin.toml");
     let wrong = marvin.replace("[\"general\", \"summarise\",", "[\"general\", 5, \"summarise\", { code = 1 },");
     let data = with_agents(&[("own.toml", &wrong)]);
-    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("it is wrong") };
+    let Err(Error::Problems(problems)) = agents_in(data.path(), 100) else { panic!("it is wrong") };
     let line = wrong.lines().position(|line| line.starts_with("capabilities")).unwrap() + 1;
     let found: Vec<String> = problems.iter().map(ToString::to_string).collect();
     assert_eq!(found.len(), 2, "{found:?}");
@@ -23,7 +23,7 @@ fn an_agent_may_be_better_at_one_thing_than_at_others() {
     let marvin = include_str!("../../../config/agents/marvin.toml");
     let with = |qualities: &str| {
         let data = with_agents(&[("own.toml", &marvin.replace("qualities = {}", qualities))]);
-        agents_in(data.path())
+        agents_in(data.path(), 100)
     };
     let known = with("qualities = { code = 0.25 }").unwrap();
     assert_eq!(known[0].qualities, [("code".to_owned(), 0.25)].into());

@@ -171,6 +171,7 @@ fn spoilt(list: &str, entries: &[Vec<(Vec<String>, toml::Value)>], wrong: &[(usi
     (text, told)
 }
 
+// CF3.
 #[test]
 fn two_wrong_keys_in_each_of_three_entries_are_six_problems_whichever_list_and_keys() {
     let mut tried = 0;

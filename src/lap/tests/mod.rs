@@ -187,3 +187,61 @@ fn what_is_to_be_hidden_is_not_shown() {
     assert_eq!(shown(&tool, "input", &json!({ "text": "milk" })), json!({ "text": "[redacted]" }));
     assert_eq!(shown(&tool, "output", &json!({ "text": "milk" })), json!({ "text": "milk" }));
 }
+
+#[test]
+fn a_call_is_admitted_only_with_what_the_operator_granted_and_with_data_it_may_see() {
+    let careful = tool(|tool| {
+        tool["auth"] = json!({ "scopes": ["repo.read"] });
+        tool["policy"] = json!({ "roles": ["librarian", "clerk"], "privacy": "internal", "residency": ["eu"],
+            "pii": { "input": "redact" } });
+    });
+    let grants = |names: &[(&str, &[&str])]| Rules {
+        grants: names
+            .iter()
+            .map(|(name, all)| ((*name).to_owned(), all.iter().map(ToString::to_string).collect()))
+            .collect(),
+        here: Some("eu".to_owned()),
+    };
+    let (acme, input) = (caller("acme"), json!({ "text": "write to anna@example.com" }));
+    let label = Label::of(PrivacyClass::Internal);
+    let good = grants(&[("agent:marvin", &["repo.*", "role:clerk"])]);
+    let admitted = admit(&careful, &acme, &label, &good, &input).unwrap();
+    assert!(!admitted.to_string().contains("anna@"), "{admitted}");
+    // An agent has what it was given, not what whoever asks it may do besides.
+    let elsewhere = grants(&[("principal:acme/anna", &["repo.read", "role:clerk"]), ("tenant:acme", &["repo.read"])]);
+    let denied = |rules: &Rules, caller: &Caller, label: &Label| {
+        admit(&careful, caller, label, rules, &input).unwrap_err().to_string()
+    };
+    assert!(denied(&elsewhere, &acme, &label).starts_with("marvin for acme/anna lacks the scope repo.read"));
+    let person = Caller { agent: None, ..caller("acme") };
+    assert!(admit(&careful, &person, &label, &elsewhere, &input).is_ok());
+    assert!(
+        denied(&grants(&[("agent:marvin", &["repo.read"])]), &acme, &label)
+            .contains("none of the roles clerk, librarian")
+    );
+    let private = Label::of(PrivacyClass::Confidential);
+    assert!(denied(&good, &acme, &private).contains("internal at the most, and these are confidential"));
+    let swiss = Label { residency: crate::types::Residency::within(&["ch".to_owned()]), ..label.clone() };
+    assert_eq!(denied(&good, &acme, &swiss), "it works in eu, and the data may only be in ch");
+    let strict = tool(|tool| tool["policy"] = json!({ "pii": { "input": "refuse" } }));
+    let refused = admit(&strict, &acme, &label, &good, &input).unwrap_err();
+    assert!(matches!(refused, Denial::Personal { .. }), "{refused}");
+    let asked = tool(|tool| tool["policy"] = json!({ "approval": "always" }));
+    assert_eq!(admit(&asked, &acme, &label, &good, &json!({})).unwrap_err(), Denial::Approval);
+}
+
+#[test]
+fn a_tool_that_may_be_anywhere_sees_no_data_that_must_stay_somewhere() {
+    let (here, reaching) = (tool(|_| {}), tool(|tool| tool["egress"] = json!([{ "host": "api.example.com" }])));
+    let label = Label { residency: crate::types::Residency::within(&["eu".to_owned()]), ..Label::default() };
+    let (acme, input) = (caller("acme"), json!({ "text": "" }));
+    let at = |region: Option<&str>| Rules { here: region.map(ToOwned::to_owned), ..Rules::default() };
+    assert!(admit(&here, &acme, &label, &at(Some("eu")), &input).is_ok());
+    assert!(admit(&here, &acme, &label, &at(Some("us")), &input).is_err());
+    assert!(
+        admit(&here, &acme, &label, &at(None), &input).unwrap_err().to_string().contains("nobody says where it is")
+    );
+    assert!(
+        admit(&reaching, &acme, &label, &at(Some("eu")), &input).unwrap_err().to_string().contains("wherever it likes")
+    );
+}

@@ -139,6 +139,7 @@ proptest! {
         fuzz(&bytes);
     }
 
+    // SB4.
     #[test]
     fn a_result_comes_out_only_if_it_is_the_only_answer_and_the_last_word(bytes in printed(), code in 0..2) {
         let (_, answer) = read(&bytes, Exit::Code(code));

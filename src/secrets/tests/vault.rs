@@ -32,6 +32,7 @@ fn account(name: &str) -> serde_json::Value {
     json!({ "lease_id": format!("db/creds/r/{name}"), "lease_duration": 5, "data": { "username": name, "password": "p4ssw0rd" } })
 }
 
+// SC3.
 #[tokio::test]
 async fn each_status_is_an_error_of_its_class_and_repeats_no_token() {
     let server = MockServer::start().await;

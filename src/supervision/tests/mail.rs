@@ -43,6 +43,7 @@ async fn mail_of_one_sender_is_handled_in_the_order_it_was_sent() {
     assert_eq!(diary.text(), expected.join(", "));
 }
 
+// SU6.
 #[tokio::test(start_paused = true)]
 async fn an_address_nobody_is_behind_yet_says_restarting_and_hands_the_message_back() {
     let address: Address<Say> = Address::new(Mailbox::new(9, Overflow::Refuse), &world());

@@ -33,6 +33,7 @@ async fn wait_waits_for_room_in_the_order_of_arrival() {
     assert_eq!(diary.text(), "1, 2, 4, 5, 6, 7");
 }
 
+// SU6.
 #[tokio::test(start_paused = true)]
 async fn refuse_hands_the_message_back() {
     let diary = Diary::default();
@@ -114,7 +115,7 @@ async fn room_that_a_cancelled_sender_does_not_use_goes_to_the_next_in_line() {
     }
 }
 
-/// S5, with senders on several threads, of which some give up while they wait: never more than the capacity, nothing
+/// SU5, with senders on several threads, of which some give up while they wait: never more than the capacity, nothing
 /// lost, and nobody left waiting beside free room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_senders_never_overfills_a_mailbox_and_loses_no_wake_up() {

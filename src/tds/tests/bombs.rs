@@ -72,6 +72,7 @@ fn anchors_and_recursion_are_fine() {
     .unwrap_or_else(|report| panic!("{report}"));
 }
 
+// TDS3 and TDS4.
 #[test]
 fn references_that_fan_out_or_go_round_are_refused() {
     refused(fan(40, |next| json!({ "allOf": [next.clone(), next] })), "", "references that fan out");

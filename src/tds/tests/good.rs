@@ -63,6 +63,7 @@ fn the_published_schema_is_the_file_in_docs() {
     assert!(written == text, "docs/tds.schema.json is old: write it with `syzygy tool schema`");
 }
 
+// TDS2.
 #[test]
 fn the_published_schema_is_a_schema_and_explains_every_key() {
     assert!(jsonschema::draft202012::meta::is_valid(published()));
@@ -219,6 +220,7 @@ fn sign(choice: u8) -> char {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(64))]
 
+    // TDS1.
     #[test]
     fn a_tool_has_one_hash_however_it_is_written(choices in proptest::collection::vec(any::<u8>(), 80)) {
         let mut tree = value(FULL);

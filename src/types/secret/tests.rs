@@ -30,6 +30,7 @@ fn base64_of_this_test_is_that_of_the_standard() {
     vectors.iter().for_each(|(text, code)| assert_eq!(base64(text.as_bytes()), *code));
 }
 
+// SE1 and SE2.
 #[test]
 fn a_secret_is_not_printed_and_is_zeroed_when_it_is_dropped() {
     fn wiped<T: ZeroizeOnDrop>(_: &T) {}
@@ -69,6 +70,7 @@ fn a_secret_is_found_in_every_form() {
     assert!(Scanner::new([]).is_empty());
 }
 
+// SE3.
 #[test]
 fn bytes_that_come_in_pieces_are_held_back_while_they_may_be_a_secret() {
     let secret = Secret::new("abcabd-secret");

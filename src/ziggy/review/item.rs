@@ -4,12 +4,12 @@
 //! [`Item::after`], so what is in memory is what a restart finds.
 //!
 //! Invariants:
-//! - I1: an item is closed once. After that nothing happens to it but that its run is settled.
-//! - I2: it is approved only if as many different people as its quorum approved the same revision, or by an expiry whose
-//!   rule says so: that of its deadline, or one that somebody brings about before it, by name.
-//! - I3: one denial closes it.
-//! - I4: an edit makes a new revision; what was approved before it counts no more.
-//! - I5: from its deadline on nothing but the expiry or a cancellation closes it.
+//! - IT1: an item is closed once. After that nothing happens to it but that its run is settled.
+//! - IT2: its run goes on only if as many different people as its quorum approved the same revision, or if its deadline
+//!   came and its rule says so. Nobody can bring that about by ending its time before: then its run ends.
+//! - IT3: one denial closes it.
+//! - IT4: an edit makes a new revision; what was approved before it counts no more.
+//! - IT5: from its deadline on nothing but the expiry or a cancellation closes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -334,7 +334,7 @@ impl Item {
         self.closer().map(|verdict| verdict.author.as_str()).or(self.closed_by.as_deref())
     }
 
-    /// Refuses what comes too late (I1, I5).
+    /// Refuses what comes too late (IT1, IT5).
     fn open_at(&self, now: Timestamp) -> Result<(), Objection> {
         match self.status {
             ItemStatus::Open if now < self.deadline => Ok(()),
@@ -402,14 +402,15 @@ impl Item {
         self.expired(None, now)
     }
 
-    /// What somebody does who ends its time before its deadline: what the end of it does, with their name on it.
+    /// What somebody does who ends its time before its deadline: it expires with their name on it, and its run ends,
+    /// whatever its rule says for when nobody decides. One person would else do what takes a quorum.
     pub fn expire_by(&self, by: String, now: Timestamp) -> Result<Vec<Happened>, Objection> {
         self.open_at(now)?;
         Ok(self.expired(Some(by), now))
     }
 
     fn expired(&self, by: Option<String>, now: Timestamp) -> Vec<Happened> {
-        let goes_on = self.on_expiry == OnExpiry::Approve;
+        let goes_on = by.is_none() && self.on_expiry == OnExpiry::Approve;
         let closed = Happened::Closed { status: ItemStatus::Expired, goes_on, at: now, by: by.clone() };
         vec![Happened::Expired { by }, closed]
     }
@@ -443,7 +444,7 @@ impl Item {
         self
     }
 
-    /// What something makes of an item, or of none. What does not fit its state changes nothing (I1).
+    /// What something makes of an item, or of none. What does not fit its state changes nothing (IT1).
     pub fn after(before: Option<Item>, happened: &Happened) -> Option<Item> {
         match (before, happened) {
             (None, Happened::Opened { opened }) => Some(Item::clone(opened)),

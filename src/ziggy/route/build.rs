@@ -15,6 +15,7 @@ use super::fib::{Aside, Canonical, Choice, Entry, Facts, Fib, Pin, Route, Routes
 use super::policy::Rules;
 use super::score::ScoreParts;
 use crate::types::{Hash, Price, Timestamp};
+use crate::ziggy::Appetite;
 use crate::ziggy::admit::{Action, Governance, Override};
 use crate::ziggy::fixed::Millionths;
 
@@ -166,12 +167,13 @@ impl Facts {
             region: candidate.region.clone(),
             price: candidate.price,
             context_tokens: candidate.context_tokens,
+            appetite: candidate.appetite,
         }
     }
 
     fn are_of(&self, candidate: &Candidate) -> bool {
-        let Facts { candidate: id, agent, runtime, capabilities, modalities, tier, region, price, context_tokens } =
-            self;
+        let Facts { candidate: id, agent, runtime, capabilities, modalities, tier, region, .. } = self;
+        let Facts { price, context_tokens, appetite, .. } = self;
         *id == candidate.id
             && *agent == candidate.agent
             && *runtime == candidate.runtime
@@ -181,6 +183,7 @@ impl Facts {
             && *region == candidate.region
             && *price == candidate.price
             && *context_tokens == candidate.context_tokens
+            && *appetite == candidate.appetite
     }
 }
 
@@ -342,6 +345,7 @@ impl Entry {
             standing: row.standing(),
             context_tokens: row.facts.context_tokens,
             price: row.facts.price,
+            appetite: row.facts.appetite,
         }
     }
 }
@@ -369,6 +373,8 @@ pub(super) fn finish(ranked: Vec<Entry>, pins: Vec<Pin>, kept: bool, excluded: B
     let dearest = ranked.iter().fold(Price::default(), |most, entry| {
         Price::new(most.input.max(entry.price.input), most.output.max(entry.price.output))
     });
+    let most_context = ranked.iter().map(|entry| entry.context_tokens).max().unwrap_or(0);
+    let greediest = ranked.iter().map(|entry| entry.appetite).reduce(Appetite::or).unwrap_or_default();
     let mut bytes = Canonical::with_room(ranked.len() * 8 + 64);
     bytes.number(ranked.len() as u64);
     ranked.iter().for_each(|entry| bytes.number(u64::from(entry.row) << 32 | u64::from(entry.score.0)));
@@ -385,5 +391,5 @@ pub(super) fn finish(ranked: Vec<Entry>, pins: Vec<Pin>, kept: bool, excluded: B
         bytes.number(pin.expires.0.cast_unsigned());
     }
     let hash = Hash::of(&bytes.0);
-    Route { ranked, pins, kept, excluded, least_context, dearest, hash }
+    Route { ranked, pins, kept, excluded, least_context, most_context, dearest, greediest, hash }
 }

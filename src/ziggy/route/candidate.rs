@@ -10,6 +10,7 @@ use super::destination::Capability;
 use super::live::{Fault, Feedback, Live, LiveConfig, moved};
 use super::shared;
 use crate::types::{Modality, Price, Timestamp, TrustTier};
+use crate::ziggy::Appetite;
 use crate::ziggy::fixed::Millionths;
 
 /// The greatest weight in percent: ten times the candidate's own score. More would make every other term meaningless.
@@ -85,6 +86,9 @@ pub struct Candidate {
     pub price: Price,
     /// Tokens it can hold, prompt and answer together.
     pub context_tokens: u32,
+    /// What bounds the tokens it takes for one request.
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
+    pub appetite: Appetite,
     /// How truthful its answers are: a prior, moved by feedback.
     pub quality: Millionths,
     /// The same for single capabilities, where it is known better; feedback on those moves these and not the other.

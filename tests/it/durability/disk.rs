@@ -351,7 +351,7 @@ async fn a_file_that_may_grow_no_more_ends_the_host_in_words_and_loses_nothing()
     good(&data, &["audit", "verify"]).await;
 }
 
-// K2.
+// KE2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_runs_on_a_long_journal_ends_when_its_beginning_is_found_damaged() {
     let home = tempfile::tempdir().unwrap();

@@ -178,6 +178,7 @@ async fn every_tier_cuts_what_is_long_and_ends_what_does_not_stop() {
     }
 }
 
+// SB2.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tier_ends_a_tool_for_whoever_may_end_it() {
     let soon = Duration::from_millis(200);
@@ -234,6 +235,7 @@ async fn every_tier_runs_many_at_a_time_and_one_of_a_name() {
     }
 }
 
+// SB1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tier_refuses_what_it_cannot_keep_and_names_all_of_it() {
     for stage in all().await {

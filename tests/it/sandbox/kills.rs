@@ -85,6 +85,7 @@ async fn a_call_that_nobody_waits_for_any_more_leaves_nothing() {
 /// The variable by which the next test is told to be the host that dies, and what its tool carries.
 const VICTIM: &str = "SYZYGY_TEST_VICTIM";
 
+// SB3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_host_that_is_killed_takes_its_jails_with_it() {
     #[expect(clippy::disallowed_methods, reason = "a test reads its own environment")]

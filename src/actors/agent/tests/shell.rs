@@ -11,6 +11,7 @@ use crate::inference::{Request, Role, Scripted, Step};
 use crate::store::{Disk, Journal};
 use crate::types::{Budget, Class, Money};
 
+// AG1.
 #[tokio::test(start_paused = true)]
 async fn every_assignment_is_answered_once_however_it_ends() {
     let bench = bench(profile("marvin"), Watched::new("local")).await;
@@ -101,6 +102,7 @@ async fn no_tool_runs_that_is_not_on_the_record() {
     assert_eq!(error.class(), Class::Unavailable);
 }
 
+// AG2.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_goes_round_in_circles_is_stopped() {
     let round = |_: &Request| vec![Step::call("c", "sum", json!({ "terms": [1] }))];
@@ -164,6 +166,7 @@ async fn what_she_is_told_she_recalls_also_after_a_restart() {
     assert_eq!(asked.text, "Known: My dog is called Rex. What is my dog called?");
 }
 
+// AG3.
 #[tokio::test(start_paused = true)]
 async fn what_is_not_in_the_journal_is_neither_remembered_nor_answered() {
     let bench = bench_on(&Disk::default(), world(), Definition::prompted(zoi()), echo()).await;

@@ -51,7 +51,7 @@ fn standing(crown: &Handle) -> Standing {
     crown.treasury().standings().remove(0)
 }
 
-// T1.
+// TR1.
 #[tokio::test(start_paused = true)]
 async fn a_reservation_ends_once_whoever_holds_it() {
     let world = world();
@@ -106,7 +106,7 @@ impl Clock for Wayward {
     }
 }
 
-// T2.
+// TR2.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_was_set_neither_refunds_a_window_nor_holds_it_open() {
     const MINUTE: i64 = 60_000_000;
@@ -188,7 +188,7 @@ async fn a_price_of_the_configuration_goes_before_the_list() {
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
     let (crown, _child) = Handle::launch(journal, config(), &world);
     let rows = "[[prices]]\nmatch = \"*/small\"\ninput = 3\noutput = 4\nfrom = \"2020-01-01\"\nsource = \"a test\"\n";
-    let provider = |price| Provider { model: "small".to_owned(), tools: false, own_tokenizer: false, price };
+    let provider = |price| Provider { model: "small".to_owned(), price };
     let own = Price::new(1, 2);
     let ledger =
         Ledger::new(&Config { limits: vec![], accounts_most: 1, burn: BurnConfig { fast: 2, slow: 1 } }, BEGIN);

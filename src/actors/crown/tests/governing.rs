@@ -166,7 +166,7 @@ async fn who_goes_round_in_circles_is_taken_out_and_comes_back_by_proving_itself
     assert!(reason.contains("rule loops: 2 runs of a@x went round in circles"), "{reason}");
     assert!(matches!(one.crown.admit("a@x", None, Value::Normal).0, Admission::Refused { .. }));
     one.end().await;
-    // C4: another host on the same journal, the wait of which goes on.
+    // CR4: another host on the same journal, the wait of which goes on.
     let mut two = bench(&disk, config(loops()), alerts(json!([])), Vec::new(), world).await;
     let asked = cx(&two.world, 500 * SECOND);
     assert_eq!(two.crown.standings(&asked).await.unwrap().on_the_way.len(), 1);
@@ -225,6 +225,7 @@ async fn what_fails_is_throttled_for_a_while_and_the_alert_is_over_with_it() {
     one.end().await;
 }
 
+// CR6.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_written_down_is_not_done() {
     let mut one = bench(&Disk::default(), config(loops()), alerts(json!([])), Vec::new(), world()).await;
@@ -236,7 +237,7 @@ async fn what_cannot_be_written_down_is_not_done() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert!(one.crown.governance().quarantined.is_empty(), "C5");
+    assert!(one.crown.governance().quarantined.is_empty(), "CR5");
     assert!(one.news.try_recv().is_ok());
     drop(one);
 }
@@ -320,6 +321,7 @@ fn webhook() -> Json {
     }])
 }
 
+// W2.
 #[tokio::test(start_paused = true)]
 async fn a_webhook_is_told_in_order_again_and_again_until_it_has_it() {
     let (disk, world) = (Disk::default(), world());
@@ -342,6 +344,7 @@ async fn a_webhook_is_told_in_order_again_and_again_until_it_has_it() {
     one.end().await;
 }
 
+// W1 and W3.
 #[tokio::test(start_paused = true)]
 async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     let (disk, world) = (Disk::default(), world());
@@ -370,4 +373,27 @@ async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     let last: Json = serde_json::from_str(&two.carrier.carried.lock()[3].body).unwrap();
     assert_eq!(last["event"], "alert.resolved");
     two.end().await;
+}
+
+// H1 and H2.
+#[tokio::test(start_paused = true)]
+async fn every_event_counts_once_also_for_who_fell_behind_and_none_of_the_host_before() {
+    const EVENTS: u64 = 1_500;
+    let (disk, world) = (Disk::default(), world());
+    let mut rules = loops();
+    rules[0]["watch"]["times"] = json!(EVENTS);
+    let before = bench(&disk, config(rules.clone()), alerts(json!([])), Vec::new(), world.clone()).await;
+    before.tell("trajectory.repeated", run(0), json!({ "candidate": "a@x", "what": "sum" })).await;
+    before.end().await;
+    let mut one = bench(&disk, config(rules), alerts(json!([])), Vec::new(), world).await;
+    let body = json!({ "candidate": "a@x", "what": "sum" });
+    let event = |number| NewEvent::new("trajectory.repeated", Some(run(number)), "test", &body);
+    for first in (1..=EVENTS).step_by(100) {
+        one.journal.append((first..first + 100).map(event).collect(), Durability::Behind).await.unwrap();
+    }
+    let behind = one.news.try_recv();
+    assert!(matches!(behind, Err(broadcast::error::TryRecvError::Lagged(_))), "{behind:?}");
+    let acted = one.next("crown.acted").await;
+    assert_eq!((&acted["evidence"]["value"], &acted["evidence"]["threshold"]), (&json!(EVENTS), &json!(EVENTS)));
+    one.end().await;
 }

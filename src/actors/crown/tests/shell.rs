@@ -45,6 +45,7 @@ fn cap(candidate: &str, cap: u32) -> Change {
     Change::Cap { candidate: candidate.to_owned(), cap: Some(cap) }
 }
 
+// CR1.
 #[tokio::test(start_paused = true)]
 async fn a_change_is_in_the_journal_with_its_author_before_it_is_in_force() {
     let bench = bench_on(&Disk::default()).await;
@@ -69,6 +70,7 @@ async fn a_change_the_journal_does_not_take_changes_nothing() {
     assert_eq!((bench.crown.governance().version, bench.crown.governance().caps["a"]), (1, 3));
 }
 
+// CR1.
 #[tokio::test(start_paused = true)]
 async fn changes_that_come_at_once_are_made_one_after_another_and_none_is_lost() {
     let bench = bench_on(&Disk::default()).await;
@@ -111,7 +113,7 @@ async fn admission_follows_the_governance_of_the_moment() {
     let second = admit(Value::Normal);
     assert!(second.0.admitted() && !admit(Value::Normal).0.admitted());
     drop((kept, second));
-    assert_eq!(bench.crown.in_flight("a"), 0, "C3: dropped permits give their places back");
+    assert_eq!(bench.crown.in_flight("a"), 0, "CR3: dropped permits give their places back");
     bench.change(Change::Override(disable("a", later(10 * SECOND)))).await.unwrap();
     assert!(!admit(Value::Normal).0.admitted());
     tokio::time::advance(11 * SECOND).await;
@@ -121,6 +123,7 @@ async fn admission_follows_the_governance_of_the_moment() {
     assert_eq!(bench.crown.in_flight("a"), 0, "what is refused takes no place");
 }
 
+// CR2.
 #[tokio::test(start_paused = true)]
 async fn a_cap_is_never_exceeded_however_many_ask_at_once() {
     const CAP: u32 = 7;
@@ -273,6 +276,7 @@ async fn runtimes_with_one_key_share_what_is_left_for_trying_again_and_those_wit
     assert_eq!(["a", "b", "c", "d"].map(paused), [true, true, false, false], "the pause is the model's");
 }
 
+// CR7.
 #[tokio::test(start_paused = true)]
 async fn what_a_provider_asks_for_holds_for_everybody_who_uses_it() {
     let bench = bench_on(&Disk::default()).await;
@@ -285,7 +289,7 @@ async fn what_a_provider_asks_for_holds_for_everybody_who_uses_it() {
         _ => None,
     };
     let first = ask("a@lab", "lab").1.unwrap();
-    // C5: as the runtime passes it on, before the answer.
+    // RT5: as the runtime passes it on, before the answer.
     bench.crown.heard("lab", Some(Some(2 * SECOND)), &Pacing::default());
     first.settle(Verdict::Overloaded);
     for candidate in ["a@lab", "b@lab"] {

@@ -1,4 +1,4 @@
-//! Notices: at least once, in order, over restarts, and given up with an alert (N5).
+//! Notices: at least once, in order, over restarts, and given up with an alert (IN5).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn a_receiver_is_told_what_it_asked_for_in_order_signed_and_without_a_text
     assert!(came.iter().all(|notice| notice.key.is_some() && notice.url == "http://desk.example"));
     let body: Value = serde_json::from_str(&came[1].body).unwrap();
     assert_eq!((&body["item"], &body["status"]), (&json!(opened.id), &json!("approved")));
-    assert!(!came.iter().any(|notice| notice.body.contains("Forty-two")), "N3");
+    assert!(!came.iter().any(|notice| notice.body.contains("Forty-two")), "IN3");
     delivered(&bench).await;
     assert_eq!(mail.attempts().len(), 2, "what arrived is not sent again");
     bench.end().await;

@@ -1,4 +1,4 @@
-//! What happens to one item is decided one after the other (N2), and nobody hears of it before it is stored (N1).
+//! What happens to one item is decided one after the other (IN2), and nobody hears of it before it is stored (IN1).
 
 use super::support::{item, run};
 use crate::actors::inbox::handle::Error;
@@ -100,7 +100,7 @@ fn the_time_of_an_item_is_over_once() {
     assert_eq!(state.next_deadline(), Some(later(60 * SECOND)));
     assert!(state.look(later(59 * SECOND)).is_empty());
     let late = state.ask(&item.id, ask(verdict("ann", Opinion::Approve), "ann"), later(60 * SECOND));
-    assert!(answers(&late)[0].1.as_ref().unwrap_err().contains("its time was over"), "I5");
+    assert!(answers(&late)[0].1.as_ref().unwrap_err().contains("its time was over"), "IT5");
     let over = state.look(later(60 * SECOND));
     assert_eq!(stores(&over), [["hitl.expired", "hitl.closed"]]);
     assert_eq!(state.next_deadline(), None, "nobody looks again while that is stored");

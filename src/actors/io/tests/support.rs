@@ -81,7 +81,8 @@ async fn bench_of(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Conf
         agents.insert(made.agent.profile().name.clone(), made.agent);
         children.extend(made.children);
     }
-    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600 }));
+    let routing =
+        read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100 }));
     let (router, router_child) = router::Handle::launch(
         candidates,
         drivers,
@@ -156,6 +157,8 @@ fn agent(
         tier: seen.tier,
         price: seen.price,
         context_tokens: seen.context_tokens,
+        // As if nobody knew how it counts.
+        appetite: agent.profile().appetite(false, true, seen.tools),
         cap: Some(8),
         ..configs::candidate(&seen.name, quality, BEGIN)
     };

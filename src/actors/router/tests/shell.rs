@@ -43,7 +43,8 @@ async fn bench_with(ziggy: crate::ziggy::Config) -> Bench {
     );
     let launch = Launch { runtime: runtime.clone(), child: None };
     let (driver, driver_child) = runtime::Handle::launch(launch, driving, &world);
-    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600 }));
+    let routing =
+        read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100 }));
     let candidates = vec![candidate("a", 0.9), candidate("b", 0.5)];
     let (router, child) = Handle::launch(
         candidates,
@@ -80,6 +81,7 @@ impl Bench {
     }
 }
 
+// RO2.
 #[tokio::test(start_paused = true)]
 async fn a_change_of_governance_is_in_the_next_table_at_once() {
     let bench = bench().await;
@@ -100,6 +102,7 @@ async fn a_runtime_that_goes_down_loses_its_routes_and_gets_them_back() {
     bench.until(|fib| ranked(fib) == ["a", "b"]).await;
 }
 
+// RO2.
 #[tokio::test(start_paused = true)]
 async fn what_was_only_observed_is_gathered_for_a_while() {
     let bench = bench().await;

@@ -12,7 +12,7 @@ use crate::types::{Timestamp, TrustTier};
 use crate::ziggy::route::{Candidate, Origin, Rib, build};
 use crate::ziggy::{Action, Announced, Capability, Governance, Millionths, Override, privacy};
 
-const CONFIG: Config = Config { rebuild_every_ms: 1_000, waiting: 64, snapshot_every_s: 60 };
+const CONFIG: Config = Config { rebuild_every_ms: 1_000, waiting: 64, snapshot_every_s: 60, candidates_most: 100 };
 
 fn registry() -> Registry {
     Registry { providers: BTreeMap::new(), rules: ziggy().rules(), privacy: privacy::Config::default() }

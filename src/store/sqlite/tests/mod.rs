@@ -264,6 +264,7 @@ fn crash(place: &Place) -> Place {
     after
 }
 
+// J3.
 #[tokio::test]
 async fn a_crash_loses_nothing_that_was_acknowledged() {
     let (place, journal) = with_ten_events().await;

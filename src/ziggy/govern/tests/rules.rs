@@ -84,6 +84,7 @@ fn errors(least: u64, share: u32) -> Signal {
     Signal::Errors { window_s: 60, least, share: Millionths(share) }
 }
 
+// G3.
 #[test]
 fn failures_count_by_share_of_enough_answers_within_the_window() {
     let mut world = World::new(&["a@x", "b@x"]);
@@ -147,6 +148,7 @@ fn budgets_loops_restarts_and_mailboxes_are_found_at_their_thresholds() {
     assert_eq!(world.found(&aged("host/io/**"), at(0))[0].0, "host/io");
 }
 
+// G5.
 #[test]
 fn an_action_reaches_the_candidate_or_those_on_a_path() {
     let mut world = World::new(&["a@x", "a@y", "b@y"]);
@@ -252,6 +254,7 @@ fn rules_that_cannot_work_say_what_would() {
     assert!(AlertRule::examples().iter().all(|one| one.impossible().is_empty()));
 }
 
+// U1 and U2.
 #[test]
 fn an_alert_rule_says_what_has_held_long_enough_and_no_longer() {
     let events = When::Event { kind: "run.failed".to_owned(), window_s: 60, at_least: 2 };

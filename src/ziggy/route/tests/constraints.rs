@@ -2,6 +2,7 @@
 
 use super::*;
 
+// BP1.
 #[test]
 fn every_hard_constraint_excludes_and_is_named() {
     let base = || candidate("a", TrustTier::External, &["general"]);
@@ -96,6 +97,7 @@ fn pins_beat_scores_but_never_constraints_and_end_in_time() {
     assert_eq!(decide(&fib, &unknown).winner, None);
 }
 
+// BP3.
 #[test]
 fn where_the_newest_pin_cannot_serve_the_one_before_it_counts() {
     let best = Candidate { quality: Millionths::ONE, ..candidate("best", TrustTier::Local, &["general"]) };
@@ -122,6 +124,7 @@ fn where_the_newest_pin_cannot_serve_the_one_before_it_counts() {
 }
 
 // R8.
+// BP3.
 #[test]
 fn whom_the_caller_asked_for_by_name_no_pin_of_an_operator_displaces() {
     let rib =
@@ -171,6 +174,17 @@ fn a_rib_refuses_what_cannot_be_in_words() {
     rib.put(local("a", 2)).unwrap();
     assert_eq!(rib.candidates["a"].quality, Millionths(2));
     assert!(rib.put(Candidate { origin: Origin::Discovered, ..local("a", 3) }).is_err());
+}
+
+#[test]
+fn as_many_candidates_as_there_may_be_are_ranked_and_the_record_stays_small() {
+    let many = (0..10_000).map(|number| local(&format!("c{number:05}"), 500_000 + 50 * number));
+    let fib = fib(&rib(many));
+    let request = Request { seed: Some(7), ..public() };
+    assert_eq!(fib.ranked(&request.destination).len(), 10_000);
+    let decision = decide(&fib, &request);
+    assert_eq!((decision.counts.legal, decision.winner.as_deref()), (10_000, Some("c09999")));
+    assert!(serde_json::to_string(&decision).unwrap().len() < 2_000);
 }
 
 #[test]

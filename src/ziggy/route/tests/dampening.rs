@@ -162,6 +162,7 @@ fn a_peak_counts_at_once_and_fades_with_the_half_life() {
     assert_eq!(rib.candidates["a"].live, learnt.live);
 }
 
+// BP2.
 #[test]
 fn what_expired_is_stale_for_a_while_and_then_gone() {
     let found = Candidate { origin: Origin::Discovered, expires: Some(at(0)), ..local("found", 1_000_000) };

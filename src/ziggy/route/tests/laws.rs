@@ -19,11 +19,12 @@ fn load(candidate: &str) -> u32 {
 /// Whether somebody may serve, by the candidate itself and not by a table.
 fn may(candidate: &Candidate, decision: &Decision) -> bool {
     let request = &decision.request;
+    let worst = candidate.appetite.worst(candidate.price, candidate.context_tokens, &request.wanted());
     decision.destination.privacy.may_go_to(candidate.tier)
         && candidate.capabilities.contains(&decision.destination.capability)
-        && candidate.price.cost(request.tokens_in, request.tokens_out_max) <= request.budget.money
+        && worst.money <= request.budget.money
         && request.tokens_in + request.tokens_out_max <= u64::from(candidate.context_tokens)
-        && request.tokens_in + request.tokens_out_max <= request.budget.tokens
+        && worst.tokens <= request.budget.tokens
         && candidate.enabled
         && candidate.weight > 0
         && candidate.quarantined.is_none()

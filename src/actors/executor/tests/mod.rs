@@ -1,6 +1,9 @@
 //! Tests of the executor: tools by a table, its promises on a clock that stands still.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
+mod calls;
+mod publishing;
+
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
@@ -122,6 +125,7 @@ async fn the_core_tools_do_what_they_say() {
     assert!(infinite.to_string().contains("not a finite number"), "{infinite}");
 }
 
+// EX2.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_called_is_an_answer() {
     let bench = bench(1, 4).await;
@@ -138,6 +142,7 @@ async fn what_cannot_be_called_is_an_answer() {
     assert_eq!(bench.told("still here").await.unwrap(), "still here");
 }
 
+// EX1.
 #[tokio::test(start_paused = true)]
 async fn every_call_is_answered_once_however_it_ends_and_none_outlasts_its_limit() {
     let bench = bench(2, 8).await;
@@ -152,7 +157,7 @@ async fn every_call_is_answered_once_however_it_ends_and_none_outlasts_its_limit
     assert_eq!(worded[1], "could not call do: told to fail");
     assert_eq!(worded[2], "could not call do: its time was over");
     assert_eq!(worded[3..], ["\"one\"", "\"two\""]);
-    // E3: the caller would have waited for thirty.
+    // EX3: the caller would have waited for thirty.
     assert_eq!((bench.world.clock.now() - began).as_secs(), 10);
     assert_eq!(bench.inside.now.load(Ordering::Acquire), 0);
 }
@@ -206,4 +211,69 @@ async fn a_model_is_told_of_the_tools_there_are() {
     let names: Vec<String> = bench.handle.specs(&wanted).into_iter().map(|spec| spec.name).collect();
     assert_eq!(names, ["sum", "do"]);
     assert_eq!(bench.handle.names(), ["count", "do", "sum", "time"]);
+}
+
+/// A tool that moves money, each time it is called, and looks into the journal while it does.
+fn payment(journal: &Arc<dyn Journal>, paid: &Arc<AtomicU32>) -> Tool {
+    let words = json!({
+        "tds": crate::tds::tool::STANDARD,
+        "id": "pay",
+        "name": "pay",
+        "version": "1.0.0",
+        "description": "Moves money.",
+        "capabilities": ["query"],
+        "side_effects": "non_idempotent",
+        "isolation": "native",
+        "interface": { "input": { "type": "object" }, "output": { "type": "string" } },
+        "run": { "native": { "function": "pay" } },
+        "limits": { "concurrency": 4, "timeout_ms": 1_000 },
+        "policy": { "privacy": "restricted", "pii": { "input": "allow", "output": "allow" } },
+    });
+    let (journal, paid) = (Arc::clone(journal), Arc::clone(paid));
+    Tool::described(read(words), move |_cx, envelope| {
+        let (journal, paid) = (Arc::clone(&journal), Arc::clone(&paid));
+        async move {
+            paid.fetch_add(1, Ordering::AcqRel);
+            let kinds: Vec<String> =
+                journal.read(1, 100).await.unwrap().iter().map(|event| event.kind.clone()).collect();
+            match envelope["input"]["said"].as_str() {
+                Some("hang") => std::future::pending().await,
+                Some("wrong") => Ok(json!(7)),
+                _ => Ok(json!(kinds.last().unwrap())),
+            }
+        }
+    })
+}
+
+// EX4, EX5 and EX6.
+#[tokio::test(start_paused = true)]
+async fn what_changes_something_is_on_the_record_before_it_is_done_and_done_once_under_its_key() {
+    let (world, journal, paid) = (world(), journal(), Arc::new(AtomicU32::new(0)));
+    let config = read(json!({
+        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+    }));
+    let tools = vec![payment(&journal, &paid)];
+    let (handle, child) = Handle::of_functions("native", tools, Arc::clone(&journal), config, &world).unwrap();
+    let (_root, _) = start(vec![child], &world).await;
+    let pay = async |key: &str, said: &str| {
+        let (arguments, key) = (json!({ "said": said }), Some(key.to_owned()));
+        let request = Request { tool: "pay".to_owned(), arguments, key, ..Request::default() };
+        soon(handle.invoke(&cx(&world, 30 * SECOND), request)).await
+    };
+    let done = pay("a", "rent").await.unwrap();
+    assert_eq!((&done.value, done.how), (&json!("effect.begun"), How::Performed), "it stood there before");
+    let again = pay("a", "rent").await.unwrap();
+    assert_eq!((&again.value, again.how, paid.load(Ordering::Acquire)), (&json!("effect.begun"), How::Repeated, 1));
+    let kinds = async || journal.read(1, 100).await.unwrap().iter().map(|event| event.kind.clone()).collect::<Vec<_>>();
+    let ended = |kind: &&String| kind.as_str() == "effect.ended";
+    assert_eq!(kinds().await.iter().filter(ended).count(), 1);
+    // Its time is over in the middle of it, so nobody knows.
+    for _ in 0..2 {
+        let doubt = pay("b", "hang").await.unwrap_err();
+        assert!(matches!(&doubt, Error::InDoubt { key, .. } if key == "b"), "{doubt}");
+    }
+    assert_eq!(paid.load(Ordering::Acquire), 2, "what may have been done is not done again");
+    assert!(kinds().await.iter().any(|kind| kind == "effect.doubted"));
+    let wrong = pay("c", "wrong").await.unwrap_err();
+    assert!(wrong.to_string().contains("its answer is not what it promises"), "{wrong}");
 }
