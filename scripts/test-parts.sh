@@ -1,6 +1,7 @@
 #!/bin/sh
-# Fetches what the tests need beside the code: the default models, an OpenBao server, and in a Python environment a
-# llama.cpp server and schemathesis, which walks over the contract of the HTTP interface.
+# Fetches what the tests need beside the code: the default models, an OpenBao server, in a Python environment a
+# llama.cpp server and schemathesis, which walks over the contract of the HTTP interface, and the conformance suite of MCP
+# with the Node it runs on.
 #
 # Everything goes to target/parts (or $SYZYGY_TEST_PARTS) and is kept there. What cannot be fetched leaves a file
 # NAME.unavailable with the reason; tests that need it then say so and pass. Running this again tries again.
@@ -72,6 +73,31 @@ if [ -e "$parts/openbao/.complete" ]; then
 else
     tail -n 1 "$parts/openbao.log" >"$parts/openbao.unavailable"
     echo "no openbao: $(cat "$parts/openbao.unavailable")" >&2
+fi
+
+# The suite and its Node, pinned by the hashes of the lock file; no package runs anything while it is installed.
+suite=$parts/mcp-conformance
+pins=$(cksum <scripts/mcp-conformance/package-lock.json)
+if [ "$(cat "$suite/.complete" 2>/dev/null)" != "$pins" ]; then
+    rm -rf "$suite" "$suite.new"
+    mkdir -p "$suite.new"
+    cp scripts/mcp-conformance/package.json scripts/mcp-conformance/package-lock.json "$suite.new"
+    if (
+        cd "$suite.new"
+        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error &&
+            ln -s node_modules/node-*/bin/node node &&
+            ./node node_modules/@modelcontextprotocol/conformance/dist/index.js list >/dev/null
+    ) >"$parts/mcp-conformance.log" 2>&1; then
+        mv "$suite.new" "$suite"
+        echo "$pins" >"$suite/.complete"
+    fi
+    rm -rf "$suite.new"
+fi
+if [ -e "$suite/.complete" ]; then
+    rm -f "$parts/mcp-conformance.unavailable"
+else
+    tail -n 1 "$parts/mcp-conformance.log" >"$parts/mcp-conformance.unavailable"
+    echo "no MCP conformance suite: $(cat "$parts/mcp-conformance.unavailable")" >&2
 fi
 
 # The library's own code fetches the models, so that this is tested as well.

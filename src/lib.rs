@@ -22,6 +22,7 @@ pub mod ziggy;
 pub mod actors;
 pub mod supervision;
 
+pub mod adapters;
 pub mod api;
 pub mod cli;
 

@@ -10,6 +10,7 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 
+use super::Config;
 use super::app::App;
 use super::framing::Refusal;
 use super::guarded::Answered;
@@ -34,12 +35,28 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
         // Requests that came over no connection are those of tests.
         let connection = request.extensions().get::<Arc<Answered>>().cloned();
         let reading = read(request.into_body(), connection.as_deref(), config.body_bytes_max, app);
-        let (bytes, _room) = tokio::time::timeout(config.read_timeout(), reading).await.unwrap_or_else(|_| {
-            let detail = format!("the body did not come within {} s (api.read_timeout_s)", config.read_timeout_s);
-            Err(Problem::new(Code::BodyTimeout, detail))
-        })?;
+        let (bytes, _room) = timely(reading, config).await?;
         read_json(&bytes, config.json_depth_max).map(Body)
     }
+}
+
+/// A request whose body is all there, and not too deep if it is JSON.
+pub(super) async fn complete(app: &App, request: Request) -> Result<(Request, Option<SemaphorePermit<'_>>), Problem> {
+    let config = app.config();
+    let connection = request.extensions().get::<Arc<Answered>>().cloned();
+    let (parts, body) = request.into_parts();
+    let reading = read(body, connection.as_deref(), config.body_bytes_max, app);
+    let (bytes, room) = timely(reading, config).await?;
+    check_depth(&bytes, config.json_depth_max)?;
+    Ok((Request::from_parts(parts, bytes.into()), room))
+}
+
+/// A body within its time.
+async fn timely<T>(reading: impl Future<Output = Result<T, Problem>>, config: &Config) -> Result<T, Problem> {
+    tokio::time::timeout(config.read_timeout(), reading).await.unwrap_or_else(|_| {
+        let detail = format!("the body did not come within {} s (api.read_timeout_s)", config.read_timeout_s);
+        Err(Problem::new(Code::BodyTimeout, detail))
+    })
 }
 
 /// A body as far as the limit. One that says beforehand that it is longer is not begun; the connection reads on for a

@@ -34,6 +34,7 @@ mod guarded;
 mod hitl;
 mod listener;
 mod meter;
+mod mount;
 mod observe;
 mod openapi;
 mod parked;
@@ -80,6 +81,7 @@ pub use budgets::Budgets;
 pub use config::{Config, Tls};
 pub use error::Error;
 pub use hitl::{Delegated, Items, Said, Shown};
+pub use mount::{Ends, Mount};
 pub use problem::{Code, MEDIA_TYPE, Problem};
 pub use publishing::{Doubt, Doubts, Publish, PublishAnswer, PublishFile, PublishFormat, SettleDoubt};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
@@ -134,6 +136,8 @@ pub struct Parts {
     pub data_dir: PathBuf,
     /// Limits and address.
     pub config: Config,
+    /// Routes of others.
+    pub mounts: Vec<Mount>,
 }
 
 /// Tells where the interface answers.

@@ -13,8 +13,8 @@ use super::app::App;
 use super::problem::{Code, Problem};
 use super::tokens::Scope;
 use super::{
-    alerts, audit, auth, budgets, control, gate, hitl, observe, plan, publishing, runs, tables, token_routes, tools,
-    work,
+    alerts, audit, auth, budgets, control, gate, hitl, mount, observe, plan, publishing, runs, tables, token_routes,
+    tools, work,
 };
 
 type Handler = MethodRouter<Arc<App>>;
@@ -111,6 +111,9 @@ pub(super) fn gated(app: &Arc<App>, more: Router<Arc<App>>) -> Router {
             None => handler,
         };
         router = router.route(path, guarded);
+    }
+    for mount in &app.parts.mounts {
+        router = router.merge(mount::routes(app, mount));
     }
     router
         .fallback(unknown_path)

@@ -107,6 +107,8 @@ pub(super) enum Verb {
         #[command(flatten)]
         connection: Connection,
     },
+    /// Speak the Model Context Protocol on stdin and stdout, with the tools of the running host.
+    Mcp(Connection),
     /// Begin, check, compare and document tools; list, describe and call those of a running host.
     Tool {
         #[command(subcommand)]

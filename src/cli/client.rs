@@ -130,6 +130,28 @@ impl Client {
         self.send(Method::GET, path, None::<&()>, None).await
     }
 
+    /// Passes on what another program says, and returns whatever is answered, refusals too.
+    pub(super) async fn pass(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(String, String)],
+        body: Option<String>,
+    ) -> Result<Response, Error> {
+        let url = self.url.join(path).map_err(|error| Error::Usage(format!("{path:?} is no path: {error}")))?;
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        request.send().await.map_err(|error| self.unreachable(error))
+    }
+
     async fn send(
         &self,
         method: Method,

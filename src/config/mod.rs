@@ -33,6 +33,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::actors::agent::Profile;
 use crate::actors::{crown, executor, inbox, io, router, runtime};
+use crate::adapters::mcp;
 use crate::{api, egress, inference, lap, memory, sandbox, secrets, store, supervision, telemetry, ziggy};
 use tree::{Node, Override};
 
@@ -85,6 +86,8 @@ sections! {
     host: Host => Host::impossible,
     /// The HTTP interface.
     api: api::Config => api::Config::impossible,
+    /// Tools for programs that speak MCP.
+    mcp: mcp::Config => mcp::Config::impossible,
     /// Logs and traces.
     telemetry: telemetry::Config => telemetry::Config::impossible,
     /// The journal.

@@ -82,6 +82,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     };
     let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
     let registry = Registry::new();
+    let mounts = super::offered::mounts(&builder, &config, &parts.executor)?;
     let serving = builder.serve.then(|| {
         api::launch(api::Parts {
             io: io.clone(),
@@ -99,6 +100,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
             chunk: config.ziggy.chunk,
             data_dir: data.clone().unwrap_or_default(),
             config: config.api.clone(),
+            mounts,
         })
     });
     let (served, api_child) = serving.unzip();

@@ -8,6 +8,7 @@ use super::{Error, Host, backends, real_world};
 use crate::actors::agent::Definition;
 use crate::actors::executor::Tool;
 use crate::actors::runtime::Launch;
+use crate::adapters::Toolbox;
 use crate::config::{self, Config, Flag, Inputs};
 use crate::field::Outbound;
 use crate::inference::Runtime;
@@ -51,6 +52,7 @@ pub struct Builder {
     pub(super) serve: bool,
     pub(super) journal: Option<OpenJournal>,
     pub(super) outbound: Option<Arc<dyn Outbound>>,
+    pub(super) toolbox: Option<Arc<dyn Toolbox>>,
 }
 
 /// Opens the journal of a host that is not to choose one by its data directory, with these projections.
@@ -79,6 +81,7 @@ impl Builder {
             serve: false,
             journal: None,
             outbound: None,
+            toolbox: None,
         }
     }
 
@@ -158,6 +161,12 @@ impl Builder {
     /// Puts something around every tool.
     pub(crate) fn tools_behind(mut self, wrap: WrapTool) -> Builder {
         self.wrap_tool = Some(wrap);
+        self
+    }
+
+    /// Offers these tools instead of its own to programs that speak MCP, at `/mcp` of the HTTP interface.
+    pub fn toolbox(mut self, toolbox: Arc<dyn Toolbox>) -> Builder {
+        self.toolbox = Some(toolbox);
         self
     }
 

@@ -11,6 +11,7 @@ mod builder;
 mod candidates;
 mod descriptors;
 mod error;
+mod offered;
 mod program;
 mod sandboxes;
 mod tools;

@@ -51,7 +51,7 @@ async fn a_million_agents_in_code_are_refused_in_words_and_at_once() {
     }
     let Err(error) = builder.start().await else { panic!("a million agents are more than may be") };
     let expected =
-        "could not route: there are 1000000 agents, and at most 10000 may be candidates (router.candidates_most)";
+        "could not route: there are 1000000 agents, and at most 100000 may be candidates (router.candidates_most)";
     assert_eq!(error.to_string(), expected);
 }
 

@@ -71,7 +71,7 @@ mod tests {
             words in prop::collection::vec(word(), 0..200),
             cuts in prop::collection::vec(1usize..40, 1..60),
         ) {
-            let text = words.join(" ");
+            let text = words.join(" und ");
             let (mut redactor, mut out, mut at, mut turn) = (Redactor::default(), String::new(), 0, 0);
             while at < text.len() {
                 let end = text.floor_char_boundary((at + cuts[turn % cuts.len()]).min(text.len()));

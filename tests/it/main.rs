@@ -17,6 +17,7 @@ mod guests;
 mod hosts;
 mod inbox;
 mod leaving;
+mod mcp;
 mod memory;
 mod overload;
 mod privacy;

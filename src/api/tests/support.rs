@@ -362,6 +362,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         chunk,
         data_dir,
         config,
+        mounts: Vec::new(),
     };
     (parts, rows)
 }

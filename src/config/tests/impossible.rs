@@ -3,7 +3,7 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 57] = [
+const MAY_BE_ZERO: [&str; 58] = [
     "executor.cache_bytes_max",
     "api.listen",
     "api.drain_s",
@@ -45,6 +45,7 @@ const MAY_BE_ZERO: [&str; 57] = [
     "sandbox.wasm.tree_files_max",
     "memory.same_above",
     "memory.relevant_from",
+    "mcp.fresh_s",
     "limit.pause_ms",
     "limit.circuit.failures",
     "limit.circuit.open_ms",
