@@ -47,19 +47,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
     let tools = tools(&mut builder);
-    let library = Arc::new(executor::Library::of(tools)?);
-    let own = host_tools::Own {
-        functions: std::mem::take(&mut builder.functions),
-        jail_program: builder.jail_program.take(),
-        components: builder.components,
-        sandboxes: std::mem::take(&mut builder.sandboxes),
-    };
-    let tiers = host_tools::tiers(&config, data.as_deref(), own, &world).await;
-    let ports = host_tools::ports(&config, data.as_deref(), tiers, &journal, &builder.environment, &world)?;
-    for trouble in executor::shelve(&library, &*journal, ports.shelf.as_deref()).await? {
-        tracing::error!(trouble, "a published tool is left out");
-    }
-    let (executor, executor_child) = executor::Handle::launch("tools", library, ports, config.executor, &world);
+    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal).await?;
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
@@ -68,19 +56,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let candidates = budgets::priced(candidates, crown.treasury());
     let (router, router_child) = launch_router(candidates, &runtimes, &crown, &parts);
     let (inbox, inbox_tree) = launch_inbox(&config, &builder, &journal, &crown)?;
-    let io_parts = io::Parts {
-        journal: Arc::clone(&journal),
-        embedder: Arc::clone(&parts.embedder),
-        intents,
-        chunk: config.ziggy.chunk,
-        inbox: inbox.clone(),
-        router: router.clone(),
-        crown: crown.clone(),
-        agents: Arc::new(agents),
-        ladder: Arc::new(config.ladder.clone()),
-        privacy: Arc::new(config.privacy.clone()),
-    };
-    let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
+    let (io, io_tree) = launch_io(&parts, intents, agents, &inbox, &router, &crown);
     let registry = Registry::new();
     let mounts = super::offered::mounts(&builder, &config, &parts.executor)?;
     let serving = builder.serve.then(|| {
@@ -119,6 +95,31 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
     record_start(&journal, interrupted).await?;
     Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
+}
+
+/// What takes tasks in.
+fn launch_io(
+    common: &Common<'_>,
+    intents: Arc<IntentModel>,
+    agents: BTreeMap<String, agent::Handle>,
+    inbox: &inbox::Handle,
+    router: &router::Handle,
+    crown: &crown::Handle,
+) -> (io::Handle, Child) {
+    let config = common.config;
+    let parts = io::Parts {
+        journal: Arc::clone(&common.journal),
+        embedder: Arc::clone(&common.embedder),
+        intents,
+        chunk: config.ziggy.chunk,
+        inbox: inbox.clone(),
+        router: router.clone(),
+        crown: crown.clone(),
+        agents: Arc::new(agents),
+        ladder: Arc::new(config.ladder.clone()),
+        privacy: Arc::new(config.privacy.clone()),
+    };
+    io::Handle::launch(parts, config.io, common.world)
 }
 
 /// Every agent as the router sees it, if they can all be told apart.

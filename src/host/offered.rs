@@ -12,22 +12,25 @@ use crate::adapters::mcp::{self, Guard, Mcp};
 use crate::adapters::{Answer, Call, Caller, Refusal, Reply, Toolbox};
 use crate::api::{Ends, Mount, Scope};
 use crate::config::Config;
+use crate::lap;
 use crate::sandbox::Line;
 use crate::tds::Tool;
 use crate::tds::tool::Range;
 use crate::types::sensitive;
 use crate::types::{Class, Cx, PrivacyClass, RunId, World};
+use crate::ziggy::privacy;
 
 /// The tools of an executor.
 struct Executed {
     tools: executor::Handle,
+    privacy: privacy::Config,
     world: World,
 }
 
 #[async_trait]
 impl Toolbox for Executed {
-    async fn list(&self, _cx: &Cx, _caller: &Caller) -> Vec<Arc<Tool>> {
-        self.tools.library().newest().into_iter().map(|entry| Arc::clone(&entry.ready.tool)).collect()
+    async fn list(&self, cx: &Cx, _caller: &Caller) -> Vec<Arc<Tool>> {
+        self.tools.list(&lap::Caller::of(cx.principal())).into_iter().map(|entry| Arc::clone(&entry.ready.tool)).collect()
     }
 
     async fn find(&self, _cx: &Cx, _caller: &Caller, id: &str, required: Option<&Range>) -> Option<Arc<Tool>> {
@@ -46,6 +49,7 @@ impl Toolbox for Executed {
         let found = sensitive::find(&text).iter().map(|finding| finding.kind.class()).max();
         // A call by itself is a run of its own, by which its events can be found.
         let cx = cx.with_run(RunId::new(&self.world)).with_privacy(found.unwrap_or(PrivacyClass::Public));
+        let cx = cx.with_residency(&self.privacy.of(cx.principal().tenant()));
         let Call { name, required, arguments, idempotency_key: key, .. } = call;
         let request = Request { tool: name, required, arguments, key, lines, ..Request::default() };
         let answer = self.tools.invoke(&cx, request).await.map_err(|error| refusal(&error))?;
@@ -76,7 +80,7 @@ pub(super) fn mounts(builder: &Builder, config: &Config, tools: &executor::Handl
     let world = builder.world.clone();
     let toolbox = match &builder.toolbox {
         Some(toolbox) => Arc::clone(toolbox),
-        None => Arc::new(Executed { tools: tools.clone(), world: world.clone() }),
+        None => Arc::new(Executed { tools: tools.clone(), privacy: config.privacy.clone(), world: world.clone() }),
     };
     // Signs what callers keep between two rounds of questions, for the life of this host.
     let mut key = [0; 32];

@@ -6,14 +6,15 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Error;
-use super::builder::Environment;
-use crate::actors::executor::{Ports, WayOut};
+use super::builder::{Builder, Environment};
+use crate::actors::executor::{self, Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
 use crate::lap::Rules;
 use crate::sandbox::{Function, Native, Sandbox, Tier, wasm};
 use crate::secrets::{self, Kept, Secrets, Token};
 use crate::store::Journal;
+use crate::supervision::Child;
 use crate::types::{Secret, World};
 
 /// Folder of the data directory in which files and sockets of calls lie while they run. Short, since the path of a unix
@@ -38,6 +39,29 @@ pub(super) struct Own {
     pub(super) jail_program: Option<PathBuf>,
     pub(super) components: bool,
     pub(super) sandboxes: Vec<Arc<dyn Sandbox>>,
+}
+
+/// The executor as a row of the tree, with everything that was published.
+pub(super) async fn launch(
+    builder: &mut Builder,
+    tools: Vec<executor::Tool>,
+    config: &Config,
+    journal: &Arc<dyn Journal>,
+) -> Result<(executor::Handle, Child), Error> {
+    let (world, data) = (builder.world.clone(), builder.data.clone());
+    let library = Arc::new(executor::Library::of(tools)?);
+    let own = Own {
+        functions: std::mem::take(&mut builder.functions),
+        jail_program: builder.jail_program.take(),
+        components: builder.components,
+        sandboxes: std::mem::take(&mut builder.sandboxes),
+    };
+    let tiers = tiers(config, data.as_deref(), own, &world).await;
+    let ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
+    for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
+        tracing::error!(trouble, "a published tool is left out");
+    }
+    Ok(executor::Handle::launch("tools", library, ports, config.executor, &world))
 }
 
 /// Tries out which tiers can be used. A tier that cannot be is no fault of the host: tools that need it are refused.

@@ -75,6 +75,22 @@ pub fn admit<'a>(
     rules: &Rules,
     arguments: &'a Value,
 ) -> Result<Cow<'a, Value>, Denial> {
+    may(tool, caller, rules)?;
+    if label.class > tool.policy.privacy {
+        return Err(Denial::Privacy { most: tool.policy.privacy.word(), found: label.class.word() });
+    }
+    residency(tool, label, rules)?;
+    if tool.policy.approval == Approval::Always {
+        return Err(Denial::Approval);
+    }
+    clean(tool.policy.pii.input, arguments).map_err(|what| Denial::Personal { what })
+}
+
+/// Whether this caller may call this tool at all, whatever with. The same decides who is shown it.
+///
+/// # Errors
+/// What the caller lacks.
+pub fn may(tool: &Tool, caller: &Caller, rules: &Rules) -> Result<(), Denial> {
     let who = caller
         .agent
         .as_ref()
@@ -90,14 +106,7 @@ pub fn admit<'a>(
     {
         return Err(Denial::Roles { who, roles });
     }
-    if label.class > tool.policy.privacy {
-        return Err(Denial::Privacy { most: tool.policy.privacy.word(), found: label.class.word() });
-    }
-    residency(tool, label, rules)?;
-    if tool.policy.approval == Approval::Always {
-        return Err(Denial::Approval);
-    }
-    clean(tool.policy.pii.input, arguments).map_err(|what| Denial::Personal { what })
+    Ok(())
 }
 
 /// The scopes and roles of a caller: those of the token, and those the operator gives the agent, the person and the tenant.

@@ -8,10 +8,10 @@ use serde_json::{Map, Value, json};
 use super::Ready;
 use crate::tds::tool::HostSource;
 use crate::tds::{Mismatch, Tool};
-use crate::types::{Label, RunId, TraceId};
+use crate::types::{Label, Principal, RunId, TraceId};
 
 /// Who calls, as rules and records see it.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Caller {
     /// Whose data it is.
     pub tenant: String,
@@ -21,6 +21,18 @@ pub struct Caller {
     pub agent: Option<String>,
     /// What the caller was granted.
     pub scopes: Vec<String>,
+}
+
+impl Caller {
+    /// Somebody who calls by themselves.
+    pub fn of(principal: &Principal) -> Caller {
+        Caller {
+            tenant: principal.tenant().to_owned(),
+            principal: principal.name.clone(),
+            agent: None,
+            scopes: principal.scopes.clone(),
+        }
+    }
 }
 
 /// What the host knows of a call.

@@ -10,6 +10,7 @@
 //! - LAP2: what a model fills in is checked against the tool's schema before anything is spent on it, and what the host adds
 //!   arrives in an object of its own.
 //! - LAP3: two calls have one key if and only if they are the same call of the same tool by the same tenant.
+//! - LAP4: who may not call a tool is not shown it.
 
 mod admit;
 mod arguments;
@@ -23,7 +24,7 @@ mod redactor;
 #[cfg(test)]
 mod tests;
 
-pub use admit::{Denial, Rules, admit, clean};
+pub use admit::{Denial, Rules, admit, clean, may};
 pub use arguments::{Caller, Facts, Mismatches, envelope, shown};
 pub use config::Config;
 pub use keys::{KEY_BYTES_MAX, Key, cache_key, key};

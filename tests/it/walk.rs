@@ -72,11 +72,14 @@ impl Names {
                 return Some("id = \"walk.gone\", version = \"1.0.0\"".to_owned());
             }
             "POST /tools/{id}/invoke" => {
-                return Some("id = \"time\", \"body.arguments\" = { dictionary = \"nothing\", probability = 0.9 }".to_owned());
+                return Some(
+                    "id = \"time\", \"body.arguments\" = { dictionary = \"nothing\", probability = 0.9 }".to_owned(),
+                );
             }
             "POST /tools" => {
                 return Some(
-                    "\"body.format\" = \"json\", \"body.text\" = { dictionary = \"tools\", probability = 0.9 }".to_owned(),
+                    "\"body.format\" = \"json\", \"body.text\" = { dictionary = \"tools\", probability = 0.9 }"
+                        .to_owned(),
                 );
             }
             "POST /effects/doubts/{invocation}" => return Some(format!("invocation = \"{DOUBT}\"")),
@@ -211,11 +214,8 @@ fn answers(events: &Path, mode: &str) -> BTreeMap<String, BTreeSet<u16>> {
     seen
 }
 
-#[tokio::test]
-async fn every_operation_answers_as_the_contract_says() {
-    let Some(schemathesis) = part("schemathesis", "venv/bin/schemathesis") else { return };
-    let data = home();
-    let data = data.path();
+/// What the host of the walk is configured with.
+fn settings(data: &Path) -> String {
     // The walk says wrong tokens on purpose, and more of them than anybody may.
     let mut settings = std::fs::read_to_string(data.join("syzygy.toml")).unwrap();
     settings.push_str("[api]\ntoken_failures_max = 1_000_000\n");
@@ -227,7 +227,15 @@ async fn every_operation_answers_as_the_contract_says() {
          [[alerts.rules]]\nname = \"asked\"\nfor_s = 0\nseverity = \"notice\"\nlabels = {}\n\
          when = { on = \"event\", kind = \"run.accepted\", window_s = 600, at_least = 1 }\n",
     );
-    configure(data, &settings);
+    settings
+}
+
+#[tokio::test]
+async fn every_operation_answers_as_the_contract_says() {
+    let Some(schemathesis) = part("schemathesis", "venv/bin/schemathesis") else { return };
+    let data = home();
+    let data = data.path();
+    configure(data, &settings(data));
     doubt(data).await;
     let host = Running::start(data).await;
     good(data, &["tokens", "make", "anna", "--scope", "read"]).await;

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 use super::Config;
 use super::attempt::{Attempt, Tried, function};
 use super::cache::{Cache, Locks};
+use super::cost::{cost, most_cost};
 use super::handle::Error;
 use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
 use super::library::Entry;
@@ -20,7 +21,7 @@ use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
 use crate::store::{Durability, NewEvent};
 use crate::tds::canonical_value;
-use crate::tds::tool::{Cost, RetryOn, SideEffects};
+use crate::tds::tool::{RetryOn, SideEffects};
 use crate::types::{Class, Cx, Hash, Money, RunId, Timestamp, World};
 
 /// What all calls of an executor share.
@@ -122,13 +123,8 @@ impl Invocation<'_> {
     }
 
     fn caller(&self) -> Caller {
-        let principal = self.cx.principal();
-        Caller {
-            tenant: principal.tenant().to_owned(),
-            principal: principal.name.clone(),
-            agent: self.request.agent.clone(),
-            scopes: principal.scopes.clone(),
-        }
+        Caller { agent: self.request.agent.clone(), ..Caller::of(self.cx.principal()) }
+    }
     }
 
     /// The key of a call that has none: its run and its name in the run, so that a run that goes on after a crash asks for
@@ -476,26 +472,4 @@ pub(super) fn pause(backoff: &crate::tds::tool::Backoff, attempts: u32, random: 
     // Full jitter: anything from nothing to the whole, so that callers who failed together do not come back together.
     let wait = if backoff.jitter && most > 0 { random.next() % (most + 1) } else { most };
     Duration::from_millis(wait)
-}
-
-/// Millionths of something that has a price for each, rounded up.
-fn priced(price: u64, amount: u128) -> u128 {
-    (u128::from(price) * amount).div_ceil(1_000_000)
-}
-
-fn money(micro: u128) -> Money {
-    Money(i64::try_from(micro).unwrap_or(i64::MAX))
-}
-
-/// What a call cost: itself, its time, the bytes of its answer.
-fn cost(cost: &Cost, outcome: &Outcome) -> Money {
-    let bytes = outcome.answer.as_ref().map_or(0, |value| value.to_string().len());
-    let time = priced(cost.second_micro_usd, outcome.usage.wall.as_micros());
-    money(u128::from(cost.call_micro_usd) + time + priced(cost.megabyte_micro_usd, bytes as u128))
-}
-
-/// What a call can cost at the most.
-fn most_cost(cost: &Cost, limits: &crate::tds::tool::Limits) -> Money {
-    let time = priced(cost.second_micro_usd, u128::from(limits.timeout_ms) * 1_000);
-    money(u128::from(cost.call_micro_usd) + time + priced(cost.megabyte_micro_usd, u128::from(limits.output_bytes)))
 }

@@ -8,13 +8,13 @@ use serde_json::Value;
 use super::Config;
 use super::actor::Shell;
 use super::ledger::Row;
-use super::library::Library;
+use super::library::{Entry, Library};
 use super::message::{Message, Work};
 use super::ports::Ports;
 use super::publishing::Publication;
 use super::request::{Answer, Request};
 use super::tools::Tool;
-use crate::lap::{Denial, Mismatches, Package};
+use crate::lap::{self, Caller, Denial, Mismatches, Package, Rules};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::tds::tool::Version;
@@ -186,6 +186,7 @@ impl Error {
 pub struct Handle {
     address: Address<Message>,
     library: Arc<Library>,
+    rules: Arc<Rules>,
     within: Duration,
 }
 
@@ -194,10 +195,10 @@ impl Handle {
     pub fn launch(id: &str, library: Arc<Library>, ports: Ports, config: Config, world: &World) -> (Handle, Child) {
         let address =
             Address::new(Mailbox::new(config.waiting + config.concurrency.max(1) as usize, Overflow::Refuse), world);
-        let shared = Arc::clone(&library);
+        let (shared, rules) = (Arc::clone(&library), Arc::clone(&ports.rules));
         let child = Child::actor(id, &address, move || Shell::new(Arc::clone(&shared), ports.clone(), config))
             .shutdown(Shutdown::Drain(Duration::from_secs(config.call_within_s)));
-        (Handle { address, library, within: Duration::from_secs(config.call_within_s) }, child)
+        (Handle { address, library, rules, within: Duration::from_secs(config.call_within_s) }, child)
     }
 
     /// An executor of functions of the host that may wait, and of nothing else.
@@ -215,9 +216,22 @@ impl Handle {
         Ok(Handle::launch(id, library, Ports::bare(journal), config, world))
     }
 
-    /// What a model is told of these tools, each named as `id` or `id@range`; unknown names are left out.
-    pub fn specs(&self, names: &[String]) -> Vec<ToolSpec> {
-        self.library.specs(names)
+    /// What a model of this agent is told of these tools, each named as `id` or `id@range`. Unknown names are left out, and
+    /// so are tools the agent may not call (LAP4).
+    pub fn specs(&self, agent: &str, names: &[String]) -> Vec<ToolSpec> {
+        let caller = Caller { agent: Some(agent.to_owned()), ..Caller::default() };
+        self.library.specs(names, |entry| self.shows(entry, &caller))
+    }
+
+    /// The newest version of each tool that this caller may call, by id.
+    pub fn list(&self, caller: &Caller) -> Vec<Entry> {
+        let mut newest = self.library.newest();
+        newest.retain(|entry| self.shows(entry, caller));
+        newest
+    }
+
+    fn shows(&self, entry: &Entry, caller: &Caller) -> bool {
+        lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
     }
 
     /// All tools.

@@ -154,15 +154,16 @@ impl Library {
         })
     }
 
-    /// What a model is told of these tools, each named as `id` or `id@range`; unknown ones are left out.
-    pub fn specs(&self, names: &[String]) -> Vec<ToolSpec> {
+    /// What a model is told of those of these tools that are shown, each named as `id` or `id@range`; unknown ones are left
+    /// out.
+    pub(super) fn specs(&self, names: &[String], shows: impl Fn(&Entry) -> bool) -> Vec<ToolSpec> {
         let read = |name: &String| match name.parse::<Reference>() {
             Ok(reference) => self.find(reference.id.as_str(), Some(&reference.range)).ok(),
             // A function of an embedding program may have a name that is no id.
             Err(_) => self.find(name, None).ok(),
         };
         let mut told = BTreeSet::new();
-        let entries = names.iter().filter_map(read).filter(|entry| told.insert(entry.id()));
+        let entries = names.iter().filter_map(read).filter(|entry| shows(entry) && told.insert(entry.id()));
         entries.map(|entry| tds::spec(&entry.ready.tool)).collect()
     }
 }

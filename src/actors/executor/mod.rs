@@ -17,6 +17,7 @@ mod actor;
 mod attempt;
 mod cache;
 mod call;
+mod cost;
 mod doubts;
 mod handle;
 mod ledger;

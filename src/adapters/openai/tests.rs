@@ -8,6 +8,7 @@ use super::*;
 use crate::adapters::tests::support::described;
 use crate::tds::tool::Version;
 
+// OA1.
 #[test]
 fn a_name_is_read_back_as_the_tool_it_stands_for() {
     for (id, name) in [
@@ -38,6 +39,7 @@ proptest! {
     }
 }
 
+// OA2.
 #[test]
 fn a_tool_is_shown_strict_where_its_schema_allows() {
     let closed = described(

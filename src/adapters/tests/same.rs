@@ -152,6 +152,7 @@ fn essence(reached: Vec<Reached>) -> Vec<(String, Call, Option<Class>)> {
     reached.into_iter().map(|one| (one.principal, one.call, one.class)).collect()
 }
 
+// AD1 and AD2.
 #[test]
 fn the_same_call_is_the_same_whoever_passes_it_on() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();

@@ -1,6 +1,8 @@
 //! Tests of what a call is made of: what goes in, under which key, in what.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod redactor;
+
 use std::path::Path;
 use std::sync::Arc;
 
@@ -219,6 +221,8 @@ fn a_call_is_admitted_only_with_what_the_operator_granted_and_with_data_it_may_s
         denied(&grants(&[("agent:marvin", &["repo.read"])]), &acme, &label)
             .contains("none of the roles clerk, librarian")
     );
+    // LAP4: what decides about a call decides who is shown the tool.
+    assert!(may(&careful, &acme, &good).is_ok() && may(&careful, &acme, &elsewhere).is_err());
     let private = Label::of(PrivacyClass::Confidential);
     assert!(denied(&good, &acme, &private).contains("internal at the most, and these are confidential"));
     let swiss = Label { residency: crate::types::Residency::within(&["ch".to_owned()]), ..label.clone() };

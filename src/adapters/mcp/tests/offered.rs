@@ -12,6 +12,7 @@ use super::super::shape::{Kind, Resource, Shape};
 use super::support::{NEW, OLD, Pipe, config, mcp};
 use crate::adapters::tests::support::{Bench, described, fixtures};
 
+// AD3.
 #[tokio::test]
 async fn a_list_comes_in_pages_and_each_tool_once() {
     let small = Config { page_max: 7, ..config() };

@@ -40,6 +40,7 @@ async fn what_a_tool_says_reaches_who_asked_for_it() {
     }
 }
 
+// MC3.
 #[tokio::test]
 async fn who_gives_up_ends_the_call() {
     for revision in [OLD, NEW] {
@@ -85,6 +86,7 @@ async fn an_older_client_is_asked_while_its_call_waits() {
     assert_eq!(answer["error"]["code"], -32_021, "{answer}");
 }
 
+// MC4.
 #[tokio::test]
 async fn what_a_caller_keeps_comes_back_as_it_was_or_not_at_all() {
     let adapter = mcp(Bench::new(fixtures()), config());

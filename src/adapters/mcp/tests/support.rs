@@ -41,12 +41,14 @@ pub(super) struct Served {
     _server: JoinSet<()>,
 }
 
-/// Who asks, unless the header `x-test-principal` says another.
+/// Who asks, unless the header `x-test-principal` says another, or `nobody`.
 const SOMEBODY: &str = "somebody";
 
 async fn named(mut request: Request, next: Next) -> Response {
     let said = request.headers().get("x-test-principal").map(|name| name.to_str().unwrap().to_owned());
-    request.extensions_mut().insert(cx(said.as_deref().unwrap_or(SOMEBODY)));
+    if said.as_deref() != Some("nobody") {
+        request.extensions_mut().insert(cx(said.as_deref().unwrap_or(SOMEBODY)));
+    }
     next.run(request).await
 }
 

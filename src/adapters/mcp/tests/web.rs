@@ -58,6 +58,20 @@ async fn ping(served: &Served, principal: &str, session: &str) -> u16 {
 }
 
 #[tokio::test]
+async fn who_has_no_context_is_answered_nothing() {
+    let bench = Bench::new(fixtures());
+    let served = serve(&mcp(bench.clone(), config())).await;
+    let known = hello(&served, "anna").await;
+    assert!((200..300).contains(&known.status));
+    // MC1: neither a session is begun, nor anything said in one that is there.
+    let unknown = hello(&served, "nobody").await;
+    assert!(!(200..300).contains(&unknown.status) && unknown.session.is_none(), "{} {}", unknown.status, unknown.body);
+    let status = ping(&served, "nobody", &known.session.unwrap()).await;
+    assert!(!(200..300).contains(&status), "{status}");
+}
+
+// MC2.
+#[tokio::test]
 async fn a_session_is_that_of_who_began_it() {
     let served = serve(&mcp(Bench::new(fixtures()), config())).await;
     let session = hello(&served, "ann").await.session.unwrap();
@@ -74,6 +88,7 @@ async fn a_session_is_that_of_who_began_it() {
     assert_eq!(ping(&served, "ann", &session).await, 404);
 }
 
+// MC5.
 #[tokio::test]
 async fn sessions_have_a_limit_and_ended_ones_do_not_count() {
     let served = serve(&mcp(Bench::new(fixtures()), Config { sessions_max: 2, ..config() })).await;
