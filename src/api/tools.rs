@@ -251,11 +251,7 @@ fn word(choice: &impl Serialize) -> String {
 /// The tools there are, each in the version that is called if nobody says which.
 #[utoipa::path(get, path = "/tools", tag = "tools", params(ToolsQuery),
     responses((status = 200, body = Tools), Problems))]
-pub(super) async fn list(
-    State(app): State<Arc<App>>,
-    caller: Caller,
-    Query(query): Query<ToolsQuery>,
-) -> Json<Tools> {
+pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, Query(query): Query<ToolsQuery>) -> Json<Tools> {
     let wanted = query.q.map(|word| word.to_lowercase());
     let fits = |row: &ToolRow| {
         let tagged = query.tag.as_ref().is_none_or(|tag| row.tags.contains(tag));
@@ -263,7 +259,8 @@ pub(super) async fn list(
         let named = |word: &String| texts.iter().chain(&row.tags).any(|text| text.contains(word.as_str()));
         tagged && wanted.as_ref().is_none_or(named)
     };
-    let mut tools: Vec<ToolRow> = app.parts.tools.list(&lap::Caller::of(caller.cx.principal())).iter().map(row).filter(fits).collect();
+    let mut tools: Vec<ToolRow> =
+        app.parts.tools.list(&lap::Caller::of(caller.cx.principal())).iter().map(row).filter(fits).collect();
     let more = tools.len().saturating_sub(TOOLS_MOST);
     tools.truncate(TOOLS_MOST);
     Json(Tools { tools, more })

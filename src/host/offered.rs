@@ -30,7 +30,11 @@ struct Executed {
 #[async_trait]
 impl Toolbox for Executed {
     async fn list(&self, cx: &Cx, _caller: &Caller) -> Vec<Arc<Tool>> {
-        self.tools.list(&lap::Caller::of(cx.principal())).into_iter().map(|entry| Arc::clone(&entry.ready.tool)).collect()
+        self.tools
+            .list(&lap::Caller::of(cx.principal()))
+            .into_iter()
+            .map(|entry| Arc::clone(&entry.ready.tool))
+            .collect()
     }
 
     async fn find(&self, _cx: &Cx, _caller: &Caller, id: &str, required: Option<&Range>) -> Option<Arc<Tool>> {

@@ -150,7 +150,7 @@ impl Case {
     pub fn judge(&self, came: &Result<Value, (Class, String)>) -> Result<(), String> {
         match (&self.expect, came) {
             (None, Ok(_)) => Ok(()),
-            (Some(Expect::Output(expected)), Ok(found)) if expected == found => Ok(()),
+            (Some(Expect::Output(expected)), Ok(found)) if same(found, expected) => Ok(()),
             (Some(Expect::Contains(expected)), Ok(found)) if holds(found, expected) => Ok(()),
             (Some(Expect::Error(expected)), Err((class, _))) if class == expected => Ok(()),
             (expected, came) => Err(format!("expected {}, got {}", wanted(expected.as_ref()), told(came))),
@@ -190,12 +190,17 @@ fn told(came: &Result<Value, (Class, String)>) -> String {
     }
 }
 
+/// Whether two values say the same: in JSON `3` and `3.0` are one number.
+fn same(one: &Value, other: &Value) -> bool {
+    one == other || tds::canonical_value(one) == tds::canonical_value(other)
+}
+
 /// Whether a value has at least these keys and values, at every depth. Lists are compared whole.
 fn holds(found: &Value, wanted: &Value) -> bool {
     match (found, wanted) {
         (Value::Object(found), Value::Object(wanted)) => {
             wanted.iter().all(|(key, value)| found.get(key).is_some_and(|own| holds(own, value)))
         }
-        (found, wanted) => found == wanted,
+        (found, wanted) => same(found, wanted),
     }
 }

@@ -79,7 +79,9 @@ impl Shell {
             temperature: self.profile.temperature,
         };
         let tools = match self.runtime(&work.assignment.runtime) {
-            Some(runtime) if runtime.capabilities().tools => self.parts.executor.specs(&self.profile.name, &self.profile.tools),
+            Some(runtime) if runtime.capabilities().tools => {
+                self.parts.executor.specs(&self.profile.name, &self.profile.tools)
+            }
             _ => Vec::new(),
         };
         Turns::new(limits, self.profile.system.clone(), prompt, tools)

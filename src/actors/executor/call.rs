@@ -125,7 +125,6 @@ impl Invocation<'_> {
     fn caller(&self) -> Caller {
         Caller { agent: self.request.agent.clone(), ..Caller::of(self.cx.principal()) }
     }
-    }
 
     /// The key of a call that has none: its run and its name in the run, so that a run that goes on after a crash asks for
     /// the same; or, for who has neither, the call itself.

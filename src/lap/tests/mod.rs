@@ -249,3 +249,28 @@ fn a_tool_that_may_be_anywhere_sees_no_data_that_must_stay_somewhere() {
         admit(&reaching, &acme, &label, &at(Some("eu")), &input).unwrap_err().to_string().contains("wherever it likes")
     );
 }
+
+#[test]
+fn a_case_is_passed_by_what_says_the_same() {
+    use crate::tds::tool::Expect;
+    use crate::types::Class;
+    let case = |expect: Option<Expect>| Case {
+        kind: "contract",
+        name: "adds".to_owned(),
+        input: json!({}),
+        host: std::collections::BTreeMap::new(),
+        expect,
+    };
+    let found = Ok(json!({ "sum": 3.0, "of": [1, 2] }));
+    let failed = Err((Class::Invalid, "no".to_owned()));
+    for good in [json!({ "sum": 3, "of": [1, 2.0] }), json!({ "sum": 3.0, "of": [1, 2] })] {
+        assert_eq!(case(Some(Expect::Output(good))).judge(&found), Ok(()));
+    }
+    assert_eq!(case(Some(Expect::Contains(json!({ "sum": 3 })))).judge(&found), Ok(()));
+    assert_eq!(case(Some(Expect::Error(Class::Invalid))).judge(&failed), Ok(()));
+    assert_eq!(case(None).judge(&found), Ok(()));
+    let other = case(Some(Expect::Contains(json!({ "of": [1] })))).judge(&found).unwrap_err();
+    assert_eq!(other, r#"expected an answer with {"of":[1]}, got {"of":[1,2],"sum":3.0}"#);
+    assert_eq!(case(None).judge(&failed).unwrap_err(), "expected an answer, got invalid: no");
+    assert!(case(Some(Expect::Error(Class::NotFound))).judge(&failed).is_err());
+}
