@@ -318,6 +318,13 @@ pub(super) async fn invoke(
 /// What is asked of the executor, under the context of this caller and these data.
 fn call(app: &App, caller: &Caller, id: String, asked: Invoke) -> Result<(Cx, Request), Problem> {
     let required = range(asked.version.as_deref())?;
+    if asked.timeout_s == Some(0) {
+        return Err(Problem::new(Code::InvalidRequest, "timeout_s is at least 1"));
+    }
+    if let Some(key) = asked.idempotency_key.as_ref().filter(|key| key.is_empty() || key.len() > lap::KEY_BYTES_MAX) {
+        let detail = format!("idempotency_key has 1 to {} bytes, not {}", lap::KEY_BYTES_MAX, key.len());
+        return Err(Problem::new(Code::InvalidRequest, detail));
+    }
     let workspace = match &asked.workspace {
         None => None,
         Some(_) if !caller.may(super::Scope::Control) => {

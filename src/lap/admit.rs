@@ -49,7 +49,7 @@ pub enum Denial {
         found: &'static str,
     },
     /// The data may not be where it works.
-    #[error("it works {place}, and the data may only be in {}", allowed.join(", "))]
+    #[error("it works {place}, and the data may only be {}", regions(allowed))]
     Residency {
         /// Where it works.
         place: String,
@@ -65,6 +65,14 @@ pub enum Denial {
     /// Somebody has to agree first.
     #[error("a person has to agree to each call of it (policy.approval), and nobody has")]
     Approval,
+}
+
+/// Regions in a sentence. Nowhere is a region without a name.
+fn regions(allowed: &[String]) -> String {
+    match allowed {
+        [nowhere] if nowhere.trim().is_empty() => "in a region that is none".to_owned(),
+        named => format!("in {}", named.join(", ")),
+    }
 }
 
 /// What a call may be made with, after everything was looked at.
@@ -144,8 +152,9 @@ fn residency(tool: &Tool, label: &Label, rules: &Rules) -> Result<(), Denial> {
     }
     if regions.is_empty() {
         let here = rules.here.clone();
-        let named = here.clone().unwrap_or_else(|| "on this host, of which nobody says where it is".to_owned());
-        return if label.residency.allows(&at(here)) { Ok(()) } else { Err(denied(format!("in {named}"))) };
+        let nobody_says = || "on this host, of which nobody says where it is".to_owned();
+        let place = here.as_ref().map_or_else(nobody_says, |region| format!("in {region}"));
+        return if label.residency.allows(&at(here)) { Ok(()) } else { Err(denied(place)) };
     }
     match regions.iter().find(|region| !label.residency.allows(&at(Some((*region).clone())))) {
         None => Ok(()),

@@ -37,6 +37,9 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("POST /route", 429, "a budget may be too small for the task it is for"),
     ("POST /runs/{id}/cancel", 409, "a run ends once"),
     ("POST /tokens", 409, "the name may be taken"),
+    ("DELETE /tokens/{name}", 404, "there is one such token, and it is taken back once"),
+    ("POST /tools/{id}/invoke", 403, "only the host knows in which region it is"),
+    ("POST /tools/{id}/invoke", 404, "only the host knows which folders may be granted"),
     ("GET /tools/{id}", 422, "a range of versions has a form that no schema says"),
     ("POST /tools", 422, "what is handed in has to be a tool"),
     ("DELETE /tools/{id}/versions/{version}", 404, "there is one such version, and it is taken back once"),
@@ -71,11 +74,8 @@ impl Names {
             "DELETE /tools/{id}/versions/{version}" => {
                 return Some("id = \"walk.gone\", version = \"1.0.0\"".to_owned());
             }
-            "POST /tools/{id}/invoke" => {
-                return Some(
-                    "id = \"time\", \"body.arguments\" = { dictionary = \"nothing\", probability = 0.9 }".to_owned(),
-                );
-            }
+            // It takes nothing, and so now and then what is made up.
+            "POST /tools/{id}/invoke" => return Some("id = \"time\"".to_owned()),
             "POST /tools" => {
                 return Some(
                     "\"body.format\" = \"json\", \"body.text\" = { dictionary = \"tools\", probability = 0.9 }"

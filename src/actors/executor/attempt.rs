@@ -28,14 +28,14 @@ const GIVE_BACK_WITHIN: Duration = Duration::from_secs(5);
 
 /// What one attempt came to.
 pub(super) struct Tried {
-    pub(super) outcome: Outcome,
+    pub(super) outcome: Box<Outcome>,
     /// Where it ran, if it was begun.
     pub(super) tier: Option<Tier>,
 }
 
 impl Tried {
     fn refused(class: Class, reason: impl Into<String>) -> Tried {
-        Tried { outcome: Outcome::nothing(Ended::Refused, Failure::new(class, reason)), tier: None }
+        Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, Failure::new(class, reason))), tier: None }
     }
 }
 
@@ -57,7 +57,7 @@ pub(super) async fn function(entry: &Entry, cx: &Cx, envelope: Value, clock: &dy
     let mut outcome = Outcome::nothing(ended, Failure::new(Class::Internal, ""));
     outcome.answer = answer;
     outcome.usage.wall = clock.now() - began;
-    Tried { outcome, tier: Some(Tier::Native) }
+    Tried { outcome: Box::new(outcome), tier: Some(Tier::Native) }
 }
 
 /// One attempt in a sandbox.
@@ -147,7 +147,7 @@ impl Attempt<'_> {
         used.sort_unstable();
         used.dedup();
         outcome.effects.secrets = used;
-        Tried { outcome, tier: Some(name) }
+        Tried { outcome: Box::new(outcome), tier: Some(name) }
     }
 
     /// Runs it, hands on what it says, and keeps back what holds a secret.

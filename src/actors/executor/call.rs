@@ -63,7 +63,7 @@ impl Invocation<'_> {
     pub(super) async fn make(&self) -> Result<Answer, Error> {
         let checked = self.check()?;
         if let Some(hash) = checked.cached {
-            return self.from_cache(hash, &checked).await;
+            return self.again_or_anew(hash, &checked).await;
         }
         match &checked.key {
             Some(key) => self.once(key.clone(), &checked).await,
@@ -140,7 +140,7 @@ impl Invocation<'_> {
     }
 
     /// The answer of an equal call if there is one; equal calls wait for the first of them.
-    async fn from_cache(&self, hash: Hash, checked: &Checked) -> Result<Answer, Error> {
+    async fn again_or_anew(&self, hash: Hash, checked: &Checked) -> Result<Answer, Error> {
         let found = || {
             let value = self.shared.cache.get(hash, self.shared.world.clock.now())?;
             Some(self.answer(Value::clone(&value), How::Cached))
@@ -311,7 +311,7 @@ impl Invocation<'_> {
             Ok(place) => place,
             Err(error) => {
                 let failure = Failure::new(error.class(), "it waited for others until its time was over");
-                return Tried { outcome: Outcome::nothing(Ended::Refused, failure), tier: None };
+                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None };
             }
         };
         let tried = if self.entry.function.is_some() {
@@ -333,7 +333,8 @@ impl Invocation<'_> {
 
     /// Looks at the answer, writes down what happened, and says it.
     async fn close(&self, checked: &Checked, tried: Tried, attempts: u32, key: Option<Key>) -> Result<Answer, Error> {
-        let Tried { mut outcome, tier } = tried;
+        let Tried { outcome, tier } = tried;
+        let mut outcome = *outcome;
         self.judge(&mut outcome);
         let cost = cost(&self.entry.ready.tool.cost, &outcome);
         let answer = match &outcome.answer {

@@ -19,9 +19,9 @@ struct Answered {
 impl Answered {
     /// The message in it, alone or as the last event of a stream.
     fn message(&self) -> Value {
-        let event =
+        let mut event =
             self.body.lines().filter_map(|line| line.strip_prefix("data:")).filter(|data| !data.trim().is_empty());
-        let text = event.last().unwrap_or(&self.body);
+        let text = event.next_back().unwrap_or(&self.body);
         serde_json::from_str(text.trim()).unwrap_or_default()
     }
 }
