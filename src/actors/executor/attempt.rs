@@ -13,9 +13,10 @@ use super::ports::Ports;
 use super::request::Request;
 use crate::egress::{Injection, Passage, Policy};
 use crate::lap::{self, Ready, Redactor};
-use crate::sandbox::{Call, Ended, Failure, Input, Line, Outcome, Prepared, Sandbox, Tier};
+use crate::sandbox::{Call, Ended, Failure, Input, Level, Line, Outcome, Prepared, Sandbox, Tier};
 use crate::secrets::{self, Lease};
-use crate::tds::tool::{Deliver, PersonalData, Secret as Wanted};
+use crate::tds::Tool;
+use crate::tds::tool::{Deliver, LogLevel, PersonalData, Secret as Wanted};
 use crate::types::secret::Scanner;
 use crate::types::sensitive::redact;
 use crate::types::{Class, Clock, Cx, Hash};
@@ -155,9 +156,9 @@ impl Attempt<'_> {
         let (lines, mut heard) = mpsc::channel(AHEAD);
         let mut call = Call::new(self.id.clone(), envelope);
         call.stream = self.request.lines.is_some().then_some(lines);
-        let rule = self.ready.tool.policy.pii.output;
+        let tool = &self.ready.tool;
         let forward = async {
-            let mut veil = Veil::new(rule);
+            let mut veil = Veil::of(tool);
             while let Some(line) = heard.recv().await {
                 let Some(out) = &self.request.lines else { continue };
                 for line in veil.pass(clean(scanner, line)) {
@@ -170,7 +171,7 @@ impl Attempt<'_> {
             }
         };
         let (mut outcome, ()) = tokio::join!(tier.invoke(self.cx, prepared, call), forward);
-        let mut veil = Veil::new(rule);
+        let mut veil = Veil::of(tool);
         let lines = std::mem::take(&mut outcome.lines);
         outcome.lines = lines.into_iter().flat_map(|line| veil.pass(clean(scanner, line))).collect();
         outcome.lines.extend(veil.rest());
@@ -287,16 +288,22 @@ impl Attempt<'_> {
 /// Keeps personal data of what a tool says from whoever listens.
 struct Veil {
     rule: PersonalData,
+    /// How loud a log line must be to be kept.
+    keeps: LogLevel,
     redactor: Redactor,
 }
 
 impl Veil {
-    fn new(rule: PersonalData) -> Veil {
-        Veil { rule, redactor: Redactor::default() }
+    fn of(tool: &Tool) -> Veil {
+        let (rule, keeps) = (tool.policy.pii.output, tool.observability.log_level);
+        Veil { rule, keeps, redactor: Redactor::default() }
     }
 
     /// What may be said now. Parts of an answer are one text, so that nothing gets through by lying across two of them.
     fn pass(&mut self, line: Line) -> Vec<Line> {
+        if matches!(&line, Line::Log { level, .. } if loudness(*level) > self.keeps) {
+            return Vec::new();
+        }
         if self.rule == PersonalData::Allow {
             return vec![line];
         }
@@ -318,6 +325,16 @@ impl Veil {
     fn rest(&mut self) -> Option<Line> {
         let text = self.redactor.rest();
         (!text.is_empty()).then_some(Line::Chunk { text, cut: 0 })
+    }
+}
+
+/// The word of a description for how loud a line is.
+fn loudness(level: Level) -> LogLevel {
+    match level {
+        Level::Error => LogLevel::Error,
+        Level::Warn => LogLevel::Warn,
+        Level::Info => LogLevel::Info,
+        Level::Debug => LogLevel::Debug,
     }
 }
 

@@ -317,6 +317,19 @@ async fn a_secret_that_a_tool_is_given_comes_back_nowhere() {
     assert!(!record.contains("horse") && record.contains("team/key"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn lines_that_are_not_loud_enough_and_personal_data_in_them_are_not_kept() {
+    let line = |level: &str, text: &str| json!({ "type": "log", "level": level, "text": text }).to_string() + "\n";
+    let says = line("debug", "how it was done") + &line("warn", "write to anna@example.com") + "";
+    let script = Script::default().prints(says).prints(json!({ "type": "result", "value": { "n": 1 } }).to_string());
+    let loud = described("loud.query", |value| value["observability"] = json!({ "log_level": "debug" }));
+    let stage = stage(vec![(described("quiet.query", |_| {}), script.clone()), (loud, script)]).await;
+    let quiet = format!("{:?}", stage.call("quiet.query", None, "x").await.unwrap().lines);
+    assert!(!quiet.contains("how it was done") && quiet.contains("write to [email]"), "{quiet}");
+    let loud = format!("{:?}", stage.call("loud.query", None, "x").await.unwrap().lines);
+    assert!(loud.contains("how it was done") && !loud.contains("anna@"), "{loud}");
+}
+
 #[test]
 fn waits_between_attempts_grow_and_are_bounded() {
     let backoff = tds::tool::Backoff { first_ms: 100, factor: 3, most_ms: 1_000, jitter: false };
