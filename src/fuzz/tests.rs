@@ -12,7 +12,7 @@ use super::{TARGETS, Target, target};
 /// Changed inputs of one target, if its time is not over before.
 const INPUTS: usize = 4_000;
 
-/// Changed inputs that must have been tried when its time is over.
+/// Changed inputs that are tried whatever the time: a machine that is busy does less, and never nothing.
 const LEAST: usize = 100;
 
 /// Time for one target, so that all of them together take seconds.
@@ -53,11 +53,10 @@ fn run((name, readers): Target) {
         }
         assert!(before.elapsed() < INPUT_WITHIN, "{name} took {:?}: {input:?}", before.elapsed());
         done += 1;
-        if began.elapsed() > WITHIN {
+        if began.elapsed() > WITHIN && done >= seeds.len() + LEAST {
             break;
         }
     }
-    assert!(done >= seeds.len() + LEAST, "{name} did not get far beyond its corpus: {done} inputs");
 }
 
 #[test]
