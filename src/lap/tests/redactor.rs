@@ -52,3 +52,27 @@ fn an_address_in_two_parts_is_not_let_through() {
     out.push_str(&redactor.rest());
     assert!(!out.contains("anna") && !out.contains("example.com") && out.ends_with(" and more"), "{out}");
 }
+
+#[test]
+fn an_address_anywhere_in_a_long_run_without_a_space_is_not_let_through() {
+    let address = r#""mail":"anna.meier@example.com","#;
+    // Around each place where a run that is longer than may be held is let go.
+    for place in ((64 << 10) - 600..(64 << 10) + 700).step_by(7) {
+        let text = format!("{}{address}{}", "\"n\":1,".repeat(20_000).split_at(place).0, "\"n\":1,".repeat(300));
+        for part in [text.len(), 8_191, 61] {
+            if part == 61 && place % 98 != 0 {
+                continue;
+            }
+            let mut redactor = Redactor::default();
+            let (mut out, mut rest) = (String::new(), text.as_str());
+            while !rest.is_empty() {
+                let (now, later) = rest.split_at(part.min(rest.len()));
+                out.push_str(&redactor.push(now));
+                rest = later;
+            }
+            out.push_str(&redactor.rest());
+            assert!(!out.contains("anna") && !out.contains("example.com"), "at {place} in parts of {part}");
+            assert!(out.contains("[email]"), "at {place} in parts of {part}");
+        }
+    }
+}
