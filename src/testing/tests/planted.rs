@@ -17,9 +17,13 @@ fn found(bug: Bug) -> Option<(u64, &'static str)> {
 }
 
 fn found_within(bug: Bug, seeds: u64) -> Option<(u64, &'static str)> {
+    found_in(bug, FAULTS, seeds)
+}
+
+fn found_in(bug: Bug, faults: Faults, seeds: u64) -> Option<(u64, &'static str)> {
     with(bug, || {
         (0..seeds).find_map(|seed| {
-            let simulation = Simulation::new(seed).unwrap().faults(FAULTS);
+            let simulation = Simulation::new(seed).unwrap().faults(faults);
             let report = simulation.soak(SOAK).unwrap();
             report.violations.first().map(|violation| (seed, violation.promise))
         })
@@ -98,4 +102,38 @@ fn a_charge_that_is_written_twice_is_found() {
 #[test]
 fn an_item_that_is_acted_on_twice_is_found() {
     breaks(Bug::SettledTwice, &["what people decided is acted on once", "every accepted run ends exactly once"]);
+}
+
+#[test]
+fn a_notice_that_is_forgotten_is_found() {
+    breaks(Bug::NoticeForgotten, &["who is said to have been told was told"]);
+}
+
+#[test]
+fn a_notice_that_is_overtaken_is_found() {
+    breaks(Bug::NoticeOvertaken, &["notices come in the order of what happened"]);
+}
+
+#[test]
+fn a_notice_that_is_left_behind_is_found() {
+    breaks(Bug::NoticeLeftBehind, &["every notice is delivered or given up"]);
+}
+
+// IS1.
+#[test]
+fn an_item_that_waits_for_the_clock_on_the_wall_is_found() {
+    breaks(Bug::WaitsOnTheWall, &["what people decided is acted on once", "what was taken is given back"]);
+}
+
+#[test]
+fn a_measure_by_the_clock_on_the_wall_is_found() {
+    breaks(Bug::TookOnTheWall, &["what is measured does not move with the clock on the wall"]);
+}
+
+// TR2.
+#[test]
+fn a_window_that_opens_twice_is_found() {
+    let honest = Faults { runtime_lies: 0, ..FAULTS };
+    let (seed, promise) = found_in(Bug::WindowReopens, honest, SEEDS).unwrap_or((SEEDS, "nothing"));
+    assert_eq!(promise, "a window opens once", "seed {seed}");
 }
