@@ -204,7 +204,7 @@ const LIMITS: [(&str, Window, Option<i64>, Option<u64>); 4] = [
     ("tenant:*", Window::Minute, Some(30_000), None),
     ("provider:field", Window::Total, Some(60_000), None),
     ("agent:courier", Window::Minute, None, Some(3)),
-    ("tenant:caller-1", Window::Day, None, Some(4)),
+    ("tenant:caller-1", Window::Day, None, Some(2)),
 ];
 
 fn limit((scope, window, money, requests): (&str, Window, Option<i64>, Option<u64>)) -> Limit {

@@ -100,6 +100,9 @@ async fn no_tool_runs_that_is_not_on_the_record() {
     let error = bench.ask("Do it.").await.unwrap_err();
     assert!(error.to_string().contains("disk full"), "{error}");
     assert_eq!(error.class(), Class::Unavailable);
+    let tree = bench.registry.tree(bench.world.clock.now());
+    let executor = tree[0].children.iter().find(|node| node.view.get("succeeded").is_some()).unwrap();
+    assert_eq!((&executor.view["succeeded"], &executor.view["failed"]), (&json!(0), &json!(0)));
 }
 
 // AG2.
