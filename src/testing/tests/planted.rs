@@ -156,13 +156,3 @@ fn a_host_without_a_bug_is_found_to_have_none() {
         }
     }
 }
-
-#[test]
-fn zzz_probe() {
-    for seed in 0..150 {
-        let report = Simulation::new(seed).unwrap().faults(FAULTS).soak(SOAK).unwrap();
-        if !report.violations.is_empty() {
-            println!("nothing {seed}: {:?}", report.violations);
-        }
-    }
-}

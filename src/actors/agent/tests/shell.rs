@@ -105,6 +105,19 @@ async fn no_tool_runs_that_is_not_on_the_record() {
     assert_eq!((&executor.view["succeeded"], &executor.view["failed"]), (&json!(0), &json!(0)));
 }
 
+// AG5.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_grows_too_long_is_stopped_where_it_is_made_also_if_nobody_reads() {
+    // Eleven pieces of ten thousand bytes, of which ten are as much as may be, and then more to come.
+    let pieces = (0..11).map(|_| Step::text("word ".repeat(2_000)));
+    let script: Vec<Step> = pieces.chain([Step::Hang]).collect();
+    let bench = bench(profile("marvin"), Watched::playing(Scripted::list("local", [script]))).await;
+    let error = bench.ask("Do it.").await.unwrap_err();
+    assert!(matches!(error.cause(), Error::TooLong { bytes: 110_000, limit: 100_000 }), "{error:?}");
+    assert_eq!((error.class(), error.usage()), (Class::Unavailable, None), "nobody knows what it has taken");
+    bench.runtime.until(|count| count.inside == 0).await;
+}
+
 // AG2.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_goes_round_in_circles_is_stopped() {
