@@ -32,7 +32,7 @@ enum Write {
 /// may be set.
 pub(super) struct Chronicle {
     clock: Arc<SimulatedClock>,
-    /// Numbers of the last events of commits, and when those were.
+    /// Numbers of the first events of appends, and when those were on disk.
     commits: Mutex<Vec<(u64, u64)>>,
 }
 
@@ -41,15 +41,15 @@ impl Chronicle {
         Chronicle { clock, commits: Mutex::default() }
     }
 
-    fn note(&self, last: u64) {
-        self.commits.lock().push((last, self.clock.since_us()));
+    fn note(&self, first: u64) {
+        self.commits.lock().push((first, self.clock.since_us()));
     }
 
     /// Microseconds since the simulation began at which an event was on disk.
     pub(super) fn when_us(&self, seq: u64) -> Option<u64> {
         let commits = self.commits.lock();
-        let place = commits.partition_point(|(last, _)| *last < seq);
-        commits.get(place).map(|(_, at)| *at)
+        let after = commits.partition_point(|(first, _)| *first <= seq);
+        commits.get(after.checked_sub(1)?).map(|(_, at)| *at)
     }
 }
 
@@ -148,8 +148,8 @@ impl Writer {
         match write {
             Write::Events(events, reply) => {
                 let appended = self.memory.append(events, Durability::Durable).await;
-                if let Ok(last) = &appended {
-                    self.chronicle.note(*last);
+                if let Ok(first) = &appended {
+                    self.chronicle.note(*first);
                 }
                 reply.map(|reply| reply.send(appended));
             }
