@@ -248,6 +248,15 @@ impl Handle {
         entry.gone_since(self.clock.wall()).is_none() && lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
     }
 
+    /// A value of a call as it may be on record: without what the tool's description says is to be hidden. `part` is
+    /// `input` or `output`. Of a tool that nobody knows nothing is hidden.
+    pub fn shown(&self, tool: &str, part: &str, value: &Value) -> Value {
+        match self.library.find(tool, None) {
+            Ok(entry) => lap::shown(&entry.ready.tool, part, value),
+            Err(_) => value.clone(),
+        }
+    }
+
     /// All tools.
     pub fn library(&self) -> &Arc<Library> {
         &self.library
