@@ -157,22 +157,20 @@ impl Shell {
         let job = async move {
             let mut results = Vec::with_capacity(calls.len());
             for call in calls {
-                let event = NewEvent::new("tool.called", job_cx.run(), &source, &call);
+                let shown = |part, value: &_| executor.shown(&call.name, part, value);
+                let said = ToolCall { arguments: shown("input", &call.arguments), ..call.clone() };
+                let event = NewEvent::new("tool.called", job_cx.run(), &source, &said);
                 journal.append(vec![event], Durability::Durable).await.map_err(|error| error.to_string())?;
                 let id = call.id.clone();
-                let result = {
-                    let request = executor::Request {
-                        agent: Some(agent.clone()),
-                        workspace: workspace.clone(),
-                        ..executor::Request::of(call)
-                    };
-                    executor
-                        .invoke(&job_cx, request)
-                        .await
-                        .map(|answer| answer.value)
-                        .map_err(|error| error.to_string())
+                let request = executor::Request {
+                    agent: Some(agent.clone()),
+                    workspace: workspace.clone(),
+                    ..executor::Request::of(call.clone())
                 };
-                let body = serde_json::json!({ "id": id, "result": result });
+                let result = executor.invoke(&job_cx, request).await;
+                let result = result.map(|answer| answer.value).map_err(|error| error.to_string());
+                let said = result.as_ref().map(|value| shown("output", value));
+                let body = serde_json::json!({ "id": id, "result": said });
                 let event = NewEvent::new("tool.answered", job_cx.run(), &source, &body);
                 journal.append(vec![event], Durability::Behind).await.map_err(|error| error.to_string())?;
                 results.push((id, result));

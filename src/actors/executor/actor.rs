@@ -11,6 +11,7 @@ use super::cache::{Cache, Locks};
 use super::call::{Invocation, Shared};
 use super::doubts;
 use super::handle::Error;
+use super::ledger::forget;
 use super::library::Library;
 use super::message::{Message, Work};
 use super::ports::Ports;
@@ -26,6 +27,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often secrets are looked for that nobody gave back.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
+/// How often keys are looked for whose time is over: they are kept for a day at the least, mostly.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+
 /// How long the tests of all published tools may take when a host starts that has not run them yet.
 const RECHECK_WITHIN: Duration = Duration::from_secs(3_600);
 
@@ -39,7 +43,7 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(library: Arc<Library>, ports: Ports, config: Config) -> Shell {
-        let state = State::new(library.ids(), config.concurrency, config.waiting);
+        let state = State::new(library.count(), config.concurrency, config.waiting);
         Shell { library, ports, config, state, shared: None }
     }
 
@@ -121,9 +125,20 @@ impl Shell {
         context.after(SWEEP_EVERY, Message::Sweep);
     }
 
+    /// Lets go of keys whose time is over.
+    fn forget(&self, context: &mut Context<Message>) {
+        let Some(shared) = self.shared.clone() else { return };
+        context.jot(&Cx::housekeeping(context.now(), FORGET_EVERY), async move {
+            if let Err(error) = forget(&shared).await {
+                tracing::warn!(%error, "keys whose time is over could not be let go of, and will be tried again");
+            }
+        });
+        context.after(FORGET_EVERY, Message::Forget);
+    }
+
     fn publish(&mut self, context: &Context<Message>) {
         let cached = self.shared.as_ref().map_or(0, |shared| shared.cache.len());
-        self.state.know(self.library.ids(), cached);
+        self.state.know(self.library.count(), cached);
         context.publish(self.state.view());
     }
 }
@@ -144,6 +159,7 @@ impl Actor for Shell {
         }));
         self.publish(context);
         self.sweep(context);
+        self.forget(context);
         self.recheck(context);
         Ok(())
     }
@@ -196,6 +212,7 @@ impl Actor for Shell {
             }
             Message::Done => {}
             Message::Sweep => self.sweep(context),
+            Message::Forget => self.forget(context),
         }
         self.publish(context);
         Ok(())

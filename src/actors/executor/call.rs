@@ -82,6 +82,9 @@ impl Invocation<'_> {
     /// Everything that can be said before anything is spent.
     fn check(&self) -> Result<Checked, Error> {
         let (ready, request) = (&self.entry.ready, self.request);
+        if let Some(day) = self.entry.gone_since(self.now()) {
+            return Err(Error::Gone { name: self.name(), day, instead: self.instead() });
+        }
         let bytes = serde_json::to_vec(&request.arguments).map_or(0, |bytes| bytes.len()) as u64;
         let most = ready.tool.limits.input_bytes;
         if bytes > most {
@@ -435,13 +438,19 @@ impl Invocation<'_> {
         }
     }
 
+    /// What is to be used instead of this version, as the end of a sentence.
+    fn instead(&self) -> String {
+        let other = self.entry.ready.tool.deprecation.as_ref().and_then(|going| going.replaced_by.as_ref());
+        other.map(|other| format!("; use {other}")).unwrap_or_default()
+    }
+
     /// What callers of this version should know.
     fn warnings(&self) -> Vec<String> {
         let Some(going) = &self.entry.ready.tool.deprecation else { return Vec::new() };
         if going.replaced_by.is_none() && going.sunset_at.is_none() {
             return Vec::new();
         }
-        let instead = going.replaced_by.as_ref().map(|other| format!("; use {other}")).unwrap_or_default();
+        let instead = self.instead();
         let until = going.sunset_at.map(|day| format!(" and goes on {day}")).unwrap_or_default();
         let message = if going.message.is_empty() { String::new() } else { format!(": {}", going.message) };
         vec![format!("{} is deprecated{until}{instead}{message}", self.name())]

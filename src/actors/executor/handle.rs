@@ -17,8 +17,8 @@ use super::tools::Tool;
 use crate::lap::{self, Caller, Denial, Mismatches, Package, Rules};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::tds::tool::Version;
-use crate::types::{Class, Cx, Money, ToolCall, ToolSpec, World};
+use crate::tds::tool::{Date, Version};
+use crate::types::{Class, Clock, Cx, Money, ToolCall, ToolSpec, World};
 
 /// Why a tool call has no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -40,6 +40,16 @@ pub enum Error {
         required: String,
         /// What there is.
         known: String,
+    },
+    /// Its day has come.
+    #[error("could not call {name}: it is not called any more since {day}{instead}")]
+    Gone {
+        /// Which tool.
+        name: String,
+        /// Since when.
+        day: Date,
+        /// What is to be used instead, as the end of the sentence.
+        instead: String,
     },
     /// Two tools have one name.
     #[error("could not register {name:?}: there is a tool of this name already")]
@@ -166,7 +176,9 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::Unknown { .. } | Error::Unsatisfied { .. } | Error::NoDoubt(_) => Class::NotFound,
+            Error::Unknown { .. } | Error::Unsatisfied { .. } | Error::Gone { .. } | Error::NoDoubt(_) => {
+                Class::NotFound
+            }
             Error::Twice { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => Class::Conflict,
             Error::NotPublished { .. }
             | Error::Description { .. }
@@ -187,6 +199,7 @@ pub struct Handle {
     address: Address<Message>,
     library: Arc<Library>,
     rules: Arc<Rules>,
+    clock: Arc<dyn Clock>,
     within: Duration,
 }
 
@@ -198,7 +211,8 @@ impl Handle {
         let (shared, rules) = (Arc::clone(&library), Arc::clone(&ports.rules));
         let child = Child::actor(id, &address, move || Shell::new(Arc::clone(&shared), ports.clone(), config))
             .shutdown(Shutdown::Drain(Duration::from_secs(config.call_within_s)));
-        (Handle { address, library, rules, within: Duration::from_secs(config.call_within_s) }, child)
+        let (clock, within) = (Arc::clone(&world.clock), Duration::from_secs(config.call_within_s));
+        (Handle { address, library, rules, clock, within }, child)
     }
 
     /// An executor of functions of the host that may wait, and of nothing else.
@@ -231,7 +245,16 @@ impl Handle {
     }
 
     fn shows(&self, entry: &Entry, caller: &Caller) -> bool {
-        lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
+        entry.gone_since(self.clock.wall()).is_none() && lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
+    }
+
+    /// A value of a call as it may be on record: without what the tool's description says is to be hidden. `part` is
+    /// `input` or `output`. Of a tool that nobody knows nothing is hidden.
+    pub fn shown(&self, tool: &str, part: &str, value: &Value) -> Value {
+        match self.library.find(tool, None) {
+            Ok(entry) => lap::shown(&entry.ready.tool, part, value),
+            Err(_) => value.clone(),
+        }
     }
 
     /// All tools.

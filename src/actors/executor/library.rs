@@ -10,8 +10,9 @@ use super::handle::Error;
 use super::tools::Tool;
 use crate::lap::Ready;
 use crate::tds;
-use crate::tds::tool::{Range, Reference, Run, Version};
-use crate::types::ToolSpec;
+use crate::tds::tool::{Date, Range, Reference, Run, Version};
+use crate::types::{Timestamp, ToolSpec};
+use crate::ziggy::budget::date;
 
 /// A tool as it is called: its description, and the function behind it if it is one of the host that may wait.
 #[derive(Clone)]
@@ -32,6 +33,12 @@ impl Entry {
     pub(super) fn label(&self) -> String {
         let plain = self.function.as_ref().is_some_and(Tool::is_plain);
         if plain { self.id() } else { self.ready.label() }
+    }
+
+    /// The day from which on it is not called any more, if that has come.
+    pub(super) fn gone_since(&self, now: Timestamp) -> Option<Date> {
+        let day = self.ready.tool.deprecation.as_ref()?.sunset_at?;
+        date(&day.to_string()).is_some_and(|begins| begins <= now).then_some(day)
     }
 
     fn id(&self) -> String {
@@ -88,9 +95,16 @@ impl Library {
 
     /// Puts in a version of a tool, in the place of the same version if there is one.
     pub fn put(&self, entry: Entry) {
+        self.put_all(&[entry]);
+    }
+
+    /// Puts in all of them with one change, as a host that starts does with thousands.
+    pub(super) fn put_all(&self, entries: &[Entry]) {
         self.shelf.rcu(|shelf| {
             let mut shelf = Shelf::clone(shelf);
-            shelf.entry(entry.id()).or_default().insert(entry.ready.tool.version.clone(), entry.clone());
+            for entry in entries {
+                shelf.entry(entry.id()).or_default().insert(entry.ready.tool.version.clone(), entry.clone());
+            }
             shelf
         });
         self.changed.send_modify(|count| *count += 1);
@@ -117,6 +131,11 @@ impl Library {
     /// Every version of a tool, oldest first.
     pub fn versions(&self, id: &str) -> Vec<Entry> {
         self.shelf.load().get(id).map(|versions| versions.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// How many tools there are, each counted once for all its versions.
+    pub(super) fn count(&self) -> usize {
+        self.shelf.load().len()
     }
 
     /// The ids of all tools.

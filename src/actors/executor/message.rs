@@ -39,4 +39,6 @@ pub(super) enum Message {
     Done,
     /// Take back secrets whose calls are over and that nobody gave back.
     Sweep,
+    /// Let go of keys whose time is over.
+    Forget,
 }

@@ -63,8 +63,8 @@ pub struct Config {
 /// What an executor shows of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
-    /// Tools it has, by name.
-    pub tools: Vec<String>,
+    /// How many tools it has.
+    pub tools: usize,
     /// Calls running now.
     pub running: u32,
     /// Calls waiting for a place.

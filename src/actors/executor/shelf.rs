@@ -1,6 +1,6 @@
 //! Published tools as the journal has them: each version, what it is, and whether it is still called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -185,8 +185,12 @@ pub async fn shelve(
     journal: &dyn Journal,
     folder: Option<&Path>,
 ) -> Result<Vec<String>, store::Error> {
-    let mut troubles = Vec::new();
-    for (row, volume) in volumes(journal).await? {
+    let (mut troubles, mut entries) = (Vec::new(), Vec::new());
+    let volumes = volumes(journal).await?;
+    if let Some(folder) = folder {
+        clear(folder, volumes.values().map(|volume| volume.published.hash.to_string()).collect());
+    }
+    for (row, volume) in volumes {
         if volume.retired.is_some() {
             continue;
         }
@@ -195,11 +199,28 @@ pub async fn shelve(
             continue;
         }
         match open(journal, &volume.published, folder).await {
-            Ok(ready) => library.put(library.entry(ready)),
+            Ok(ready) => entries.push(library.entry(ready)),
             Err(reason) => troubles.push(format!("{row} is not called: {reason}")),
         }
     }
+    library.put_all(&entries);
     Ok(troubles)
+}
+
+/// Removes the files of tools that were tried out and not published: nobody calls them any more.
+fn clear(folder: &Path, published: BTreeSet<String>) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Nothing is touched that the host did not put there.
+        let of_a_tool = name.parse::<Hash>().is_ok();
+        if of_a_tool
+            && !published.contains(&name)
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "files of a tool that was tried out are left");
+        }
+    }
 }
 
 /// A published tool, ready to be called. Files that are not where they are run from are put there out of the journal.

@@ -94,6 +94,17 @@ async fn tools_are_called_in_order_on_the_record_and_their_errors_are_messages()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_tool_keeps_off_the_record_is_in_no_event_and_the_model_has_it_all_the_same() {
+    let bench = bench(profile("marvin"), calling(vec![("door", json!({ "word": "sesame", "side": "left" }))])).await;
+    let outcome = bench.ask("Open it.").await.unwrap();
+    assert!(outcome.text.contains("opened with") && outcome.text.contains("sesame"), "{}", outcome.text);
+    let events = bench.journal.read(1, 100).await.unwrap();
+    let said: Vec<String> = events.iter().map(|event| event.body.value().to_string()).collect();
+    assert!(said.iter().all(|body| !body.contains("sesame")), "{said:#?}");
+    assert!(said[0].contains(r#""side":"left""#) && said[0].contains(r#""word":"[redacted]""#), "{said:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_tool_runs_that_is_not_on_the_record() {
     let bench = bench(profile("marvin"), calling(vec![("sum", json!({ "terms": [1] }))])).await;
     bench.journal.fail_next_commit("disk full");

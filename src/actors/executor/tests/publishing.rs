@@ -108,7 +108,15 @@ async fn what_passes_is_published_and_called_also_after_a_restart() {
     let (spec, _) = first.jail.calls().pop().unwrap();
     assert_eq!(std::fs::read(&spec.inputs[0].source).unwrap(), b"#!/bin/sh\n");
     assert!(spec.inputs[0].executable);
+    // What is only tried out is gone with the next start, and nothing else is.
+    let tried = package("1.0.1", |value| value["description"] = json!("Counts in another way, and is only tried out."));
+    soon(first.handle.test(&first.cx(), tried)).await.unwrap();
+    let folders = || std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(folders(), 2);
+    std::fs::create_dir(folder.path().join("of-the-operator")).unwrap();
     first.ends().await;
+    stage(&disk, folder.path(), 7).await.ends().await;
+    assert_eq!(folders(), 2);
     std::fs::remove_dir_all(folder.path()).unwrap();
     let second = stage(&disk, folder.path(), 7).await;
     assert_eq!(second.call().await.unwrap().value, json!({ "n": 7 }));
