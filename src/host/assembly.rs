@@ -49,10 +49,10 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let launches = launches(&mut builder, &config, &models)?;
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
-    let tools = tools(&mut builder);
-    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal).await?;
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
+    let tools = tools(&mut builder);
+    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone()).await?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     budgets::open(crown.treasury(), found, prices, &runtimes, &config);

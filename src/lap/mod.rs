@@ -24,7 +24,7 @@ mod redactor;
 #[cfg(test)]
 mod tests;
 
-pub use admit::{Denial, Rules, admit, clean, may};
+pub use admit::{Denial, Rules, admit, clean, granted, may};
 pub use arguments::{Caller, Facts, Mismatches, envelope, shown};
 pub use config::Config;
 pub use keys::{KEY_BYTES_MAX, Key, cache_key, key};

@@ -1,5 +1,6 @@
 //! The shell around an executor's state: runs calls as jobs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,8 +12,9 @@ use super::cache::{Cache, Locks};
 use super::call::{Invocation, Shared};
 use super::doubts;
 use super::handle::Error;
+use super::health::Pulse;
 use super::ledger::forget;
-use super::library::Library;
+use super::library::{Entry, Library};
 use super::message::{Message, Work};
 use super::ports::Ports;
 use super::publishing::Publisher;
@@ -112,6 +114,15 @@ impl Shell {
         });
     }
 
+    fn pulses(&self, id: &str) -> BTreeMap<String, Pulse> {
+        let Some(shared) = &self.shared else { return BTreeMap::new() };
+        let pulse = |entry: Entry| {
+            let health = shared.health.get(&entry.ready.hash)?;
+            Some((entry.ready.tool.version.to_string(), health.pulse(None)))
+        };
+        self.library.versions(id).into_iter().filter_map(pulse).collect()
+    }
+
     /// Looks after secrets that were not given back.
     fn sweep(&self, context: &mut Context<Message>) {
         let Some(secrets) = self.ports.secrets.clone() else { return };
@@ -154,6 +165,9 @@ impl Actor for Shell {
             cache: Cache::new(self.config.cache_bytes_max),
             locks: Locks::default(),
             places: DashMap::new(),
+            health: DashMap::new(),
+            rooms: DashMap::new(),
+            library: Arc::clone(&self.library),
             changing: tokio::sync::Mutex::default(),
             source: context.path().to_owned(),
         }));
@@ -184,9 +198,9 @@ impl Actor for Shell {
                     self.run(*work, context);
                 }
             }
-            Message::Publish { cx, package, reply } => {
+            Message::Publish { cx, package, stage, reply } => {
                 self.manage(cx, context, move |publisher| {
-                    Box::pin(async move { reply.send(publisher.publish(*package).await) })
+                    Box::pin(async move { reply.send(publisher.publish(*package, stage).await) })
                 });
             }
             Message::Test { cx, package, reply } => {
@@ -199,6 +213,12 @@ impl Actor for Shell {
                     Box::pin(async move { reply.send(publisher.retire(&id, &version).await) })
                 });
             }
+            Message::Stage { cx, id, version, stage, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.stage(&id, &version, stage).await) })
+                });
+            }
+            Message::Pulses { id, reply } => reply.send(self.pulses(&id)),
             Message::Doubts { cx, reply } => {
                 self.manage(cx, context, move |publisher| {
                     Box::pin(async move { reply.send(doubts::open(publisher.shared).await) })

@@ -13,8 +13,9 @@ use super::attempt::{Attempt, Tried, function};
 use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
 use super::handle::Error;
+use super::health::{Allowance, Health};
 use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
-use super::library::Entry;
+use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
 use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
@@ -33,6 +34,12 @@ pub(super) struct Shared {
     pub(super) locks: Locks,
     /// Places of each tool, by what it is.
     pub(super) places: DashMap<Hash, Arc<Semaphore>>,
+    /// How good each was lately, by what it is.
+    pub(super) health: DashMap<Hash, Health>,
+    /// Room under quotas, by tool and tenant.
+    pub(super) rooms: DashMap<(String, String), Allowance>,
+    /// What there is.
+    pub(super) library: Arc<Library>,
     /// Held while what there is changes.
     pub(super) changing: tokio::sync::Mutex<()>,
     /// The path of the actor, for records.
@@ -71,7 +78,7 @@ impl Invocation<'_> {
         }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.entry.label()
     }
 
@@ -105,6 +112,7 @@ impl Invocation<'_> {
             Ok(arguments) => arguments.into_owned(),
             Err(denial) => return Err(Error::Denied { name: self.name(), denial }),
         };
+        self.admit_often(&caller.tenant)?;
         let impossible = |reason: String| Error::Impossible { name: self.name(), reason };
         let said = request.key.as_deref();
         let key = lap::key(ready, &caller, &arguments, said, &self.made_key()).map_err(impossible)?;
@@ -339,6 +347,7 @@ impl Invocation<'_> {
         let Tried { outcome, tier } = tried;
         let mut outcome = *outcome;
         self.judge(&mut outcome);
+        self.counted(&outcome).await;
         let cost = cost(&self.entry.ready.tool.cost, &outcome);
         let answer = match &outcome.answer {
             Ok(value) => {

@@ -18,8 +18,10 @@ mod attempt;
 mod cache;
 mod call;
 mod cost;
+mod counting;
 mod doubts;
 mod handle;
+mod health;
 mod ledger;
 mod library;
 mod message;
@@ -27,6 +29,8 @@ mod ports;
 mod publishing;
 mod request;
 mod shelf;
+mod stage;
+mod staging;
 mod state;
 mod tools;
 
@@ -36,12 +40,14 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use handle::{Error, Handle};
+pub use health::Pulse;
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
 pub use library::{Entry, Library};
 pub use ports::{Ports, WayOut};
 pub use publishing::Publication;
 pub use request::{Answer, How, Request};
 pub use shelf::{Kept, Published, ToolsProjection, Volume, shelve};
+pub use stage::{Asker, Canary, Stage};
 pub use tools::{Tool, core_tools};
 
 /// Limits of an executor.

@@ -9,6 +9,7 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::super::*;
+use crate::actors::executor;
 use crate::actors::tests::{SECOND, cx, journal, read, soon, start, world};
 use crate::lap::{Caller, Ready};
 use crate::sandbox::{Puppet, Script, Tier};
@@ -72,7 +73,7 @@ async fn stage_on(disk: &Disk, tools: Vec<(Ready, Script)>, secrets: Option<Arc<
     let mut puppets = [Tier::Jail, Tier::Docker].map(|tier| Puppet::new(tier, Arc::clone(&world.clock)));
     for (ready, script) in tools {
         puppets = puppets.map(|puppet| puppet.with(&ready.label(), script.clone()));
-        library.put(library.entry(ready));
+        library.put(library.entry(ready, executor::Stage::Active));
     }
     let [jail, docker] = puppets.map(Arc::new);
     let mut ports = Ports::bare(journal.clone());

@@ -3,6 +3,7 @@
 
 mod calls;
 mod publishing;
+mod staging;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
