@@ -346,7 +346,7 @@ fn launch_governor(
     let (journal, alerts) = (Arc::clone(journal), config.alerts.clone());
     let parts = crown::Parts { journal, config: config.crown.clone(), alerts, outbound, keys };
     let (crown, governor) = crown::Handle::launch_with(parts, world);
-    crown.know(agents.iter().map(|definition| known(definition, config)).collect());
+    crown.know(agents.iter().map(|definition| known(definition, config, runtimes)).collect());
     let crown = crown.limited(config.limit.clone());
     crown.count_as_one(accounts(&places(runtimes)));
     runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
@@ -354,7 +354,7 @@ fn launch_governor(
 }
 
 /// An agent as the governor's rules and plans see it. A runtime in this process works on one request at a time.
-fn known(definition: &Definition, config: &Config) -> crown::Known {
+fn known(definition: &Definition, config: &Config, runtimes: &BTreeMap<String, runtime::Handle>) -> crown::Known {
     let profile = &definition.profile;
     let runtime = config.inference.runtimes.get(&profile.runtime);
     let code = matches!(definition.brain, agent::Brain::Code(_));
@@ -378,6 +378,8 @@ fn known(definition: &Definition, config: &Config) -> crown::Known {
         concurrency: profile.concurrency.min(at_once),
         waiting: u32::try_from(profile.waiting).unwrap_or(u32::MAX),
         weight: profile.weight,
+        capabilities: profile.capabilities.clone(),
+        placed: profile.enabled && (in_process || runtimes.contains_key(&profile.runtime)),
         grows: if matches!(runtime, Some(RuntimeConfig::Embedded(_))) { Grows::Copies } else { Grows::Concurrency },
     }
 }

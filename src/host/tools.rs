@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Error;
 use super::builder::{Builder, Environment};
 use crate::actors::crown;
-use crate::actors::executor::{self, Ports, WayOut};
+use crate::actors::executor::{self, Alarm, Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
 use crate::lap::Rules;
@@ -16,7 +16,7 @@ use crate::sandbox::{Function, Native, Sandbox, Tier, wasm};
 use crate::secrets::{self, Kept, Secrets, Token};
 use crate::store::Journal;
 use crate::supervision::Child;
-use crate::types::{Secret, World};
+use crate::types::{Cx, Secret, World};
 
 /// Folder of the data directory in which files and sockets of calls lie while they run. Short, since the path of a unix
 /// socket is.
@@ -60,11 +60,24 @@ pub(super) async fn launch(
     };
     let tiers = tiers(config, data.as_deref(), own, &world).await;
     let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
-    ports.crown = Some(crown);
+    ports.alarm = Some(alarm(crown));
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
     }
     Ok(executor::Handle::launch("tools", library, ports, config.executor, &world))
+}
+
+/// Raises an alert for a tool that is not as good as it has to be.
+fn alarm(crown: crown::Handle) -> Alarm {
+    Arc::new(move |cx: Cx, subject: String, message: String| {
+        let crown = crown.clone();
+        Box::pin(async move {
+            let raised = crown.raise(&cx, crown::Severity::Warning, "tool_slo", &subject, &message).await;
+            if let Err(error) = raised {
+                tracing::error!(subject, %error, "an alert could not be raised");
+            }
+        })
+    })
 }
 
 /// Tries out which tiers can be used. A tier that cannot be is no fault of the host: tools that need it are refused.
@@ -154,7 +167,7 @@ pub(super) fn ports(
             here: config.privacy.here().map(ToOwned::to_owned),
             flags: config.tools.flags.clone(),
         }),
-        crown: None,
+        alarm: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,

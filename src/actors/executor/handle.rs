@@ -151,6 +151,14 @@ pub enum Error {
         /// Everything that is wrong with it.
         reasons: Vec<String>,
     },
+    /// Somebody must be served by something.
+    #[error("could not change whom {name} serves: {reason}")]
+    NotStaged {
+        /// Which version.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// No call of this id is in doubt.
     #[error("could not find the call {0} among those in doubt")]
     NoDoubt(String),
@@ -192,7 +200,9 @@ impl Error {
             Error::Unknown { .. } | Error::Unsatisfied { .. } | Error::Gone { .. } | Error::NoDoubt(_) => {
                 Class::NotFound
             }
-            Error::Twice { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => Class::Conflict,
+            Error::Twice { .. } | Error::NotStaged { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => {
+                Class::Conflict
+            }
             Error::NotPublished { .. }
             | Error::Description { .. }
             | Error::Arguments { .. }

@@ -43,7 +43,7 @@ pub use handle::{Error, Handle};
 pub use health::Pulse;
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
 pub use library::{Entry, Library};
-pub use ports::{Ports, WayOut};
+pub use ports::{Alarm, Ports, WayOut};
 pub use publishing::Publication;
 pub use request::{Answer, How, Request};
 pub use shelf::{Kept, Published, ToolsProjection, Volume, shelve};
