@@ -49,6 +49,9 @@ pub struct ToolRow {
     pub capabilities: Vec<String>,
     /// What a call does to the world: `none`, `idempotent` or `non_idempotent`.
     pub side_effects: String,
+    /// Why this machine cannot run it, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
 }
 
 /// A list of tools.
@@ -240,6 +243,7 @@ fn row(entry: &Entry) -> ToolRow {
         tags: tool.tags.iter().map(ToString::to_string).collect(),
         capabilities: tool.capabilities.iter().map(word).collect(),
         side_effects: word(&tool.side_effects),
+        unavailable: entry.unavailable.as_deref().map(str::to_owned),
     }
 }
 

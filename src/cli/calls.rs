@@ -94,7 +94,11 @@ fn table(found: &api::Tools, console: &mut Console) -> Result<u8, Error> {
     let width = console.columns().max(60) / 2;
     let mut rows = vec![["TOOL", "VERSION", "EFFECTS", "WHAT IT DOES"].map(str::to_owned).to_vec()];
     rows.extend(found.tools.iter().map(|tool| {
-        let does = short(&plain(&tool.description), width);
+        let does = match &tool.unavailable {
+            // Why it cannot be called matters more than what it would do, and is told whole.
+            Some(reason) => format!("cannot be run here: {}", plain(reason)),
+            None => short(&plain(&tool.description), width),
+        };
         vec![tool.id.clone(), tool.version.clone(), tool.side_effects.clone(), does]
     }));
     let paint = console.paint();

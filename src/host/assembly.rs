@@ -46,7 +46,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let launches = launches(&mut builder, &config, &models)?;
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
-    let tools = tools(&mut builder);
+    let tools = tools(&mut builder, &config)?;
     let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal).await?;
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
@@ -94,7 +94,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     };
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
     record_start(&journal, interrupted).await?;
-    Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
+    let tools = parts.executor.clone();
+    Ok(Host { root, registry, world, journal, io, inbox, router, crown, tools, served, lacking, config })
 }
 
 /// What takes tasks in.
@@ -257,13 +258,14 @@ fn launches(
 }
 
 /// The tools of the binary and those in code.
-fn tools(builder: &mut Builder) -> Vec<executor::Tool> {
+fn tools(builder: &mut Builder, config: &Config) -> Result<Vec<executor::Tool>, Error> {
     let own = std::mem::take(&mut builder.tools);
-    let all = executor::core_tools(Arc::clone(&builder.world.clock)).into_iter().chain(own);
-    match &builder.wrap_tool {
+    let core = super::core::wanted(config)?;
+    let all = executor::core_tools(Arc::clone(&builder.world.clock)).into_iter().chain(core).chain(own);
+    Ok(match &builder.wrap_tool {
         Some(wrap) => all.map(wrap).collect(),
         None => all.collect(),
-    }
+    })
 }
 
 /// Ends what the host before this one had started and did not live to end. It would keep its port and its memory, and

@@ -58,6 +58,7 @@ pub(super) async fn launch(
     };
     let tiers = tiers(config, data.as_deref(), own, &world).await;
     let ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
+    super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
     }

@@ -5,13 +5,15 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Workspace;
+use super::{Workspace, core};
 use crate::sandbox::Access;
 
 /// Tools of this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Config {
+    /// Tools that come with the host and are there: ids, or the first word of several.
+    pub core: Vec<String>,
     /// Scopes, and roles as `role:NAME`, by whom they are given to: `agent:NAME`, `principal:NAME`, `tenant:NAME`.
     pub grants: BTreeMap<String, Vec<String>>,
     /// Folders that an agent or a caller may be granted, by name, to look at.
@@ -51,6 +53,10 @@ impl Config {
             wrong.map(move |(name, _)| (format!("{key}.{name}"), "an absolute path".to_owned())).collect::<Vec<_>>()
         };
         let mut found = strange;
+        if self.core.iter().any(|word| !core::ALL.iter().any(|own| own.is_meant(word))) {
+            let all: Vec<&str> = core::ALL.iter().map(|own| own.id).collect();
+            found.push(("core".to_owned(), format!("among {}, or the first word of some", all.join(", "))));
+        }
         found.extend(rows("readable", &self.readable));
         found.extend(rows("writable", &self.writable));
         let both = self.readable.keys().filter(|name| self.writable.contains_key(*name));

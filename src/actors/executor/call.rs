@@ -314,12 +314,13 @@ impl Invocation<'_> {
                 return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None };
             }
         };
-        let tried = if self.entry.function.is_some() {
+        let tried = if self.entry.is_function() {
             function(self.entry, self.cx, checked.envelope.clone(), &*self.shared.world.clock).await
         } else {
             let attempt = Attempt {
                 ports: &self.shared.ports,
                 ready,
+                front: self.entry.front().map(|front| &**front),
                 request: self.request,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,

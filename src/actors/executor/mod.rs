@@ -19,6 +19,7 @@ mod cache;
 mod call;
 mod cost;
 mod doubts;
+mod fronted;
 mod handle;
 mod ledger;
 mod library;
@@ -35,6 +36,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use fronted::lacking;
 pub use handle::{Error, Handle};
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
 pub use library::{Entry, Library};

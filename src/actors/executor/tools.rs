@@ -8,7 +8,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::handle::Error;
-use crate::lap::Ready;
+use crate::lap::{Front, Ready};
 use crate::tds;
 use crate::types::{Clock, Cx, ToolSpec};
 
@@ -20,7 +20,16 @@ pub struct Tool {
     spec: ToolSpec,
     /// What is said of it beside that, in the words of TDS.
     described: Option<Arc<tds::Tool>>,
-    call: Call,
+    does: Does,
+}
+
+/// What is behind a tool of the host.
+#[derive(Clone)]
+enum Does {
+    /// A function that waits without holding a thread.
+    Function(Call),
+    /// Steps in the tool's own sandbox and through its own way out.
+    Front(Arc<dyn Front>),
 }
 
 impl Tool {
@@ -38,7 +47,7 @@ impl Tool {
         });
         let spec =
             ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters: Arc::new(parameters) };
-        Tool { spec, described: None, call }
+        Tool { spec, described: None, does: Does::Function(call) }
     }
 
     /// The function behind a description. It is given `{"input": ..., "host": ...}`.
@@ -49,7 +58,21 @@ impl Tool {
     {
         let spec = tds::spec(&tool);
         let call: Call = Arc::new(move |cx, envelope| Box::pin(function(cx, envelope)));
-        Tool { spec, described: Some(Arc::new(tool)), call }
+        Tool { spec, described: Some(Arc::new(tool)), does: Does::Function(call) }
+    }
+
+    /// A tool of which a front makes steps: it runs as its description says, in the sandbox and with the way out that it
+    /// asks for.
+    pub fn fronted(tool: tds::Tool, front: Arc<dyn Front>) -> Tool {
+        Tool { spec: tds::spec(&tool), described: Some(Arc::new(tool)), does: Does::Front(front) }
+    }
+
+    /// The front, if that is what is behind it.
+    pub(super) fn front(&self) -> Option<&Arc<dyn Front>> {
+        match &self.does {
+            Does::Front(front) => Some(front),
+            Does::Function(_) => None,
+        }
     }
 
     /// What a model is told of it.
@@ -66,8 +89,13 @@ impl Tool {
             + Sync
             + 'static,
     {
-        let Tool { spec, described, call } = self;
-        Tool { spec, described, call: Arc::new(move |cx, arguments| gate(call(cx, arguments))) }
+        let Tool { spec, described, does } = self;
+        let does = match does {
+            Does::Function(call) => Does::Function(Arc::new(move |cx, arguments| gate(call(cx, arguments)))),
+            // What a sandbox does is not the function's.
+            front @ Does::Front(_) => front,
+        };
+        Tool { spec, described, does }
     }
 
     /// The same function under another description.
@@ -75,7 +103,7 @@ impl Tool {
         Tool {
             spec: tds::spec(tool),
             described: self.described.as_ref().map(|_| Arc::clone(tool)),
-            call: Arc::clone(&self.call),
+            does: self.does.clone(),
         }
     }
 
@@ -117,9 +145,12 @@ impl Tool {
     }
 
     pub(super) fn call(&self, cx: Cx, envelope: Value) -> BoxFuture<'static, Result<Value, String>> {
+        let Does::Function(call) = &self.does else {
+            return Box::pin(std::future::ready(Err("it is no function of the host".to_owned())));
+        };
         match (&self.described, envelope) {
-            (None, Value::Object(mut parts)) => (self.call)(cx, parts.remove("input").unwrap_or(Value::Null)),
-            (_, envelope) => (self.call)(cx, envelope),
+            (None, Value::Object(mut parts)) => call(cx, parts.remove("input").unwrap_or(Value::Null)),
+            (_, envelope) => call(cx, envelope),
         }
     }
 }

@@ -341,7 +341,8 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     rows.extend([router_child, inbox_child, io_child]);
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
-    let folders = lap::Config { grants: BTreeMap::new(), readable: BTreeMap::new(), writable: BTreeMap::new() };
+    let folders =
+        lap::Config { core: Vec::new(), grants: BTreeMap::new(), readable: BTreeMap::new(), writable: BTreeMap::new() };
     let parts = api::Parts {
         io,
         inbox,
