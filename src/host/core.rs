@@ -16,8 +16,8 @@ pub(super) fn wanted(config: &Config) -> Result<Vec<Tool>, Error> {
     let wrong = |id: &str, reason: String| Error::File { file: format!("the description of {id}"), reason };
     let wanted = core::ALL.iter().filter(|own| config.tools.core.iter().any(|word| own.is_meant(word)));
     let made = wanted.filter_map(|own| {
-        let front = core::front(own.id)?;
-        Some(own.tool().map(|tool| Tool::fronted(tool, front)).map_err(|reason| wrong(own.id, reason)))
+        let front = core::front(own.id, &config.tools)?;
+        Some(own.set_up(&config.tools).map(|tool| Tool::fronted(tool, front)).map_err(|reason| wrong(own.id, reason)))
     });
     made.collect()
 }

@@ -24,6 +24,11 @@ pub trait Front: Send + Sync + 'static {
     fn probe(&self) -> Option<Command> {
         None
     }
+
+    /// What the configuration lacks for it, if anything.
+    fn lacks(&self) -> Option<String> {
+        None
+    }
 }
 
 /// A program with its arguments, each a word of its own.
@@ -31,6 +36,8 @@ pub trait Front: Send + Sync + 'static {
 pub struct Command {
     /// The program and its arguments.
     pub argv: Vec<String>,
+    /// Where it starts; in the tool's own empty directory if it does not say.
+    pub directory: Option<String>,
     /// Its environment beside the few variables that every program has.
     pub environment: BTreeMap<String, String>,
 }

@@ -82,6 +82,10 @@ impl Invocation<'_> {
     /// Everything that can be said before anything is spent.
     fn check(&self) -> Result<Checked, Error> {
         let (ready, request) = (&self.entry.ready, self.request);
+        if let Some(reason) = &self.entry.unavailable {
+            let reason = format!("it cannot be run here: {reason}");
+            return Err(Error::Failed { name: self.name(), class: Class::Unavailable, reason });
+        }
         let bytes = serde_json::to_vec(&request.arguments).map_or(0, |bytes| bytes.len()) as u64;
         let most = ready.tool.limits.input_bytes;
         if bytes > most {

@@ -72,7 +72,7 @@ impl Attempt<'_> {
         let mut spec = walk.spec.clone();
         spec.program = Program::Command(command.argv);
         spec.speech = Speech::Plain;
-        spec.directory = None;
+        spec.directory = command.directory;
         spec.environment.extend(command.environment);
         spec.limits.wall = left;
         spec.limits.stdout = PRINTED_MOST;
@@ -169,6 +169,9 @@ pub async fn lacking(library: &Library, ports: &Ports, clock: &dyn Clock) -> Vec
 impl Attempt<'_> {
     /// Whether this machine has what the tool needs.
     async fn probe(&self, front: &dyn Front) -> Result<(), String> {
+        if let Some(lack) = front.lacks() {
+            return Err(lack);
+        }
         if matches!(self.ready.tool.run, Run::Native(_)) {
             return self.reaches();
         }
@@ -194,7 +197,7 @@ impl Attempt<'_> {
     /// Whether there is anybody whom it may reach.
     fn reaches(&self) -> Result<(), String> {
         if self.ready.tool.egress.is_empty() {
-            return Err("it may reach nobody: the configuration names no host for it ([tools])".to_owned());
+            return Err("it may reach nobody: no host is named for it ([tools.hosts])".to_owned());
         }
         if self.ports.way_out.is_none() {
             return Err("this host lets nothing out ([egress] enabled, and a data directory)".to_owned());

@@ -4,7 +4,11 @@
 //! Which of them there are is the operator's (`[tools] core`). Those that only look are there unless somebody says otherwise;
 //! those that change something or reach somebody are not.
 
-pub mod git;
+mod git;
+mod http;
+mod jira;
+mod reach;
+mod shell;
 
 #[cfg(test)]
 mod tests;
@@ -14,10 +18,14 @@ use std::sync::Arc;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-use super::{Front, Package, PackedFile};
+use super::{Config, Front, Package, PackedFile};
 use crate::sandbox::Failure;
 use crate::tds::{self, Format, Tool};
 use crate::types::Class;
+
+pub use reach::Jira as JiraPlace;
+pub(super) use reach::rule;
+pub(super) use shell::INTERPRETERS;
 
 /// A tool that comes with the host.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -48,16 +56,41 @@ pub const ALL: &[Core] = &[
     core!("git.diff", "golden/two-commits.json"),
     core!("git.log", "golden/two-commits.json"),
     core!("git.show", "golden/file.json"),
+    core!("http.get", "golden/page.json"),
+    core!("http.send"),
+    core!("jira.comment"),
+    core!("jira.create"),
+    core!("jira.issue", "golden/issue.json"),
+    core!("jira.search", "golden/found.json"),
+    core!("jira.transition"),
+    core!("memory.forget"),
+    core!("memory.recall", "golden/nothing.json"),
+    core!("memory.remember"),
+    core!("shell.line"),
+    core!("shell.run", "golden/words.json"),
 ];
 
 impl Core {
-    /// The tool.
+    /// The tool as it is described.
     ///
     /// # Errors
     /// What is wrong with its description. A test reads all of them, so there is nothing.
     pub fn tool(&self) -> Result<Tool, String> {
         let read = tds::read(Format::Toml, self.text).map_err(|report| report.to_string())?;
         Ok(read.tool)
+    }
+
+    /// The tool as this configuration has it: whom it reaches is the operator's to say, and not the description's.
+    ///
+    /// # Errors
+    /// What is wrong with it then.
+    pub fn set_up(&self, config: &Config) -> Result<Tool, String> {
+        let tool = self.tool()?;
+        match self.id.split_once('.') {
+            Some(("http", _)) => reach::hosts(tool, &config.hosts),
+            Some(("jira", _)) if !config.jira.host.is_empty() => reach::jira(tool, &config.jira),
+            _ => Ok(tool),
+        }
     }
 
     /// The tool as somebody would hand it in, with the calls that prove it.
@@ -74,9 +107,21 @@ impl Core {
     }
 }
 
-/// What stands before the tool of this id, if anything does.
-pub fn front(id: &str) -> Option<Arc<dyn Front>> {
-    git::front(id)
+/// What stands before the tool of this id, if anything does: what is behind the others are functions.
+pub fn front(id: &str, config: &Config) -> Option<Arc<dyn Front>> {
+    let jira = |does| Arc::new(jira::Jira { host: config.jira.host.clone(), does });
+    Some(match id {
+        "http.get" => Arc::new(http::Http { methods: http::READING }),
+        "http.send" => Arc::new(http::Http { methods: http::CHANGING }),
+        "jira.comment" => jira(jira::Does::Comment),
+        "jira.create" => jira(jira::Does::Create),
+        "jira.issue" => jira(jira::Does::Issue),
+        "jira.search" => jira(jira::Does::Search),
+        "jira.transition" => jira(jira::Does::Transition),
+        "shell.line" => Arc::new(shell::Line),
+        "shell.run" => Arc::new(shell::Run { programs: config.programs.clone() }),
+        _ => return git::front(id),
+    })
 }
 
 /// What the model filled in, as its front reads it.

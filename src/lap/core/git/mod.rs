@@ -6,7 +6,7 @@
 //! is what holds if this does not.
 
 mod look;
-mod words;
+pub(super) mod words;
 mod write;
 
 #[cfg(test)]
@@ -87,7 +87,7 @@ fn git<'w>(directory: &str, words: impl IntoIterator<Item = &'w str>) -> Command
     argv.extend(["-C".to_owned(), directory.to_owned()]);
     argv.extend(words.into_iter().map(str::to_owned));
     let environment = ENVIRONMENT.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned()));
-    Command { argv, environment: environment.collect() }
+    Command { argv, environment: environment.collect(), directory: None }
 }
 
 /// What is run to see whether there is a git here.

@@ -7,7 +7,7 @@ use crate::sandbox::Failure;
 const WORD_MOST: usize = 1_024;
 
 /// A path within a folder. `name` is what the caller calls it.
-pub(super) fn path<'p>(name: &str, path: &'p str) -> Result<&'p str, Failure> {
+pub(in crate::lap::core) fn path<'p>(name: &str, path: &'p str) -> Result<&'p str, Failure> {
     plain(name, path)?;
     if path.starts_with('/') || path.ends_with('/') {
         return Err(invalid(format!("{name} is a path within the granted folder, such as src/main.rs")));
