@@ -46,7 +46,13 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let launches = launches(&mut builder, &config, &models)?;
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
-    let tools = tools(&mut builder, &config)?;
+    let notebooks = agent::Notebooks {
+        journal: Arc::clone(&journal),
+        embedder: Arc::clone(&embedder),
+        config: config.memory,
+        world: world.clone(),
+    };
+    let tools = tools(&mut builder, &config, &notebooks)?;
     let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal).await?;
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
@@ -258,9 +264,9 @@ fn launches(
 }
 
 /// The tools of the binary and those in code.
-fn tools(builder: &mut Builder, config: &Config) -> Result<Vec<executor::Tool>, Error> {
+fn tools(builder: &mut Builder, config: &Config, notebooks: &agent::Notebooks) -> Result<Vec<executor::Tool>, Error> {
     let own = std::mem::take(&mut builder.tools);
-    let core = super::core::wanted(config)?;
+    let core = super::core::wanted(config, notebooks)?;
     let all = executor::core_tools(Arc::clone(&builder.world.clock)).into_iter().chain(core).chain(own);
     Ok(match &builder.wrap_tool {
         Some(wrap) => all.map(wrap).collect(),

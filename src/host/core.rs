@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::Error;
+use crate::actors::agent::Notebooks;
 use crate::actors::executor::{self, Ports, Tool};
 use crate::config::Config;
 use crate::lap::core;
@@ -12,14 +13,18 @@ use crate::types::Clock;
 ///
 /// # Errors
 /// What is wrong with the description of one.
-pub(super) fn wanted(config: &Config) -> Result<Vec<Tool>, Error> {
+pub(super) fn wanted(config: &Config, notebooks: &Notebooks) -> Result<Vec<Tool>, Error> {
     let wrong = |id: &str, reason: String| Error::File { file: format!("the description of {id}"), reason };
     let wanted = core::ALL.iter().filter(|own| config.tools.core.iter().any(|word| own.is_meant(word)));
-    let made = wanted.filter_map(|own| {
-        let front = core::front(own.id, &config.tools)?;
-        Some(own.set_up(&config.tools).map(|tool| Tool::fronted(tool, front)).map_err(|reason| wrong(own.id, reason)))
-    });
-    made.collect()
+    let mut made = Vec::new();
+    for own in wanted {
+        let tool = own.set_up(&config.tools).map_err(|reason| wrong(own.id, reason))?;
+        made.extend(match core::front(own.id, &config.tools) {
+            Some(front) => Some(Tool::fronted(tool, front)),
+            None => notebooks.tool(tool),
+        });
+    }
+    Ok(made)
 }
 
 /// Tries out which of them can be run here. One that cannot stays in the list, with the reason.

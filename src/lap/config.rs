@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::core::{self, INTERPRETERS, JiraPlace};
 use super::Workspace;
+use super::core::{self, INTERPRETERS, JiraPlace};
 use crate::sandbox::Access;
 use crate::tds::tool::Method;
 
@@ -77,7 +77,8 @@ impl Config {
     /// What is wrong with whom core tools may reach and what they may start.
     fn wrong_reach(&self) -> Vec<(String, String)> {
         let expected = "a host such as docs.example.com, *.example.com/v1/* or http://printer:631, with its methods";
-        let wrong = self.hosts.iter().filter(|(host, methods)| methods.is_empty() || core::rule(host, methods).is_err());
+        let wrong =
+            self.hosts.iter().filter(|(host, methods)| methods.is_empty() || core::rule(host, methods).is_err());
         let mut found: Vec<_> = wrong.map(|(host, _)| (format!("hosts.{host}"), expected.to_owned())).collect();
         let program = |name: &String| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);

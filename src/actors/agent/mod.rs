@@ -15,6 +15,7 @@ mod actor;
 mod definition;
 mod handle;
 mod message;
+mod notebook;
 mod recollection;
 mod state;
 
@@ -29,6 +30,7 @@ use crate::types::{Label, Timestamp};
 
 pub use definition::{Brain, Definition, Kit, Profile, Work};
 pub use handle::{Error, Handle, Parts};
+pub use notebook::Notebooks;
 pub use recollection::MemoryProjection;
 
 /// One piece of work for an agent.

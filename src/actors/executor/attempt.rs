@@ -52,7 +52,7 @@ pub(super) async fn function(entry: &Entry, cx: &Cx, envelope: Value, clock: &dy
         () = cx.cancelled() => (Err(Failure::new(Class::Cancelled, "its caller gave up")), Ended::Cancelled),
         answer = work => match answer {
             Ok(Ok(value)) => (Ok(value), Ended::Finished),
-            Ok(Err(reason)) => (Err(Failure::new(Class::Invalid, reason)), Ended::Finished),
+            Ok(Err(failure)) => (Err(failure), Ended::Finished),
             Err(_) => (Err(Failure::new(Class::Timeout, "its time was over")), Ended::Deadline),
         },
     };

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use futures::TryFutureExt;
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
@@ -9,10 +10,16 @@ use serde_json::{Value, json};
 
 use super::handle::Error;
 use crate::lap::{Front, Ready};
+use crate::sandbox::Failure;
 use crate::tds;
-use crate::types::{Clock, Cx, ToolSpec};
+use crate::types::{Class, Clock, Cx, ToolSpec};
 
-type Call = Arc<dyn Fn(Cx, Value) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
+type Call = Arc<dyn Fn(Cx, Value) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync>;
+
+/// What a function says that only says no.
+fn invalid(reason: String) -> Failure {
+    Failure::new(Class::Invalid, reason)
+}
 
 /// A native tool: what a model is told of it, and the function behind it.
 #[derive(Clone)]
@@ -42,8 +49,8 @@ impl Tool {
         R: Future<Output = Result<Value, String>> + Send + 'static,
     {
         let call: Call = Arc::new(move |cx, arguments| match serde_json::from_value::<A>(arguments) {
-            Ok(arguments) => Box::pin(function(cx, arguments)),
-            Err(error) => Box::pin(std::future::ready(Err(format!("arguments do not fit: {error}")))),
+            Ok(arguments) => Box::pin(function(cx, arguments).map_err(invalid)),
+            Err(error) => Box::pin(std::future::ready(Err(invalid(format!("arguments do not fit: {error}"))))),
         });
         let spec =
             ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters: Arc::new(parameters) };
@@ -55,6 +62,15 @@ impl Tool {
     where
         F: Fn(Cx, Value) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Value, String>> + Send + 'static,
+    {
+        Tool::failing(tool, move |cx, envelope| function(cx, envelope).map_err(invalid))
+    }
+
+    /// The same for a function whose failures have classes.
+    pub fn failing<F, R>(tool: tds::Tool, function: F) -> Tool
+    where
+        F: Fn(Cx, Value) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, Failure>> + Send + 'static,
     {
         let spec = tds::spec(&tool);
         let call: Call = Arc::new(move |cx, envelope| Box::pin(function(cx, envelope)));
@@ -84,7 +100,7 @@ impl Tool {
     /// which it is given and may make.
     pub(crate) fn behind<F>(self, gate: F) -> Tool
     where
-        F: Fn(BoxFuture<'static, Result<Value, String>>) -> BoxFuture<'static, Result<Value, String>>
+        F: Fn(BoxFuture<'static, Result<Value, Failure>>) -> BoxFuture<'static, Result<Value, Failure>>
             + Send
             + Sync
             + 'static,
@@ -144,9 +160,10 @@ impl Tool {
         serde_json::from_value(words).map_err(wrong)
     }
 
-    pub(super) fn call(&self, cx: Cx, envelope: Value) -> BoxFuture<'static, Result<Value, String>> {
+    pub(super) fn call(&self, cx: Cx, envelope: Value) -> BoxFuture<'static, Result<Value, Failure>> {
         let Does::Function(call) = &self.does else {
-            return Box::pin(std::future::ready(Err("it is no function of the host".to_owned())));
+            let failure = Failure::new(Class::Internal, "it is no function of the host");
+            return Box::pin(std::future::ready(Err(failure)));
         };
         match (&self.described, envelope) {
             (None, Value::Object(mut parts)) => call(cx, parts.remove("input").unwrap_or(Value::Null)),

@@ -341,8 +341,15 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     rows.extend([router_child, inbox_child, io_child]);
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
-    let folders =
-        lap::Config { core: Vec::new(), hosts: BTreeMap::new(), programs: Vec::new(), jira: Default::default(), grants: BTreeMap::new(), readable: BTreeMap::new(), writable: BTreeMap::new() };
+    let folders = lap::Config {
+        core: Vec::new(),
+        hosts: BTreeMap::new(),
+        programs: Vec::new(),
+        jira: Default::default(),
+        grants: BTreeMap::new(),
+        readable: BTreeMap::new(),
+        writable: BTreeMap::new(),
+    };
     let parts = api::Parts {
         io,
         inbox,

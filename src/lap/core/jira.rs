@@ -290,8 +290,12 @@ fn strange(what: &str) -> Failure {
 /// Jira's refusal: its messages are for people, and those by field say which.
 fn refused(reply: &Reply) -> Failure {
     let body: Value = serde_json::from_slice(&reply.body).unwrap_or_default();
-    let mut told: Vec<String> =
-        body["errorMessages"].as_array().into_iter().flatten().filter_map(|one| one.as_str().map(str::to_owned)).collect();
+    let mut told: Vec<String> = body["errorMessages"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|one| one.as_str().map(str::to_owned))
+        .collect();
     let fields = body["errors"].as_object().into_iter().flatten();
     told.extend(fields.map(|(field, why)| format!("{field}: {}", why.as_str().unwrap_or_default())));
     let class = match reply.status {

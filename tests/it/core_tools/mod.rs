@@ -3,6 +3,7 @@
 
 mod git;
 mod marvin;
+mod shell;
 
 use std::os::unix::fs::chown;
 use std::path::Path;
@@ -13,6 +14,7 @@ use syzygy::config::{self, Config, Flag, Inputs};
 use syzygy::host::{Builder, Host};
 use syzygy::lap::core;
 use syzygy::sandbox::jail::Jail;
+use syzygy::types::Class;
 use tempfile::TempDir;
 
 use crate::sandbox;
@@ -68,6 +70,8 @@ impl Bench {
         give_all(trees.path());
         let mut config = configured(data.path(), tools);
         config.tools.writable.insert("trees".to_owned(), trees.path().to_owned());
+        config.tools.programs = ["cat", "wc", "touch", "absent-program"].map(str::to_owned).to_vec();
+        config.tools.grants.insert("principal:tester".to_owned(), vec!["shell.*".to_owned()]);
         let host = jailed(data.path(), config.clone()).start().await.unwrap();
         Some(Bench { host, trees, config, _data: data })
     }
@@ -112,6 +116,7 @@ async fn a_tool_that_this_machine_cannot_run_is_listed_with_the_reason_and_told_
     assert_eq!(host.tools().specs("marvin", &["git.log".to_owned(), "sum".to_owned()]).len(), 1);
     let request = Request { tool: "git.log".to_owned(), arguments: json!({}), ..Request::default() };
     let refused = host.tools().invoke(&cx(&host), request).await.unwrap_err();
-    assert!(refused.to_string().contains("granted folder"), "{refused}");
+    assert_eq!(refused.class(), Class::Unavailable);
+    assert!(refused.to_string().contains("jail: this program makes none"), "{refused}");
     host.shutdown(MINUTE).await.unwrap();
 }
