@@ -1,4 +1,4 @@
-//! Tools that come with the host: their descriptions, which lie in `config/tools`, and what stands before the programs and
+//! Tools that come with the host: their descriptions, which lie in `src/lap/core/tools`, and what stands before the programs and
 //! servers behind them.
 //!
 //! Which of them there are is the operator's (`[tools] core`). Those that only look are there unless somebody says otherwise;
@@ -32,19 +32,19 @@ pub(super) use shell::INTERPRETERS;
 pub struct Core {
     /// Its id.
     pub id: &'static str,
-    /// Its description, as it lies in `config/tools`.
+    /// Its description, as it lies in `src/lap/core/tools`.
     pub text: &'static str,
     /// Recorded calls, by the path that the description names them by.
     pub golden: &'static [(&'static str, &'static str)],
 }
 
-/// A core tool by its id, out of `config/tools`.
+/// A core tool by its id, out of its folder.
 macro_rules! core {
     ($id:literal $(, $golden:literal)*) => {
         $crate::lap::core::Core {
             id: $id,
-            text: include_str!(concat!("../../../config/tools/", $id, "/tool.toml")),
-            golden: &[$(($golden, include_str!(concat!("../../../config/tools/", $id, "/", $golden)))),*],
+            text: include_str!(concat!("tools/", $id, "/tool.toml")),
+            golden: &[$(($golden, include_str!(concat!("tools/", $id, "/", $golden)))),*],
         }
     };
 }

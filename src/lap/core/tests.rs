@@ -19,7 +19,7 @@ fn every_core_tool_is_described_without_a_warning_and_proved() {
         assert!(!looks || unpacked.cases.iter().any(|case| case.kind == "golden"), "{}", own.id);
         assert!(ids.insert(own.id), "{} is there twice", own.id);
     }
-    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/config/tools")).unwrap();
+    let folders = std::fs::read_dir(concat!(env!("CARGO_MANIFEST_DIR"), "/src/lap/core/tools")).unwrap();
     let folders: BTreeSet<String> = folders.map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(folders, ids.into_iter().map(str::to_owned).collect());
 }
