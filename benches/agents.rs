@@ -16,6 +16,10 @@ use syzygy::config::{Flag, Inputs};
 use syzygy::host::Host;
 use syzygy::inference::Scripted;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Agents of each step if `SYZYGY_AGENTS` does not say.
 const STEPS: [usize; 3] = [1_000, 10_000, 100_000];
 /// Agents that are asked one after the other, each by its name.

@@ -138,7 +138,15 @@ impl Passage {
         // A refusal may come before all of the body is taken; it is read all the same.
         let _ = stream.write_all(&head).await;
         let _ = stream.write_all(&message.body).await;
-        read(stream, message.method == Method::Head, &limits).await.map_err(|refusal| Unsent::of(&refusal))?
+        let came = read(stream, message.method == Method::Head, &limits).await;
+        came.map_err(|refusal| Unsent::of(&self.broken_off_for().unwrap_or(refusal)))?
+    }
+}
+
+impl Passage {
+    /// Why the last request was broken off in the middle of its answer: then the proxy has no other place to say it.
+    fn broken_off_for(&self) -> Option<Refusal> {
+        self.report().exchanges.last().and_then(|exchange| exchange.refusal.clone())
     }
 }
 

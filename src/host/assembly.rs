@@ -12,7 +12,8 @@ use super::{backends, budgets, tools as host_tools};
 use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
-use crate::config::Config;
+use crate::config::{self, Beside, Config};
+use crate::inference::models::Store;
 use crate::inference::{Capabilities, Embedder, RuntimeConfig, accounts, leftovers};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
@@ -35,17 +36,21 @@ const ROOT_RESTARTS: u32 = 3;
 
 pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let config = builder.effective()?;
-    let agents = builder.agents(config.router.candidates_most)?;
     let (world, data) = (builder.world.clone(), builder.data.clone());
+    let most = config.router.candidates_most;
+    let Beside { agents, prices, models } = config::beside(data.as_deref(), most).map_err(config::Error::of)?;
+    let agents = builder.agents(agents, most)?;
     data.as_deref().map(make_private).transpose()?;
-    let prices = budgets::prices(&config, data.as_deref())?;
+    let prices = budgets::complete(&config, prices)?;
     let journal = open_journal(&mut builder, &config, &world).await?;
     let (found, interrupted) = budgets::unfinished(&journal, &config, &world).await?;
-    let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
+    let models = Arc::new(Store::new(data.as_deref().unwrap_or(Path::new("")), models, config.models.clone()));
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
     let launches = launches(&mut builder, &config, &models)?;
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
+    let candidates = candidates(&agents, &runtimes, &world)?;
+    let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let notebooks = agent::Notebooks {
         journal: Arc::clone(&journal),
         embedder: Arc::clone(&embedder),
@@ -53,9 +58,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
         world: world.clone(),
     };
     let tools = tools(&mut builder, &config, &notebooks)?;
-    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal).await?;
-    let candidates = candidates(&agents, &runtimes, &world)?;
-    let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
+    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone()).await?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     budgets::open(crown.treasury(), found, prices, &runtimes, &config);

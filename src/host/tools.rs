@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use super::Error;
 use super::builder::{Builder, Environment};
+use crate::actors::crown;
 use crate::actors::executor::{self, Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
@@ -47,6 +48,7 @@ pub(super) async fn launch(
     tools: Vec<executor::Tool>,
     config: &Config,
     journal: &Arc<dyn Journal>,
+    crown: crown::Handle,
 ) -> Result<(executor::Handle, Child), Error> {
     let (world, data) = (builder.world.clone(), builder.data.clone());
     let library = Arc::new(executor::Library::of(tools)?);
@@ -57,7 +59,8 @@ pub(super) async fn launch(
         sandboxes: std::mem::take(&mut builder.sandboxes),
     };
     let tiers = tiers(config, data.as_deref(), own, &world).await;
-    let ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
+    let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
+    ports.crown = Some(crown);
     super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
@@ -150,7 +153,9 @@ pub(super) fn ports(
         rules: Arc::new(Rules {
             grants: config.tools.grants.clone(),
             here: config.privacy.here().map(ToOwned::to_owned),
+            flags: config.tools.flags.clone(),
         }),
+        crown: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,

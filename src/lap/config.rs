@@ -24,6 +24,8 @@ pub struct Config {
     pub jira: JiraPlace,
     /// Scopes, and roles as `role:NAME`, by whom they are given to: `agent:NAME`, `principal:NAME`, `tenant:NAME`.
     pub grants: BTreeMap<String, Vec<String>>,
+    /// What is turned on: a version on trial that names one of these serves everybody.
+    pub flags: Vec<String>,
     /// Folders that an agent or a caller may be granted, by name, to look at.
     pub readable: BTreeMap<String, PathBuf>,
     /// The same, to change.

@@ -26,7 +26,7 @@ mod redactor;
 #[cfg(test)]
 mod tests;
 
-pub use admit::{Denial, Rules, admit, clean, may};
+pub use admit::{Denial, Rules, admit, clean, granted, may};
 pub use arguments::{Caller, Facts, Mismatches, envelope, shown};
 pub use config::Config;
 pub use front::{Came, Command, Front, STEPS_MOST, Step, cut};

@@ -11,6 +11,8 @@ mod descriptors;
 mod documents;
 mod durability;
 mod endpoint;
+#[cfg(target_os = "linux")]
+mod gigabyte;
 mod governance;
 mod governing;
 mod greeter;

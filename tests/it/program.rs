@@ -301,11 +301,25 @@ async fn a_broken_agent_is_told_with_its_file_and_line_before_a_start_fails_on_i
     }
     std::fs::write(data.join("agents/ann.toml"), marvin.replace("\"marvin\"", "\"ann\"")).unwrap();
     std::fs::remove_file(data.join("agents/bob.toml")).unwrap();
-    std::fs::write(data.join("models.toml"), "[[model]]\n").unwrap();
-    let (exit, _, error) = run(data, &["config", "check"]).await;
-    assert_eq!(exit, code(Class::Invalid));
-    assert!(error.contains("models.toml"), "{error}");
-    std::fs::remove_file(data.join("models.toml")).unwrap();
+    // Every file that is wrong is told in one list, whatever the others are.
+    let wrong = [
+        ("syzygy.toml", "[api]\nlisten = 5\n", "syzygy.toml:2: api.listen: found 5"),
+        ("agents/bob.toml", "sistem = 1\n", "agents/bob.toml:1: sistem: found a key that does not exist"),
+        ("models.toml", "[[model]]\nid = \"UP\"\n", "models.toml:2: model.0.id: found \"UP\""),
+        ("prices.toml", "[[prices]]\ninput = -1\n", "prices.toml:2: prices.0.input: found -1, expected at least 0"),
+    ];
+    for (name, text, _) in wrong {
+        std::fs::write(data.join(name), text).unwrap();
+    }
+    for verb in ["config check", "up"] {
+        let (exit, _, error) = run(data, &verb.split(' ').collect::<Vec<_>>()).await;
+        assert_eq!(exit, code(Class::Invalid), "{verb}: {error}");
+        assert_eq!(error.matches("could not use the configuration").count(), 1, "{error}");
+        assert!(wrong.iter().all(|(.., expected)| error.contains(expected)), "{verb}: {error}");
+    }
+    for (name, ..) in wrong {
+        std::fs::remove_file(data.join(name)).unwrap();
+    }
     good(data, &["config", "check"]).await;
     let well = good(data, &["doctor", "-o", "json"]).await;
     assert_eq!(checked(&well, "agents")["detail"], "ann, marvin, zerene, zoi");

@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use crate::actors::crown;
 use crate::egress::{self, Cidr, Proxy};
 use crate::lap::Rules;
 use crate::sandbox::{Sandbox, Tier};
@@ -23,6 +24,8 @@ pub struct Ports {
     pub secrets: Option<Arc<dyn Secrets>>,
     /// Who was granted what, and where this host is.
     pub rules: Arc<Rules>,
+    /// Who is told of a tool that is not as good as it has to be; nobody if there is no governor.
+    pub crown: Option<crown::Handle>,
     /// Where effects are recorded.
     pub journal: Arc<dyn Journal>,
     /// Where files of published tools are run from. None for a host without a directory.
@@ -54,6 +57,7 @@ impl Ports {
             way_out: None,
             secrets: None,
             rules: Arc::default(),
+            crown: None,
             journal,
             shelf: None,
             folder: None,

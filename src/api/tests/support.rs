@@ -347,6 +347,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         programs: Vec::new(),
         jira: Default::default(),
         grants: BTreeMap::new(),
+        flags: Vec::new(),
         readable: BTreeMap::new(),
         writable: BTreeMap::new(),
     };

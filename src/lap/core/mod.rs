@@ -66,7 +66,7 @@ pub const ALL: &[Core] = &[
     core!("memory.forget"),
     core!("memory.recall", "golden/nothing.json"),
     core!("memory.remember"),
-    core!("shell.line"),
+    core!("shell.line", "golden/line.json"),
     core!("shell.run", "golden/words.json"),
 ];
 

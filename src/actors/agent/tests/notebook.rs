@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use crate::actors::agent::{MemoryProjection, Notebooks};
 use crate::actors::executor::{EffectsProjection, Error, Handle, Library, Ports, Request};
-use crate::actors::tests::{SECOND, configs, journal, soon, start, world};
+use crate::actors::tests::{SECOND, configs, journal, soon, start, stop, world};
 use crate::inference::Lexical;
 use crate::lap::{Rules, core};
 use crate::store::{Disk, Journal};
@@ -17,7 +17,7 @@ struct Bench {
     world: World,
     handle: Handle,
     journal: Arc<dyn Journal>,
-    _root: Root,
+    root: Root,
 }
 
 /// Agents and people who may remember, and one who may only recall.
@@ -34,11 +34,11 @@ async fn bench(disk: &Disk) -> Bench {
     let mut grants = std::collections::BTreeMap::from(grants);
     grants.insert("agent:reader".to_owned(), vec!["memory.read".to_owned()]);
     let mut ports = Ports::bare(Arc::clone(&journal));
-    ports.rules = Arc::new(Rules { grants, here: None });
+    ports.rules = Arc::new(Rules { grants, ..Rules::default() });
     let library = Arc::new(Library::of(tools).unwrap());
     let (handle, child) = Handle::launch("tools", library, ports, configs::executor(), &world);
     let (root, _) = start(vec![child], &world).await;
-    Bench { world, handle, journal, _root: root }
+    Bench { world, handle, journal, root }
 }
 
 impl Bench {
@@ -87,6 +87,8 @@ async fn what_is_remembered_is_recalled_also_after_a_restart_and_forgotten_when_
     assert_eq!(made["change"], "added");
     let again = first.value(ACME, "remember", json!({ "text": FACT })).await;
     assert_eq!((&again["change"], &again["id"]), (&json!("repeated"), &made["id"]));
+    stop(&first.root, &first.world).await;
+    drop(first);
     let bench = bench(&disk).await;
     assert_eq!(bench.known(ACME, ASKED).await, [FACT]);
     assert_eq!(bench.known(ACME, "How high is the moon?").await, Vec::<String>::new());
