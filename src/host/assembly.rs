@@ -51,13 +51,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
-    let notebooks = agent::Notebooks {
-        journal: Arc::clone(&journal),
-        embedder: Arc::clone(&embedder),
-        config: config.memory,
-        world: world.clone(),
-    };
-    let tools = tools(&mut builder, &config, &notebooks)?;
+    let tools = tools(&mut builder, &config, &notebooks(&config, &journal, &embedder, &world))?;
     let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone()).await?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
@@ -264,6 +258,21 @@ fn launches(
         children.for_each(|child| drop(child.env.insert(leftovers::CHILD_OF.to_owned(), mark.clone())));
     }
     Ok(launches)
+}
+
+/// What agents are told to remember by calling a tool.
+fn notebooks(
+    config: &Config,
+    journal: &Arc<dyn Journal>,
+    embedder: &Arc<dyn Embedder>,
+    world: &World,
+) -> agent::Notebooks {
+    agent::Notebooks {
+        journal: Arc::clone(journal),
+        embedder: Arc::clone(embedder),
+        config: config.memory,
+        world: world.clone(),
+    }
 }
 
 /// The tools of the binary and those in code.

@@ -25,25 +25,6 @@ fn every_core_tool_is_described_without_a_warning_and_proved() {
 }
 
 #[test]
-fn what_is_there_without_being_asked_for_only_looks_and_reaches_nobody() {
-    let written = include_str!("../../../config/default.toml");
-    let default: toml::Value = toml::from_str(written).unwrap();
-    let words: Vec<&str> =
-        default["tools"]["core"].as_array().unwrap().iter().map(|word| word.as_str().unwrap()).collect();
-    let there: Vec<Tool> =
-        ALL.iter().filter(|own| words.iter().any(|word| own.is_meant(word))).map(|own| own.tool().unwrap()).collect();
-    assert!(there.len() >= words.len());
-    for tool in there {
-        assert_eq!(
-            (tool.side_effects, tool.egress.len(), tool.secrets.len()),
-            (SideEffects::None, 0, 0),
-            "{}",
-            tool.id
-        );
-    }
-}
-
-#[test]
 fn a_program_of_the_system_runs_in_a_jail_at_least() {
     for own in ALL {
         let tool = own.tool().unwrap();
