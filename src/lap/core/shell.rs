@@ -61,8 +61,7 @@ impl Front for Run {
 
     /// Whether any program runs at all; which of the listed ones are there is seen when they are called.
     fn probe(&self) -> Option<Command> {
-        let argv = self.programs.first().is_some().then(|| vec!["true".to_owned()])?;
-        Some(Command { argv, ..Command::default() })
+        (!self.programs.is_empty()).then(|| Command { argv: vec!["true".to_owned()], ..Command::default() })
     }
 
     fn lacks(&self) -> Option<String> {

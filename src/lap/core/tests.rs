@@ -1,5 +1,5 @@
 //! Descriptions of core tools: each is right, proves itself, and is called as its folder is.
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+#![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 use std::collections::BTreeSet;
 

@@ -1,5 +1,5 @@
 //! What git is told, for good calls and for bad ones.
-#![expect(clippy::unwrap_used, reason = "a failed test panics")]
+#![expect(clippy::unwrap_used, clippy::expect_used, clippy::panic, reason = "a failed test panics")]
 
 use proptest::prelude::*;
 use serde_json::json;
