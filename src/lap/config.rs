@@ -78,9 +78,9 @@ impl Config {
 
     /// What is wrong with whom core tools may reach and what they may start.
     fn wrong_reach(&self) -> Vec<(String, String)> {
-        let expected = "a host such as docs.example.com, *.example.com/v1/* or http://printer:631, with its methods";
-        let wrong =
-            self.hosts.iter().filter(|(host, methods)| methods.is_empty() || core::rule(host, methods).is_err());
+        let expected =
+            "a host such as docs.example.com, *.example.com/v1/* or http://printer.example.com:631, with its methods";
+        let wrong = self.hosts.iter().filter(|(host, methods)| methods.is_empty() || !core::is_host(host));
         let mut found: Vec<_> = wrong.map(|(host, _)| (format!("hosts.{host}"), expected.to_owned())).collect();
         let program = |name: &String| {
             let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"._+-".contains(&byte);
@@ -94,7 +94,7 @@ impl Config {
             found.push(("programs".to_owned(), text));
         }
         let host = &self.jira.host;
-        if !host.is_empty() && (host.contains(['/', ':', '*']) || core::rule(host, &[Method::Get]).is_err()) {
+        if !host.is_empty() && (host.contains(['/', ':', '*']) || !core::is_host(host)) {
             found.push(("jira.host".to_owned(), "a host such as acme.atlassian.net".to_owned()));
         }
         if !host.is_empty() && self.jira.secret.is_empty() {

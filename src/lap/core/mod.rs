@@ -24,7 +24,7 @@ use crate::tds::{self, Format, Tool};
 use crate::types::Class;
 
 pub use reach::Jira as JiraPlace;
-pub(super) use reach::rule;
+pub(super) use reach::is_host;
 pub(super) use shell::INTERPRETERS;
 
 /// A tool that comes with the host.

@@ -18,11 +18,11 @@ pub struct Jira {
     pub secret: String,
 }
 
-/// A rule out of what an operator writes, such as `docs.example.com`, `*.example.com/v1/*` or `http://printer:631`.
+/// A rule out of what an operator writes, such as `docs.example.com`, `*.example.com/v1/*` or `http://printer.example.com:631`.
 ///
 /// # Errors
 /// Why it is none.
-pub(in crate::lap) fn rule(written: &str, methods: &[Method]) -> Result<Egress, String> {
+fn rule(written: &str, methods: &[Method]) -> Result<Egress, String> {
     let (tls, rest) = match written.strip_prefix("http://") {
         Some(rest) => (false, rest),
         None => (true, written.strip_prefix("https://").unwrap_or(written)),
@@ -37,6 +37,13 @@ pub(in crate::lap) fn rule(written: &str, methods: &[Method]) -> Result<Egress, 
         value["paths"] = json!([path]);
     }
     serde_json::from_value(value).map_err(|error| error.to_string())
+}
+
+/// Whether an operator's word for a host is one that a description may have.
+pub(in crate::lap) fn is_host(written: &str) -> bool {
+    let reading = BTreeMap::from([(written.to_owned(), vec![Method::Get])]);
+    let own = super::ALL.iter().find(|own| own.id == "http.get");
+    own.is_some_and(|own| own.tool().and_then(|tool| hosts(tool, &reading)).is_ok())
 }
 
 /// A tool that may reach these hosts, with those of its own methods that each was opened for.
