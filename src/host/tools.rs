@@ -61,6 +61,7 @@ pub(super) async fn launch(
     let tiers = tiers(config, data.as_deref(), own, &world).await;
     let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
     ports.alarm = Some(alarm(crown));
+    super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
     }

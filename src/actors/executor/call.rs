@@ -89,6 +89,10 @@ impl Invocation<'_> {
     /// Everything that can be said before anything is spent.
     fn check(&self) -> Result<Checked, Error> {
         let (ready, request) = (&self.entry.ready, self.request);
+        if let Some(reason) = &self.entry.unavailable {
+            let reason = format!("it cannot be run here: {reason}");
+            return Err(Error::Failed { name: self.name(), class: Class::Unavailable, reason });
+        }
         if let Some(day) = self.entry.gone_since(self.now()) {
             return Err(Error::Gone { name: self.name(), day, instead: self.instead() });
         }
@@ -325,12 +329,13 @@ impl Invocation<'_> {
                 return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None };
             }
         };
-        let tried = if self.entry.function.is_some() {
+        let tried = if self.entry.is_function() {
             function(self.entry, self.cx, checked.envelope.clone(), &*self.shared.world.clock).await
         } else {
             let attempt = Attempt {
                 ports: &self.shared.ports,
                 ready,
+                front: self.entry.front().map(|front| &**front),
                 request: self.request,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,

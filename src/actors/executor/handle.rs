@@ -257,7 +257,7 @@ impl Handle {
     /// so are tools the agent may not call (LAP4).
     pub fn specs(&self, agent: &str, names: &[String]) -> Vec<ToolSpec> {
         let caller = Caller { agent: Some(agent.to_owned()), ..Caller::default() };
-        self.library.specs(names, |entry| self.shows(entry, &caller))
+        self.library.specs(names, |entry| entry.unavailable.is_none() && self.shows(entry, &caller))
     }
 
     /// The newest version of each tool that this caller may call, by id.

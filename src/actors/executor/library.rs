@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use super::handle::Error;
 use super::stage::{Asker, Stage, chosen};
 use super::tools::Tool;
-use crate::lap::Ready;
+use crate::lap::{Front, Ready};
 use crate::tds;
 use crate::tds::tool::{Date, Range, Reference, Run, Version};
 use crate::types::{Timestamp, ToolSpec};
@@ -22,6 +22,8 @@ pub struct Entry {
     pub ready: Arc<Ready>,
     /// The function, if it is one of the host that waits without holding a thread.
     pub(super) function: Option<Tool>,
+    /// Why this machine cannot run it, if it was tried and cannot.
+    pub unavailable: Option<Arc<str>>,
     /// Whom it serves.
     pub stage: Stage,
 }
@@ -29,7 +31,12 @@ pub struct Entry {
 impl Entry {
     /// Whether a function of the host is behind it that waits without holding a thread.
     pub(super) fn is_function(&self) -> bool {
-        self.function.is_some()
+        self.function.is_some() && self.front().is_none()
+    }
+
+    /// What makes steps of a call, if anything does.
+    pub(super) fn front(&self) -> Option<&Arc<dyn Front>> {
+        self.function.as_ref().and_then(Tool::front)
     }
 
     /// The tool as errors name it: with its version, if it has one of its own.
@@ -71,7 +78,7 @@ impl Library {
         let (mut shelf, mut functions) = (Shelf::new(), Functions::new());
         for tool in tools {
             let ready = Arc::new(tool.ready()?);
-            let entry = Entry { ready, function: Some(tool), stage: Stage::Active };
+            let entry = Entry { ready, function: Some(tool), unavailable: None, stage: Stage::Active };
             let id = entry.id();
             if shelf.contains_key(&id) {
                 return Err(Error::Twice { name: id });
@@ -93,7 +100,7 @@ impl Library {
             Run::Native(native) => self.functions.get(native.function.as_str()).map(|tool| tool.under(&ready.tool)),
             _ => None,
         };
-        Entry { ready: Arc::new(ready), function, stage }
+        Entry { ready: Arc::new(ready), function, unavailable: None, stage }
     }
 
     /// Puts in a version of a tool, in the place of the same version if there is one.
@@ -111,6 +118,13 @@ impl Library {
             shelf
         });
         self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Says of a tool of the host that this machine cannot run it: it is listed with the reason, and no model is told of it.
+    pub fn lacking(&self, id: &str, reason: &str) {
+        for entry in self.versions(id) {
+            self.put(Entry { unavailable: Some(reason.into()), ..entry });
+        }
     }
 
     /// Takes out a version. Whether it was there.

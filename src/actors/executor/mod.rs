@@ -20,6 +20,7 @@ mod call;
 mod cost;
 mod counting;
 mod doubts;
+mod fronted;
 mod handle;
 mod health;
 mod ledger;
@@ -39,6 +40,7 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use fronted::lacking;
 pub use handle::{Error, Handle};
 pub use health::Pulse;
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};

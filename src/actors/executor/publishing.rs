@@ -174,6 +174,7 @@ impl Publisher<'_> {
             let attempt = Attempt {
                 ports: &self.shared.ports,
                 ready,
+                front: entry.front().map(|front| &**front),
                 request: &request,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
 mod calls;
+mod jira;
 mod publishing;
+mod reach;
 mod staging;
 
 use std::sync::Arc;
