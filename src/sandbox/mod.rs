@@ -27,6 +27,10 @@ mod tree;
 pub mod wasm;
 
 #[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+pub mod docker;
+#[cfg(target_os = "linux")]
 pub mod jail;
 
 #[cfg(test)]
@@ -42,7 +46,7 @@ use tokio::sync::mpsc;
 use crate::types::Cx;
 
 pub use capability::{Capabilities, Keeper};
-pub use config::{Components, Config, Jails, Threads};
+pub use config::{Components, Config, Containers, Jails, Threads};
 pub use error::{Error, Lack};
 pub use fake::{Puppet, Script};
 pub use native::{Function, Native, Voice};
