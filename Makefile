@@ -45,7 +45,8 @@ bench:
 
 soak: schedules kills seeds fuzz
 	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
-	SYZYGY_JAIL_KILLS=1000 $(CARGO) test $(LOCKED) --test it -- sandbox::kills sandbox::components::kills --nocapture
+	SYZYGY_JAIL_KILLS=1000 SYZYGY_CONTAINER_KILLS=1000 $(CARGO) test $(LOCKED) --test it -- sandbox::kills \
+		sandbox::components::kills sandbox::containers::kills --nocapture
 
 # Of the plan against its reference, of chaos, and of the real supervisor: so many each.
 schedules:

@@ -9,7 +9,8 @@
 //! Invariants:
 //! - SB1: a spec is kept or refused; a refusal names everything that the tier cannot do.
 //! - SB2: every invocation ends: by itself, at its wall time, at its caller's deadline, or when its caller gives up.
-//! - SB3: after an invocation no process of it is left, however it ended, also if the host dies.
+//! - SB3: after an invocation no process of it is left, however it ended, also if the host dies; containers of an engine are
+//!   then left until its next life.
 //! - SB4: what a tool prints is believed as far as it keeps the protocol, and never beyond: a result that its exit code
 //!   denies is none.
 

@@ -27,6 +27,9 @@ pub(super) fn image(name: &str, changes: &[&str]) -> String {
         for name in ["sh", "cat", "env", "id", "ls", "printf", "sleep"] {
             std::os::unix::fs::symlink("busybox", bin.join(name)).unwrap();
         }
+        let tool = bin.join("tool");
+        std::fs::write(&tool, format!("#!/bin/sh\n{ECHO}")).unwrap();
+        std::fs::set_permissions(&tool, std::os::unix::fs::PermissionsExt::from_mode(0o755)).unwrap();
         root
     });
     let own = ENGINE.as_ref().unwrap();
