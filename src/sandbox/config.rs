@@ -142,7 +142,11 @@ impl Config {
             ("docker.user", docker.user == 0, "a user that is not root"),
             ("docker.processors", docker.processors == 0, "at least 1"),
             ("docker.processor_s", docker.processor_s == 0, "at least 1"),
-            ("docker.memory_bytes", docker.memory_bytes < DOCKER_MEMORY_MIN, "at least 8388608, which a container needs"),
+            (
+                "docker.memory_bytes",
+                docker.memory_bytes < DOCKER_MEMORY_MIN,
+                "at least 8388608, which a container needs",
+            ),
             ("docker.processes", docker.processes == 0, "at least 1"),
             ("docker.disk_bytes", docker.disk_bytes < 16_384, "at least four pages of 4096"),
             ("docker.open_files", docker.open_files < OPEN_FILES_MIN, "at least 12, which a container needs itself"),

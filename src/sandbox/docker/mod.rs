@@ -151,7 +151,8 @@ impl Docker {
             let lack = if about.linux { "does not filter system calls" } else { "has no containers of Linux" };
             return Err(unusable(format!("the engine at {socket} {lack}")));
         }
-        let owner = owner(&config).map_err(|cause| unusable(format!("could not name this host's containers: {cause}")))?;
+        let owner =
+            owner(&config).map_err(|cause| unusable(format!("could not name this host's containers: {cause}")))?;
         let base = empty(&engine).await.map_err(|trouble| unusable(format!("could not make an image: {trouble}")))?;
         // An engine refuses more processors than there are.
         let processors = i64::from(containers.processors.min(about.processors.max(1)));
@@ -207,7 +208,8 @@ impl Docker {
         let writable = spec.grants.iter().zip(trees).filter(|(grant, _)| grant.access == Access::ReadWrite);
         for (grant, (_, found)) in writable {
             if self.shared.maps_users {
-                let text = format!("write to {}, since users in this engine's containers are others outside", grant.name);
+                let text =
+                    format!("write to {}, since users in this engine's containers are others outside", grant.name);
                 return Err(refused(&spec.tool, Lack::Other(text)));
             }
             let owner = if found.uid() == 0 { usual } else { found.uid() };
@@ -229,7 +231,8 @@ impl Docker {
         let invalid = |reason: String| Error::Invalid { tool: tool.to_owned(), reason };
         let missing = |reason: String| Error::Missing { tool: tool.to_owned(), reason };
         let Some((name, digest)) = pinned(reference) else {
-            let reason = format!("the image {reference} is not named by its digest, as in NAME@sha256:...; a tag can change");
+            let reason =
+                format!("the image {reference} is not named by its digest, as in NAME@sha256:...; a tag can change");
             return Err(invalid(reason));
         };
         let look = async || match self.find(name, digest).await {
@@ -243,7 +246,9 @@ impl Docker {
             found = look().await?;
         }
         let Some(image) = found else {
-            return Err(missing(format!("the engine has no image {reference}, and it is not fetched (`sandbox.docker.pull`)")));
+            return Err(missing(format!(
+                "the engine has no image {reference}, and it is not fetched (`sandbox.docker.pull`)"
+            )));
         };
         if !image.volumes.is_empty() {
             let text = format!("bound what the image writes to its volumes ({})", image.volumes.join(", "));
@@ -379,7 +384,10 @@ impl Sandbox for Docker {
         let _left = left.clone().drop_guard();
         let (shared, cx, prepared) = (Arc::clone(&self.shared), cx.clone(), prepared.clone());
         let job = run::run(run::Job { shared, cx, prepared, call, place, left, began }).in_current_span();
-        #[expect(clippy::disallowed_methods, reason = "a container is removed also if nobody waits for its call any more")]
+        #[expect(
+            clippy::disallowed_methods,
+            reason = "a container is removed also if nobody waits for its call any more"
+        )]
         let job = tokio::spawn(job);
         job.await.unwrap_or_else(|_| {
             let failure = Failure::new(Class::Internal, "could not finish the tool: the sandbox failed");

@@ -45,8 +45,7 @@ const COVERED: [&str; 19] = [
 const FIXED: [&str; 5] = ["/proc/bus", "/proc/fs", "/proc/irq", "/proc/sys", "/proc/sysrq-trigger"];
 
 /// Files of `/etc` that programs of the system need and that say nothing of the host.
-const SETTINGS: [&str; 6] =
-    ["ld.so.cache", "alternatives", "ssl/certs", "ssl/openssl.cnf", "localtime", "mime.types"];
+const SETTINGS: [&str; 6] = ["ld.so.cache", "alternatives", "ssl/certs", "ssl/openssl.cnf", "localtime", "mime.types"];
 
 /// Bytes for which a directory in memory has one inode, as ext4 reckons it, and how many there are at least.
 const BYTES_PER_INODE: u64 = 16 << 10;
@@ -154,7 +153,9 @@ pub(super) fn container(shared: &Shared, prepared: &Prepared, name: &str, files:
         Program::Native(_) | Program::Component(_) => Default::default(),
     };
     let mut shown = system;
-    shown.extend(["hosts", "hostname", "resolv.conf"].map(|name| read_only(files.settings().join(name), format!("/etc/{name}"))));
+    shown.extend(
+        ["hosts", "hostname", "resolv.conf"].map(|name| read_only(files.settings().join(name), format!("/etc/{name}"))),
+    );
     if !spec.inputs.is_empty() || !matches!(spec.program, Program::Image { .. }) {
         shown.push(read_only(files.inputs(), "/inputs".to_owned()));
     }
@@ -197,7 +198,8 @@ fn system(shared: &Shared, files: &Files) -> Vec<Shown> {
     // Followed, since what it stands for may not be shown itself.
     let setting = |name: &&str| Some((fs::canonicalize(Path::new("/etc").join(name)).ok()?, format!("/etc/{name}")));
     let settings = SETTINGS.iter().filter_map(setting).map(|(source, target)| read_only(source, target));
-    let own = ["passwd", "group", "nsswitch.conf"].map(|name| read_only(files.settings().join(name), format!("/etc/{name}")));
+    let own =
+        ["passwd", "group", "nsswitch.conf"].map(|name| read_only(files.settings().join(name), format!("/etc/{name}")));
     folders.chain(settings).chain(own).collect()
 }
 

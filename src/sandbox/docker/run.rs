@@ -69,7 +69,8 @@ pub(super) async fn run(job: Job) -> Outcome {
     let mut unstarted = false;
     let mut reader = Reader::new(spec.speech, protocol::Bounds::default());
     if trouble.is_none() {
-        let mut talk = Talk { shared: &shared, prepared: &prepared, call: &call, name: &name, trouble: None, unstarted };
+        let mut talk =
+            Talk { shared: &shared, prepared: &prepared, call: &call, name: &name, trouble: None, unstarted };
         outcome.ended = tokio::select! {
             biased;
             ended = place.stop(&cx, &prepared, began) => ended,

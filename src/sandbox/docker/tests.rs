@@ -25,7 +25,9 @@ fn only_a_digest_names_an_image() {
         assert_eq!(pinned(&format!("{name}@{DIGEST}")), Some((name, DIGEST)));
     }
     let upper = DIGEST.to_uppercase().replace("SHA256", "sha256");
-    for reference in ["", "busybox", "busybox:latest", &DIGEST[7..], &DIGEST[..60], &upper, "a@b@sha256:00", "a@sha512:00"] {
+    for reference in
+        ["", "busybox", "busybox:latest", &DIGEST[7..], &DIGEST[..60], &upper, "a@b@sha256:00", "a@sha512:00"]
+    {
         assert_eq!(pinned(reference), None, "{reference}");
     }
 }
@@ -51,12 +53,26 @@ fn allowed(profile: &Value, name: &str, arguments: [u64; 4]) -> bool {
 #[test]
 fn the_engine_is_told_the_same_list_of_system_calls_as_a_jail() {
     let profile: Value = serde_json::from_str(&calls::profile()).unwrap();
-    assert_eq!((&profile["defaultAction"], &profile["architectures"].as_array().unwrap().len()), (&"SCMP_ACT_ERRNO".into(), &1));
+    assert_eq!(
+        (&profile["defaultAction"], &profile["architectures"].as_array().unwrap().len()),
+        (&"SCMP_ACT_ERRNO".into(), &1)
+    );
     let may = |name: &str, arguments: [u64; 4]| allowed(&profile, name, arguments);
     for name in ["read", "write", "execve", "exit_group", "mmap", "futex", "prlimit64"] {
         assert!(may(name, [0; 4]), "{name}");
     }
-    for name in ["ptrace", "mount", "bpf", "unshare", "setns", "memfd_create", "io_uring_setup", "clone3", "openat2", "kexec_load"] {
+    for name in [
+        "ptrace",
+        "mount",
+        "bpf",
+        "unshare",
+        "setns",
+        "memfd_create",
+        "io_uring_setup",
+        "clone3",
+        "openat2",
+        "kexec_load",
+    ] {
         assert!(!may(name, [0; 4]), "{name}");
     }
     // The kernel reads 32 bits of these; what stands above must not make a difference to it that we do not see.
@@ -74,7 +90,11 @@ fn the_engine_is_told_the_same_list_of_system_calls_as_a_jail() {
     assert_eq!(known, 9, "more is asked of terminals than is said");
     assert!(may("clone", [0x1200_0011 & !0x1000_0000, 0, 0, 0]) && !may("clone", [0x1000_0000, 0, 0, 0]));
     assert!(may("fchmodat", [0, 0, 0o755, 0]) && !may("fchmodat", [0, 0, 0o4755, 0]));
-    assert!(may("openat", [0, 0, 0, 0o4755]) && may("openat", [0, 0, 0o100, 0o644]) && !may("openat", [0, 0, 0o100, 0o4755]));
+    assert!(
+        may("openat", [0, 0, 0, 0o4755])
+            && may("openat", [0, 0, 0o100, 0o644])
+            && !may("openat", [0, 0, 0o100, 0o4755])
+    );
     assert!(may("personality", [0; 4]) && !may("personality", [0x4_0000, 0, 0, 0]));
 }
 
@@ -127,8 +147,16 @@ fn its_environment_is_its_own_and_lies_over_that_of_the_image() {
 
 #[test]
 fn an_end_by_a_signal_is_told_from_a_code() {
-    let rows = [(0, Exit::Code(0)), (3, Exit::Code(3)), (128, Exit::Code(128)), (137, Exit::Signal(9)), (139, Exit::Signal(11)),
-        (192, Exit::Signal(64)), (193, Exit::Code(193)), (255, Exit::Code(255))];
+    let rows = [
+        (0, Exit::Code(0)),
+        (3, Exit::Code(3)),
+        (128, Exit::Code(128)),
+        (137, Exit::Signal(9)),
+        (139, Exit::Signal(11)),
+        (192, Exit::Signal(64)),
+        (193, Exit::Code(193)),
+        (255, Exit::Code(255)),
+    ];
     for (code, exit) in rows {
         assert_eq!(run::exit(code), exit, "{code}");
     }

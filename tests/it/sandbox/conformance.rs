@@ -96,7 +96,11 @@ fn puppet() -> Stage {
         .with("floods", flood.hangs())
         .with("hangs", Script::default().hangs())
         .with("wrong", Script::default().prints(null).exits(3));
-    Stage { sandbox: Box::new(tier), spec: |tool| Spec::command(tool, &[tool], Limits::talking(MINUTE, PRINTS)), _folder: None }
+    Stage {
+        sandbox: Box::new(tier),
+        spec: |tool| Spec::command(tool, &[tool], Limits::talking(MINUTE, PRINTS)),
+        _folder: None,
+    }
 }
 
 /// The tools as programs, for every tier that runs programs.

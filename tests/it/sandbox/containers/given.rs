@@ -5,7 +5,9 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use syzygy::sandbox::docker::Docker;
-use syzygy::sandbox::{Access, Call, Change, Egress, Ended, Exit, Grant, Input, Resource, Sandbox, Spec, Speech, Written};
+use syzygy::sandbox::{
+    Access, Call, Change, Egress, Ended, Exit, Grant, Input, Resource, Sandbox, Spec, Speech, Written,
+};
 use syzygy::types::{Class, Hash};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -31,12 +33,14 @@ fn grant(name: &str, source: &Path, access: Access) -> Grant {
 #[tokio::test]
 async fn a_program_of_the_system_sees_it_and_nothing_of_the_host() {
     let Some(Tier { docker, .. }) = tier("given-system").await else { return };
-    let environment = said(&docker, |spec| drop(spec.environment.insert("OWN".to_owned(), "1".to_owned())), "env").await;
+    let environment =
+        said(&docker, |spec| drop(spec.environment.insert("OWN".to_owned(), "1".to_owned())), "env").await;
     let mut names: Vec<&str> =
         environment.iter().filter_map(|line| line.split_once('=')).map(|(name, _)| name).collect();
     names.sort_unstable();
     assert_eq!(names, ["HOME", "LANG", "OWN", "PATH", "PWD", "TMPDIR", "TZ", "USER"]);
-    let own = said(&docker, |_| (), "id -u; id -un; hostname; pwd; cat /etc/resolv.conf; ls /inputs; ls /sys | wc -l").await;
+    let own =
+        said(&docker, |_| (), "id -u; id -un; hostname; pwd; cat /etc/resolv.conf; ls /inputs; ls /sys | wc -l").await;
     assert_eq!(own, ["65534", "tool", "container", "/work", "0"]);
     let processes = said(&docker, |_| (), "cd /proc; for p in [0-9]*; do echo $p; done").await;
     assert_eq!(processes, ["1"], "it is alone");
@@ -96,11 +100,8 @@ async fn a_tree_is_read_or_written_as_it_was_granted_and_what_was_written_is_tol
     let outcome = once(&docker, spec, json!(null)).await;
     assert_eq!(outcome.answer.unwrap()["stdout"], "as it waskept\n", "{}", outcome.stderr);
     let row = |path: &str, change| Written { path: path.to_owned(), change };
-    let expected = [
-        row("edit/file", Change::Changed),
-        row("edit/folder", Change::Created),
-        row("edit/new", Change::Created),
-    ];
+    let expected =
+        [row("edit/file", Change::Changed), row("edit/folder", Change::Created), row("edit/new", Change::Created)];
     assert_eq!((&outcome.effects.written[..], outcome.effects.written_all), (&expected[..], true));
     assert_eq!(std::fs::read_to_string(edit.join("new")).unwrap(), "3\n");
 
@@ -166,7 +167,8 @@ async fn the_one_way_out_is_the_socket_it_was_given() {
 #[tokio::test]
 async fn what_cannot_be_begun_says_so_and_leaves_nothing() {
     let Some(Tier { docker, .. }) = tier("given-unstarted").await else { return };
-    let outcome = once(&docker, Spec::command("absent", &["/no/such/program"], super::super::limits()), json!(null)).await;
+    let outcome =
+        once(&docker, Spec::command("absent", &["/no/such/program"], super::super::limits()), json!(null)).await;
     assert_eq!(outcome.ended, Ended::Failed);
     let failure = outcome.answer.unwrap_err();
     assert_eq!(failure.class, Class::NotFound, "{failure}");
@@ -211,7 +213,10 @@ async fn where_no_engine_answers_there_are_no_containers_and_the_reason_is_said(
     let Err(error) = Docker::open(config(&folder, "absent", own.clone()), super::super::clock()).await else {
         panic!("an engine that is not there was found")
     };
-    assert!(error.to_string().contains("no engine answers at") && error.to_string().contains("sandbox.docker.socket"), "{error}");
+    assert!(
+        error.to_string().contains("no engine answers at") && error.to_string().contains("sandbox.docker.socket"),
+        "{error}"
+    );
     // Somebody else who answers, and nobody who does.
     own.answer_s = 1;
     own.socket = folder.path().join("other.sock");

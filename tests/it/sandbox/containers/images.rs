@@ -33,7 +33,8 @@ pub(super) fn image(name: &str, changes: &[&str]) -> String {
         root
     });
     let own = ENGINE.as_ref().unwrap();
-    let mut tar = Command::new("tar").arg("-C").arg(ROOT.path()).args(["-c", "."]).stdout(Stdio::piped()).spawn().unwrap();
+    let mut tar =
+        Command::new("tar").arg("-C").arg(ROOT.path()).args(["-c", "."]).stdout(Stdio::piped()).spawn().unwrap();
     let changes = changes.iter().flat_map(|change| ["--change", change]);
     let output = Command::new(own.programs.join("usr/bin/docker"))
         .arg("import")
@@ -90,7 +91,10 @@ async fn an_image_is_the_one_of_its_digest_and_a_tag_is_none() {
 #[tokio::test]
 async fn an_image_brings_its_program_and_its_environment_and_nothing_of_the_system() {
     let Some(Tier { docker, .. }) = tier("images-own").await else { return };
-    let id = image("own:1", &["ENTRYPOINT [\"/bin/env\"]", "ENV OF_THE_IMAGE=1", "ENV LANG=de", "USER root", "WORKDIR /bin"]);
+    let id = image(
+        "own:1",
+        &["ENTRYPOINT [\"/bin/env\"]", "ENV OF_THE_IMAGE=1", "ENV LANG=de", "USER root", "WORKDIR /bin"],
+    );
     let mut own = spec(&id, &[]);
     own.speech = Speech::Plain;
     own.environment.insert("OWN".to_owned(), "2".to_owned());
@@ -98,8 +102,14 @@ async fn an_image_brings_its_program_and_its_environment_and_nothing_of_the_syst
     let text = outcome.answer.unwrap()["stdout"].as_str().unwrap().to_owned();
     let mut lines: Vec<&str> = text.lines().filter(|line| !line.starts_with("PATH=")).collect();
     lines.sort_unstable();
-    assert_eq!(lines, ["HOME=/work", "LANG=de", "OF_THE_IMAGE=1", "OWN=2", "TMPDIR=/tmp", "USER=tool"], "{}", outcome.stderr);
-    let mut other = spec(&id, &["/bin/sh", "-c", "id -u; ls /; ls /bin /usr 2>&1 | wc -l; : > /bin/new || echo kept; pwd"]);
+    assert_eq!(
+        lines,
+        ["HOME=/work", "LANG=de", "OF_THE_IMAGE=1", "OWN=2", "TMPDIR=/tmp", "USER=tool"],
+        "{}",
+        outcome.stderr
+    );
+    let mut other =
+        spec(&id, &["/bin/sh", "-c", "id -u; ls /; ls /bin /usr 2>&1 | wc -l; : > /bin/new || echo kept; pwd"]);
     other.speech = Speech::Plain;
     let outcome = once(&docker, other, json!(null)).await;
     let text = outcome.answer.unwrap()["stdout"].as_str().unwrap().to_owned();

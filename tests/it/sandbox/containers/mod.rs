@@ -92,7 +92,8 @@ fn config(folder: &TempDir, life: &str, containers: Containers) -> Config {
 pub(crate) async fn tier(life: &str) -> Option<Tier> {
     let containers = containers()?;
     let folder = tempfile::tempdir().unwrap();
-    let docker = Docker::open(config(&folder, life, containers), clock()).await.unwrap_or_else(|error| panic!("{error}"));
+    let docker =
+        Docker::open(config(&folder, life, containers), clock()).await.unwrap_or_else(|error| panic!("{error}"));
     Some(Tier { docker, folder })
 }
 
