@@ -265,6 +265,6 @@ tries(*[lambda family=family: made(family, kind) for family, kind in [(16, 3), (
         "what the machine says of itself",
         "tries(lambda: ''.join(os.listdir('/sys')), lambda: open('/proc/cmdline').read(), lambda: open('/proc/mounts').read() if \
          os.path.exists('/proc/mounts') and given['data'] in open('/proc/mounts').read() else None, \
-         lambda: open('/proc/version').read(), lambda: open('/etc/hostname').read().replace('container\n', ''), lambda: open('/proc/kallsyms').read(10))",
+         lambda: open('/proc/version').read(), lambda: open('/etc/hostname').read().replace('container', '').strip(), lambda: open('/proc/kallsyms').read(10))",
     ),
 ];
