@@ -176,7 +176,7 @@ pub(super) fn container(shared: &Shared, prepared: &Prepared, name: &str, files:
         directory: spec.directory.clone().unwrap_or_else(|| "/work".to_owned()),
         user: prepared.user,
         shown,
-        scratch: scratch(bounds.disk),
+        scratch: scratch(bounds.disk, prepared.user),
         covered: COVERED.map(str::to_owned).to_vec(),
         fixed: FIXED.map(str::to_owned).to_vec(),
         memory: bounds.memory,
@@ -204,12 +204,13 @@ fn system(shared: &Shared, files: &Files) -> Vec<Shown> {
 }
 
 /// `/work` and `/tmp` cannot share one bound here, so each has its part and both together are within it.
-pub(super) fn scratch(disk: u64) -> Vec<(String, String)> {
+pub(super) fn scratch(disk: u64, user: u32) -> Vec<(String, String)> {
     let parts = [("/tmp", disk / 4), ("/work", disk - disk / 4)];
     let options = |(at, bytes): (&str, u64)| {
-        // Less than a page would be no bound at all.
+        // Less than a page would be no bound at all. Where the image has such a directory, the runtime takes its mode, so
+        // it has to be the tool's own.
         let (bytes, inodes) = (bytes.max(4_096), (bytes / BYTES_PER_INODE).max(INODES_MIN));
-        (at.to_owned(), format!("rw,exec,nosuid,nodev,mode=1777,size={bytes},nr_inodes={inodes}"))
+        (at.to_owned(), format!("rw,exec,nosuid,nodev,mode=1777,uid={user},gid={user},size={bytes},nr_inodes={inodes}"))
     };
     parts.map(options).to_vec()
 }

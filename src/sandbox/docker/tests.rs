@@ -121,7 +121,7 @@ fn both_of_its_directories_together_are_within_the_bound() {
             let found = options.split(',').find_map(|option| option.strip_prefix("size=")).unwrap();
             found.parse().unwrap()
         };
-        let scratch = plan::scratch(disk);
+        let scratch = plan::scratch(disk, 65_534);
         assert_eq!(scratch.iter().map(|(at, _)| at.as_str()).collect::<Vec<_>>(), ["/tmp", "/work"]);
         let both: u64 = scratch.iter().map(|(_, options)| size(options)).sum();
         assert_eq!(both, disk);
