@@ -222,7 +222,7 @@ async fn who_watches_leaves_half_of_the_places_to_whoever_brings_work() {
     let mut work = host.send("POST", "/route", &headers, task.as_bytes()).await;
     work.read_u8().await.unwrap();
     let runs: serde_json::Value = serde_json::from_str(&host.get("/runs").await.body).unwrap();
-    let path = format!("/runs/{}/events", runs["runs"][0]["id"].as_str().unwrap());
+    let path = format!("/runs/{}/events", runs["runs"][0]["run_id"].as_str().unwrap());
     let mut watchers = Vec::new();
     for _ in 0..2 {
         let mut watcher = host.send("GET", &path, &headers, b"").await;
