@@ -16,6 +16,10 @@ use syzygy::config::{Flag, Inputs};
 use syzygy::host::Host;
 use syzygy::inference::Scripted;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Agents of each step if `SYZYGY_AGENTS` does not say.
 const STEPS: [usize; 3] = [1_000, 10_000, 100_000];
 /// Agents that are asked one after the other, each by its name.
@@ -178,5 +182,9 @@ fn no_cliff(steps: &[Step]) {
             // The first step has less to do than the clock of a busy machine is off by.
             assert!(ratio <= CLIFF || own < Duration::from_secs(1), "{what} has a cliff: {ratio:.1} times");
         }
+        let slower = step.ask_p50.as_secs_f64() / first.ask_p50.as_secs_f64();
+        let fewer = first.crowd / step.crowd;
+        println!("  asking of {}: {slower:.1} times as long, {fewer:.1} times fewer a second", step.agents);
+        assert!(slower <= CLIFF && fewer <= CLIFF, "asking has a cliff: {slower:.1} and {fewer:.1} times");
     }
 }

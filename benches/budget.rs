@@ -16,6 +16,10 @@ use syzygy::store::{self, Disk, Memory};
 use syzygy::types::{Clock, Money, Price, RunId, Seeded, Timestamp, World};
 use syzygy::ziggy::budget::{Amounts, BurnConfig, Claim, Config, Ledger, Limit, PriceList, Unit, Window};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Enough for a round to take some tenths of a second.
 const PAIRS: u64 = 300_000;
 /// Odd, so that the median is a round.

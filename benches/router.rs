@@ -17,6 +17,10 @@ use syzygy::ziggy::route::{
 };
 use syzygy::ziggy::{Action, Appetite, Governance, Millionths, Override};
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Decisions of a row: a percentile of 99 stands on two hundred of them.
 const DECISIONS: u64 = 20_000;
 /// Tables built of each kind.

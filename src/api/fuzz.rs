@@ -12,6 +12,7 @@ use super::framing::{Framing, Limits};
 use super::hitl::{Delegated, Said};
 use super::publishing::{Publish, SettleDoubt};
 use super::tools::Invoke;
+use crate::actors::executor::Stage;
 use crate::actors::io::Task;
 use crate::ziggy::chunk::Policy;
 use crate::ziggy::{assemble, chunk, reassemble};
@@ -26,7 +27,7 @@ const DEPTH: usize = 32;
 const TEXT_MOST: usize = 4 << 10;
 
 /// Every body there is, by the name of its type. A test looks that none of the handlers' is missing.
-pub const BODIES: [Reader; 16] = [
+pub const BODIES: [Reader; 17] = [
     ("RouteRequest", same::<RouteRequest>),
     ("Task", same::<Task>),
     ("FeedbackRequest", same::<FeedbackRequest>),
@@ -43,6 +44,7 @@ pub const BODIES: [Reader; 16] = [
     ("Invoke", same::<Invoke>),
     ("Publish", same::<Publish>),
     ("SettleDoubt", same::<SettleDoubt>),
+    ("Stage", same::<Stage>),
 ];
 
 /// Reads these bytes as a body of this type, and says whether they are one.

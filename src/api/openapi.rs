@@ -37,6 +37,7 @@ use super::{
         tools::invoke,
         publishing::publish,
         publishing::retire,
+        publishing::stage,
         publishing::doubts,
         publishing::settle,
         alerts::list,

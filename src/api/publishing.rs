@@ -16,7 +16,7 @@ use super::app::App;
 use super::auth::Caller;
 use super::extract::{Body, Path};
 use super::problem::{Code, Problem, Problems};
-use crate::actors::executor::{Publication, Row, Standing};
+use crate::actors::executor::{Canary, Publication, Row, Stage, Standing};
 use crate::lap::{Package, PackedFile};
 use crate::tds;
 use crate::tds::tool::Version;
@@ -71,6 +71,9 @@ pub struct Publish {
     /// Only run its tests, and publish nothing.
     #[serde(default)]
     pub test_only: bool,
+    /// Whom it serves at first, if not everybody.
+    #[serde(default)]
+    pub canary: Option<Canary>,
 }
 
 impl Publish {
@@ -116,13 +119,15 @@ pub(super) async fn publish(
     Body(asked): Body<Publish>,
 ) -> Result<Json<PublishAnswer>, Problem> {
     let test_only = asked.test_only;
+    let stage = asked.canary.clone().map_or(Stage::Active, Stage::Canary);
+    sensible(&stage)?;
     let package = asked.package()?;
     let tools = &app.parts.tools;
     if test_only {
         let passed = tools.test(&caller.cx, package).await?;
         return Ok(Json(PublishAnswer { tool: None, hash: None, known: false, passed, warnings: Vec::new() }));
     }
-    let Publication { published, warnings, known } = tools.publish(&caller.cx, package).await?;
+    let Publication { published, warnings, known } = tools.publish_as(&caller.cx, package, stage).await?;
     let passed = if known { Vec::new() } else { vec![format!("all {} tests", published.cases)] };
     let tool = Some(format!("{}@{}", published.id, published.version));
     Ok(Json(PublishAnswer { tool, hash: Some(published.hash), known, passed, warnings }))
@@ -140,6 +145,33 @@ pub(super) async fn retire(
     let wrong = |why: String| Problem::new(Code::InvalidRequest, format!("version {version:?}: {why}"));
     let read = version.parse::<Version>().map_err(wrong)?;
     app.parts.tools.retire(&caller.cx, &id, read).await?;
+    Ok(StatusCode::NO_CONTENT)
+}
+
+/// A trial of more than everybody is a mistake.
+fn sensible(stage: &Stage) -> Result<(), Problem> {
+    match stage {
+        Stage::Canary(canary) if canary.share_percent > 100 => {
+            Err(Problem::new(Code::InvalidRequest, "share_percent is at most 100"))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// Says whom a version of a tool serves from now on: everybody, some of them on trial, or nobody.
+#[utoipa::path(post, path = "/tools/{id}/versions/{version}/stage", tag = "tools", request_body = Stage,
+    params(("id" = String, Path, description = "its id"), ("version" = String, Path, description = "such as 1.2.0")),
+    responses((status = 204, description = "it serves them"), Problems))]
+pub(super) async fn stage(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path((id, version)): Path<(String, String)>,
+    Body(stage): Body<Stage>,
+) -> Result<StatusCode, Problem> {
+    let wrong = |why: String| Problem::new(Code::InvalidRequest, format!("version {version:?}: {why}"));
+    let read = version.parse::<Version>().map_err(wrong)?;
+    sensible(&stage)?;
+    app.parts.tools.stage(&caller.cx, &id, read, stage).await?;
     Ok(StatusCode::NO_CONTENT)
 }
 

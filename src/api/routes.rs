@@ -80,6 +80,7 @@ pub(super) fn table() -> Vec<Route> {
         route("GET", "/tools", Read, get(tools::list)),
         route("POST", "/tools", Admin, post(publishing::publish)),
         route("DELETE", "/tools/{id}/versions/{version}", Admin, delete(publishing::retire)),
+        route("POST", "/tools/{id}/versions/{version}/stage", Admin, post(publishing::stage)),
         route("GET", "/effects/doubts", Review, get(publishing::doubts)),
         route("POST", "/effects/doubts/{invocation}", Review, post(publishing::settle)),
         route("GET", "/tools/{id}", Read, get(tools::show)),

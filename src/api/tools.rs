@@ -19,7 +19,7 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query, Wants};
 use super::follow::event;
 use super::problem::{Code, Problem, Problems};
-use crate::actors::executor::{self, Answer, Entry, How, Request};
+use crate::actors::executor::{self, Answer, Entry, How, Pulse, Request, Stage};
 use crate::lap;
 use crate::sandbox::{Change, Exit, Line};
 use crate::tds::tool::Range;
@@ -49,6 +49,11 @@ pub struct ToolRow {
     pub capabilities: Vec<String>,
     /// What a call does to the world: `none`, `idempotent` or `non_idempotent`.
     pub side_effects: String,
+    /// What a caller must have been granted.
+    pub scopes: Vec<String>,
+    /// Why this machine cannot run it, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
 }
 
 /// A list of tools.
@@ -71,6 +76,12 @@ pub(super) struct ToolsQuery {
     /// Only tools with this tag.
     #[serde(default)]
     tag: Option<String>,
+    /// Only tools that offer this: `action`, `query`, `stream`, `subscription` or `batch`.
+    #[serde(default)]
+    capability: Option<String>,
+    /// Only tools that ask for this scope.
+    #[serde(default)]
+    scope: Option<String>,
 }
 
 /// Which version.
@@ -93,6 +104,20 @@ pub struct ToolShown {
     pub hash: Hash,
     /// All versions there are, oldest first.
     pub versions: Vec<String>,
+    /// How each of them stands, in the same order.
+    pub standing: Vec<ToolStanding>,
+}
+
+/// How a version stands.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
+pub struct ToolStanding {
+    /// The version.
+    pub version: String,
+    /// Whom it serves.
+    #[serde(flatten)]
+    pub stage: Stage,
+    /// How good it was lately; nothing if it was not called since the host started.
+    pub health: Option<Pulse>,
 }
 
 /// A call.
@@ -240,6 +265,8 @@ fn row(entry: &Entry) -> ToolRow {
         tags: tool.tags.iter().map(ToString::to_string).collect(),
         capabilities: tool.capabilities.iter().map(word).collect(),
         side_effects: word(&tool.side_effects),
+        scopes: tool.auth.scopes.iter().map(ToString::to_string).collect(),
+        unavailable: entry.unavailable.as_deref().map(str::to_owned),
     }
 }
 
@@ -254,10 +281,12 @@ fn word(choice: &impl Serialize) -> String {
 pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, Query(query): Query<ToolsQuery>) -> Json<Tools> {
     let wanted = query.q.map(|word| word.to_lowercase());
     let fits = |row: &ToolRow| {
-        let tagged = query.tag.as_ref().is_none_or(|tag| row.tags.contains(tag));
+        let has = |wanted: &Option<String>, words: &[String]| wanted.as_ref().is_none_or(|word| words.contains(word));
+        let fits =
+            has(&query.tag, &row.tags) && has(&query.capability, &row.capabilities) && has(&query.scope, &row.scopes);
         let texts = [&row.id, &row.name, &row.description].map(|text| text.to_lowercase());
         let named = |word: &String| texts.iter().chain(&row.tags).any(|text| text.contains(word.as_str()));
-        tagged && wanted.as_ref().is_none_or(named)
+        fits && wanted.as_ref().is_none_or(named)
     };
     let mut tools: Vec<ToolRow> =
         app.parts.tools.list(&lap::Caller::of(caller.cx.principal())).iter().map(row).filter(fits).collect();
@@ -279,15 +308,23 @@ fn range(text: Option<&str>) -> Result<Option<Range>, Problem> {
     responses((status = 200, body = ToolShown), Problems))]
 pub(super) async fn show(
     State(app): State<Arc<App>>,
+    caller: Caller,
     Path(id): Path<String>,
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<ToolShown>, Problem> {
     let required = range(query.version.as_deref())?;
     let library = app.parts.tools.library();
     let entry = library.find(&id, required.as_ref())?;
-    let versions = library.versions(&id).iter().map(|entry| entry.ready.tool.version.to_string()).collect();
+    let mut pulses = app.parts.tools.pulses(&caller.cx, &id).await?;
+    let standing = |entry: &Entry| {
+        let version = entry.ready.tool.version.to_string();
+        let health = pulses.remove(&version);
+        ToolStanding { version, stage: entry.stage.clone(), health }
+    };
+    let standing: Vec<ToolStanding> = library.versions(&id).iter().map(standing).collect();
+    let versions = standing.iter().map(|one| one.version.clone()).collect();
     let tool = serde_json::to_value(&*entry.ready.tool).unwrap_or_default();
-    Ok(Json(ToolShown { tool, hash: entry.ready.hash, versions }))
+    Ok(Json(ToolShown { tool, hash: entry.ready.hash, versions, standing }))
 }
 
 /// Calls a tool.

@@ -12,6 +12,7 @@ use super::error::Error;
 use super::flags;
 use super::paint::{columns, plain, short};
 use super::sse::Parser;
+use crate::actors::executor::{Canary, Stage};
 use crate::api::{self, Invoke, Invoked, Problem};
 use crate::sandbox::Line;
 use crate::tds::{self, Tool};
@@ -21,6 +22,12 @@ pub(super) struct Listed {
     /// Only tools with this tag.
     #[arg(long, value_name = "TAG")]
     tag: Option<String>,
+    /// Only tools that offer this: action, query, stream, subscription or batch.
+    #[arg(long, value_name = "WORD")]
+    capability: Option<String>,
+    /// Only tools that ask for this scope.
+    #[arg(long, value_name = "SCOPE")]
+    scope: Option<String>,
     #[command(flatten)]
     pub(super) connection: Connection,
 }
@@ -72,8 +79,9 @@ pub(super) struct Called {
 
 /// Lists the tools there are.
 pub(super) async fn list(client: &Client, asked: &Listed, console: &mut Console) -> Result<u8, Error> {
-    let path = asked.tag.as_ref().map_or("/tools".to_owned(), |tag| format!("/tools?tag={}", encoded(tag)));
-    table(&client.get(&path).await?, console)
+    let named = [("tag", &asked.tag), ("capability", &asked.capability), ("scope", &asked.scope)];
+    let said = named.into_iter().filter_map(|(name, word)| Some(format!("{name}={}", encoded(word.as_ref()?))));
+    table(&client.get(&format!("/tools?{}", said.collect::<Vec<_>>().join("&"))).await?, console)
 }
 
 /// Lists the tools that these words find.
@@ -93,10 +101,7 @@ fn table(found: &api::Tools, console: &mut Console) -> Result<u8, Error> {
     }
     let width = console.columns().max(60) / 2;
     let mut rows = vec![["TOOL", "VERSION", "EFFECTS", "WHAT IT DOES"].map(str::to_owned).to_vec()];
-    rows.extend(found.tools.iter().map(|tool| {
-        let does = short(&plain(&tool.description), width);
-        vec![tool.id.clone(), tool.version.clone(), tool.side_effects.clone(), does]
-    }));
+    rows.extend(found.tools.iter().map(|tool| line(tool, width)));
     let paint = console.paint();
     let text = columns(&rows);
     let text = match text.split_once('\n') {
@@ -108,6 +113,15 @@ fn table(found: &api::Tools, console: &mut Console) -> Result<u8, Error> {
         console.remark(&format!("there are {} more: syzygy tool search WORD", found.more));
     }
     Ok(0)
+}
+
+/// A tool in the list. Why it cannot be called matters more than what it would do, and is told whole.
+pub(super) fn line(tool: &api::ToolRow, width: usize) -> Vec<String> {
+    let does = match &tool.unavailable {
+        Some(reason) => format!("cannot be run here: {}", plain(reason)),
+        None => short(&plain(&tool.description), width),
+    };
+    vec![tool.id.clone(), tool.version.clone(), tool.side_effects.clone(), does]
 }
 
 async fn shown(client: &Client, id: &str, version: Option<&String>) -> Result<api::ToolShown, Error> {
@@ -124,8 +138,35 @@ pub(super) async fn describe(client: &Client, asked: &Described, console: &mut C
     }
     let tool: Tool = serde_json::from_value(found.tool).map_err(|error| client.broken(error.to_string()))?;
     console.out(&tds::page(&tool))?;
-    console.out(&format!("\nVersions: {}\n", found.versions.join(", ")))?;
+    let mut rows = vec![["VERSION", "STAGE", "CALLS", "SUCCESS", "P95", ""].map(str::to_owned).to_vec()];
+    rows.extend(found.standing.iter().map(|one| {
+        let pulse = one.health.unwrap_or_default();
+        let told = |text: String| if pulse.calls == 0 { "-".to_owned() } else { text };
+        let more = match &one.stage {
+            Stage::Active => String::new(),
+            Stage::Canary(canary) => serving(canary),
+            Stage::Quarantined { reason } => plain(reason),
+        };
+        vec![
+            one.version.clone(),
+            one.stage.word().to_owned(),
+            pulse.calls.to_string(),
+            told(format!("{} %", pulse.success_percent)),
+            told(format!("{} ms", pulse.p95_ms)),
+            more,
+        ]
+    }));
+    console.out(&format!("\n{}", columns(&rows)))?;
     Ok(0)
+}
+
+/// Whom a version on trial serves, in words.
+fn serving(canary: &Canary) -> String {
+    let share = (canary.share_percent > 0).then(|| format!("{} % of runs", canary.share_percent));
+    let agents = canary.agents.iter().map(|agent| format!("agent {agent}"));
+    let scopes = canary.scopes.iter().map(|scope| format!("scope {scope}"));
+    let flag = canary.flag.iter().map(|flag| format!("flag {flag}"));
+    share.into_iter().chain(agents).chain(scopes).chain(flag).map(|one| plain(&one)).collect::<Vec<_>>().join(", ")
 }
 
 /// Calls a tool, and prints its result as JSON. What the tool says meanwhile goes to stderr.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use clap::Args;
+use clap::{Args, ValueEnum};
 use reqwest::Method;
 
 use super::arguments::Connection;
@@ -14,6 +14,7 @@ use super::console::Console;
 use super::error::Error;
 use super::paint::plain;
 use super::tools::{found, invalid, text};
+use crate::actors::executor::{Canary, Stage};
 use crate::api::{Doubts, Publish, PublishAnswer, PublishFile, SettleDoubt};
 use crate::tds::tool::Run;
 use crate::tds::{self, limits};
@@ -24,7 +25,68 @@ pub(super) struct HandedIn {
     #[arg(value_name = "FILE")]
     file: PathBuf,
     #[command(flatten)]
+    trial: Trial,
+    #[command(flatten)]
     pub(super) connection: Connection,
+}
+
+/// Whom a version on trial serves.
+#[derive(Debug, Args)]
+struct Trial {
+    /// Serve this share of runs, in percent, always the same ones.
+    #[arg(long, value_name = "PERCENT", value_parser = clap::value_parser!(u8).range(0..=100))]
+    share: Option<u8>,
+    /// Serve this agent; may be said several times.
+    #[arg(long = "for-agent", value_name = "AGENT")]
+    agents: Vec<String>,
+    /// Serve who was granted this scope; may be said several times.
+    #[arg(long = "for-scope", value_name = "SCOPE")]
+    scopes: Vec<String>,
+    /// Serve everybody where `tools.flags` has this.
+    #[arg(long, value_name = "FLAG")]
+    flag: Option<String>,
+}
+
+impl Trial {
+    /// Whom it serves; nothing if nothing was said.
+    fn canary(&self) -> Option<Canary> {
+        let Trial { share, agents, scopes, flag } = self;
+        let said = share.is_some() || !agents.is_empty() || !scopes.is_empty() || flag.is_some();
+        said.then(|| Canary {
+            share_percent: share.unwrap_or(0),
+            agents: agents.clone(),
+            scopes: scopes.clone(),
+            flag: flag.clone(),
+        })
+    }
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Staged {
+    /// The tool's id and version: `git.log@1.2.0`.
+    #[arg(value_name = "TOOL@VERSION")]
+    tool: String,
+    /// Whom it serves from now on.
+    #[arg(value_name = "STAGE")]
+    stage: Word,
+    /// Why it is taken out.
+    #[arg(long, value_name = "TEXT")]
+    reason: Option<String>,
+    #[command(flatten)]
+    trial: Trial,
+    #[command(flatten)]
+    pub(super) connection: Connection,
+}
+
+/// Whom a version serves, in a word.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+enum Word {
+    /// Everybody.
+    Active,
+    /// Some, on trial: say whom.
+    Canary,
+    /// Nobody.
+    Quarantined,
 }
 
 #[derive(Debug, Args)]
@@ -65,7 +127,7 @@ pub(super) async fn hand_in(
         invalid(format!("could not read a tool from {}:{lines}", path.display()))
     })?;
     let files = files(&path, &checked.tool)?;
-    let body = Publish { format: format.into(), text, files, test_only };
+    let body = Publish { format: format.into(), text, files, test_only, canary: asked.trial.canary() };
     let answer: PublishAnswer = client.post("/tools", &body).await?;
     if console.json {
         console.out_json(&answer)?;
@@ -79,7 +141,11 @@ pub(super) async fn hand_in(
         console.out(&format!("{good} {}\n", plain(passed)))?;
     }
     if let (Some(tool), Some(hash)) = (&answer.tool, &answer.hash) {
-        let was = if answer.known { "was published already" } else { "is published" };
+        let was = match (answer.known, &body.canary) {
+            (true, _) => "was published already",
+            (false, None) => "is published",
+            (false, Some(_)) => "is published on trial",
+        };
         console.out(&format!("{tool} {was}: {hash}\n"))?;
     }
     Ok(0)
@@ -117,10 +183,34 @@ fn is_executable(_: &Path) -> std::io::Result<bool> {
     Ok(true)
 }
 
+/// A tool and a version, as `git.log@1.2.0`.
+fn named(tool: &str) -> Result<(&str, &str), Error> {
+    tool.split_once('@').ok_or_else(|| Error::Usage(format!("{tool:?} names no version; write it as git.log@1.2.0")))
+}
+
+/// Says whom a version serves from now on.
+pub(super) async fn stage(client: &Client, asked: &Staged, console: &mut Console) -> Result<u8, Error> {
+    let (id, version) = named(&asked.tool)?;
+    let canary = asked.trial.canary();
+    let stage = match (asked.stage, canary) {
+        (Word::Canary, Some(canary)) => Stage::Canary(canary),
+        (Word::Canary, None) => {
+            return Err(Error::Usage("say whom it serves: --share, --for-agent, --for-scope or --flag".to_owned()));
+        }
+        (_, Some(_)) => return Err(Error::Usage("only a version on trial serves some and not others".to_owned())),
+        (Word::Active, None) => Stage::Active,
+        (Word::Quarantined, None) => {
+            Stage::Quarantined { reason: asked.reason.clone().unwrap_or_else(|| "a person took it out".to_owned()) }
+        }
+    };
+    client.say(&format!("/tools/{}/versions/{}/stage", encoded(id), encoded(version)), &stage).await?;
+    console.remark(&format!("{id}@{version} is {}", stage.word()));
+    Ok(0)
+}
+
 /// Takes a version of a tool back.
 pub(super) async fn retire(client: &Client, asked: &Retired, console: &mut Console) -> Result<u8, Error> {
-    let wrong = || Error::Usage(format!("{:?} names no version; write it as git.log@1.2.0", asked.tool));
-    let (id, version) = asked.tool.split_once('@').ok_or_else(wrong)?;
+    let (id, version) = named(&asked.tool)?;
     client.tell(Method::DELETE, &format!("/tools/{}/versions/{}", encoded(id), encoded(version))).await?;
     console.remark(&format!("{id}@{version} is not called any more"));
     Ok(0)

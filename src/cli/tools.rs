@@ -12,7 +12,7 @@ use super::calls::{self, Called, Described, Listed, Searched};
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
-use super::handing::{self, Doubted, HandedIn, Retired};
+use super::handing::{self, Doubted, HandedIn, Retired, Staged};
 use super::paint::Paint;
 use crate::tds::compat::{Change, Refusal, diff, judge};
 use crate::tds::tool::{FilePath, Run};
@@ -50,6 +50,8 @@ pub(super) enum ToolVerb {
     Test(HandedIn),
     /// Hand a tool in to a running host, which publishes it if it passes.
     Publish(HandedIn),
+    /// Say whom a version serves: everybody, some on trial, or nobody.
+    Stage(Staged),
     /// Take a version of a tool back; the journal keeps it.
     Retire(Retired),
     /// List calls of which nobody knows whether they were made, or say what became of one.
@@ -110,6 +112,7 @@ pub(super) async fn tool(
         ToolVerb::Docs { file, part } => docs(file, *part, console),
         ToolVerb::Test(asked) => handing::hand_in(&connect(&asked.connection)?, asked, true, console).await,
         ToolVerb::Publish(asked) => handing::hand_in(&connect(&asked.connection)?, asked, false, console).await,
+        ToolVerb::Stage(asked) => handing::stage(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Retire(asked) => handing::retire(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Doubts(asked) => handing::doubts(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::List(asked) => calls::list(&connect(&asked.connection)?, asked, console).await,

@@ -5,6 +5,7 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::beside;
 use super::error::{Error, Problem, Source};
 use super::judge::{self, Checked};
 use super::tree::Node;
@@ -21,6 +22,8 @@ const BUNDLED: [(&str, &str); 3] = [
 const FOLDER: &str = "agents";
 
 impl Checked for Profile {
+    const EXPLAINED: &'static str = BUNDLED[0].0;
+
     fn impossible(&self) -> Vec<(String, String)> {
         Profile::impossible(self).into_iter().map(|(key, expected)| (key.to_owned(), expected)).collect()
     }
@@ -37,19 +40,19 @@ pub fn bundled_agents() -> Result<Vec<Profile>, Error> {
 /// The user's own agents in this data directory, in order of file name.
 ///
 /// # Errors
-/// There are more files than so many; none is read then. The folder or a file in it cannot be read, or anything in any of the files is wrong: then all of it.
+/// There are more files than so many; none is read then. The folder or a file in it cannot be read, or anything in any of
+/// the files is wrong: then all of it.
 pub fn agents_in(data: &Path, most: usize) -> Result<Vec<Profile>, Error> {
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::unreadable(&path, &error))?;
-        Ok((path, text))
-    };
     let folder = data.join(FOLDER);
-    let files = files(&folder)?;
+    let files = files(&folder).map_err(|problem| Error::of(vec![problem]))?;
     if files.len() > most {
-        return Err(Error::TooMany { path: folder.display().to_string(), count: files.len(), most });
+        let (found, expected) = (format!("{} agents", files.len()), format!("at most {most} (router.candidates_most)"));
+        return Err(Error::of(vec![Problem::of_whole(&folder, found, expected)]));
     }
-    let texts = files.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
-    all(texts.iter().map(|(path, text)| placed(&path.display().to_string(), text)))
+    all(files.iter().filter_map(|path| match beside::text(path) {
+        Ok(text) => text.map(|text| placed(&path.display().to_string(), &text)),
+        Err(problem) => Some(Err(vec![problem])),
+    }))
 }
 
 /// An agent, and where its name was said.
@@ -121,15 +124,15 @@ fn placed(file: &str, text: &str) -> Result<Placed, Vec<Problem>> {
 }
 
 /// `*.toml` in this folder, in order of name; none if there is no such folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::unreadable(folder, &error)),
+        Err(error) if beside::absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(Problem::unreadable(folder, &error)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| Error::unreadable(folder, &error))?.path();
+        let path = entry.map_err(|error| Problem::unreadable(folder, &error))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
         }

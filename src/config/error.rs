@@ -14,7 +14,7 @@ pub enum Source {
     File {
         /// The file as it was named.
         path: String,
-        /// Line, from 1.
+        /// Line, from 1; 0 if it is the file or folder as a whole.
         line: usize,
     },
     /// An environment variable.
@@ -27,6 +27,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Default => f.write_str("default"),
+            Source::File { path, line: 0 } => f.write_str(path),
             Source::File { path, line } => write!(f, "{path}:{line}"),
             Source::Environment(name) => f.write_str(name),
             Source::Flag(name) => f.write_str(name),
@@ -74,16 +75,6 @@ pub enum Error {
     /// The file is no TOML, keys are unknown, or values are wrong: all of them.
     #[error("could not use the configuration{}", list(.0))]
     Problems(Vec<Problem>),
-    /// There are more files of agents than may be candidates. None of them was read.
-    #[error("could not take the {count} agents of {path}: at most {most} may be candidates (router.candidates_most)")]
-    TooMany {
-        /// The folder.
-        path: String,
-        /// How many there are.
-        count: usize,
-        /// How many there may be.
-        most: usize,
-    },
     /// Nothing says where data belongs.
     #[error(
         "could not choose a data directory: neither XDG_DATA_HOME nor HOME is set; name one with --data-dir, \
@@ -103,22 +94,66 @@ impl Error {
         Error::Problems(problems)
     }
 
-    /// A file or folder that the operating system does not let be read.
+    /// Everything that is wrong, one by one.
+    pub(super) fn problems(self) -> Vec<Problem> {
+        match self {
+            Error::Problems(problems) => problems,
+            Error::Read { path, reason } => vec![Problem::of_whole(Path::new(&path), reason, "a file".to_owned())],
+            Error::NoHome => Vec::new(),
+        }
+    }
+
+    /// The file that was asked for, if the operating system does not let it be read.
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-        let advice = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => "; let this user read it and its directory",
-            _ => "",
-        };
-        Error::Read { path: path.display().to_string(), reason: format!("{error}{advice}") }
+        Error::Read { path: path.display().to_string(), reason: advised(error) }
     }
 
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
             Error::Read { .. } => Class::NotFound,
-            Error::Problems(_) | Error::TooMany { .. } | Error::NoHome => Class::Invalid,
+            Error::Problems(_) | Error::NoHome => Class::Invalid,
         }
     }
+}
+
+impl Problem {
+    /// A file or folder that the operating system does not let be read.
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+        Problem::of_whole(
+            path,
+            format!("what cannot be read: {}", advised(error)),
+            "what this user can read".to_owned(),
+        )
+    }
+
+    /// Whether it is a problem of what stands at this path, above or below it.
+    pub(super) fn touches(&self, path: &[String]) -> bool {
+        let mut both = self.key.split('.').zip(path);
+        !self.key.is_empty() && both.all(|(own, other)| own == other)
+    }
+
+    /// What is wrong with a file or folder as a whole.
+    pub(super) fn of_whole(path: &Path, found: String, expected: String) -> Problem {
+        let source = Source::File { path: path.display().to_string(), line: 0 };
+        Problem { source, key: String::new(), found, expected, meant: None }
+    }
+
+    /// A file that is no text, with the line of the first byte that cannot be in one.
+    pub(super) fn no_text(path: &Path, bytes: &[u8], valid_up_to: usize) -> Problem {
+        let line = bytes[..valid_up_to].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let source = Source::File { path: path.display().to_string(), line };
+        let (found, expected) = ("bytes that are no UTF-8".to_owned(), "text in UTF-8".to_owned());
+        Problem { source, key: String::new(), found, expected, meant: None }
+    }
+}
+
+fn advised(error: &std::io::Error) -> String {
+    let advice = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; let this user read it and its directory",
+        _ => "",
+    };
+    format!("{error}{advice}")
 }
 
 /// A value as it may be shown. Secrets do not belong into the configuration, so one that got there by mistake is not

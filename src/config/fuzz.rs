@@ -3,7 +3,9 @@
 use super::error::Source;
 use super::judge;
 use super::tree::{self, Node};
-use super::{Config, DEFAULTS, agents};
+use super::{Config, DEFAULTS, agents, beside};
+use crate::inference::models::Catalog;
+use crate::ziggy::budget::PriceFile;
 
 /// Explains what is wrong, which must be possible whatever it is.
 fn explain(problems: Vec<super::Problem>) -> String {
@@ -18,6 +20,18 @@ fn source(line: usize) -> Source {
 pub fn agent(bytes: &[u8]) -> bool {
     let Ok(text) = std::str::from_utf8(bytes) else { return false };
     agents::profile("fuzzed", text).map_err(explain).is_ok()
+}
+
+/// Reads these bytes as the list of models in a data directory.
+pub fn models(bytes: &[u8]) -> Option<Catalog> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    beside::listed("fuzzed", "model", text).map_err(explain).ok()
+}
+
+/// Reads these bytes as the list of prices in a data directory.
+pub fn prices(bytes: &[u8]) -> Option<PriceFile> {
+    let text = std::str::from_utf8(bytes).ok()?;
+    beside::listed("fuzzed", "prices", text).map_err(explain).ok()
 }
 
 /// Reads these bytes as the user's file.

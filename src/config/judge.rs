@@ -13,6 +13,9 @@ use super::{kinds, lists};
 
 /// A configuration as a whole: what serde cannot know about its values.
 pub(super) trait Checked: DeserializeOwned {
+    /// The file of the house in which each key is explained.
+    const EXPLAINED: &'static str;
+
     /// Keys, dotted, with values that cannot work, and what would.
     fn impossible(&self) -> Vec<(String, String)>;
 

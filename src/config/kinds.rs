@@ -59,7 +59,7 @@ pub(super) fn opened<T: Checked>(
             && laid.insert(place)
         {
             base.set(place, tree::value_node(example, &Source::Default));
-            found.extend(lacks::<T>(&base, place, whole).into_iter().map(Lack::problem));
+            found.extend(lacks::<T>(&base, place, whole).into_iter().map(Lack::problem::<T>));
         }
         cut.extend(base.cut(over.clone()));
     }
@@ -76,13 +76,13 @@ pub(super) struct Lack {
 }
 
 impl Lack {
-    pub(super) fn problem(self) -> Problem {
+    pub(super) fn problem<T: Checked>(self) -> Problem {
         let names: Vec<String> = self.keys.iter().map(|key| format!("`{key}`")).collect();
         Problem {
             source: self.source,
             key: self.place.join("."),
             found: format!("a table without {}", names.join(", ")),
-            expected: "every key of its kind that config/default.toml explains".to_owned(),
+            expected: format!("every key of its kind that {} explains", T::EXPLAINED),
             meant: None,
         }
     }

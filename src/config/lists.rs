@@ -78,7 +78,10 @@ pub(super) fn entries<T: Checked>(tree: &Node, over: &Override) -> Vec<Problem> 
         others.push(judged.other);
     }
     let list = |entries| Override { path: over.path.clone(), node: Node::List(entries, source.clone()) };
-    found.extend(values::<T>(tree, over, [&list(mended), &list(others)]));
+    // Values of a list within an entry are judged with the entry.
+    if !over.path.iter().any(|key| key.parse::<usize>().is_ok()) {
+        found.extend(values::<T>(tree, over, [&list(mended), &list(others)]));
+    }
     found
 }
 
@@ -136,7 +139,12 @@ fn judged<T: Checked>(
     let (right, refused) =
         sifted::<T>(&base, alone(opened).cut_entry(Override { path: place.clone(), node: entry.clone() }));
     let mut mended = own.clone();
-    refused.iter().for_each(|(key, ..)| stand_in(&mut mended, &base, &key.path));
+    for (key, ..) in &refused {
+        match mended_list::<T>(&right, key) {
+            Some(list) => mended.set(&key.path, list),
+            None => stand_in(&mut mended, &base, &key.path),
+        }
+    }
     let lacks = kinds::lacks::<T>(&base, &place, &mended);
     let told = |(key, with, message): (Override, Node, String)| {
         judge::explain::<T>(&right, &key, &with, Refusal::Shape(message))
@@ -153,7 +161,7 @@ fn judged<T: Checked>(
         lack.keys
             .iter()
             .for_each(|key| stand_in(&mut mended, &base, &[&lack.place, std::slice::from_ref(key)].concat()));
-        problems.push(lack.problem());
+        problems.push(lack.problem::<T>());
     }
     if problems.is_empty() {
         // Its keys do not fit each other.
@@ -166,6 +174,13 @@ fn judged<T: Checked>(
     let other = varied::<T>(&mended, &place, number);
     let entry_of = |with: &Node| with.get(&place).cloned().unwrap_or_else(Node::empty);
     Judged { problems, mended: entry_of(&mended), other: entry_of(&other) }
+}
+
+/// A list within an entry, each of its own entries with keys of an example where it has to be.
+fn mended_list<T: Checked>(tree: &Node, over: &Override) -> Option<Node> {
+    let (Node::List(entries, source), examples) = (&over.node, T::entries(&over.path)) else { return None };
+    let each = entries.iter().enumerate().map(|entry| judged::<T>(tree, over, entry, &examples).mended);
+    (!examples.is_empty()).then(|| Node::List(each.collect(), source.clone()))
 }
 
 /// The tree with every override that keeps its shape, and those that do not, each with the tree it makes and serde's
@@ -221,8 +236,17 @@ fn fitting(examples: &[toml::Value], entry: &Node) -> (Node, Node) {
     }
     let mut closed = Vec::new();
     for (key, value) in &mut chosen {
-        let Some(tag) = tag(examples, key) else { continue };
         let Some(said) = entry.get(std::slice::from_ref(*key)) else { continue };
+        let kinds = named(examples, key);
+        if kinds.len() > 1 {
+            // The only key of the table is its kind.
+            match kinds.into_iter().find(|(kind, _)| said.only_key() == Some(kind)) {
+                Some((_, table)) => *value = table,
+                None => closed.push((*key).clone()),
+            }
+            continue;
+        }
+        let Some(tag) = tag(examples, key) else { continue };
         let kind = said.get(std::slice::from_ref(&tag)).map(Node::value);
         match examples.iter().filter_map(|one| one.get(*key)).find(|one| one.get(&tag) == kind.as_ref()) {
             Some(table) => *value = table,
@@ -244,6 +268,15 @@ pub(super) fn tag(examples: &[toml::Value], key: &str) -> Option<String> {
     tables.first()?.keys().find(|name| words(name).is_some_and(|words| words.len() > 1)).cloned()
 }
 
+/// The tables that stand at a key by their only key, if every example has one of only one key there.
+fn named<'a>(examples: &'a [toml::Value], key: &str) -> BTreeMap<&'a str, &'a toml::Value> {
+    let only = |value: &'a toml::Value| {
+        let table = value.as_table().filter(|table| table.len() == 1)?;
+        Some((table.keys().next()?.as_str(), value))
+    };
+    examples.iter().filter_map(|one| one.get(key)).map(only).collect::<Option<_>>().unwrap_or_default()
+}
+
 /// The same problem with the number that its entry has, instead of that of the only one.
 fn numbered(problem: Problem, list: &[String], number: usize) -> Problem {
     let (alone, own) = (format!("{}.0", list.join(".")), format!("{}.{number}", list.join(".")));
@@ -257,6 +290,12 @@ fn numbered(problem: Problem, list: &[String], number: usize) -> Problem {
 /// What is wrong with single words of a list of words, if any of them is by itself.
 pub(super) fn words<T: Checked>(tree: &Node, over: &Override) -> Vec<Problem> {
     let (toml::Value::Array(words), source) = (over.node.value(), over.node.source()) else { return Vec::new() };
+    let mut without = tree.clone();
+    without.set(&over.path, Node::Leaf(toml::Value::Array(Vec::new()), source.clone()));
+    if judge::misshapen::<T>(&without).is_some() {
+        // It is not the words that are wrong.
+        return Vec::new();
+    }
     let wrong = |(number, word): (usize, &toml::Value)| {
         let mut with = tree.clone();
         with.set(&over.path, Node::Leaf(toml::Value::Array(vec![word.clone()]), source.clone()));

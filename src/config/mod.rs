@@ -11,6 +11,7 @@
 //! - CF3: a key that no section knows is a problem, wherever it was said.
 
 mod agents;
+mod beside;
 mod cpu;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -26,7 +27,6 @@ mod tree;
 #[cfg(test)]
 mod tests;
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
@@ -38,6 +38,7 @@ use crate::{api, egress, inference, lap, memory, sandbox, secrets, store, superv
 use tree::{Node, Override};
 
 pub use agents::{agents_in, bundled_agents};
+pub use beside::{Beside, beside, models_in, prices_in};
 pub use cpu::cpu_check;
 pub use error::{Error, Problem, Source};
 pub use sections::Host;
@@ -60,6 +61,8 @@ macro_rules! sections {
         }
 
         impl judge::Checked for Config {
+            const EXPLAINED: &'static str = "config/default.toml";
+
             fn impossible(&self) -> Vec<(String, String)> {
                 let mut all = Vec::new();
                 $($(
@@ -211,14 +214,35 @@ impl Loaded {
     }
 }
 
+/// What could be made of what was said, and everything that is wrong with it.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The configuration without what is wrong, to look further with; none if nobody can say where its data is.
+    pub loaded: Option<Loaded>,
+    /// Everything that is wrong; a host may only be started if it is nothing.
+    pub problems: Vec<Problem>,
+}
+
 /// Reads and checks the configuration.
 ///
 /// # Errors
 /// The file cannot be read, no data directory can be chosen, or anything in any layer is wrong: then all of it.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
+    match attempt(inputs)? {
+        Attempt { loaded: Some(loaded), problems } if problems.is_empty() => Ok(loaded),
+        Attempt { problems, .. } => Err(Error::of(problems)),
+    }
+}
+
+/// Reads and checks the configuration, and goes on without what is wrong.
+///
+/// # Errors
+/// The file cannot be read, or no data directory can be chosen.
+pub fn attempt(inputs: &Inputs) -> Result<Attempt, Error> {
     let defaults = Node::parse(DEFAULTS, &|_| Source::Default).map_err(Error::of)?;
     let data_dir_key = [String::from("host"), String::from("data_dir")];
     let (file, mut problems) = file_layer(inputs, &defaults)?;
+    let broken = inputs.file.is_some() && !problems.is_empty();
     let file_overrides = defaults.overrides(file);
     let with_file = lay(defaults.clone(), &file_overrides);
     let (variables, misspelt) = tree::environment_layer(&with_file, &inputs.environment);
@@ -229,20 +253,31 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
 
     let overrides = [file_overrides, variable_overrides, flag_overrides].concat();
     let said = lay(defaults.clone(), &overrides);
-    problems.extend(said.get(&data_dir_key).and_then(|node| no_directory(node, &inputs.environment)));
-    let decided = judge::decide::<Config>(defaults, overrides);
-    let (mut config, mut tree) = match decided {
-        Ok(decided) if problems.is_empty() => decided,
-        Ok(_) => return Err(Error::of(problems)),
-        Err(found) => return Err(Error::of(problems.into_iter().chain(found).collect())),
+    let place = said.get(&data_dir_key);
+    problems.extend(place.and_then(|node| no_directory(node, &inputs.environment)));
+    // The file that could not be read may have said where data is.
+    let lost = broken && place.is_none_or(|node| node.source() == &Source::Default);
+    let decided = judge::decide::<Config>(defaults.clone(), overrides.clone()).or_else(|found| {
+        let right = overrides.into_iter().filter(|over| !found.iter().any(|problem| problem.touches(&over.path)));
+        let rest = judge::decide::<Config>(defaults, right.collect());
+        problems.extend(found);
+        rest
+    });
+    let Some((mut config, mut tree)) = decided.ok().filter(|_| !lost) else {
+        return Ok(Attempt { loaded: None, problems });
     };
-    let (place, source) = data_dir(&config.host.data_dir, &inputs.environment)?;
-    if let Some(source) = source {
-        let text = toml::Value::String(place.display().to_string());
-        tree.set(&data_dir_key, Node::Leaf(text, source));
+    match data_dir(&config.host.data_dir, &inputs.environment) {
+        Ok((place, source)) => {
+            if let Some(source) = source {
+                let text = toml::Value::String(place.display().to_string());
+                tree.set(&data_dir_key, Node::Leaf(text, source));
+            }
+            config.host.data_dir = place;
+        }
+        Err(_) if !problems.is_empty() => return Ok(Attempt { loaded: None, problems }),
+        Err(error) => return Err(error),
     }
-    config.host.data_dir = place;
-    Ok(Loaded { config, tree })
+    Ok(Attempt { loaded: Some(Loaded { config, tree }), problems })
 }
 
 fn lay(mut base: Node, overrides: &[Override]) -> Node {
@@ -267,14 +302,19 @@ fn no_directory(said: &Node, environment: &[(String, String)]) -> Option<Problem
 
 /// The user's file: the one that was named, or the one in the data directory, which cannot move the data directory.
 fn file_layer(inputs: &Inputs, defaults: &Node) -> Result<(Node, Vec<Problem>), Error> {
-    let parsed = |path: &Path, text: &str| {
+    let parsed = |path: &Path, bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            vec![Problem::no_text(path, error.as_bytes(), valid)]
+        });
         let path = path.display().to_string();
         let source = |line: usize| Source::File { path: path.clone(), line };
-        Node::parse(text, &source).map_or_else(|problems| (Node::empty(), problems), |node| (node, Vec::new()))
+        let node = text.and_then(|text| Node::parse(&text, &source));
+        node.map_or_else(|problems| (Node::empty(), problems), |node| (node, Vec::new()))
     };
     if let Some(path) = &inputs.file {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::unreadable(path, &error))?;
-        return Ok(parsed(path, &text));
+        let bytes = std::fs::read(path).map_err(|error| Error::unreadable(path, &error))?;
+        return Ok(parsed(path, bytes));
     }
     let (variables, _) = tree::environment_layer(defaults, &inputs.environment);
     let key = [String::from("host"), String::from("data_dir")];
@@ -285,12 +325,10 @@ fn file_layer(inputs: &Inputs, defaults: &Node) -> Result<(Node, Vec<Problem>), 
         return Ok((Node::empty(), Vec::new()));
     };
     let path = folder.join(FILE_NAME);
-    let (node, mut problems) = match std::fs::read_to_string(&path) {
-        Ok(text) => parsed(&path, &text),
+    let (node, mut problems) = match std::fs::read(&path) {
+        Ok(bytes) => parsed(&path, bytes),
         // That something else is in the directory's place is told by its own key.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok((Node::empty(), Vec::new()));
-        }
+        Err(error) if beside::absent(&error) => return Ok((Node::empty(), Vec::new())),
         Err(error) => return Err(Error::unreadable(&path, &error)),
     };
     if let Some(moved) = node.get(&key) {

@@ -70,6 +70,14 @@ impl Node {
         }
     }
 
+    /// The key of a table that has no other.
+    pub(super) fn only_key(&self) -> Option<&str> {
+        match self {
+            Node::Table(entries, _) if entries.len() == 1 => entries.keys().next().map(String::as_str),
+            _ => None,
+        }
+    }
+
     /// Puts a node at this path, replacing what was there.
     pub(super) fn set(&mut self, path: &[String], node: Node) {
         let Some((first, rest)) = path.split_first() else {

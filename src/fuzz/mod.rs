@@ -11,10 +11,8 @@ mod tests;
 
 use crate::actors::io::RunStatus;
 use crate::host::projections;
-use crate::inference::models::Catalog;
 use crate::store::Event;
 use crate::types::RunId;
-use crate::ziggy::budget::PriceList;
 use crate::{api, cli, config, egress, inference, rat, sandbox, tds};
 
 /// What reads an input: what it reads it as, and a function that does, and says whether it was one.
@@ -54,20 +52,17 @@ fn tools(bytes: &[u8]) -> bool {
 
 /// The list of models in a data directory.
 fn models(bytes: &[u8]) -> bool {
-    let catalog = std::str::from_utf8(bytes).ok().and_then(|text| Catalog::read(text).ok());
-    catalog.is_some_and(|catalog| !catalog.models.is_empty())
+    config::fuzz::models(bytes).is_some_and(|catalog| !catalog.models.is_empty())
 }
 
 /// The list of prices in a data directory. A price that is taken is one.
 fn prices(bytes: &[u8]) -> bool {
-    let Some(prices) = std::str::from_utf8(bytes).ok().and_then(|text| PriceList::read(text).ok()) else {
-        return false;
-    };
-    for row in prices.rows() {
+    let Some(prices) = config::fuzz::prices(bytes) else { return false };
+    for row in &prices.prices {
         assert!(row.input >= 0 && row.output >= 0, "a negative price was taken: {row:?}");
         assert!(row.cached_input.is_none_or(|cached| (0..=row.input).contains(&cached)), "{row:?}");
     }
-    prices.rows().next().is_some()
+    !prices.prices.is_empty()
 }
 
 /// A journal as a file of lines: the check of its chain.

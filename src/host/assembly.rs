@@ -12,7 +12,8 @@ use super::{backends, budgets, tools as host_tools};
 use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
-use crate::config::Config;
+use crate::config::{self, Beside, Config};
+use crate::inference::models::Store;
 use crate::inference::{Capabilities, Embedder, RuntimeConfig, accounts, leftovers};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
@@ -35,21 +36,23 @@ const ROOT_RESTARTS: u32 = 3;
 
 pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let config = builder.effective()?;
-    let agents = builder.agents(config.router.candidates_most)?;
     let (world, data) = (builder.world.clone(), builder.data.clone());
+    let most = config.router.candidates_most;
+    let Beside { agents, prices, models } = config::beside(data.as_deref(), most).map_err(config::Error::of)?;
+    let agents = builder.agents(agents, most)?;
     data.as_deref().map(make_private).transpose()?;
-    let prices = budgets::prices(&config, data.as_deref())?;
+    let prices = budgets::complete(&config, prices)?;
     let journal = open_journal(&mut builder, &config, &world).await?;
     let (found, interrupted) = budgets::unfinished(&journal, &config, &world).await?;
-    let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
+    let models = Arc::new(Store::new(data.as_deref().unwrap_or(Path::new("")), models, config.models.clone()));
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
     let launches = launches(&mut builder, &config, &models)?;
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
-    let tools = tools(&mut builder);
-    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal).await?;
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
+    let tools = tools(&mut builder, &config, &notebooks(&config, &journal, &embedder, &world))?;
+    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone()).await?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     budgets::open(crown.treasury(), found, prices, &runtimes, &config);
@@ -94,7 +97,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     };
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
     record_start(&journal, interrupted).await?;
-    Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
+    let tools = parts.executor.clone();
+    Ok(Host { root, registry, world, journal, io, inbox, router, crown, tools, served, lacking, config })
 }
 
 /// What takes tasks in.
@@ -256,14 +260,30 @@ fn launches(
     Ok(launches)
 }
 
+/// What agents are told to remember by calling a tool.
+fn notebooks(
+    config: &Config,
+    journal: &Arc<dyn Journal>,
+    embedder: &Arc<dyn Embedder>,
+    world: &World,
+) -> agent::Notebooks {
+    agent::Notebooks {
+        journal: Arc::clone(journal),
+        embedder: Arc::clone(embedder),
+        config: config.memory,
+        world: world.clone(),
+    }
+}
+
 /// The tools of the binary and those in code.
-fn tools(builder: &mut Builder) -> Vec<executor::Tool> {
+fn tools(builder: &mut Builder, config: &Config, notebooks: &agent::Notebooks) -> Result<Vec<executor::Tool>, Error> {
     let own = std::mem::take(&mut builder.tools);
-    let all = executor::core_tools(Arc::clone(&builder.world.clock)).into_iter().chain(own);
-    match &builder.wrap_tool {
+    let core = super::core::wanted(config, notebooks)?;
+    let all = executor::core_tools(Arc::clone(&builder.world.clock)).into_iter().chain(core).chain(own);
+    Ok(match &builder.wrap_tool {
         Some(wrap) => all.map(wrap).collect(),
         None => all.collect(),
-    }
+    })
 }
 
 /// Ends what the host before this one had started and did not live to end. It would keep its port and its memory, and
@@ -343,7 +363,7 @@ fn launch_governor(
     let (journal, alerts) = (Arc::clone(journal), config.alerts.clone());
     let parts = crown::Parts { journal, config: config.crown.clone(), alerts, outbound, keys };
     let (crown, governor) = crown::Handle::launch_with(parts, world);
-    crown.know(agents.iter().map(|definition| known(definition, config)).collect());
+    crown.know(agents.iter().map(|definition| known(definition, config, runtimes)).collect());
     let crown = crown.limited(config.limit.clone());
     crown.count_as_one(accounts(&places(runtimes)));
     runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
@@ -351,7 +371,7 @@ fn launch_governor(
 }
 
 /// An agent as the governor's rules and plans see it. A runtime in this process works on one request at a time.
-fn known(definition: &Definition, config: &Config) -> crown::Known {
+fn known(definition: &Definition, config: &Config, runtimes: &BTreeMap<String, runtime::Handle>) -> crown::Known {
     let profile = &definition.profile;
     let runtime = config.inference.runtimes.get(&profile.runtime);
     let code = matches!(definition.brain, agent::Brain::Code(_));
@@ -375,6 +395,8 @@ fn known(definition: &Definition, config: &Config) -> crown::Known {
         concurrency: profile.concurrency.min(at_once),
         waiting: u32::try_from(profile.waiting).unwrap_or(u32::MAX),
         weight: profile.weight,
+        capabilities: profile.capabilities.clone(),
+        placed: profile.enabled && (in_process || runtimes.contains_key(&profile.runtime)),
         grows: if matches!(runtime, Some(RuntimeConfig::Embedded(_))) { Grows::Copies } else { Grows::Concurrency },
     }
 }

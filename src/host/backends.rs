@@ -14,16 +14,13 @@ use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::{BudgetsProjection, RunsProjection};
 use crate::actors::router::TablesProjection;
 use crate::actors::runtime::Launch;
-use crate::config::Config;
+use crate::config::{self, Config};
 use crate::field::{Http, Outbound};
-use crate::inference::models::{self, Catalog, Quiet, Store};
+use crate::inference::models::{self, Quiet, Store};
 use crate::inference::{self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, WordLlama};
 use crate::store::{self, Journal, Projection, Sqlite};
 use crate::types::{Cx, Secret, World};
 use crate::ziggy::IntentModel;
-
-/// Models the binary knows; the same file in the data directory adds to them.
-const MODELS: &str = include_str!("../../config/models.toml");
 
 /// What intents look like.
 const INTENTS: &str = include_str!("../../config/intents.toml");
@@ -72,26 +69,9 @@ pub fn journal_path(data: &Path) -> std::path::PathBuf {
     data.join(JOURNAL)
 }
 
-/// Reads what a text file of the user says, if it is there.
-pub(super) fn user_file(path: &Path) -> Result<Option<String>, Error> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::File { file: path.display().to_string(), reason: error.to_string() }),
-    }
-}
-
 /// The models of this data directory: what the binary knows and what the user's `models.toml` adds.
 pub fn model_store(data: &Path, config: &Config) -> Result<Store, Error> {
-    let wrong = |file: &str, reason: String| Error::File { file: file.to_owned(), reason };
-    let mut catalog = Catalog::read(MODELS).map_err(|error| wrong("config/models.toml", error.to_string()))?;
-    let own = data.join("models.toml");
-    // A host without a data directory reads nobody's files, least of all those of the directory it happens to run in.
-    let text = if data.as_os_str().is_empty() { None } else { user_file(&own)? };
-    if let Some(text) = text {
-        let added = Catalog::read(&text).map_err(|error| wrong(&own.display().to_string(), error.to_string()))?;
-        catalog = catalog.merged(added);
-    }
+    let catalog = config::models_in(Some(data)).map_err(config::Error::of)?;
     Ok(Store::new(data, catalog, config.models.clone()))
 }
 

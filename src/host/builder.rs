@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Error, Host, backends, real_world};
-use crate::actors::agent::Definition;
+use crate::actors::agent::{Definition, Profile};
 use crate::actors::executor::Tool;
 use crate::actors::runtime::Launch;
 use crate::adapters::Toolbox;
@@ -248,7 +248,7 @@ impl Builder {
 
     /// Every agent that is to run: bundled ones, those of the data directory, those in code. A later one takes the
     /// place of an earlier one of the same name. More than so many are refused before anything is done with them.
-    pub(super) fn agents(&mut self, most: usize) -> Result<Vec<Definition>, Error> {
+    pub(super) fn agents(&mut self, own: Vec<Profile>, most: usize) -> Result<Vec<Definition>, Error> {
         let (mut agents, mut places): (Vec<Option<Definition>>, BTreeMap<String, usize>) = Default::default();
         let mut put = |definition: Definition| {
             if let Some(place) = places.insert(definition.profile.name.clone(), agents.len()) {
@@ -257,7 +257,6 @@ impl Builder {
             agents.push(Some(definition));
         };
         let bundled = if self.bundled_agents { config::bundled_agents()? } else { Vec::new() };
-        let own = self.data.as_deref().map(|data| config::agents_in(data, most)).transpose()?.unwrap_or_default();
         let count = bundled.len() + own.len() + self.own_agents.len();
         if count > most {
             return Err(Error::Candidates(vec![format!(

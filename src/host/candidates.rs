@@ -16,10 +16,10 @@ use crate::ziggy::route::{Candidate, Capability, Company, Health, Live, Origin, 
 /// Whom a host with this configuration and data directory would begin with, by its files alone: nothing is opened, and no
 /// key is needed. Code that embeds a host may add others.
 pub(super) fn company(config: &Config, data: &Path, at: Timestamp) -> Result<Company, Error> {
-    let listed = budgets::prices(config, Some(data))?;
+    let beside = config::beside(Some(data), config.router.candidates_most).map_err(config::Error::of)?;
+    let listed = budgets::complete(config, beside.prices)?;
     let mut agents: BTreeMap<String, Definition> = BTreeMap::new();
-    for profile in config::bundled_agents()?.into_iter().chain(config::agents_in(data, config.router.candidates_most)?)
-    {
+    for profile in config::bundled_agents()?.into_iter().chain(beside.agents) {
         agents.insert(profile.name.clone(), Definition::prompted(profile));
     }
     let agents: Vec<Definition> = agents.into_values().collect();

@@ -7,7 +7,8 @@ use std::time::Duration;
 
 use super::Error;
 use super::builder::{Builder, Environment};
-use crate::actors::executor::{self, Ports, WayOut};
+use crate::actors::crown;
+use crate::actors::executor::{self, Alarm, Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
 use crate::lap::Rules;
@@ -15,7 +16,7 @@ use crate::sandbox::{Function, Native, Sandbox, Tier, wasm};
 use crate::secrets::{self, Kept, Secrets, Token};
 use crate::store::Journal;
 use crate::supervision::Child;
-use crate::types::{Secret, World};
+use crate::types::{Cx, Secret, World};
 
 /// Folder of the data directory in which files and sockets of calls lie while they run. Short, since the path of a unix
 /// socket is.
@@ -52,6 +53,7 @@ pub(super) async fn launch(
     tools: Vec<executor::Tool>,
     config: &Config,
     journal: &Arc<dyn Journal>,
+    crown: crown::Handle,
 ) -> Result<(executor::Handle, Child), Error> {
     let (world, data) = (builder.world.clone(), builder.data.clone());
     let library = Arc::new(executor::Library::of(tools)?);
@@ -63,11 +65,26 @@ pub(super) async fn launch(
         sandboxes: std::mem::take(&mut builder.sandboxes),
     };
     let tiers = tiers(config, data.as_deref(), own, &world).await;
-    let ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
+    let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
+    ports.alarm = Some(alarm(crown));
+    super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
     }
     Ok(executor::Handle::launch("tools", library, ports, config.executor, &world))
+}
+
+/// Raises an alert for a tool that is not as good as it has to be.
+fn alarm(crown: crown::Handle) -> Alarm {
+    Arc::new(move |cx: Cx, subject: String, message: String| {
+        let crown = crown.clone();
+        Box::pin(async move {
+            let raised = crown.raise(&cx, crown::Severity::Warning, "tool_slo", &subject, &message).await;
+            if let Err(error) = raised {
+                tracing::error!(subject, %error, "an alert could not be raised");
+            }
+        })
+    })
 }
 
 /// Tries out which tiers can be used. A tier that cannot be is no fault of the host: tools that need it are refused.
@@ -191,7 +208,9 @@ pub(super) fn ports(
         rules: Arc::new(Rules {
             grants: config.tools.grants.clone(),
             here: config.privacy.here().map(ToOwned::to_owned),
+            flags: config.tools.flags.clone(),
         }),
+        alarm: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,

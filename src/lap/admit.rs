@@ -19,6 +19,8 @@ pub struct Rules {
     pub grants: BTreeMap<String, Vec<String>>,
     /// The region this host is in, if anybody said.
     pub here: Option<String>,
+    /// What is turned on, of what versions on trial ask for.
+    pub flags: Vec<String>,
 }
 
 /// Why a call is not made. Each says what would satisfy it.
@@ -119,7 +121,7 @@ pub fn may(tool: &Tool, caller: &Caller, rules: &Rules) -> Result<(), Denial> {
 
 /// The scopes and roles of a caller: those of the token, and those the operator gives the agent, the person and the tenant.
 /// An agent has what it was given, and not what whoever asks it may do besides.
-fn granted(caller: &Caller, rules: &Rules) -> Vec<String> {
+pub fn granted(caller: &Caller, rules: &Rules) -> Vec<String> {
     let of = |name: String| rules.grants.get(&name).cloned().unwrap_or_default();
     match &caller.agent {
         Some(agent) => of(format!("agent:{agent}")),

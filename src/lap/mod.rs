@@ -15,6 +15,8 @@
 mod admit;
 mod arguments;
 mod config;
+pub mod core;
+mod front;
 mod keys;
 mod outfit;
 mod package;
@@ -24,9 +26,10 @@ mod redactor;
 #[cfg(test)]
 mod tests;
 
-pub use admit::{Denial, Rules, admit, clean, may};
+pub use admit::{Denial, Rules, admit, clean, granted, may};
 pub use arguments::{Caller, Facts, Mismatches, envelope, shown};
 pub use config::Config;
+pub use front::{Came, Command, Front, STEPS_MOST, Step, cut};
 pub use keys::{KEY_BYTES_MAX, Key, cache_key, key};
 pub use outfit::{Workspace, rules, spec, tiers};
 pub use package::{Case, PACKAGE_BYTES_MAX, Package, PackedFile, Unpacked};

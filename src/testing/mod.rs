@@ -41,6 +41,8 @@ mod clock;
 mod error;
 mod faults;
 mod journal;
+mod notices;
+mod post;
 mod promises;
 mod runtime;
 mod simulated;

@@ -303,6 +303,7 @@ async fn an_answer_is_charged_what_it_took_and_why_says_so() {
     let words: Vec<String> = why.steps.into_iter().flat_map(|step| step.words).collect();
     let said = words.join("\n");
     assert!(said.contains("were reserved for it, of tenant:tester (day)."), "{said}");
+    assert!(said.contains("That table has left the journal, so who else was considered is not known."), "{said}");
     assert!(said.contains(&format!("Charged were {}", answer.cost)) && said.contains("went back"), "{said}");
     end(host).await;
 }

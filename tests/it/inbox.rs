@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use syzygy::actors::inbox::Said;
-use syzygy::actors::io::{Error, RunRow, RunStatus, RunsProjection, Waiting};
+use syzygy::actors::io::{Error, RunRow, RunStatus, RunsProjection, Task, Waiting};
 use syzygy::config::{Config, Flag, Inputs};
 use syzygy::host::{Builder, Host};
 use syzygy::inference::{Error as Failed, Scripted, Step};
 use syzygy::store::{Disk, RowQuery};
-use syzygy::types::{Budget, Class, Money, Price, RunId};
+use syzygy::types::{Budget, Class, Money, Price, PrivacyClass, RunId, TrustTier};
 use syzygy::ziggy::review::{Edits, ItemStatus, Rule};
 
 use crate::program::{Running, code, command, configure, done, good, home, json, run};
@@ -342,6 +342,36 @@ async fn an_ask_says_for_whom_it_waits_and_prints_the_answer_when_it_comes() {
     assert_eq!((output.status.code(), out.trim()), (Some(0), "Forty-two."), "{error}");
     assert!(error.contains("It waits for ann until") && error.contains("operator approved it"), "{error}");
     host.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_judged_in_time_teaches_nobody() {
+    let host = echo(&Disk::default(), &rule("after", "deadline_s = 1")).start().await.unwrap();
+    let waiting = parked(&host, "Hello").await;
+    assert_eq!(over(&host, waiting.run_id).await.class, Some(Class::Denied));
+    let kinds = kinds(&host, waiting.run_id).await;
+    assert_eq!((count(&kinds, "hop.served"), count(&kinds, "feedback.given")), (1, 0), "{kinds:?}");
+    end(host).await;
+}
+
+#[tokio::test]
+async fn what_the_class_of_a_task_forbids_nobody_can_approve() {
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counts = std::sync::Arc::clone(&asked);
+    let far = Scripted::new("far", move |_| {
+        counts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        vec![Step::text("Yes.")]
+    });
+    let builder =
+        Host::builder().without_bundled_agents().agent(agent("far")).runtime(far.in_tier(TrustTier::External));
+    let host = builder.config(reviewing(&rule("before", "nobody = true"))).start().await.unwrap();
+    let secret = Task { privacy: PrivacyClass::Restricted, ..task("Are you there?") };
+    let Err(Error::Parked(waiting)) = host.ask(&cx(&host), secret).await else { panic!("nobody was asked") };
+    host.inbox().approve(&host.context("ann", MINUTE), &waiting.item, Said::default()).await.unwrap();
+    let row = over(&host, waiting.run_id).await;
+    assert_eq!((row.status, row.class), (RunStatus::Failed, Some(Class::Denied)), "{:?}", row.reason);
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
+    end(host).await;
 }
 
 #[tokio::test]

@@ -5,11 +5,14 @@ mod announced;
 mod budgets;
 mod cancellation;
 mod company;
+mod core_tools;
 mod cycles;
 mod descriptors;
 mod documents;
 mod durability;
 mod endpoint;
+#[cfg(target_os = "linux")]
+mod gigabyte;
 mod governance;
 mod governing;
 mod greeter;

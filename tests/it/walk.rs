@@ -43,6 +43,7 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("GET /tools/{id}", 422, "a range of versions has a form that no schema says"),
     ("POST /tools", 422, "what is handed in has to be a tool"),
     ("DELETE /tools/{id}/versions/{version}", 404, "there is one such version, and it is taken back once"),
+    ("POST /tools/{id}/versions/{version}/stage", 409, "the only version in general use stays that"),
     ("POST /tools/{id}/invoke", 422, "only the tool knows what it takes, and a range of versions has a form"),
     ("POST /effects/doubts/{invocation}", 404, "there is one call in doubt, and it is settled once"),
 ];
@@ -73,6 +74,9 @@ impl Names {
             "GET /tools/{id}" => "sum",
             "DELETE /tools/{id}/versions/{version}" => {
                 return Some("id = \"walk.gone\", version = \"1.0.0\"".to_owned());
+            }
+            "POST /tools/{id}/versions/{version}/stage" => {
+                return Some("id = \"walk.trial\", version = \"1.0.0\"".to_owned());
             }
             // It takes nothing, and so now and then what is made up.
             "POST /tools/{id}/invoke" => return Some("id = \"time\"".to_owned()),
@@ -168,15 +172,17 @@ async fn doubt(data: &Path) {
     journal.close().await.unwrap();
 }
 
-/// Publishes what is to be taken back.
+/// Publishes what is to be taken back, and what is to be tried.
 async fn publish(url: &str, token: &str) {
     let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
     let walk: toml::Table = toml::from_str(include_str!("../../scripts/walk.toml")).unwrap();
-    let text = walk["dictionaries"]["tools"]["values"][0].as_str().unwrap().replace("walk.sum", "walk.gone");
-    let said = serde_json::json!({ "format": "json", "text": text });
-    let answer = http.post(format!("{url}/tools")).bearer_auth(token).json(&said).send().await.unwrap();
-    let (status, told) = (answer.status(), answer.text().await.unwrap());
-    assert!(status.is_success(), "{told}");
+    for name in ["walk.gone", "walk.trial"] {
+        let text = walk["dictionaries"]["tools"]["values"][0].as_str().unwrap().replace("walk.sum", name);
+        let said = serde_json::json!({ "format": "json", "text": text });
+        let answer = http.post(format!("{url}/tools")).bearer_auth(token).json(&said).send().await.unwrap();
+        let (status, told) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{told}");
+    }
 }
 
 /// Every operation of the contract, by method and path.

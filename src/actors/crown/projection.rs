@@ -54,6 +54,9 @@ pub struct GovernanceProjection;
 impl GovernanceProjection {
     /// Name of the projection.
     pub const NAME: &'static str = "governance";
+
+    /// Prefix of the keys of what webhooks have still to be told.
+    pub const DUE: &'static str = LETTERS;
 }
 
 /// The alert an event is about.

@@ -16,6 +16,7 @@ use super::Webhook;
 use super::projection::{DELIVERED, GAVE_UP, GovernanceProjection, letters};
 use crate::field::{self, Error, Notice, Outbound};
 use crate::store::{Durability, Journal, NewEvent, RowQuery};
+use crate::types::planted::{Bug, planted};
 use crate::types::{Cleared, Clock, Cx, Place, Secret, Timestamp};
 
 /// Letters that are sent in one go; what is left waits for the next.
@@ -75,6 +76,8 @@ impl Sender {
             after: None,
             limit: AT_ONCE,
         };
+        // What a life before this one had on its way may be about to be written.
+        self.journal.flush().await.map_err(|error| error.to_string())?;
         let rows = self.journal.rows(query).await.map_err(|error| error.to_string())?;
         let mut round = Round { more: rows.len() == AT_ONCE, ..Round::default() };
         for (_, row) in rows {
@@ -85,6 +88,7 @@ impl Sender {
                     self.note(DELIVERED, &body).await?;
                     round.delivered += 1;
                 }
+                Err(_) if planted(Bug::NoticeOvertaken) => round.more = true,
                 Err(reason) => {
                     round.failed = Some((row.seq, reason));
                     return Ok(round);

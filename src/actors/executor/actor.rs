@@ -1,5 +1,6 @@
 //! The shell around an executor's state: runs calls as jobs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,7 +12,9 @@ use super::cache::{Cache, Locks};
 use super::call::{Invocation, Shared};
 use super::doubts;
 use super::handle::Error;
-use super::library::Library;
+use super::health::Pulse;
+use super::ledger::forget;
+use super::library::{Entry, Library};
 use super::message::{Message, Work};
 use super::ports::Ports;
 use super::publishing::Publisher;
@@ -26,6 +29,9 @@ const GRACE: Duration = Duration::from_secs(10);
 /// How often secrets are looked for that nobody gave back.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
+/// How often keys are looked for whose time is over: they are kept for a day at the least, mostly.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+
 /// How long the tests of all published tools may take when a host starts that has not run them yet.
 const RECHECK_WITHIN: Duration = Duration::from_secs(3_600);
 
@@ -39,7 +45,7 @@ pub(super) struct Shell {
 
 impl Shell {
     pub(super) fn new(library: Arc<Library>, ports: Ports, config: Config) -> Shell {
-        let state = State::new(library.ids(), config.concurrency, config.waiting);
+        let state = State::new(library.count(), config.concurrency, config.waiting);
         Shell { library, ports, config, state, shared: None }
     }
 
@@ -48,7 +54,7 @@ impl Shell {
         let Some(shared) = self.shared.clone() else { return };
         let name = entry.label();
         let id = RunId::new(context.world()).to_string();
-        let waits = entry.function.is_some();
+        let waits = entry.is_function();
         let job_cx = cx.clone();
         let job = async move {
             let call = Invocation { shared: &shared, entry: &entry, request: &request, cx: &job_cx, id };
@@ -108,6 +114,15 @@ impl Shell {
         });
     }
 
+    fn pulses(&self, id: &str) -> BTreeMap<String, Pulse> {
+        let Some(shared) = &self.shared else { return BTreeMap::new() };
+        let pulse = |entry: Entry| {
+            let health = shared.health.get(&entry.ready.hash)?;
+            Some((entry.ready.tool.version.to_string(), health.pulse(None)))
+        };
+        self.library.versions(id).into_iter().filter_map(pulse).collect()
+    }
+
     /// Looks after secrets that were not given back.
     fn sweep(&self, context: &mut Context<Message>) {
         let Some(secrets) = self.ports.secrets.clone() else { return };
@@ -121,9 +136,20 @@ impl Shell {
         context.after(SWEEP_EVERY, Message::Sweep);
     }
 
+    /// Lets go of keys whose time is over.
+    fn forget(&self, context: &mut Context<Message>) {
+        let Some(shared) = self.shared.clone() else { return };
+        context.jot(&Cx::housekeeping(context.now(), FORGET_EVERY), async move {
+            if let Err(error) = forget(&shared).await {
+                tracing::warn!(%error, "keys whose time is over could not be let go of, and will be tried again");
+            }
+        });
+        context.after(FORGET_EVERY, Message::Forget);
+    }
+
     fn publish(&mut self, context: &Context<Message>) {
         let cached = self.shared.as_ref().map_or(0, |shared| shared.cache.len());
-        self.state.know(self.library.ids(), cached);
+        self.state.know(self.library.count(), cached);
         context.publish(self.state.view());
     }
 }
@@ -139,11 +165,15 @@ impl Actor for Shell {
             cache: Cache::new(self.config.cache_bytes_max),
             locks: Locks::default(),
             places: DashMap::new(),
+            health: DashMap::new(),
+            rooms: DashMap::new(),
+            library: Arc::clone(&self.library),
             changing: tokio::sync::Mutex::default(),
             source: context.path().to_owned(),
         }));
         self.publish(context);
         self.sweep(context);
+        self.forget(context);
         self.recheck(context);
         Ok(())
     }
@@ -168,9 +198,9 @@ impl Actor for Shell {
                     self.run(*work, context);
                 }
             }
-            Message::Publish { cx, package, reply } => {
+            Message::Publish { cx, package, stage, reply } => {
                 self.manage(cx, context, move |publisher| {
-                    Box::pin(async move { reply.send(publisher.publish(*package).await) })
+                    Box::pin(async move { reply.send(publisher.publish(*package, stage).await) })
                 });
             }
             Message::Test { cx, package, reply } => {
@@ -183,6 +213,12 @@ impl Actor for Shell {
                     Box::pin(async move { reply.send(publisher.retire(&id, &version).await) })
                 });
             }
+            Message::Stage { cx, id, version, stage, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.stage(&id, &version, stage).await) })
+                });
+            }
+            Message::Pulses { id, reply } => reply.send(self.pulses(&id)),
             Message::Doubts { cx, reply } => {
                 self.manage(cx, context, move |publisher| {
                     Box::pin(async move { reply.send(doubts::open(publisher.shared).await) })
@@ -196,6 +232,7 @@ impl Actor for Shell {
             }
             Message::Done => {}
             Message::Sweep => self.sweep(context),
+            Message::Forget => self.forget(context),
         }
         self.publish(context);
         Ok(())

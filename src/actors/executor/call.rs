@@ -13,8 +13,9 @@ use super::attempt::{Attempt, Tried, function};
 use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
 use super::handle::Error;
+use super::health::{Allowance, Health};
 use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
-use super::library::Entry;
+use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
 use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
@@ -33,6 +34,12 @@ pub(super) struct Shared {
     pub(super) locks: Locks,
     /// Places of each tool, by what it is.
     pub(super) places: DashMap<Hash, Arc<Semaphore>>,
+    /// How good each was lately, by what it is.
+    pub(super) health: DashMap<Hash, Health>,
+    /// Room under quotas, by tool and tenant.
+    pub(super) rooms: DashMap<(String, String), Allowance>,
+    /// What there is.
+    pub(super) library: Arc<Library>,
     /// Held while what there is changes.
     pub(super) changing: tokio::sync::Mutex<()>,
     /// The path of the actor, for records.
@@ -71,7 +78,7 @@ impl Invocation<'_> {
         }
     }
 
-    fn name(&self) -> String {
+    pub(super) fn name(&self) -> String {
         self.entry.label()
     }
 
@@ -82,6 +89,13 @@ impl Invocation<'_> {
     /// Everything that can be said before anything is spent.
     fn check(&self) -> Result<Checked, Error> {
         let (ready, request) = (&self.entry.ready, self.request);
+        if let Some(reason) = &self.entry.unavailable {
+            let reason = format!("it cannot be run here: {reason}");
+            return Err(Error::Failed { name: self.name(), class: Class::Unavailable, reason });
+        }
+        if let Some(day) = self.entry.gone_since(self.now()) {
+            return Err(Error::Gone { name: self.name(), day, instead: self.instead() });
+        }
         let bytes = serde_json::to_vec(&request.arguments).map_or(0, |bytes| bytes.len()) as u64;
         let most = ready.tool.limits.input_bytes;
         if bytes > most {
@@ -102,6 +116,7 @@ impl Invocation<'_> {
             Ok(arguments) => arguments.into_owned(),
             Err(denial) => return Err(Error::Denied { name: self.name(), denial }),
         };
+        self.admit_often(&caller.tenant)?;
         let impossible = |reason: String| Error::Impossible { name: self.name(), reason };
         let said = request.key.as_deref();
         let key = lap::key(ready, &caller, &arguments, said, &self.made_key()).map_err(impossible)?;
@@ -314,12 +329,13 @@ impl Invocation<'_> {
                 return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None };
             }
         };
-        let tried = if self.entry.function.is_some() {
+        let tried = if self.entry.is_function() {
             function(self.entry, self.cx, checked.envelope.clone(), &*self.shared.world.clock).await
         } else {
             let attempt = Attempt {
                 ports: &self.shared.ports,
                 ready,
+                front: self.entry.front().map(|front| &**front),
                 request: self.request,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,
@@ -336,6 +352,7 @@ impl Invocation<'_> {
         let Tried { outcome, tier } = tried;
         let mut outcome = *outcome;
         self.judge(&mut outcome);
+        self.counted(&outcome).await;
         let cost = cost(&self.entry.ready.tool.cost, &outcome);
         let answer = match &outcome.answer {
             Ok(value) => {
@@ -435,13 +452,19 @@ impl Invocation<'_> {
         }
     }
 
+    /// What is to be used instead of this version, as the end of a sentence.
+    fn instead(&self) -> String {
+        let other = self.entry.ready.tool.deprecation.as_ref().and_then(|going| going.replaced_by.as_ref());
+        other.map(|other| format!("; use {other}")).unwrap_or_default()
+    }
+
     /// What callers of this version should know.
     fn warnings(&self) -> Vec<String> {
         let Some(going) = &self.entry.ready.tool.deprecation else { return Vec::new() };
         if going.replaced_by.is_none() && going.sunset_at.is_none() {
             return Vec::new();
         }
-        let instead = going.replaced_by.as_ref().map(|other| format!("; use {other}")).unwrap_or_default();
+        let instead = self.instead();
         let until = going.sunset_at.map(|day| format!(" and goes on {day}")).unwrap_or_default();
         let message = if going.message.is_empty() { String::new() } else { format!(": {}", going.message) };
         vec![format!("{} is deprecated{until}{instead}{message}", self.name())]

@@ -1,5 +1,6 @@
 //! What others may ask of an executor, and how one is put into the tree.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,18 +8,20 @@ use serde_json::Value;
 
 use super::Config;
 use super::actor::Shell;
+use super::health::Pulse;
 use super::ledger::Row;
 use super::library::{Entry, Library};
 use super::message::{Message, Work};
 use super::ports::Ports;
 use super::publishing::Publication;
 use super::request::{Answer, Request};
+use super::stage::{Asker, Stage};
 use super::tools::Tool;
 use crate::lap::{self, Caller, Denial, Mismatches, Package, Rules};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::tds::tool::Version;
-use crate::types::{Class, Cx, Money, ToolCall, ToolSpec, World};
+use crate::tds::tool::{Date, Version};
+use crate::types::{Class, Clock, Cx, Money, ToolCall, ToolSpec, World};
 
 /// Why a tool call has no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -40,6 +43,26 @@ pub enum Error {
         required: String,
         /// What there is.
         known: String,
+    },
+    /// Its day has come.
+    #[error("could not call {name}: it is not called any more since {day}{instead}")]
+    Gone {
+        /// Which tool.
+        name: String,
+        /// Since when.
+        day: Date,
+        /// What is to be used instead, as the end of the sentence.
+        instead: String,
+    },
+    /// Its tenant has called it too often.
+    #[error("could not call {name}: it may be called {most} times in a minute; there is room again in {wait_ms} ms")]
+    Quota {
+        /// Which tool.
+        name: String,
+        /// How often.
+        most: u64,
+        /// Until when.
+        wait_ms: u64,
     },
     /// Two tools have one name.
     #[error("could not register {name:?}: there is a tool of this name already")]
@@ -128,6 +151,14 @@ pub enum Error {
         /// Everything that is wrong with it.
         reasons: Vec<String>,
     },
+    /// Somebody must be served by something.
+    #[error("could not change whom {name} serves: {reason}")]
+    NotStaged {
+        /// Which version.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// No call of this id is in doubt.
     #[error("could not find the call {0} among those in doubt")]
     NoDoubt(String),
@@ -166,8 +197,12 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::Unknown { .. } | Error::Unsatisfied { .. } | Error::NoDoubt(_) => Class::NotFound,
-            Error::Twice { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => Class::Conflict,
+            Error::Unknown { .. } | Error::Unsatisfied { .. } | Error::Gone { .. } | Error::NoDoubt(_) => {
+                Class::NotFound
+            }
+            Error::Twice { .. } | Error::NotStaged { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => {
+                Class::Conflict
+            }
             Error::NotPublished { .. }
             | Error::Description { .. }
             | Error::Arguments { .. }
@@ -175,7 +210,7 @@ impl Error {
             | Error::TooLarge { .. } => Class::Invalid,
             Error::Denied { .. } => Class::Denied,
             Error::Failed { class, .. } | Error::Unrecorded { class, .. } => *class,
-            Error::Full { .. } | Error::Budget { .. } => Class::Exhausted,
+            Error::Full { .. } | Error::Budget { .. } | Error::Quota { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),
         }
     }
@@ -187,6 +222,7 @@ pub struct Handle {
     address: Address<Message>,
     library: Arc<Library>,
     rules: Arc<Rules>,
+    clock: Arc<dyn Clock>,
     within: Duration,
 }
 
@@ -198,7 +234,8 @@ impl Handle {
         let (shared, rules) = (Arc::clone(&library), Arc::clone(&ports.rules));
         let child = Child::actor(id, &address, move || Shell::new(Arc::clone(&shared), ports.clone(), config))
             .shutdown(Shutdown::Drain(Duration::from_secs(config.call_within_s)));
-        (Handle { address, library, rules, within: Duration::from_secs(config.call_within_s) }, child)
+        let (clock, within) = (Arc::clone(&world.clock), Duration::from_secs(config.call_within_s));
+        (Handle { address, library, rules, clock, within }, child)
     }
 
     /// An executor of functions of the host that may wait, and of nothing else.
@@ -220,7 +257,7 @@ impl Handle {
     /// so are tools the agent may not call (LAP4).
     pub fn specs(&self, agent: &str, names: &[String]) -> Vec<ToolSpec> {
         let caller = Caller { agent: Some(agent.to_owned()), ..Caller::default() };
-        self.library.specs(names, |entry| self.shows(entry, &caller))
+        self.library.specs(names, |entry| entry.unavailable.is_none() && self.shows(entry, &caller))
     }
 
     /// The newest version of each tool that this caller may call, by id.
@@ -231,7 +268,16 @@ impl Handle {
     }
 
     fn shows(&self, entry: &Entry, caller: &Caller) -> bool {
-        lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
+        entry.gone_since(self.clock.wall()).is_none() && lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
+    }
+
+    /// A value of a call as it may be on record: without what the tool's description says is to be hidden. `part` is
+    /// `input` or `output`. Of a tool that nobody knows nothing is hidden.
+    pub fn shown(&self, tool: &str, part: &str, value: &Value) -> Value {
+        match self.library.find(tool, None) {
+            Ok(entry) => lap::shown(&entry.ready.tool, part, value),
+            Err(_) => value.clone(),
+        }
     }
 
     /// All tools.
@@ -246,10 +292,30 @@ impl Handle {
 
     /// Publishes a tool, if it passes its own tests and its number says what changed. May take as long as its caller lets it.
     pub async fn publish(&self, cx: &Cx, package: Package) -> Result<Publication, Error> {
+        self.publish_as(cx, package, Stage::Active).await
+    }
+
+    /// The same for a version that serves only some at first.
+    pub async fn publish_as(&self, cx: &Cx, package: Package, stage: Stage) -> Result<Publication, Error> {
         let work_cx = cx.child();
         let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
-        let ask = |reply| Message::Publish { cx: work_cx.clone(), package: Box::new(package), reply };
+        let ask = |reply| Message::Publish { cx: work_cx.clone(), package: Box::new(package), stage, reply };
         self.address.call(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// Says whom a version serves from now on.
+    pub async fn stage(&self, cx: &Cx, id: &str, version: Version, stage: Stage) -> Result<(), Error> {
+        let ask = |reply| Message::Stage { cx: cx.clone(), id: id.to_owned(), version, stage, reply };
+        self.address.call(cx, ask).await.map_err(Failure::from)?
+    }
+
+    /// How good each version of a tool was lately, by version; nothing of one that was not called in this life.
+    pub async fn pulses(&self, cx: &Cx, id: &str) -> Result<BTreeMap<String, Pulse>, Error> {
+        self.address
+            .call(cx, |reply| Message::Pulses { id: id.to_owned(), reply })
+            .await
+            .map_err(Failure::from)
+            .map_err(Error::from)
     }
 
     /// Runs the tests of a package and publishes nothing. Returns the tests that passed.
@@ -284,7 +350,15 @@ impl Handle {
 
     /// Makes a call and returns its answer.
     pub async fn invoke(&self, cx: &Cx, request: Request) -> Result<Answer, Error> {
-        let entry = self.library.find(&request.tool, request.required.as_ref())?;
+        let run = cx.run().map(|run| run.to_string());
+        let caller = Caller { agent: request.agent.clone(), ..Caller::of(cx.principal()) };
+        let asker = Asker {
+            agent: request.agent.as_deref(),
+            scopes: &lap::granted(&caller, &self.rules),
+            seat: run.as_deref().unwrap_or(&cx.principal().name),
+            flags: &self.rules.flags,
+        };
+        let entry = self.library.find_for(&request.tool, request.required.as_ref(), Some(&asker))?;
         let work_cx = cx.child().with_deadline(self.address.now() + self.within);
         let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
         let ask = |reply| Message::Call(Box::new(Work { cx: work_cx.clone(), entry, request, reply }));

@@ -6,9 +6,10 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use super::call::Shared;
 use crate::lap::Key;
 use crate::sandbox::{Effects, Ended, Failure, Tier, Usage};
-use crate::store::{Event, Projection};
+use crate::store::{self, Durability, Event, NewEvent, Projection, RowQuery};
 use crate::types::{Hash, Money, RunId, Timestamp};
 
 /// Kinds of events.
@@ -147,6 +148,47 @@ pub struct Row {
     pub standing: Standing,
 }
 
+impl Row {
+    /// Whether nobody needs it any more. What is in doubt is kept until somebody says what became of it.
+    fn is_over(&self, now: Timestamp) -> bool {
+        let known = matches!(self.standing, Standing::Done { .. } | Standing::NotDone);
+        known && self.begun.until <= now
+    }
+}
+
+/// Rows that are read, and forgotten, at a time.
+const ROWS_AT_ONCE: usize = 512;
+
+/// Lets go of every key whose time is over.
+pub(super) async fn forget(shared: &Shared) -> Result<(), store::Error> {
+    let (journal, now) = (&shared.ports.journal, shared.world.clock.wall());
+    let mut after = None::<String>;
+    loop {
+        let query = RowQuery {
+            projection: EffectsProjection::NAME,
+            prefix: ALL,
+            reverse: false,
+            after: after.as_deref(),
+            limit: ROWS_AT_ONCE,
+        };
+        let rows = journal.rows(query).await?;
+        let full = rows.len() == ROWS_AT_ONCE;
+        after = rows.last().map(|(key, _)| key.clone());
+        let over = |row: Value| serde_json::from_value::<Row>(row).is_ok_and(|row| row.is_over(now));
+        let rows: Vec<String> = rows
+            .into_iter()
+            .filter_map(|(key, row)| over(row).then(|| key.strip_prefix(ALL).unwrap_or(&key).to_owned()))
+            .collect();
+        if !rows.is_empty() {
+            let event = NewEvent::new(kind::FORGOTTEN, None, &shared.source, &Forgotten { rows });
+            journal.append(vec![event], Durability::Behind).await?;
+        }
+        if !full {
+            return Ok(());
+        }
+    }
+}
+
 /// Keeps every key that was ever begun, until its time is over.
 pub struct EffectsProjection;
 
@@ -191,10 +233,11 @@ impl Projection for EffectsProjection {
     }
 
     fn fold(&self, key: &str, row: Option<Value>, event: &Event) -> Option<Value> {
-        if event.kind == kind::FORGOTTEN {
-            return None;
-        }
         let before: Option<Row> = row.and_then(|row| serde_json::from_value(row).ok());
+        if event.kind == kind::FORGOTTEN {
+            // It may have been used anew meanwhile.
+            return before.filter(|row| !row.is_over(event.at)).and_then(|row| serde_json::to_value(row).ok());
+        }
         let row = next(before, event)?;
         let open = matches!(row.standing, Standing::Begun | Standing::InDoubt { .. });
         if key.starts_with(OPEN) && !open {

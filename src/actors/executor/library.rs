@@ -7,11 +7,13 @@ use arc_swap::ArcSwap;
 use tokio::sync::watch;
 
 use super::handle::Error;
+use super::stage::{Asker, Stage, chosen};
 use super::tools::Tool;
-use crate::lap::Ready;
+use crate::lap::{Front, Ready};
 use crate::tds;
-use crate::tds::tool::{Range, Reference, Run, Version};
-use crate::types::ToolSpec;
+use crate::tds::tool::{Date, Range, Reference, Run, Version};
+use crate::types::{Timestamp, ToolSpec};
+use crate::ziggy::budget::date;
 
 /// A tool as it is called: its description, and the function behind it if it is one of the host that may wait.
 #[derive(Clone)]
@@ -20,18 +22,33 @@ pub struct Entry {
     pub ready: Arc<Ready>,
     /// The function, if it is one of the host that waits without holding a thread.
     pub(super) function: Option<Tool>,
+    /// Why this machine cannot run it, if it was tried and cannot.
+    pub unavailable: Option<Arc<str>>,
+    /// Whom it serves.
+    pub stage: Stage,
 }
 
 impl Entry {
     /// Whether a function of the host is behind it that waits without holding a thread.
     pub(super) fn is_function(&self) -> bool {
-        self.function.is_some()
+        self.function.is_some() && self.front().is_none()
+    }
+
+    /// What makes steps of a call, if anything does.
+    pub(super) fn front(&self) -> Option<&Arc<dyn Front>> {
+        self.function.as_ref().and_then(Tool::front)
     }
 
     /// The tool as errors name it: with its version, if it has one of its own.
     pub(super) fn label(&self) -> String {
         let plain = self.function.as_ref().is_some_and(Tool::is_plain);
         if plain { self.id() } else { self.ready.label() }
+    }
+
+    /// The day from which on it is not called any more, if that has come.
+    pub(super) fn gone_since(&self, now: Timestamp) -> Option<Date> {
+        let day = self.ready.tool.deprecation.as_ref()?.sunset_at?;
+        date(&day.to_string()).is_some_and(|begins| begins <= now).then_some(day)
     }
 
     fn id(&self) -> String {
@@ -61,7 +78,7 @@ impl Library {
         let (mut shelf, mut functions) = (Shelf::new(), Functions::new());
         for tool in tools {
             let ready = Arc::new(tool.ready()?);
-            let entry = Entry { ready, function: Some(tool) };
+            let entry = Entry { ready, function: Some(tool), unavailable: None, stage: Stage::Active };
             let id = entry.id();
             if shelf.contains_key(&id) {
                 return Err(Error::Twice { name: id });
@@ -78,22 +95,36 @@ impl Library {
     }
 
     /// A published tool as it is called.
-    pub(super) fn entry(&self, ready: Ready) -> Entry {
+    pub(super) fn entry(&self, ready: Ready, stage: Stage) -> Entry {
         let function = match &ready.tool.run {
             Run::Native(native) => self.functions.get(native.function.as_str()).map(|tool| tool.under(&ready.tool)),
             _ => None,
         };
-        Entry { ready: Arc::new(ready), function }
+        Entry { ready: Arc::new(ready), function, unavailable: None, stage }
     }
 
     /// Puts in a version of a tool, in the place of the same version if there is one.
     pub fn put(&self, entry: Entry) {
+        self.put_all(&[entry]);
+    }
+
+    /// Puts in all of them with one change, as a host that starts does with thousands.
+    pub(super) fn put_all(&self, entries: &[Entry]) {
         self.shelf.rcu(|shelf| {
             let mut shelf = Shelf::clone(shelf);
-            shelf.entry(entry.id()).or_default().insert(entry.ready.tool.version.clone(), entry.clone());
+            for entry in entries {
+                shelf.entry(entry.id()).or_default().insert(entry.ready.tool.version.clone(), entry.clone());
+            }
             shelf
         });
         self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Says of a tool of the host that this machine cannot run it: it is listed with the reason, and no model is told of it.
+    pub fn lacking(&self, id: &str, reason: &str) {
+        for entry in self.versions(id) {
+            self.put(Entry { unavailable: Some(reason.into()), ..entry });
+        }
     }
 
     /// Takes out a version. Whether it was there.
@@ -111,12 +142,23 @@ impl Library {
 
     /// The newest version of each tool, by id.
     pub fn newest(&self) -> Vec<Entry> {
-        self.shelf.load().values().filter_map(|versions| newest(versions, None)).collect()
+        self.shelf.load().iter().filter_map(|(id, versions)| taken(id, versions, None, None)).collect()
     }
 
     /// Every version of a tool, oldest first.
     pub fn versions(&self, id: &str) -> Vec<Entry> {
         self.shelf.load().get(id).map(|versions| versions.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// How many tools there are, each counted once for all its versions.
+    pub(super) fn count(&self) -> usize {
+        self.shelf.load().len()
+    }
+
+    /// Whether this is the only version of a tool in general use.
+    pub(super) fn is_last(&self, id: &str, version: &Version) -> bool {
+        let others = |entry: &&Entry| entry.ready.tool.version != *version && entry.stage == Stage::Active;
+        self.shelf.load().get(id).is_none_or(|versions| versions.values().filter(others).count() == 0)
     }
 
     /// The ids of all tools.
@@ -129,11 +171,19 @@ impl Library {
         self.changed.subscribe()
     }
 
-    /// The newest version of a tool that a caller takes.
+    /// The newest version of a tool that a caller takes, of those in general use.
     ///
     /// # Errors
     /// There is no such tool, or no version of it that the caller takes; both say what there is.
     pub fn find(&self, id: &str, required: Option<&Range>) -> Result<Entry, Error> {
+        self.find_for(id, required, None)
+    }
+
+    /// The version of a tool that serves who asks: one on trial, if it is meant for them.
+    ///
+    /// # Errors
+    /// Those of [`Library::find`].
+    pub fn find_for(&self, id: &str, required: Option<&Range>, asker: Option<&Asker<'_>>) -> Result<Entry, Error> {
         let shelf = self.shelf.load();
         let Some(versions) = shelf.get(id) else {
             let known = tds::nearest(id, &shelf.keys().map(String::as_str).collect::<Vec<_>>());
@@ -147,10 +197,10 @@ impl Library {
             let known = format!("{known}there are {}{more}", all.join(", "));
             return Err(Error::Unknown { name: id.to_owned(), known });
         };
-        newest(versions, required).ok_or_else(|| Error::Unsatisfied {
+        taken(id, versions, required, asker).ok_or_else(|| Error::Unsatisfied {
             name: id.to_owned(),
-            required: required.map(ToString::to_string).unwrap_or_default(),
-            known: versions.keys().map(ToString::to_string).collect::<Vec<_>>().join(", "),
+            required: required.map_or("in general use".to_owned(), ToString::to_string),
+            known: versions.values().map(shown).collect::<Vec<_>>().join(", "),
         })
     }
 
@@ -171,10 +221,23 @@ impl Library {
 /// Names in an error at the most: a screen of them.
 const NAMES_MOST: usize = 40;
 
-/// The newest that is taken. One before a release is taken if there is nothing else, or if it is asked for by its name.
-fn newest(versions: &BTreeMap<Version, Entry>, required: Option<&Range>) -> Option<Entry> {
-    let taken = |version: &&Version| required.is_none_or(|range| range.takes(version));
-    let released = versions.keys().rev().filter(taken).find(|version| !version.is_before_release());
-    let version = released.or_else(|| versions.keys().rev().find(taken))?;
-    versions.get(version).cloned()
+/// The version that serves.
+fn taken(
+    id: &str,
+    versions: &BTreeMap<Version, Entry>,
+    required: Option<&Range>,
+    asker: Option<&Asker<'_>>,
+) -> Option<Entry> {
+    let stages = versions.iter().map(|(version, entry)| (version.clone(), entry.stage.clone())).collect();
+    versions.get(chosen(id, &stages, required, asker)?).cloned()
+}
+
+/// A version as errors list it.
+fn shown(entry: &Entry) -> String {
+    let version = &entry.ready.tool.version;
+    match &entry.stage {
+        Stage::Active => version.to_string(),
+        Stage::Canary(_) => format!("{version} (on trial)"),
+        Stage::Quarantined { reason } => format!("{version} (taken out: {reason})"),
+    }
 }

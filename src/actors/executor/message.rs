@@ -1,12 +1,16 @@
 //! What an executor can be told.
 
+use std::collections::BTreeMap;
+
 use serde_json::Value;
 
 use super::handle::Error;
+use super::health::Pulse;
 use super::ledger::Row;
 use super::library::Entry;
 use super::publishing::Publication;
 use super::request::{Answer, Request};
+use super::stage::Stage;
 use crate::lap::Package;
 use crate::supervision::Reply;
 use crate::tds::tool::Version;
@@ -26,11 +30,15 @@ pub(super) enum Message {
     /// A call is done, well or badly.
     Called { reply: Reply<Result<Answer, Error>>, result: Result<Box<Answer>, Error> },
     /// Publish a tool, if it passes.
-    Publish { cx: Cx, package: Box<Package>, reply: Reply<Result<Publication, Error>> },
+    Publish { cx: Cx, package: Box<Package>, stage: Stage, reply: Reply<Result<Publication, Error>> },
     /// Run the tests of a package.
     Test { cx: Cx, package: Box<Package>, reply: Reply<Result<Vec<String>, Error>> },
     /// Take a version back.
     Retire { cx: Cx, id: String, version: Version, reply: Reply<Result<(), Error>> },
+    /// Serve others by a version than before.
+    Stage { cx: Cx, id: String, version: Version, stage: Stage, reply: Reply<Result<(), Error>> },
+    /// Say how good the versions of a tool were lately.
+    Pulses { id: String, reply: Reply<BTreeMap<String, Pulse>> },
     /// Say which calls are in doubt.
     Doubts { cx: Cx, reply: Reply<Result<Vec<Row>, Error>> },
     /// Write down what became of one.
@@ -39,4 +47,6 @@ pub(super) enum Message {
     Done,
     /// Take back secrets whose calls are over and that nobody gave back.
     Sweep,
+    /// Let go of keys whose time is over.
+    Forget,
 }

@@ -18,8 +18,11 @@ mod attempt;
 mod cache;
 mod call;
 mod cost;
+mod counting;
 mod doubts;
+mod fronted;
 mod handle;
+mod health;
 mod ledger;
 mod library;
 mod message;
@@ -27,6 +30,8 @@ mod ports;
 mod publishing;
 mod request;
 mod shelf;
+mod stage;
+mod staging;
 mod state;
 mod tools;
 
@@ -35,13 +40,16 @@ mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use fronted::lacking;
 pub use handle::{Error, Handle};
+pub use health::Pulse;
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
 pub use library::{Entry, Library};
-pub use ports::{Ports, WayOut};
+pub use ports::{Alarm, Ports, WayOut};
 pub use publishing::Publication;
 pub use request::{Answer, How, Request};
 pub use shelf::{Kept, Published, ToolsProjection, Volume, shelve};
+pub use stage::{Asker, Canary, Stage};
 pub use tools::{Tool, core_tools};
 
 /// Limits of an executor.
@@ -63,8 +71,8 @@ pub struct Config {
 /// What an executor shows of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
-    /// Tools it has, by name.
-    pub tools: Vec<String>,
+    /// How many tools it has.
+    pub tools: usize,
     /// Calls running now.
     pub running: u32,
     /// Calls waiting for a place.

@@ -12,6 +12,7 @@ use super::handle::Error;
 use super::library::{Entry, Library};
 use super::request::Request;
 use super::shelf::{Checked, Kept, Published, Retired, kind, open, put_down, volumes};
+use super::stage::Stage;
 use crate::lap::{Case, Package, Ready, Unpacked};
 use crate::store::{Durability, NewEvent};
 use crate::tds::tool::{HostSource, Version};
@@ -38,10 +39,11 @@ pub(super) struct Publisher<'a> {
 
 impl Publisher<'_> {
     /// Publishes a tool, if it passes.
-    pub(super) async fn publish(&self, package: Package) -> Result<Publication, Error> {
+    pub(super) async fn publish(&self, package: Package, stage: Stage) -> Result<Publication, Error> {
         let refused = |reasons: Vec<String>| Error::NotPublished { name: "the tool".to_owned(), reasons };
         let unpacked = package.unpack().map_err(refused)?;
-        let (ready, published) = self.keep(&unpacked).await?;
+        let (ready, mut published) = self.keep(&unpacked).await?;
+        published.stage = stage;
         let label = ready.label();
         let id = ready.tool.id.to_string();
         if self.library.is_own(&id) {
@@ -56,7 +58,7 @@ impl Publisher<'_> {
             return Ok(Publication { published, warnings, known: true });
         }
         self.fits(&ready.tool).map_err(|reasons| Error::NotPublished { name: label.clone(), reasons })?;
-        let entry = self.library.entry(ready);
+        let entry = self.library.entry(ready, published.stage.clone());
         let failures = self.try_out(&entry, &unpacked.cases).await;
         if !failures.is_empty() {
             return Err(Error::NotPublished { name: label, reasons: failures });
@@ -74,7 +76,7 @@ impl Publisher<'_> {
         let unpacked = package.unpack().map_err(refused)?;
         let (ready, _) = self.keep(&unpacked).await?;
         let label = ready.label();
-        let failures = self.try_out(&self.library.entry(ready), &unpacked.cases).await;
+        let failures = self.try_out(&self.library.entry(ready, Stage::Active), &unpacked.cases).await;
         if failures.is_empty() {
             return Ok(unpacked.cases.iter().map(Case::label).collect());
         }
@@ -116,6 +118,7 @@ impl Publisher<'_> {
             files: kept,
             cases: unpacked.cases.len(),
             by: self.cx.principal().name.clone(),
+            stage: Stage::Active,
         };
         Ok((ready, published))
     }
@@ -171,6 +174,7 @@ impl Publisher<'_> {
             let attempt = Attempt {
                 ports: &self.shared.ports,
                 ready,
+                front: entry.front().map(|front| &**front),
                 request: &request,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,
@@ -186,17 +190,23 @@ impl Publisher<'_> {
         Err((Class::Internal, format!("its answer is not what it promises: {}", crate::lap::Mismatches(wrong))))
     }
 
-    /// Takes a version back. It stays in the journal, and is not called any more.
-    pub(super) async fn retire(&self, id: &str, version: &Version) -> Result<(), Error> {
+    /// A version that was published and is called.
+    pub(super) fn published(&self, id: &str, version: &Version) -> Result<Entry, Error> {
         let known = self.library.versions(id);
-        if !known.iter().any(|entry| entry.ready.tool.version == *version) {
+        let Some(entry) = known.iter().find(|entry| entry.ready.tool.version == *version) else {
             let known = known.iter().map(|entry| entry.ready.tool.version.to_string()).collect::<Vec<_>>().join(", ");
             return Err(Error::Unsatisfied { name: id.to_owned(), required: format!("={version}"), known });
-        }
+        };
         if self.library.is_own(id) {
             let reasons = vec![format!("{id} is a function of this host and stays as long as it does")];
             return Err(Error::NotPublished { name: id.to_owned(), reasons });
         }
+        Ok(entry.clone())
+    }
+
+    /// Takes a version back. It stays in the journal, and is not called any more.
+    pub(super) async fn retire(&self, id: &str, version: &Version) -> Result<(), Error> {
+        self.published(id, version)?;
         let by = self.cx.principal().name.clone();
         let retired = Retired { id: id.to_owned(), version: version.to_string(), by };
         self.record(vec![(kind::RETIRED, json!(retired))], id).await?;
@@ -244,7 +254,7 @@ impl Publisher<'_> {
                 let package = Package { format: tds::Format::Json, text: tds::canonical(&ready.tool), files };
                 match package.unpack() {
                     Err(reasons) => reasons,
-                    Ok(unpacked) => self.try_out(&self.library.entry(ready), &unpacked.cases).await,
+                    Ok(unpacked) => self.try_out(&self.library.entry(ready, Stage::Active), &unpacked.cases).await,
                 }
             }
         };

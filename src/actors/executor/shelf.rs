@@ -1,6 +1,6 @@
 //! Published tools as the journal has them: each version, what it is, and whether it is still called.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::library::Library;
+use super::stage::Stage;
 use crate::lap::{File, PackedFile, Ready};
 use crate::store::{self, Event, Journal, Projection, RowQuery};
 use crate::tds::Tool;
@@ -21,6 +22,8 @@ pub(super) mod kind {
     pub(in super::super) const RETIRED: &str = "tool.retired";
     /// Its tests were run: [`super::Checked`].
     pub(in super::super) const CHECKED: &str = "tool.checked";
+    /// Somebody else is served by it than before: [`super::Staged`].
+    pub(in super::super) const STAGED: &str = "tool.staged";
 }
 
 /// A file of a published tool.
@@ -51,6 +54,22 @@ pub struct Published {
     pub cases: usize,
     /// Who published it.
     pub by: String,
+    /// Whom it serves at first.
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
+    pub stage: Stage,
+}
+
+/// Somebody else is served by a version than before.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(super) struct Staged {
+    /// The tool.
+    pub(super) id: String,
+    /// The version.
+    pub(super) version: String,
+    /// How it stands now.
+    pub(super) stage: Stage,
+    /// Who said so.
+    pub(super) by: String,
 }
 
 /// A version of a tool was taken back.
@@ -92,6 +111,9 @@ pub struct Volume {
     /// The last time its tests were run.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub checked: Option<Checked>,
+    /// How it stands.
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
+    pub stage: Stage,
 }
 
 /// Keeps every version that was ever published.
@@ -121,6 +143,7 @@ impl Projection for ToolsProjection {
             kind::PUBLISHED => event.body.parse::<Published>().map(|said| row(&said.id, &said.version)),
             kind::RETIRED => event.body.parse::<Retired>().map(|said| row(&said.id, &said.version)),
             kind::CHECKED => event.body.parse::<Checked>().map(|said| row(&said.id, &said.version)),
+            kind::STAGED => event.body.parse::<Staged>().map(|said| row(&said.id, &said.version)),
             _ => None,
         };
         found.into_iter().collect()
@@ -130,9 +153,9 @@ impl Projection for ToolsProjection {
         let volume: Option<Volume> = before.and_then(|row| serde_json::from_value(row).ok());
         let next = match event.kind.as_str() {
             kind::PUBLISHED => {
-                let published = event.body.parse()?;
-                let checked = volume.and_then(|volume| volume.checked);
-                Some(Volume { published, at: event.at, retired: None, checked })
+                let published: Published = event.body.parse()?;
+                let (stage, checked) = (published.stage.clone(), volume.and_then(|volume| volume.checked));
+                Some(Volume { published, at: event.at, retired: None, checked, stage })
             }
             kind::RETIRED => {
                 let by = event.body.parse::<Retired>()?.by;
@@ -141,6 +164,10 @@ impl Projection for ToolsProjection {
             kind::CHECKED => {
                 let checked = event.body.parse()?;
                 volume.map(|volume| Volume { checked: Some(checked), ..volume })
+            }
+            kind::STAGED => {
+                let stage = event.body.parse::<Staged>()?.stage;
+                volume.map(|volume| Volume { stage, ..volume })
             }
             _ => volume,
         };
@@ -185,8 +212,12 @@ pub async fn shelve(
     journal: &dyn Journal,
     folder: Option<&Path>,
 ) -> Result<Vec<String>, store::Error> {
-    let mut troubles = Vec::new();
-    for (row, volume) in volumes(journal).await? {
+    let (mut troubles, mut entries) = (Vec::new(), Vec::new());
+    let volumes = volumes(journal).await?;
+    if let Some(folder) = folder {
+        clear(folder, volumes.values().map(|volume| volume.published.hash.to_string()).collect());
+    }
+    for (row, volume) in volumes {
         if volume.retired.is_some() {
             continue;
         }
@@ -195,11 +226,28 @@ pub async fn shelve(
             continue;
         }
         match open(journal, &volume.published, folder).await {
-            Ok(ready) => library.put(library.entry(ready)),
+            Ok(ready) => entries.push(library.entry(ready, volume.stage)),
             Err(reason) => troubles.push(format!("{row} is not called: {reason}")),
         }
     }
+    library.put_all(&entries);
     Ok(troubles)
+}
+
+/// Removes the files of tools that were tried out and not published: nobody calls them any more.
+fn clear(folder: &Path, published: BTreeSet<String>) {
+    let entries = std::fs::read_dir(folder).into_iter().flatten().flatten();
+    for entry in entries {
+        let name = entry.file_name().to_string_lossy().into_owned();
+        // Nothing is touched that the host did not put there.
+        let of_a_tool = name.parse::<Hash>().is_ok();
+        if of_a_tool
+            && !published.contains(&name)
+            && let Err(error) = std::fs::remove_dir_all(entry.path())
+        {
+            tracing::warn!(path = %entry.path().display(), %error, "files of a tool that was tried out are left");
+        }
+    }
 }
 
 /// A published tool, ready to be called. Files that are not where they are run from are put there out of the journal.

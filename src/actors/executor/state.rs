@@ -10,7 +10,7 @@ pub(super) struct State<W> {
 }
 
 impl<W> State<W> {
-    pub(super) fn new(tools: Vec<String>, concurrency: u32, waiting_most: usize) -> State<W> {
+    pub(super) fn new(tools: usize, concurrency: u32, waiting_most: usize) -> State<W> {
         State { line: Line::new(concurrency, waiting_most), view: View { tools, ..View::default() } }
     }
 
@@ -25,7 +25,7 @@ impl<W> State<W> {
     }
 
     /// What there is by now.
-    pub(super) fn know(&mut self, tools: Vec<String>, cached: usize) {
+    pub(super) fn know(&mut self, tools: usize, cached: usize) {
         (self.view.tools, self.view.cached) = (tools, cached);
     }
 

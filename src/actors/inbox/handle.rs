@@ -168,7 +168,8 @@ impl Handle {
         let (journal, own, told) = (Arc::clone(&parts.journal), Arc::clone(&config), Arc::clone(&news));
         let handle =
             Handle { address: address.clone(), journal: Arc::clone(&journal), config, news, world: world.clone() };
-        let desk = move || Shell::new(Arc::clone(&journal), Arc::clone(&own), Arc::clone(&told));
+        let times = world.clone();
+        let desk = move || Shell::new(Arc::clone(&journal), Arc::clone(&own), Arc::clone(&told), &times);
         let desk = Child::actor("desk", &address, desk).shutdown(Shutdown::Drain(Duration::from_secs(5)));
         let mailbox = Address::new(Mailbox::new(REPORTS, Overflow::Refuse), world);
         let (own, told) = (Arc::clone(&handle.config), Arc::clone(&handle.news));

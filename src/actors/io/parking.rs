@@ -174,6 +174,10 @@ impl Pipeline {
     pub(super) async fn settle(&self, item: &Item, source: &str) -> Result<Option<Box<Arrival>>, Error> {
         let journal = &self.parts.journal;
         journal.flush().await?;
+        // A life before this one may have died after it had written all of this and before it said so.
+        if self.parts.inbox.item(&item.id).await?.settled {
+            return Ok(None);
+        }
         let row = journal.row(RunsProjection::NAME, &item.run.to_string()).await?;
         let row = row.and_then(|row| serde_json::from_value::<RunRow>(row).ok());
         let waits = row.is_some_and(|row| row.status == RunStatus::Parked);

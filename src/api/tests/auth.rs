@@ -49,7 +49,7 @@ async fn every_route_takes_a_token_with_its_scope() {
         let answer = ask(Some("syz_early")).await;
         assert!(![401, 403].contains(&answer.status), "{method} {path}: {}", answer.body);
     }
-    assert_eq!(guarded, 53);
+    assert_eq!(guarded, 54);
     // Not even whether a path exists is told to nobody.
     let answer = host.ask_as(None, "GET", "/nothing", None).await;
     assert_eq!(answer.code(), "unauthenticated");

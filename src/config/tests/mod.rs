@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod beside;
 mod impossible;
 mod lists;
 mod names;
@@ -15,6 +16,7 @@ use serde::Deserialize;
 use super::judge::{self, Checked};
 use super::tree::{self, Node};
 use super::*;
+use crate::inference::models::Catalog;
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -174,6 +176,8 @@ enum Engine {
 }
 
 impl Checked for Shapes {
+    const EXPLAINED: &'static str = "config/default.toml";
+
     fn impossible(&self) -> Vec<(String, String)> {
         let wrong = self.ratio > 1.0;
         wrong.then(|| ("ratio".to_owned(), "at most 1".to_owned())).into_iter().collect()
@@ -295,7 +299,7 @@ fn more_agents_than_may_be_candidates_are_refused_before_any_is_read() {
     let data = with_agents(&[("a.toml", "not read"), ("b.toml", "nor this"), ("c.toml", "")]);
     let error = agents_in(data.path(), 2).unwrap_err();
     let said = error.to_string();
-    assert!(said.starts_with("could not take the 3 agents of ") && said.contains("router.candidates_most"), "{said}");
+    assert!(said.contains("agents: found 3 agents, expected at most 2 (router.candidates_most)"), "{said}");
     assert_eq!(error.class(), crate::types::Class::Invalid);
 }
 

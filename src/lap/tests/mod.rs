@@ -1,6 +1,7 @@
 //! Tests of what a call is made of: what goes in, under which key, in what.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod core;
 mod redactor;
 
 use std::path::Path;
@@ -202,6 +203,7 @@ fn a_call_is_admitted_only_with_what_the_operator_granted_and_with_data_it_may_s
             .iter()
             .map(|(name, all)| ((*name).to_owned(), all.iter().map(ToString::to_string).collect()))
             .collect(),
+        flags: Vec::new(),
         here: Some("eu".to_owned()),
     };
     let (acme, input) = (caller("acme"), json!({ "text": "write to anna@example.com" }));

@@ -101,6 +101,8 @@ async fn a_caller_whose_question_was_lost_in_a_crash_hears_so() {
     let lost = soon(address.call(&cx(), |reply| Say::Panic(Some(reply)))).await.unwrap_err();
     assert_eq!(lost.failure, Failure::Restarting);
     assert!(lost.message.is_none(), "it was begun, so it is not handed back");
+    assert_eq!(soon(count(&address)).await, 1, "nor is it sent again to the next life");
+    assert_eq!(diary.text(), "start a, drop a, start a");
 }
 
 #[tokio::test(start_paused = true)]

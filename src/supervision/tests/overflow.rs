@@ -39,7 +39,8 @@ async fn refuse_hands_the_message_back() {
     let diary = Diary::default();
     let (_root, address, registry) = busy(&diary, 1, Overflow::Refuse).await;
     assert_eq!([note(&address, 1), note(&address, 2)], [Ok(()), Err(Failure::Busy)]);
-    assert_eq!(address.cast(&cx(), Say::Note(3)).await.unwrap_err().failure, Failure::Busy);
+    let refused = address.cast(&cx(), Say::Note(3)).await.unwrap_err();
+    assert!(refused.failure == Failure::Busy && matches!(refused.message, Some(Say::Note(3))));
     diary.wait_for("1", 1).await;
     assert_eq!(registry.node("host/a", now()).unwrap().refused, 2);
 }

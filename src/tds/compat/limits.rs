@@ -32,6 +32,11 @@ pub(super) fn diff(changes: &mut Changes, old: &Tool, new: &Tool) {
         ordered(changes, &format!("/limits/{name}"), (&before, &after), words);
     }
     changes.told("/retry", &old.retry, &new.retry);
+    changes.told("/slo", &old.slo, &new.slo);
+    // Without a quota it may be called as often as anybody likes.
+    let often = |tool: &Tool| tool.quota.as_ref().map_or(u64::MAX, |quota| quota.calls_per_minute);
+    let words = ((Minor, "may be called more often"), (Major, "may be called less often"));
+    ordered(changes, "/quota", (&often(old), &often(new)), words);
     match (&old.idempotency, &new.idempotency) {
         (Some(_), None) => changes.old(Major, "/idempotency", "a call may now be done twice"),
         (None, Some(_)) => changes.now(Minor, "/idempotency", "a call is done once"),

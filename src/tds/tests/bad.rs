@@ -195,8 +195,8 @@ fn keys_that_need_or_exclude_each_other_are_told_apart() {
         FULL,
         &[
             case("first_ms = 500", "first_ms = 6_000", "{ first_ms", "a first wait of 6000 ms"),
-            case("batch_items = 1", "batch_items = 9", "9\n\n[retry]", "`batch` among the capabilities"),
-            case("[\"action\"]", "[\"action\", \"batch\"]", "1\n\n[retry]", "`batch` with one item a call"),
+            case("batch_items = 1", "batch_items = 9", "9\n\n[quota]", "`batch` among the capabilities"),
+            case("[\"action\"]", "[\"action\", \"batch\"]", "1\n\n[quota]", "`batch` with one item a call"),
             case(
                 "[\"action\"]",
                 "[\"action\", \"stream\"]",

@@ -168,6 +168,8 @@ fn varied(value: &mut Value, choices: &mut impl Iterator<Item = u8>) {
         "tags",
         "risk",
         "retry",
+        "quota",
+        "slo",
         "auth",
         "policy",
         "cost",

@@ -167,3 +167,39 @@ pub struct Cost {
     #[schemars(range(max = 1_000_000_000_000_u64))]
     pub megabyte_micro_usd: u64,
 }
+
+/// How good a version has to be. A version on trial that is not is taken back by itself; one in general use stands back
+/// behind another if there is one.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Slo {
+    /// Of a hundred calls that the tool is to blame for if they fail, so many succeed.
+    #[schemars(range(min = 1, max = 100))]
+    pub success_percent: u64,
+    /// Of a hundred calls 95 take at most so many milliseconds; without it, time does not matter.
+    #[serde(skip_serializing_if = "is_default")]
+    #[schemars(range(min = 1, max = 3_600_000))]
+    pub p95_ms: Option<u64>,
+    /// Seconds that are looked back.
+    #[schemars(range(min = 10, max = 86_400))]
+    pub window_s: u64,
+    /// Calls in that time without which nothing is said.
+    #[schemars(range(min = 1, max = 256))]
+    pub calls_least: u64,
+}
+
+impl Default for Slo {
+    /// Nineteen of twenty, over five minutes: fewer calls say little of a share.
+    fn default() -> Slo {
+        Slo { success_percent: 95, p95_ms: None, window_s: 300, calls_least: 20 }
+    }
+}
+
+/// How often it may be called.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Quota {
+    /// Calls of one tenant in a minute, spread as it likes; further ones are refused until there is room.
+    #[schemars(range(min = 1, max = 1_000_000))]
+    pub calls_per_minute: u64,
+}

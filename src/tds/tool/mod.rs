@@ -19,7 +19,7 @@ pub use access::{
     Approval, Auth, Deliver, Egress, FileDelivery, HeaderDelivery, Method, PersonalData, Pii, Policy, Secret,
 };
 pub use interface::{Example, HostArgument, HostSource, Interface, ToolSchema};
-pub use limits::{Backoff, Cache, Cost, Idempotency, Limits, Retry, RetryOn};
+pub use limits::{Backoff, Cache, Cost, Idempotency, Limits, Quota, Retry, RetryOn, Slo};
 pub use proof::{Compensation, Contract, Deprecation, Expect, Golden, LogLevel, Observability, Tests};
 pub use run::{Component, Image, Isolation, Native, Program, Risk, Run};
 pub use text::{
@@ -106,6 +106,12 @@ pub struct Tool {
     /// What a call may use.
     #[serde(default, skip_serializing_if = "is_default")]
     pub limits: Limits,
+    /// How often it may be called; without it, as often as there is room.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub quota: Option<Quota>,
+    /// How good it has to be; without it, nobody minds.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub slo: Option<Slo>,
     /// What happens when a call fails in a way that may pass.
     #[serde(default, skip_serializing_if = "is_default")]
     pub retry: Retry,

@@ -260,6 +260,12 @@ impl Range {
     pub fn takes(&self, version: &Version) -> bool {
         self.0.matches(&version.0)
     }
+
+    /// Whether this is the only version it takes, as `=1.2.3` says.
+    pub fn takes_only(&self, version: &Version) -> bool {
+        let [one] = self.0.comparators.as_slice() else { return false };
+        one.op == semver::Op::Exact && one.patch.is_some() && self.takes(version)
+    }
 }
 
 impl FromStr for Reference {

@@ -56,7 +56,7 @@ impl Caps {
     }
 
     /// The first unit of which there would be more than allowed.
-    pub(super) fn exceeded_by(&self, amounts: Amounts) -> Option<(Unit, u64)> {
+    pub(crate) fn exceeded_by(&self, amounts: Amounts) -> Option<(Unit, u64)> {
         Unit::ALL.into_iter().find_map(|unit| {
             let cap = self.of(unit)?;
             (amounts.of(unit) > cap).then_some((unit, cap))
@@ -71,7 +71,8 @@ impl Limit {
         [Limit { scope: "tenant:*".to_owned(), window: Window::Day, money, tokens, requests }]
     }
 
-    pub(super) fn caps(&self) -> Caps {
+    /// The same as what an account may hold.
+    pub(crate) fn caps(&self) -> Caps {
         Caps::new(self.money.map(|money| u64::try_from(money).unwrap_or(0)), self.tokens, self.requests)
     }
 }

@@ -37,7 +37,7 @@ pub use burn::{Burn, BurnConfig, Pace};
 pub use ledger::{Charge, Claim, Held, Ledger};
 pub use limits::{Caps, Config, Limit};
 pub use once::{Once, Portion, Room};
-pub use prices::{PriceList, PriceRow};
+pub use prices::{PriceFile, PriceList, PriceRow};
 pub use window::{Time, Window, date};
 
 /// What a budget is counted in.

@@ -94,12 +94,39 @@ async fn tools_are_called_in_order_on_the_record_and_their_errors_are_messages()
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_a_tool_keeps_off_the_record_is_in_no_event_and_the_model_has_it_all_the_same() {
+    let bench = bench(profile("marvin"), calling(vec![("door", json!({ "word": "sesame", "side": "left" }))])).await;
+    let outcome = bench.ask("Open it.").await.unwrap();
+    assert!(outcome.text.contains("opened with") && outcome.text.contains("sesame"), "{}", outcome.text);
+    let events = bench.journal.read(1, 100).await.unwrap();
+    let said: Vec<String> = events.iter().map(|event| event.body.value().to_string()).collect();
+    assert!(said.iter().all(|body| !body.contains("sesame")), "{said:#?}");
+    assert!(said[0].contains(r#""side":"left""#) && said[0].contains(r#""word":"[redacted]""#), "{said:#?}");
+}
+
+#[tokio::test(start_paused = true)]
 async fn no_tool_runs_that_is_not_on_the_record() {
     let bench = bench(profile("marvin"), calling(vec![("sum", json!({ "terms": [1] }))])).await;
     bench.journal.fail_next_commit("disk full");
     let error = bench.ask("Do it.").await.unwrap_err();
     assert!(error.to_string().contains("disk full"), "{error}");
     assert_eq!(error.class(), Class::Unavailable);
+    let tree = bench.registry.tree(bench.world.clock.now());
+    let executor = tree[0].children.iter().find(|node| node.view.get("succeeded").is_some()).unwrap();
+    assert_eq!((&executor.view["succeeded"], &executor.view["failed"]), (&json!(0), &json!(0)));
+}
+
+// AG5.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_grows_too_long_is_stopped_where_it_is_made_also_if_nobody_reads() {
+    // Eleven pieces of ten thousand bytes, of which ten are as much as may be, and then more to come.
+    let pieces = (0..11).map(|_| Step::text("word ".repeat(2_000)));
+    let script: Vec<Step> = pieces.chain([Step::Hang]).collect();
+    let bench = bench(profile("marvin"), Watched::playing(Scripted::list("local", [script]))).await;
+    let error = bench.ask("Do it.").await.unwrap_err();
+    assert!(matches!(error.cause(), Error::TooLong { bytes: 110_000, limit: 100_000 }), "{error:?}");
+    assert_eq!((error.class(), error.usage()), (Class::Unavailable, None), "nobody knows what it has taken");
+    bench.runtime.until(|count| count.inside == 0).await;
 }
 
 // AG2.

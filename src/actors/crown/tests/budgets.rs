@@ -15,7 +15,9 @@ use crate::inference::Pacing;
 use crate::store::{Disk, Journal};
 use crate::types::{Clock, Money, Price, RunId, Seeded, Timestamp, World};
 use crate::ziggy::Value;
-use crate::ziggy::budget::{Amounts, BurnConfig, Claim, Config, Ledger, Limit, PriceList, Refusal, Standing, Window};
+use crate::ziggy::budget::{
+    Amounts, BurnConfig, Claim, Config, Ledger, Limit, PriceFile, PriceList, Refusal, Standing, Window,
+};
 
 const CLAIM: Claim<'static> = Claim {
     tenant: "acme",
@@ -193,7 +195,7 @@ async fn a_price_of_the_configuration_goes_before_the_list() {
     let ledger =
         Ledger::new(&Config { limits: vec![], accounts_most: 1, burn: BurnConfig { fast: 2, slow: 1 } }, BEGIN);
     let providers = BTreeMap::from([("own".to_owned(), provider(Some(own))), ("listed".to_owned(), provider(None))]);
-    let prices = PriceList::read(rows).unwrap();
+    let prices = PriceList::of(&PriceFile::default(), &toml::from_str(rows).unwrap()).unwrap();
     crown.treasury().open(Opening { ledger, since: BEGIN, first: 0, prices, providers });
     assert_eq!(crown.treasury().price("own"), Some(own));
     assert_eq!(crown.treasury().price("listed"), Some(Price::new(3, 4)));

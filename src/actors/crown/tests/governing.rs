@@ -87,6 +87,8 @@ async fn carried_by(
         waiting: 4,
         weight: 100,
         grows: Grows::Concurrency,
+        capabilities: vec!["general".to_owned()],
+        placed: true,
     };
     crown.know(vec![known("a"), known("b")]);
     let news = journal.subscribe();
@@ -238,6 +240,7 @@ async fn what_cannot_be_written_down_is_not_done() {
         tokio::task::yield_now().await;
     }
     assert!(one.crown.governance().quarantined.is_empty(), "CR5");
+    assert!(one.journal.view().failed.is_some(), "it was tried");
     assert!(one.news.try_recv().is_ok());
     drop(one);
 }

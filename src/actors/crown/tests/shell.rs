@@ -309,6 +309,26 @@ async fn what_a_provider_asks_for_holds_for_everybody_who_uses_it() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn what_governance_refuses_is_counted_by_no_limiter() {
+    let bench = bench_on(&Disk::default()).await;
+    let once = limit::Rates { requests_per_minute: 1, tokens_per_minute: 0, burst_s: 60 };
+    let rates = BTreeMap::from([("lab".to_owned(), once)]);
+    let crown = bench.crown.clone().limited(limit::Config { rates, ..limit::Config::unlimited() });
+    let ask = || {
+        let (candidate, runtime, value) = ("a@lab", "lab", Value::Normal);
+        crown.ask(&Asked { candidate, runtime, cap: None, value, tokens: 10, last_resort: false })
+    };
+    bench.change(cap("a@lab", 0)).await.unwrap();
+    for _ in 0..5 {
+        assert!(matches!(ask().0, Admission::Refused { reason: Refusal::Full { .. }, .. }));
+    }
+    bench.change(Change::Cap { candidate: "a@lab".to_owned(), cap: None }).await.unwrap();
+    let first = ask().1;
+    assert!(first.is_some(), "the only one of this minute is still there");
+    assert!(matches!(ask().0, Admission::Refused { reason: Refusal::Limited(Refused::Rate { .. }), .. }));
+}
+
+#[tokio::test(start_paused = true)]
 async fn who_waits_for_a_place_misses_none_that_becomes_free() {
     let bench = bench_on(&Disk::default()).await;
     let seen = bench.crown.freed();

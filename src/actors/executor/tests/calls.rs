@@ -9,11 +9,12 @@ use futures::future::join_all;
 use serde_json::{Value, json};
 
 use super::super::*;
+use crate::actors::executor;
 use crate::actors::tests::{SECOND, cx, journal, read, soon, start, world};
-use crate::lap::Ready;
+use crate::lap::{Caller, Ready};
 use crate::sandbox::{Puppet, Script, Tier};
 use crate::secrets::{self, Secrets};
-use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent};
+use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent, RowQuery};
 use crate::supervision::Root;
 use crate::tds::{self, Format};
 use crate::types::{Class, Cx, Money, Principal, PrivacyClass, World};
@@ -72,7 +73,7 @@ async fn stage_on(disk: &Disk, tools: Vec<(Ready, Script)>, secrets: Option<Arc<
     let mut puppets = [Tier::Jail, Tier::Docker].map(|tier| Puppet::new(tier, Arc::clone(&world.clock)));
     for (ready, script) in tools {
         puppets = puppets.map(|puppet| puppet.with(&ready.label(), script.clone()));
-        library.put(library.entry(ready));
+        library.put(library.entry(ready, executor::Stage::Active));
     }
     let [jail, docker] = puppets.map(Arc::new);
     let mut ports = Ports::bare(journal.clone());
@@ -338,4 +339,49 @@ fn waits_between_attempts_grow_and_are_bounded() {
     assert_eq!(waits, [100, 300, 900, 1_000, 1_000]);
     let jittered = tds::tool::Backoff { jitter: true, ..backoff };
     assert!((1..=20).all(|attempts| call::pause(&jittered, attempts, &random) <= Duration::from_secs(1)));
+}
+
+#[tokio::test(start_paused = true)]
+async fn keys_are_let_go_of_when_their_time_is_over_and_doubts_are_not() {
+    let hour = |value: &mut Value| {
+        effect(value);
+        value["idempotency"]["keep_s"] = json!(3_600);
+    };
+    let hangs = Script::default().hangs();
+    let stage = stage(vec![(described("note.add", hour), answers(7)), (described("note.hang", hour), hangs)]).await;
+    stage.call("note.add", Some("k"), "milk").await.unwrap();
+    stage.call("note.hang", Some("d"), "milk").await.unwrap_err();
+    let keys = async || {
+        let query =
+            RowQuery { projection: EffectsProjection::NAME, prefix: "key/", reverse: false, after: None, limit: 10 };
+        stage.journal.rows(query).await.unwrap().len()
+    };
+    assert_eq!(keys().await, 2);
+    tokio::time::sleep(Duration::from_secs(2 * 3_600 + 60)).await;
+    assert!(stage.kinds().await.contains(&"effect.forgotten".to_owned()));
+    assert_eq!(keys().await, 1, "what is in doubt is kept");
+    let anew = stage.call("note.add", Some("k"), "bread").await.unwrap();
+    assert_eq!(anew.how, How::Performed);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_tool_whose_day_has_come_is_not_called_nor_shown_any_more() {
+    let going = |day: &'static str| {
+        move |value: &mut Value| {
+            value["deprecation"] =
+                json!({ "sunset_at": day, "replaced_by": "note.new@^2", "message": "Use the new one." });
+        }
+    };
+    let (gone, stays) = (described("note.old", going("2000-01-01")), described("note.later", going("2999-01-01")));
+    let stage = stage(vec![(gone, answers(7)), (stays, answers(7))]).await;
+    let error = stage.call("note.old", None, "milk").await.unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "could not call note.old@1.0.0: it is not called any more since 2000-01-01; use note.new@^2"
+    );
+    let answer = stage.call("note.later", None, "milk").await.unwrap();
+    assert!(answer.warnings[0].contains("goes on 2999-01-01"), "{:?}", answer.warnings);
+    let shown: Vec<String> =
+        stage.handle.list(&Caller::default()).iter().map(|entry| entry.ready.tool.id.to_string()).collect();
+    assert_eq!(shown, ["note.later"]);
 }

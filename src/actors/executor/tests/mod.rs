@@ -2,7 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
 mod calls;
+mod jira;
 mod publishing;
+mod reach;
+mod staging;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
@@ -98,14 +101,14 @@ impl Bench {
 
 #[test]
 fn the_state_counts_and_hands_places_on() {
-    let mut state = state::State::new(vec!["do".to_owned()], 1, 1);
+    let mut state = state::State::new(1, 1, 1);
     assert_eq!(state.call(1), Arrival::Enters(1));
     assert_eq!(state.call(2), Arrival::Waits);
     assert_eq!(state.call(3), Arrival::Refused(3));
     assert_eq!((state.view().running, state.view().waiting), (1, 1));
     assert_eq!(state.called(true), Some(2));
     assert_eq!(state.called(false), None);
-    let expected = View { tools: vec!["do".to_owned()], succeeded: 1, failed: 1, ..View::default() };
+    let expected = View { tools: 1, succeeded: 1, failed: 1, ..View::default() };
     assert_eq!(*state.view(), expected);
 }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::*;
+use crate::actors::executor;
 use crate::actors::tests::{SECOND, cx, journal, read, soon, start, stop, world};
 use crate::lap::{Package, PackedFile};
 use crate::sandbox::{Puppet, Script, Tier};
@@ -108,13 +109,29 @@ async fn what_passes_is_published_and_called_also_after_a_restart() {
     let (spec, _) = first.jail.calls().pop().unwrap();
     assert_eq!(std::fs::read(&spec.inputs[0].source).unwrap(), b"#!/bin/sh\n");
     assert!(spec.inputs[0].executable);
+    // One that serves only some stays so over a restart.
+    let trial = executor::Stage::Canary(Canary { agents: vec!["zoi".to_owned()], ..Canary::default() });
+    soon(first.handle.publish_as(&first.cx(), package("1.0.1", |_| {}), trial)).await.unwrap();
+    assert_eq!(first.call().await.unwrap().version, "1.0.0");
+    // What is only tried out is gone with the next start, and nothing else is.
+    let tried = package("1.1.0", |value| value["description"] = json!("Counts in another way, and is only tried out."));
+    soon(first.handle.test(&first.cx(), tried)).await.unwrap();
+    let folders = || std::fs::read_dir(folder.path()).unwrap().count();
+    assert_eq!(folders(), 3);
+    std::fs::create_dir(folder.path().join("of-the-operator")).unwrap();
     first.ends().await;
+    stage(&disk, folder.path(), 7).await.ends().await;
+    assert_eq!(folders(), 3);
     std::fs::remove_dir_all(folder.path()).unwrap();
     let second = stage(&disk, folder.path(), 7).await;
-    assert_eq!(second.call().await.unwrap().value, json!({ "n": 7 }));
+    let answer = second.call().await.unwrap();
+    assert_eq!((answer.value, answer.version), (json!({ "n": 7 }), "1.0.0".to_owned()));
+    assert!(matches!(second.library.versions("text.count")[1].stage, executor::Stage::Canary(_)));
     // The file came out of the journal, and the tests were not run again by the same build.
     assert_eq!(second.jail.calls().len(), 1);
-    soon(second.handle.retire(&second.cx(), "text.count", "1.0.0".parse().unwrap())).await.unwrap();
+    for version in ["1.0.0", "1.0.1"] {
+        soon(second.handle.retire(&second.cx(), "text.count", version.parse().unwrap())).await.unwrap();
+    }
     assert_eq!(second.call().await.unwrap_err().class(), Class::NotFound);
     second.ends().await;
     let third = stage(&disk, folder.path(), 7).await;

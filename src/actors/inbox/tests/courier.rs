@@ -79,6 +79,25 @@ async fn all_attempts_are_made_and_no_more() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn one_that_stays_down_is_given_up_after_its_attempts_and_the_next_notice_goes() {
+    let own = told(&["opened"]);
+    let attempts = own.delivery.attempts as usize;
+    let mail = Arc::new(Mailroom::answering(vec![Err(Error::Status(503)); attempts]));
+    let bench = bench_on(&Disk::default(), own, &mail).await;
+    bench.open(1, need(1, 60_000)).await;
+    bench.open(2, need(1, 60_000)).await;
+    let came = soon(mail.until(attempts + 1)).await;
+    assert!(came[..attempts].iter().all(|one| one.id == came[0].id) && came[attempts].id != came[0].id);
+    delivered(&bench).await;
+    let said: Vec<Value> = bench.events("hitl.notified").await.iter().map(|event| event.body.value()).collect();
+    let told: Vec<(bool, u64)> =
+        said.iter().map(|one| (one["arrived"].as_bool().unwrap(), one["attempts"].as_u64().unwrap())).collect();
+    assert_eq!(told, [(false, attempts as u64), (true, 1)]);
+    assert_eq!(bench.events("alert.raised").await.len(), 1);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
 async fn what_is_due_when_the_host_ends_is_delivered_by_the_next() {
     let (disk, never) = (Disk::default(), Arc::new(Mailroom::answering(vec![Err(Error::Status(500)); 100])));
     let patient = config(|config| {
