@@ -4,11 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use tokio::time::{Instant, MissedTickBehavior, interval, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::Shared;
-use super::engine::{Ears, End, Mouth, Said, Trouble};
+use super::engine::{Ears, End, Mouth, Said, Trouble, Uses};
 use super::plan::{self, Files};
 use crate::sandbox::fake::tell;
 use crate::sandbox::outcome::{Ended, Exit, Failure, Outcome, failure_of};
@@ -63,14 +64,23 @@ pub(super) async fn run(job: Job) -> Outcome {
     let container = plan::container(&shared, &prepared, &name, &files);
     // Not given up half-way: what became of it would not be known.
     let created = shared.engine.create(&container).await;
+    let unknown = created.as_ref().is_err_and(|trouble| trouble.status.is_none());
     let mut outcome = Outcome::nothing(Ended::Finished, Failure::new(Class::Internal, "the tool gave no answer"));
     outcome.usage.stdin = stdin.len() as u64;
     let mut trouble = created.err().map(|trouble| format!("could not make a container: {trouble}"));
     let mut unstarted = false;
     let mut reader = Reader::new(spec.speech, protocol::Bounds::default());
     if trouble.is_none() {
-        let mut talk =
-            Talk { shared: &shared, prepared: &prepared, call: &call, name: &name, trouble: None, unstarted };
+        let used = Mutex::default();
+        let mut talk = Talk {
+            shared: &shared,
+            prepared: &prepared,
+            call: &call,
+            name: &name,
+            used: &used,
+            trouble: None,
+            unstarted,
+        };
         outcome.ended = tokio::select! {
             biased;
             ended = place.stop(&cx, &prepared, began) => ended,
@@ -78,10 +88,17 @@ pub(super) async fn run(job: Job) -> Outcome {
             ended = talk.through(stdin.as_bytes(), &mut reader, &mut outcome) => ended,
         };
         (trouble, unstarted) = (talk.trouble, talk.unstarted);
+        let used = used.into_inner();
+        (outcome.usage.cpu, outcome.usage.memory_peak) = (used.processors, used.memory);
+        outcome.usage.processes_peak = used.processes;
     } else {
         outcome.ended = Ended::Failed;
     }
     let end = finish(&shared, &name, outcome.ended).await;
+    if unknown {
+        // It may be made yet.
+        shared.left.lock().insert(name.clone());
+    }
     drop(files);
     let heard = outcome.lines.len();
     let class = if unstarted { Class::NotFound } else { Class::Unavailable };
@@ -119,6 +136,8 @@ struct Talk<'a> {
     prepared: &'a Prepared,
     call: &'a Call,
     name: &'a str,
+    /// The most that was seen; kept outside of the future that looks, which may be dropped.
+    used: &'a Mutex<Uses>,
     /// What went wrong, if the sandbox failed.
     trouble: Option<String>,
     /// Whether it was the program that could not be begun.
@@ -143,14 +162,11 @@ impl Talk<'_> {
         let (ears, mouth) = pipes.split();
         let bound = plan::bounds(self.shared, &self.prepared.spec).processor;
         let every = Duration::from_millis(self.shared.config.containers.watch_ms);
-        let (mut used, mut muttered) = (outcome.usage.clone(), Vec::new());
-        let ended = tokio::select! {
-            ended = watch(self.shared, self.name, (bound, every), &mut used) => ended,
+        let mut muttered = Vec::new();
+        tokio::select! {
+            ended = watch(self.shared, self.name, (bound, every), self.used) => ended,
             ended = self.talk((ears, mouth), stdin, reader, outcome, &mut muttered) => ended,
-        };
-        (outcome.usage.cpu, outcome.usage.memory_peak) = (used.cpu, used.memory_peak);
-        outcome.usage.processes_peak = used.processes_peak;
-        ended
+        }
     }
 
     fn failed(&mut self, what: &str, trouble: &Trouble) -> Ended {
@@ -221,22 +237,18 @@ impl Talk<'_> {
 }
 
 /// Looks what it uses until that is too much; the rest of its bounds the kernel keeps.
-async fn watch(
-    shared: &Shared,
-    name: &str,
-    (bound, every): (Duration, Duration),
-    used: &mut crate::sandbox::Usage,
-) -> Ended {
+async fn watch(shared: &Shared, name: &str, (bound, every): (Duration, Duration), used: &Mutex<Uses>) -> Ended {
     let mut ticks = interval(every);
     ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
     loop {
         ticks.tick().await;
         // One that is just ending cannot be looked at.
         let Ok(uses) = shared.engine.uses(name).await else { continue };
-        used.cpu = used.cpu.max(uses.processors);
-        used.memory_peak = used.memory_peak.max(uses.memory);
-        used.processes_peak = used.processes_peak.max(uses.processes);
-        if used.cpu > bound {
+        let mut used = used.lock();
+        used.processors = used.processors.max(uses.processors);
+        used.memory = used.memory.max(uses.memory);
+        used.processes = used.processes.max(uses.processes);
+        if used.processors > bound {
             return Ended::Limit(Resource::Cpu);
         }
     }

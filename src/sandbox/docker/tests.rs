@@ -88,7 +88,7 @@ fn the_engine_is_told_the_same_list_of_system_calls_as_a_jail() {
     assert!((0..0x1_0000).all(|number| !other(number) || may("ioctl", [0, number, 0, 0])));
     let known = (0x5400..0x5500).filter(|number| may("ioctl", [0, *number, 0, 0])).count();
     assert_eq!(known, 9, "more is asked of terminals than is said");
-    assert!(may("clone", [0x1200_0011 & !0x1000_0000, 0, 0, 0]) && !may("clone", [0x1000_0000, 0, 0, 0]));
+    assert!(may("clone", [0x0120_0011, 0, 0, 0]) && !may("clone", [0x1000_0000, 0, 0, 0]));
     assert!(may("fchmodat", [0, 0, 0o755, 0]) && !may("fchmodat", [0, 0, 0o4755, 0]));
     assert!(
         may("openat", [0, 0, 0, 0o4755])

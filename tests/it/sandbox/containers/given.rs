@@ -201,6 +201,11 @@ async fn what_a_tool_used_and_how_it_ended_is_told() {
     let busy = once(&docker, spec, json!(null)).await;
     assert_eq!(busy.ended, Ended::Limit(Resource::Cpu), "{busy:?}");
     assert!(busy.usage.wall < Duration::from_secs(5), "{:?}", busy.usage);
+    let mut spec = shell("late", "while :; do :; done");
+    spec.limits.wall = Duration::from_secs(2);
+    let late = once(&docker, spec, json!(null)).await;
+    assert_eq!(late.ended, Ended::Limit(Resource::Wall), "{late:?}");
+    assert!(late.usage.cpu > Duration::from_millis(200), "{:?}", late.usage);
 }
 
 // 215.

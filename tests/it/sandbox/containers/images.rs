@@ -108,8 +108,10 @@ async fn an_image_brings_its_program_and_its_environment_and_nothing_of_the_syst
         "{}",
         outcome.stderr
     );
-    let mut other =
-        spec(&id, &["/bin/sh", "-c", "id -u; ls /; ls /bin /usr 2>&1 | wc -l; (: > /bin/new) 2>/dev/null || echo kept; pwd"]);
+    let mut other = spec(
+        &id,
+        &["/bin/sh", "-c", "id -u; ls /; ls /bin /usr 2>&1 | wc -l; (: > /bin/new) 2>/dev/null || echo kept; pwd"],
+    );
     other.speech = Speech::Plain;
     let outcome = once(&docker, other, json!(null)).await;
     let text = outcome.answer.unwrap()["stdout"].as_str().unwrap().to_owned();

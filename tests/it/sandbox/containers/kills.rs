@@ -139,3 +139,22 @@ async fn what_a_killed_host_left_is_removed_by_its_next_life_and_nothing_else_is
     let (outcome, ()) = tokio::join!(other.invoke(&cx, &prepared, Call::new("stubborn", json!(null))), next);
     assert_eq!(outcome.ended, Ended::Cancelled);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_takes_no_time_takes_what_the_engine_takes() {
+    let Some(Tier { docker, .. }) = tier("starts").await else { return };
+    let cx = cx(MINUTE);
+    let mut spec = Spec::command("true", &["/bin/true"], super::super::limits());
+    spec.speech = syzygy::sandbox::Speech::Plain;
+    let prepared = docker.prepare(&cx, spec).await.unwrap();
+    let mut times = Vec::new();
+    for _ in 0..number("SYZYGY_CONTAINER_STARTS", 10) {
+        let outcome = docker.invoke(&cx, &prepared, Call::new("true", json!(null))).await;
+        assert_eq!(outcome.answer, Ok(json!({"stdout": "", "exit": 0})));
+        times.push(outcome.usage.wall);
+    }
+    let (half, most) = (percentile(&mut times, 50), percentile(&mut times, 99));
+    loudly(&format!("{} containers from start to result: p50 {half:?}, p99 {most:?}", times.len()));
+    // Not optimised and beside other tests; the figure of a quiet machine is in the docs.
+    assert!(half < Duration::from_secs(5), "p50 {half:?}");
+}
