@@ -30,7 +30,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::Instrument;
 
 use super::capability::{Capabilities, Keeper};
-use super::config::{Containers, OPEN_FILES_MIN};
+use super::config::{Containers, DOCKER_MEMORY_MIN, OPEN_FILES_MIN};
 use super::error::{Error, Lack};
 use super::ground;
 use super::outcome::{Ended, Failure, Outcome};
@@ -353,6 +353,11 @@ impl Sandbox for Docker {
         self.capabilities.check(&spec)?;
         if spec.limits.open_files.is_some_and(|files| files < OPEN_FILES_MIN) {
             return Err(refused(&spec.tool, Lack::Other(format!("bound open files to less than {OPEN_FILES_MIN}"))));
+        }
+        if spec.limits.memory.is_some_and(|bytes| bytes < DOCKER_MEMORY_MIN) {
+            // Engines refuse less, or cannot begin anything in it.
+            let text = format!("bound memory to less than {DOCKER_MEMORY_MIN} bytes");
+            return Err(refused(&spec.tool, Lack::Other(text)));
         }
         if let Some(directory) = spec.directory.as_ref().filter(|path| !ground::is_inside(path)) {
             let reason = format!("`{directory}` is no absolute path in the container");

@@ -55,6 +55,10 @@ const INODES_MIN: u64 = 512;
 /// is not there can be raised.
 const USER_PROCESSES: u64 = 1 << 16;
 
+/// Bytes that the engine's own runtime may need on top while it is still in the place of the tool. The memory of all together
+/// is bounded by the control group, exactly; this is for what has no bound otherwise.
+const BEGINNING: u64 = 512 << 20;
+
 /// What a tool's own processes may use, with what an operator decides where its description says nothing.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct Bounds {
@@ -222,7 +226,7 @@ fn each(bounds: &Bounds) -> Vec<(&'static str, u64)> {
     vec![
         ("core", 0),
         ("cpu", seconds),
-        ("data", bounds.memory),
+        ("data", bounds.memory.saturating_add(BEGINNING)),
         ("fsize", bounds.disk),
         ("memlock", bounds.memory.min(64 << 10)),
         ("msgqueue", 0),
