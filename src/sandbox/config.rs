@@ -98,6 +98,8 @@ pub struct Components {
     pub disk_bytes: u64,
     /// Open files and directories.
     pub open_files: u32,
+    /// Requests that an invocation has open at a time.
+    pub requests_max: u32,
     /// Bytes of a component.
     pub component_bytes_max: u64,
     /// Compiled components that are kept.
@@ -114,6 +116,9 @@ const INSTANCES_MOST: u32 = 10_000;
 
 /// More threads than processors of any machine.
 const THREADS_MOST: u32 = 1_024;
+
+/// As many as a component has handles for.
+const REQUESTS_MOST: u32 = 1_000;
 
 /// A second: the longest that anybody should wait for a tool to end.
 const TICK_MOST_MS: u64 = 1_000;
@@ -173,6 +178,12 @@ impl Config {
             ),
             ("wasm.disk_bytes", wasm.disk_bytes < 4_096, "at least a page of 4096"),
             ("wasm.open_files", wasm.open_files < WASM_OPEN_FILES_MIN, "at least 4"),
+            ("wasm.requests_max", wasm.requests_max == 0, "at least 1"),
+            (
+                "wasm.requests_max",
+                wasm.requests_max > REQUESTS_MOST,
+                "at most 1000, which is all the handles there are",
+            ),
             ("wasm.component_bytes_max", wasm.component_bytes_max < 4_096, "at least 4096, which the smallest need"),
             ("wasm.compiled_max", wasm.compiled_max == 0, "at least 1"),
             ("jail.private", jail.private.iter().any(|path| !path.is_absolute()), "absolute paths"),

@@ -9,6 +9,7 @@ use wasmtime_wasi::{WasiView, p2};
 
 use super::files::Filed;
 use super::guest::{State, world};
+use super::web;
 use crate::sandbox::config::Components;
 
 /// Bytes of the stack of a component: what wasmtime gives if nobody says otherwise. What recurses deeper traps.
@@ -29,8 +30,8 @@ const TABLE_ELEMENTS: usize = 100_000;
 /// Bytes of what the engine knows of an instance.
 const INSTANCE_BYTES: usize = 1 << 20;
 
-/// Interfaces of WASI that are offered, without their versions. Sockets are not among them.
-const OFFERED: [&str; 22] = [
+/// Interfaces of WASI that are offered, without their versions. Sockets are not among them: requests go to the proxy.
+const OFFERED: [&str; 24] = [
     "syzygy:tool/emit",
     "syzygy:tool/types",
     "wasi:cli/environment",
@@ -47,6 +48,8 @@ const OFFERED: [&str; 22] = [
     "wasi:clocks/wall-clock",
     "wasi:filesystem/preopens",
     "wasi:filesystem/types",
+    "wasi:http/outgoing-handler",
+    "wasi:http/types",
     "wasi:io/error",
     "wasi:io/poll",
     "wasi:io/streams",
@@ -102,7 +105,8 @@ pub(super) fn engine(config: &Components) -> wasmtime::Result<(Engine, Option<St
     }
 }
 
-/// Everything that components may import: WASI 0.2 without sockets, with files that are counted, and the tools' own world.
+/// Everything that components may import: WASI 0.2 without sockets, with files that are counted and requests that go to
+/// the proxy, and the tools' own world.
 pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     let mut linker = Linker::new(engine);
     let all = &mut linker;
@@ -118,6 +122,8 @@ pub(super) fn linker(engine: &Engine) -> wasmtime::Result<Linker<State>> {
     cli::terminal_stderr::add_to_linker::<State, WasiCli>(all, State::cli)?;
     filesystem::preopens::add_to_linker::<State, Filed>(all, State::files)?;
     filesystem::types::add_to_linker::<State, Filed>(all, State::files)?;
+    wasmtime_wasi_http::p2::add_only_http_to_linker_async(all)?;
+    web::bound(all)?;
     world::syzygy::tool::emit::add_to_linker::<State, HasSelf<State>>(all, |state| state)?;
     Ok(linker)
 }

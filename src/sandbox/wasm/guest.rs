@@ -10,11 +10,13 @@ use wasmtime::{Engine, Store};
 use wasmtime_wasi::p2::bindings::CommandPre;
 use wasmtime_wasi::p2::pipe::MemoryInputPipe;
 use wasmtime_wasi::{HostMonotonicClock, HostWallClock, I32Exit, WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
+use wasmtime_wasi_http::{WasiHttpCtx, WasiHttpCtxView, WasiHttpView};
 
 use self::world::syzygy::tool::emit;
 use super::files::{Books, Files};
 use super::meter::{Limiter, Meter};
 use super::spool::{Pen, Side, Spool};
+use super::web::{self, Web};
 use crate::sandbox::outcome::Exit;
 use crate::types::Clock;
 
@@ -73,6 +75,8 @@ pub(super) struct State {
     wasi: WasiCtx,
     table: ResourceTable,
     books: Books,
+    http: WasiHttpCtx,
+    web: Web,
     limiter: Limiter,
     spool: Arc<Spool>,
 }
@@ -96,6 +100,12 @@ impl State {
 impl WasiView for State {
     fn ctx(&mut self) -> WasiCtxView<'_> {
         WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+    }
+}
+
+impl WasiHttpView for State {
+    fn http(&mut self) -> WasiHttpCtxView<'_> {
+        WasiHttpCtxView { hooks: &mut self.web, table: &mut self.table, ctx: &mut self.http }
     }
 }
 
@@ -155,7 +165,7 @@ impl HostWallClock for Watch {
     }
 }
 
-fn state(given: &mut Given, entry: &Entry, books: Books) -> State {
+fn state(given: &mut Given, entry: &Entry, books: Books, web: Web) -> State {
     let pen = |side| Pen { spool: Arc::clone(&given.spool), side };
     let watch = || Watch { clock: Arc::clone(&given.clock), began: given.clock.now() };
     let mut builder = WasiCtxBuilder::new();
@@ -180,13 +190,15 @@ fn state(given: &mut Given, entry: &Entry, books: Books) -> State {
     let mut table = ResourceTable::new();
     table.set_max_capacity(HANDLES_MAX + given.open_files as usize);
     let limiter = Limiter::new(Arc::clone(&given.meter), given.memory);
-    State { wasi: builder.build(), table, books, limiter, spool: Arc::clone(&given.spool) }
+    let mut http = WasiHttpCtx::new();
+    http.set_field_size_limit(web::FIELDS_MAX);
+    State { wasi: builder.build(), table, books, http, web, limiter, spool: Arc::clone(&given.spool) }
 }
 
 /// Makes an instance and calls it.
-pub(super) async fn run(engine: Engine, entry: Entry, mut given: Given) -> Ran {
+pub(super) async fn run(engine: Engine, entry: Entry, mut given: Given, web: Web) -> Ran {
     let books = std::mem::replace(&mut given.books, Books::new(Vec::new(), 0));
-    let state = state(&mut given, &entry, books);
+    let state = state(&mut given, &entry, books, web);
     let mut store = Store::new(&engine, state);
     store.limiter(|state| &mut state.limiter);
     store.set_hostcall_fuel(CARRIED_MAX);

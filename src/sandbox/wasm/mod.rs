@@ -2,7 +2,8 @@
 //!
 //! A component is either a program (`wasi:cli/run`), which talks as one in a jail does, or a tool of the world in
 //! `wit/tool.wit`. It finds `/work`, `/inputs` and `/granted/NAME` if it asks for files at all, the environment of its
-//! description, clocks and chance. There are no sockets to be linked with.
+//! description, clocks and chance. There are no sockets to be linked with; what it asks of `wasi:http` goes to the proxy of
+//! the call (see `web`), if its description has rules, and is refused otherwise.
 //!
 //! What ends within its first slice runs on the thread that called it; what takes longer goes on on threads of its own,
 //! where it can keep nobody but its like from theirs. A component gives way at every tick (see `ticker`), and is dropped
@@ -18,6 +19,7 @@ mod shelf;
 mod spool;
 mod stream;
 mod ticker;
+mod web;
 mod work;
 
 #[cfg(test)]
@@ -97,6 +99,7 @@ impl Wasm {
             .max_blocking_threads(WAITING_THREADS)
             .thread_name("components")
             .enable_time()
+            .enable_io()
             .build()
             .map_err(io)?;
         let workshop = Workshop { engine, linker, bytes_max: components.component_bytes_max };
@@ -157,13 +160,14 @@ fn capabilities() -> Capabilities {
         limits: limits.collect(),
         inputs: true,
         grants: true,
-        egress: false,
+        egress: true,
         environment: true,
         plain: true,
         notes: vec![
             "components run in this process; a component gives way at every tick, and processor time is summed up there"
                 .to_owned(),
             "disk and growth bound what is written; what is removed is not given back".to_owned(),
+            "the way out is wasi:http, not a socket; without egress rules every request is denied".to_owned(),
         ],
     }
 }

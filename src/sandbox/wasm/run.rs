@@ -19,12 +19,13 @@ use super::guest::{self, Given, Ran};
 use super::meter::{Meter, Metered, TooLong};
 use super::shelf::Ready;
 use super::spool::Spool;
+use super::web::{Charge, Places, Web};
 use super::work::Work;
 use crate::sandbox::fake::tell;
 use crate::sandbox::outcome::{Ended, Exit, Failure, Outcome, failure_of};
 use crate::sandbox::protocol::{Bounds, Reader};
 use crate::sandbox::running::Place;
-use crate::sandbox::spec::{Access, Resource};
+use crate::sandbox::spec::{Access, Egress, Resource};
 use crate::sandbox::{Call, Prepared, tree};
 use crate::types::{Class, Cx};
 
@@ -115,7 +116,9 @@ pub(super) async fn run(
     };
     let spool = Spool::new(spec.limits.stdout, spec.limits.stderr);
     let meter = Arc::<Meter>::default();
-    let mut guest = Guest::begin(metered(wasm, prepared, &ready, (input, trees), &spool, &meter), pool).await;
+    let places = Places::new(wasm.config.components.requests_max);
+    let work_of = metered(wasm, prepared, &ready, (input, trees), (&spool, &meter, &places));
+    let mut guest = Guest::begin(work_of, pool).await;
     let mut reader = Reader::new(spec.speech, Bounds::default());
     let mut aside = Vec::new();
     let ended = tokio::select! {
@@ -124,6 +127,8 @@ pub(super) async fn run(
         came = both(&mut guest, &spool, call, &mut reader, &mut aside, &mut outcome) => came,
     };
     guest.stop().await;
+    // What it has asked for ends with it, and nobody is told an end before that.
+    let _ = timeout(SETTLE, places.all_free()).await;
     outcome.stderr = String::from_utf8_lossy(&aside).into_owned();
     (outcome.usage.cpu, outcome.usage.memory_peak) = (meter.busy(), meter.memory_peak());
     outcome.usage.processes_peak = 1;
@@ -169,8 +174,7 @@ fn metered(
     prepared: &Prepared,
     ready: &Ready,
     (input, trees): (String, Vec<Tree>),
-    spool: &Arc<Spool>,
-    meter: &Arc<Meter>,
+    (spool, meter, places): (&Arc<Spool>, &Arc<Meter>, &Places),
 ) -> Metered<Ran> {
     let (spec, most) = (&*prepared.spec, &wasm.config.components);
     let open_files = spec.limits.open_files.unwrap_or(most.open_files);
@@ -185,17 +189,23 @@ fn metered(
         open_files,
         clock: Arc::clone(&wasm.clock),
     };
+    let processor = spec.limits.cpu.unwrap_or(Duration::from_secs(most.processor_s));
+    let charge = Charge { meter: Arc::clone(meter), clock: Arc::clone(&wasm.clock), most: processor };
+    let socket = match &spec.egress {
+        Egress::None => None,
+        Egress::Socket(path) => Some(path.clone()),
+    };
+    let web = Web { socket, places: places.clone(), charge: charge.clone() };
     let (engine, entry, spool, ticked) =
         (wasm.compiled.engine().clone(), ready.entry.clone(), Arc::clone(spool), wasm.ticker.tick());
     let work = async move {
         // As long as it lives, also after whoever called has left.
         let _ticked = ticked;
-        let ran = guest::run(engine, entry, given).await;
+        let ran = guest::run(engine, entry, given, web).await;
         spool.close();
         ran
     };
-    let most = spec.limits.cpu.unwrap_or(Duration::from_secs(most.processor_s));
-    Metered { work: Box::pin(work), meter: Arc::clone(meter), clock: Arc::clone(&wasm.clock), most }
+    charge.metered(work)
 }
 
 /// Until the component has ended and all that it said is heard, or it has said too much.

@@ -24,6 +24,7 @@ fn config(folder: &std::path::Path) -> Config {
         memory_bytes: 1 << 20,
         disk_bytes: 1 << 20,
         open_files: 8,
+        requests_max: 2,
         component_bytes_max: 8_192,
         compiled_max: 2,
         tree_files_max: 10,
@@ -85,9 +86,18 @@ async fn what_is_left_of_a_host_that_died_is_removed_and_of_others_is_not() {
 }
 
 #[test]
-fn nothing_that_reaches_a_network_is_offered() {
+fn nothing_that_reaches_a_network_but_by_the_proxy_is_offered() {
     assert!(is_offered("wasi:cli/exit@0.2.0") && is_offered("wasi:io/streams@0.2.12"));
-    for import in ["wasi:sockets/tcp@0.2.0", "wasi:http/types@0.2.0", "wasi:cli", "wasi:cli/exit2@0.2.0", "exit", ""] {
+    assert!(is_offered("wasi:http/types@0.2.0") && is_offered("wasi:http/outgoing-handler@0.2.12"));
+    for import in [
+        "wasi:sockets/tcp@0.2.0",
+        "wasi:http/incoming-handler@0.2.0",
+        "wasi:http",
+        "wasi:cli",
+        "wasi:cli/exit2@0.2.0",
+        "exit",
+        "",
+    ] {
         assert!(!is_offered(import), "{import}");
     }
 }

@@ -1,26 +1,54 @@
 //! Components that mean harm: every row of the tables is tried, and afterwards nothing may have been read, changed or left.
 
+use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use serde_json::json;
+use syzygy::egress::{Internet, Resolver, Rule, Transport, Trust};
 use syzygy::sandbox::{Access, Call, Ended, Grant, Limits, Outcome, Sandbox};
 
 use super::super::attacks::scene::Scene;
-use super::tables::{Attack, ESCAPES, Held, RESOURCES, TALK};
+use super::tables::{Attack, ESCAPES, Held, REQUESTS, RESOURCES, Reach, TALK};
+use super::way::{HOST, Way, rule};
 use super::{Source, Tier, clock, command, limits, spec};
 use crate::support::MINUTE;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpListener;
 
 /// Bytes by which the tree to write may grow.
 const GROWTH: u64 = 1 << 20;
 
 fn table() -> impl Iterator<Item = &'static Attack> {
-    [RESOURCES, ESCAPES, TALK].into_iter().flatten()
+    [RESOURCES, ESCAPES, REQUESTS, TALK].into_iter().flatten()
+}
+
+fn port(scene: &Scene) -> u16 {
+    u16::try_from(scene.given(false)["port"].as_u64().unwrap()).unwrap()
+}
+
+/// Names of an attacker: each leads to this machine.
+struct Inside;
+
+#[async_trait]
+impl Resolver for Inside {
+    async fn resolve(&self, _: &str) -> std::io::Result<Vec<IpAddr>> {
+        Ok(vec![IpAddr::from([127, 0, 0, 1])])
+    }
+}
+
+fn way(port: u16, also: impl FnOnce(&mut Vec<Rule>)) -> Way {
+    let mut rules = vec![rule(HOST, port, Transport::Plain), rule(HOST, port, Transport::Tls)];
+    also(&mut rules);
+    Way::new(Arc::new(Internet::new(Arc::new(Inside), &Trust::System).unwrap()), rules, false)
 }
 
 fn component(attack: &Attack, scene: &Scene) -> Vec<u8> {
     let data = scene.given(false)["data"].as_str().unwrap().to_owned();
-    let body = attack.body.replace("{data}", &data);
-    command(Source { body: &body, functions: attack.functions, parts: attack.parts, files: attack.files })
+    let body = attack.body.replace("{data}", &data).replace("{port}", &port(scene).to_string());
+    let (files, web) = (attack.files, attack.reach != Reach::Not);
+    command(Source { body: &body, functions: attack.functions, parts: attack.parts, files, web })
 }
 
 /// What a run of an attack leaves to be looked at.
@@ -45,6 +73,10 @@ async fn tried(attack: &Attack, wide: bool) -> Tried {
         (limits.memory, limits.disk, limits.open_files) = (Some(256 << 20), Some(1 << 30), Some(3_000));
     }
     let grant = |name: &str, source, access, growth| Grant { name: name.to_owned(), source, access, growth };
+    let way = (attack.reach == Reach::Ruled).then(|| way(port(&scene), |_| ()));
+    if let Some(way) = &way {
+        spec.egress = way.egress();
+    }
     let growth = if wide { None } else { Some(GROWTH) };
     spec.grants = vec![
         grant("tree", scene.tree(), Access::ReadOnly, None),
@@ -89,7 +121,7 @@ async fn no_component_succeeds_with_any_attack() {
         }
     }
     assert!(succeeded.is_empty(), "{}", succeeded.join("\n"));
-    assert!(table().count() >= 40);
+    assert!(table().count() >= 60);
 }
 
 /// Attacks on bounds that show their teeth where the bounds are wide.
@@ -112,6 +144,32 @@ async fn where_bounds_are_wide_the_same_components_pass_them() {
     for attack in bites {
         let outcome = tried(attack, true).await.outcome;
         assert_eq!(outcome.answer, Ok(json!("broke")), "{}: {}", attack.name, outcome.stderr);
+    }
+}
+
+/// Attacks that want to be let in, and are where a rule lets them.
+const ENTERS: [&str; 2] = ["the port of the host", "a name that leads inside"];
+
+#[tokio::test]
+async fn where_rules_allow_it_the_same_components_reach_what_they_ask_for() {
+    let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = server.local_addr().unwrap().port();
+    let open = |rules: &mut Vec<Rule>| {
+        rules.push(rule("127.0.0.1", port, Transport::Plain));
+        let here = vec!["127.0.0.1/32".parse().unwrap()];
+        rules.iter_mut().for_each(|rule| rule.networks.clone_from(&here));
+    };
+    for name in ENTERS {
+        let attack = table().find(|attack| attack.name == name).unwrap();
+        let way = way(port, open);
+        let body = attack.body.replace("{port}", &port.to_string());
+        let answer = async {
+            let (mut stream, _) = server.accept().await.unwrap();
+            stream.write_all(b"HTTP/1.1 200 OK\r\ncontent-length: 0\r\n\r\n").await.unwrap();
+            stream
+        };
+        let (outcome, _stream) = tokio::join!(super::way::run(&body, way.egress()), answer);
+        assert_eq!(outcome.answer, Ok(json!("broke")), "{name}: {}", outcome.stderr);
     }
 }
 

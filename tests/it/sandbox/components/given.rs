@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use syzygy::sandbox::wasm::{Folder, Shelf};
-use syzygy::sandbox::{Call, Egress, Exit, Input, Sandbox, Spec, Speech};
+use syzygy::sandbox::{Call, Exit, Input, Sandbox, Spec, Speech};
 use syzygy::types::{Class, Hash};
 
 use super::super::{cx, once};
@@ -25,12 +25,12 @@ async fn sockets_and_whatever_else_is_not_offered_are_refused_by_name() {
     let component = wat::parse_str(
         r#"(component
           (import "wasi:sockets/instance-network@0.2.0" (instance (export "network" (type (sub resource)))))
-          (import "wasi:http/types@0.2.0" (instance (export "fields" (type (sub resource)))))
+          (import "wasi:http/incoming-handler@0.2.0" (instance (export "handle" (func))))
           (import "wasi:cli/exit@0.2.0" (instance (export "exit" (func (param "status" (result)))))))"#,
     );
     let (text, class) = refusal(&component.unwrap(), |_| ()).await;
     let expected = "could not prepare tool: the wasm tier cannot give it the import \
-                    `wasi:sockets/instance-network@0.2.0`, give it the import `wasi:http/types@0.2.0`";
+                    `wasi:sockets/instance-network@0.2.0`, give it the import `wasi:http/incoming-handler@0.2.0`";
     assert_eq!((text.as_str(), class), (expected, Class::Denied));
 }
 
@@ -64,11 +64,6 @@ async fn what_is_no_component_is_invalid_and_says_why() {
 #[tokio::test]
 async fn what_it_cannot_keep_it_refuses() {
     let echo = suite_command("echo");
-    let (text, class) = refusal(&echo, |spec| spec.egress = Egress::Socket("proxy.sock".into())).await;
-    assert_eq!(
-        (text.as_str(), class),
-        ("could not prepare tool: the wasm tier cannot give the program a way out", Class::Denied)
-    );
     let (text, _) = refusal(&echo, |spec| spec.limits.memory = Some(1 << 40)).await;
     assert!(text.contains("sandbox.wasm.memory_bytes is 268435456"), "{text}");
     assert!(refusal(&echo, |spec| spec.limits.open_files = Some(3)).await.0.contains("to less than 4"));

@@ -5,6 +5,8 @@ mod files;
 mod given;
 mod kills;
 mod tables;
+mod way;
+mod web;
 
 use std::path::Path;
 use std::sync::Arc;
@@ -22,6 +24,10 @@ const FILES: &str = include_str!("files.wat");
 const FILES_CORE: &str = include_str!("files-core.wat");
 const FILES_MAIN: &str = include_str!("files-main.wat");
 const FILES_FUNCTIONS: &str = include_str!("files-functions.wat");
+const WEB: &str = include_str!("web.wat");
+const WEB_CORE: &str = include_str!("web-core.wat");
+const WEB_MAIN: &str = include_str!("web-main.wat");
+const WEB_FUNCTIONS: &str = include_str!("web-functions.wat");
 const TOOL: &str = include_str!("tool.wat");
 
 /// Where texts of a program begin in its memory.
@@ -38,6 +44,8 @@ pub(crate) struct Source<'a> {
     pub(crate) parts: &'a str,
     /// Whether it can use files.
     pub(crate) files: bool,
+    /// Whether it can send requests.
+    pub(crate) web: bool,
 }
 
 /// Replaces every `@"text"` by where the text is and how long, and returns the texts too.
@@ -74,16 +82,19 @@ fn parsed(text: &str) -> Vec<u8> {
 
 /// A component with a `main`.
 pub(crate) fn command(source: Source<'_>) -> Vec<u8> {
-    let when = |text: &'static str| if source.files { text } else { "" };
-    let prelude = PRELUDE.replacen("  FILES\n", when(FILES), 1);
-    let functions = format!("{}\n{}", when(FILES_FUNCTIONS), source.functions);
+    let files = |text: &'static str| if source.files { text } else { "" };
+    let web = |text: &'static str| if source.web { text } else { "" };
+    let prelude = PRELUDE.replacen("  FILES\n", &format!("{}\n{}", files(FILES), web(WEB)), 1);
+    let functions = format!("{}\n{}\n{}", files(FILES_FUNCTIONS), web(WEB_FUNCTIONS), source.functions);
+    let with = [files("(with \"files\" (instance $files))"), web("(with \"web\" (instance $web))")].concat();
     let main = MAIN
-        .replacen("    FILES\n", when(FILES_MAIN), 1)
+        .replacen("    FILES\n", &format!("{}\n{}", files(FILES_MAIN), web(WEB_MAIN)), 1)
         .replacen("FUNCTIONS", &functions, 1)
         .replacen("      BODY\n", source.body, 1)
-        .replacen("FILES_WITH", when("(with \"files\" (instance $files))"), 1);
+        .replacen("FILES_WITH", &with, 1);
     let (main, data) = texts(&main);
-    parsed(&format!("{prelude}\n{}\n{}\n{}", when(FILES_CORE), source.parts, main.replacen("    TEXTS", &data, 1)))
+    let core = [files(FILES_CORE), web(WEB_CORE), source.parts].join("\n");
+    parsed(&format!("{prelude}\n{core}\n{}", main.replacen("    TEXTS", &data, 1)))
 }
 
 /// A component of the tools' world.

@@ -16,19 +16,33 @@ pub(super) enum Held {
     When(fn(&Outcome) -> bool),
 }
 
+/// What an attack is given to send requests with.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum Reach {
+    /// It does not ask for it.
+    Not,
+    /// What sends them, and no rules.
+    Shut,
+    /// Rules for `api.example.com` at the port of the scene, in the clear and over TLS. An attacker owns the names: all of
+    /// them lead to this machine.
+    Ruled,
+}
+
 pub(super) struct Attack {
     pub(super) name: &'static str,
-    /// In the text of components; `{data}` is where the host's data is.
+    /// In the text of components; `{data}` is where the host's data is, `{port}` a port that it listens on.
     pub(super) body: &'static str,
     pub(super) functions: &'static str,
     pub(super) parts: &'static str,
     pub(super) files: bool,
+    pub(super) reach: Reach,
     pub(super) held: Held,
     pub(super) bounds: fn(&mut Limits),
 }
 
 const fn attack(name: &'static str, body: &'static str) -> Attack {
-    Attack { name, body, functions: "", parts: "", files: false, held: Held::Empty, bounds: |_| () }
+    let reach = Reach::Not;
+    Attack { name, body, functions: "", parts: "", files: false, reach, held: Held::Empty, bounds: |_| () }
 }
 
 /// One with files; what the host grants is 0 for its own directory, 1 for a tree to read, 2 for one to write.
@@ -36,7 +50,17 @@ const fn files(name: &'static str, body: &'static str) -> Attack {
     Attack { files: true, ..attack(name, body) }
 }
 
+/// One that sends requests.
+const fn web(name: &'static str, body: &'static str) -> Attack {
+    Attack { reach: Reach::Ruled, ..attack(name, body) }
+}
+
 impl Attack {
+    const fn shut(mut self) -> Attack {
+        self.reach = Reach::Shut;
+        self
+    }
+
     const fn held(mut self, held: Held) -> Attack {
         self.held = held;
         self
@@ -301,6 +325,125 @@ pub(super) const ESCAPES: &[Attack] = &[
     attack("memory that is not its own", "(drop (i32.load (i32.const -16))) (call $broke)").held(TRAPPED),
     attack("a text that is not its own", "(call $print (i32.const -4096) (i32.const 4096)) (call $broke)").held(TRAPPED),
     attack("a handle that is not its own", "(call $print-to (i32.const 77) @\"x\") (call $broke)").held(TRAPPED),
+];
+
+pub(super) const REQUESTS: &[Attack] = &[
+    web(
+        "the port of the host",
+        "(call $verdict (call $reaches (call $request (i32.const 0) (i32.const 0) @\"127.0.0.1:{port}\" @\"/v1/x\")))",
+    ),
+    web(
+        "the port of the host without rules",
+        "(call $verdict (call $reaches (call $request (i32.const 0) (i32.const 0) @\"127.0.0.1:{port}\" @\"/v1/x\")))",
+    )
+    .shut(),
+    web(
+        "a name that leads inside",
+        "(call $verdict
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"api.example.com:{port}\" @\"/v1/x\")))",
+    ),
+    web(
+        "a name that leads inside, over TLS",
+        "(call $verdict
+           (call $reaches (call $request (i32.const 0) (i32.const 1) @\"api.example.com:{port}\" @\"/v1/x\")))",
+    ),
+    web(
+        "where clouds keep their keys",
+        "(local.set $a (call $reaches (call $request (i32.const 0) (i32.const 0) @\"169.254.169.254\" @\"/v1/x\")))
+         (local.set $a (i32.or (local.get $a)
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"[fd00:ec2::254]\" @\"/v1/x\"))))
+         (local.set $a (i32.or (local.get $a)
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"metadata.google.internal\" @\"/v1/x\"))))
+         (call $verdict (local.get $a))",
+    ),
+    web(
+        "other spellings of an address",
+        "(local.set $a (call $reaches (call $request (i32.const 0) (i32.const 0) @\"127.1:{port}\" @\"/v1/x\")))
+         (local.set $a (i32.or (local.get $a)
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"2130706433:{port}\" @\"/v1/x\"))))
+         (local.set $a (i32.or (local.get $a)
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"0x7f000001:{port}\" @\"/v1/x\"))))
+         (local.set $a (i32.or (local.get $a)
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"[::ffff:127.0.0.1]:{port}\" @\"/v1/x\"))))
+         (local.set $a (i32.or (local.get $a)
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"localhost:{port}\" @\"/v1/x\"))))
+         (call $verdict (local.get $a))",
+    ),
+    web(
+        "a tunnel",
+        "(call $verdict (call $reaches (call $request (i32.const 5) (i32.const 0) @\"127.0.0.1:{port}\" @\"/v1/x\")))",
+    ),
+    web(
+        "a user before the host",
+        "(local.set $a
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"api.example.com@127.0.0.1:{port}\" @\"/v1/x\")))
+         (call $verdict (i32.or (local.get $a)
+           (call $reaches (call $request (i32.const 0) (i32.const 0) @\"api.example.com:x@127.0.0.1:{port}\" @\"/v1/x\"))))",
+    ),
+    web(
+        "a request within a request",
+        "(local.set $a (call $reaches (call $request (i32.const 0) (i32.const 0) @\"api.example.com:{port}\"
+           @\"/v1/x HTTP/1.1\\0d\\0ahost: 127.0.0.1:{port}\\0d\\0a\\0d\\0aGET /\")))
+         (local.set $a (i32.or (local.get $a) (call $reaches
+           (call $request (i32.const 0) (i32.const 0) @\"api.example.com:{port}\" @\"http://127.0.0.1:{port}/v1/x\"))))
+         (local.set $a (i32.or (local.get $a) (call $reaches
+           (call $request (i32.const 0) (i32.const 0) @\"api.example.com:{port}\\0d\\0a\" @\"/v1/x\"))))
+         (local.set $b (call $request (i32.const 0) (i32.const 0) @\"api.example.com:{port}\" @\"/v1/x\"))
+         (if (i32.eqz (call $set-method (local.get $b) (i32.const 9) @\"GET http://127.0.0.1:{port}/v1/x HTTP/1.1\"))
+           (then (local.set $a (i32.or (local.get $a) (call $reaches (local.get $b))))))
+         (call $verdict (local.get $a))",
+    ),
+    web(
+        "another scheme",
+        "(local.set $b (call $request (i32.const 0) (i32.const 0) @\"127.0.0.1:{port}\" @\"/v1/x\"))
+         (drop (call $set-scheme (local.get $b) (i32.const 1) (i32.const 2) @\"ftp\"))
+         (local.set $a (call $reaches (local.get $b)))
+         (local.set $b (call $request (i32.const 0) (i32.const 0) @\"127.0.0.1:{port}\" @\"/v1/x\"))
+         (drop (call $set-scheme (local.get $b) (i32.const 0) (i32.const 0) (i32.const 0) (i32.const 0)))
+         (call $verdict (i32.or (local.get $a) (call $reaches (local.get $b))))",
+    ),
+    web(
+        "requests without end",
+        "(loop $more
+           (drop (call $send (call $request (i32.const 0) (i32.const 0) @\"api.example.com:{port}\" @\"/v1/x\")))
+           (br $more))",
+    )
+    .held(TRAPPED),
+    web(
+        "methods without end",
+        "(drop (memory.grow (i32.const 32))) (memory.fill (i32.const 262144) (i32.const 0x41) (i32.const 1048576))
+         (loop $more
+           (local.set $b (call $new-request (call $new-fields)))
+           (if (i32.eqz (call $set-method (local.get $b) (i32.const 9) (i32.const 262144) (i32.const 1048576)))
+             (then (local.set $c (i32.const 1))))
+           (local.set $a (i32.add (local.get $a) (i32.const 1)))
+           (br_if $more (i32.lt_u (local.get $a) (i32.const 500))))
+         (call $verdict (local.get $c))",
+    ),
+    web(
+        "paths and hosts without end",
+        "(memory.fill (i32.const 131072) (i32.const 0x2f) (i32.const 60000))
+         (local.set $b (call $new-request (call $new-fields)))
+         (local.set $a (i32.eqz (call $set-path (local.get $b) (i32.const 1) (i32.const 131072) (i32.const 60000))))
+         (memory.fill (i32.const 131072) (i32.const 0x61) (i32.const 60000))
+         (call $verdict (i32.or (local.get $a)
+           (i32.eqz (call $set-authority (local.get $b) (i32.const 1) (i32.const 131072) (i32.const 60000)))))",
+    ),
+    web(
+        "headers without end",
+        "(memory.fill (i32.const 131072) (i32.const 0x61) (i32.const 8000))
+         (loop $more (drop (call $header @\"x-long\" (i32.const 131072) (i32.const 8000))) (br $more))",
+    )
+    .held(TRAPPED),
+    web(
+        "bodies that are never sent",
+        "(loop $more
+           (call $request-body (call $new-request (call $new-fields)) (i32.const 64))
+           (call $body-write (i32.load (i32.const 68)) (i32.const 64))
+           (call $print-to (i32.load (i32.const 68)) (i32.const 65536) (i32.const 4096))
+           (br $more))",
+    )
+    .held(TRAPPED),
 ];
 
 pub(super) const TALK: &[Attack] = &[
