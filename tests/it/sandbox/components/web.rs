@@ -349,7 +349,8 @@ async fn when_the_call_is_over_the_server_sees_its_connection_close() {
 #[tokio::test]
 async fn a_call_that_is_dropped_closes_its_requests_too() {
     let bare = Bare::new();
-    let mut call = Box::pin(run(&fetch(0, 1, HOST, "/v1/x"), bare.egress()));
+    let body = fetch(0, 1, HOST, "/v1/x");
+    let mut call = Box::pin(run(&body, bare.egress()));
     let mut stream = tokio::select! {
         outcome = &mut call => panic!("{:?}", outcome.answer),
         came = bare.listener.accept() => came.unwrap().0,
