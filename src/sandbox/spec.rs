@@ -152,7 +152,7 @@ pub enum Egress {
     #[default]
     None,
     /// To this one unix socket of the host, which is the proxy's of this invocation. The program finds its path in
-    /// `SYZYGY_EGRESS`.
+    /// `SYZYGY_EGRESS`; a component has `wasi:http` instead.
     Socket(PathBuf),
 }
 
