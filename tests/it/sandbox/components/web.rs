@@ -5,12 +5,14 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use syzygy::egress::{Internet, Reason, System, Transport, Trust};
+use syzygy::lap;
 use syzygy::sandbox::{Call, Egress, Ended, Outcome, Resource, Sandbox};
+use syzygy::types::Hash;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, UnixStream};
 
-use super::super::cx;
 use super::super::kills::{number, percentile};
+use super::super::{cx, once};
 use super::way::{Bare, HOST, KEY, Way, component, fetch, ok, request, rule, run, world};
 use super::{Tier, clock, limits, spec};
 use crate::support::{MINUTE, eventually};
@@ -117,6 +119,39 @@ async fn a_secret_reaches_the_server_and_never_the_component() {
         assert_eq!(lines, [format!("authorization: Bearer {KEY}")]);
     }
     assert_eq!(net.seen().len(), 2);
+}
+
+/// From the description to the server: the rules, the program and the socket are what the host makes of it.
+#[tokio::test]
+async fn a_tool_that_is_described_with_rules_reaches_whom_they_name() {
+    let folder = tempfile::tempdir().unwrap();
+    let component = component(&fetch(0, 1, HOST, "/v1/x"));
+    let source = folder.path().join("tool.wasm");
+    std::fs::write(&source, &component).unwrap();
+    let described = json!({
+        "tds": 1, "id": "page.read", "name": "Read a page", "version": "1.0.0",
+        "description": "Reads a page of one server. Use it when somebody asks what stands there.",
+        "capabilities": ["query"], "side_effects": "none", "isolation": "wasm",
+        "interface": {
+            "input": { "type": "object", "properties": {}, "additionalProperties": false },
+            "output": { "type": "string", "maxLength": 1_000 },
+        },
+        "run": { "component": { "file": "tool.wasm" } },
+        "egress": [{ "host": HOST, "paths": ["/v1/*"] }],
+    });
+    let described = syzygy::tds::read(syzygy::tds::Format::Json, &described.to_string());
+    let described = described.unwrap_or_else(|report| panic!("{report}")).tool;
+    let hash = Hash::of(&component);
+    let file = lap::File { path: "tool.wasm".to_owned(), hash, source, executable: false };
+    let rules = lap::rules(&described, &[]).unwrap();
+    let ready = lap::Ready::new(Arc::new(described), vec![file]).unwrap();
+    let net = world(|_| ok("a page"));
+    let way = Way::new(Arc::new(net.clone()), rules, true);
+    let spec = lap::spec(&ready, None, Vec::new(), Some(way.passage.socket())).unwrap();
+    let outcome = once(&Tier::new([]).await.wasm, spec, json!({"input": {}, "host": {}})).await;
+    assert_eq!(said(&outcome), "200 a page");
+    let report = way.passage.close().await;
+    assert_eq!(report.exchanges[0].secrets, ["team/key"]);
 }
 
 #[tokio::test]
