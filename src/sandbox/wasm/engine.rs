@@ -18,8 +18,8 @@ const STACK: usize = 512 << 10;
 /// Bytes of the stack on which a component and the host's functions that it calls run; unused pages are no memory.
 const STACK_WITH_HOST: usize = 2 << 20;
 
-/// Parts of a component: core instances, and the tables that join them. An interpreter with its adapter has a dozen.
-const PARTS: u32 = 32;
+/// Parts of a component: core instances, and the tables that join them. An interpreter with its adapters has some fifty.
+const PARTS: u32 = 64;
 
 /// Memories of a component. Most have one; two that were composed have two.
 const MEMORIES: u32 = 4;

@@ -7,10 +7,13 @@ use syzygy::sandbox::{Call, Egress, Limits, Sandbox};
 
 #[tokio::test]
 async fn real_ones() {
-    for path in ["/tmp/cpy/app.wasm", "/tmp/cjs/app.wasm"] {
+    for path in ["/tmp/cpy/app.wasm", "/tmp/cjs/app2.wasm"] {
         let Ok(component) = std::fs::read(path) else { continue };
         let tier = Tier::new([component.clone()]).await;
         let net = world(|_| ok("hello from outside"));
+        let compiled =
+            tier.wasm.prepare(&super::super::cx(Duration::from_secs(900)), spec("web", &component, limits())).await;
+        eprintln!("{path}: {:?}", compiled.map(|_| ()).map_err(|e| e.to_string()));
         let way = Way::new(Arc::new(net.clone()), vec![rule(HOST, 443, Transport::Tls)], true);
         let minutes = Duration::from_secs(900);
         let wide = Limits { cpu: Some(Duration::from_secs(100)), wall: minutes, ..limits() };
@@ -31,6 +34,7 @@ async fn real_ones() {
                 eprintln!("{path} {host}: {:?} {:?} {}", outcome.ended, outcome.answer, outcome.stderr);
             }
         }
+        eprintln!("{:?}", way.passage.report());
         eprintln!("{:?}", net.seen().iter().map(|seen| seen.head.clone()).collect::<Vec<_>>());
     }
 }

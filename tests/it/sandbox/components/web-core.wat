@@ -13,6 +13,7 @@
     (canon lower (func $http "[static]outgoing-body.finish") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
   (core func $new-options (canon lower (func $http "[constructor]request-options")))
   (core func $set-first-byte-timeout (canon lower (func $http "[method]request-options.set-first-byte-timeout")))
+  (core func $set-between-bytes-timeout (canon lower (func $http "[method]request-options.set-between-bytes-timeout")))
   (core func $subscribe (canon lower (func $http "[method]future-incoming-response.subscribe")))
   (core func $get
     (canon lower (func $http "[method]future-incoming-response.get") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
@@ -33,6 +34,7 @@
     (export "request-body" (func $request-body)) (export "body-write" (func $body-write))
     (export "body-finish" (func $body-finish)) (export "new-options" (func $new-options))
     (export "set-first-byte-timeout" (func $set-first-byte-timeout)) (export "subscribe" (func $subscribe))
+    (export "set-between-bytes-timeout" (func $set-between-bytes-timeout))
     (export "get" (func $get)) (export "status" (func $status)) (export "headers" (func $headers))
     (export "consume" (func $consume)) (export "body-stream" (func $body-stream)) (export "handle" (func $handle))
     (export "drop-pollable" (func $drop-pollable)) (export "drop-output" (func $drop-output))

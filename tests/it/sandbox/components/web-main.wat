@@ -11,6 +11,7 @@
     (import "web" "body-finish" (func $body-finish (param i32 i32 i32 i32)))
     (import "web" "new-options" (func $new-options (result i32)))
     (import "web" "set-first-byte-timeout" (func $set-first-byte-timeout (param i32 i32 i64) (result i32)))
+    (import "web" "set-between-bytes-timeout" (func $set-between-bytes-timeout (param i32 i32 i64) (result i32)))
     (import "web" "subscribe" (func $subscribe (param i32) (result i32)))
     (import "web" "get" (func $get (param i32 i32)))
     (import "web" "status" (func $status (param i32) (result i32)))

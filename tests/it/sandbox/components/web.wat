@@ -60,6 +60,8 @@
     (export "[constructor]request-options" (func (result (own $options))))
     (export "[method]request-options.set-first-byte-timeout" (func
       (param "self" (borrow $options)) (param "duration" (option u64)) (result (result))))
+    (export "[method]request-options.set-between-bytes-timeout" (func
+      (param "self" (borrow $options)) (param "duration" (option u64)) (result (result))))
     (export "[method]future-incoming-response.subscribe" (func (param "self" (borrow $future)) (result (own $p'))))
     (export "[method]future-incoming-response.get" (func
       (param "self" (borrow $future))
