@@ -20,6 +20,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::extract::Query;
+use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -65,6 +67,26 @@ pub struct Caller {
     pub program: Option<String>,
     /// What it can be asked in the middle of a call.
     pub can: BTreeSet<Ability>,
+    /// The folder it wants granted to the tools it calls, by its name in the configuration.
+    #[serde(default)]
+    pub workspace: Option<String>,
+}
+
+/// What every way over HTTP takes in its query.
+#[derive(Debug, Default, Deserialize)]
+struct Wishes {
+    /// The folder that is granted, by its name in the configuration.
+    #[serde(default)]
+    workspace: Option<String>,
+}
+
+impl Wishes {
+    /// What the address of a request says.
+    fn of(address: &Uri) -> Result<Wishes, Refusal> {
+        let wrong =
+            |error| Refusal::new(Class::Invalid, format!("could not read the query of {}: {error}", address.path()));
+        Query::try_from_uri(address).map(|Query(wishes)| wishes).map_err(wrong)
+    }
 }
 
 /// What a caller can be asked in the middle of a call.
@@ -193,12 +215,14 @@ pub struct Refusal {
     pub lacking: BTreeSet<Ability>,
     /// Under which number the decision is recorded, if one was made.
     pub decision: Option<String>,
+    /// Whether it is the tool that failed, and not the host: whoever called may know how.
+    pub tools: bool,
 }
 
 impl Refusal {
     /// A refusal of this class.
     pub fn new(class: Class, reason: impl Into<String>) -> Refusal {
-        Refusal { class, reason: reason.into(), lacking: BTreeSet::new(), decision: None }
+        Refusal { class, reason: reason.into(), lacking: BTreeSet::new(), decision: None, tools: false }
     }
 
     /// There is no such tool, or the caller may not know of it.

@@ -79,7 +79,10 @@ fn a_host_argument_without_a_value_refuses_the_call() {
     let ready = ready(tool(|tool| tool["interface"]["host"] = json!({ "folder": { "from": "workspace" } })));
     let (caller, label) = (caller("acme"), Label::default());
     let missing = envelope(&ready, &json!({ "text": "" }), &facts(&caller, &label)).unwrap_err();
-    assert_eq!(missing, "note.add needs a granted folder for its host argument `folder`");
+    assert_eq!(
+        missing,
+        "note.add needs a folder that is granted with the call (`workspace`) for its host argument `folder`"
+    );
 }
 
 #[test]
