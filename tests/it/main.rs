@@ -4,6 +4,7 @@
 mod announced;
 mod budgets;
 mod cancellation;
+mod clients;
 mod company;
 mod core_tools;
 mod cycles;
