@@ -113,7 +113,7 @@ if [ "$(cat "$clients/.complete" 2>/dev/null)" != "$pins" ]; then
     if python3 -m venv "$clients" >"$parts/clients.log" 2>&1 &&
         "$clients/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
             --requirement scripts/clients/requirements.txt >>"$parts/clients.log" 2>&1 &&
-        "$clients/bin/python" -c "import mcp, openai" >>"$parts/clients.log" 2>&1; then
+        "$clients/bin/python" -c "import fastmcp, mcp, openai" >>"$parts/clients.log" 2>&1; then
         echo "$pins" >"$clients/.complete"
     fi
 fi

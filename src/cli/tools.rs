@@ -118,7 +118,10 @@ pub(super) async fn tool(
         ToolVerb::List(asked) => calls::list(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Search(asked) => calls::search(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Describe(asked) => calls::describe(&connect(&asked.connection)?, asked, console).await,
-        ToolVerb::Call(asked) => calls::call(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Call(asked) => {
+            let client = connect(&asked.connection).map_err(|error| asked.misplaced(error))?;
+            calls::call(&client, asked, console).await
+        }
     }
 }
 

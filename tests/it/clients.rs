@@ -263,18 +263,18 @@ async fn the_python_sdk_of_openai_calls_tools_for_a_model_and_raises_what_is_ref
     let came = stage.script(&python, "openai_sdk.py", &[stage.data.path().to_str().unwrap()]).await;
     let names = came["all"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().replace("__", "."));
     assert_eq!(names.collect::<Vec<_>>(), NAMES);
-    let text = json!({ "type": "string", "description": "The text to count." });
-    let text = json!({ "type": "object", "required": ["text"], "additionalProperties": false, "properties": { "text": text } });
+    assert_eq!(came["strict"], json!(["git__log", "test__moods", "text__count"]));
     let count =
         came["tools"].as_array().unwrap().iter().find(|tool| tool["function"]["name"] == "text__count").unwrap();
+    let text = json!({ "type": "string", "description": "The text to count. 100000 characters at the most." });
+    let parameters = json!({
+        "type": "object", "required": ["text"], "additionalProperties": false, "properties": { "text": text },
+    });
     assert_eq!(
-        (&count["type"], &count["function"]["description"]),
-        (
-            &json!("function"),
-            &json!("Counts the words and characters of a text. Use it whenever somebody asks how long a text is.")
-        )
+        (&count["function"]["strict"], &count["function"]["parameters"]),
+        (&json!(true), &parameters),
+        "{count}"
     );
-    assert_eq!(count["function"]["parameters"]["required"], text["required"]);
     let message = |at: usize, content: Value| json!({ "role": "tool", "tool_call_id": format!("call_{at}"), "content": content.to_string() });
     let plain = came["plain"]["answers"].as_array().unwrap();
     assert_eq!(plain[0], message(0, json!({ "characters": 13, "words": 3 })));

@@ -4,7 +4,7 @@
 //! Invariants:
 //! - OA1: the name of a tool in this protocol is the name of one tool, and is read back as it.
 //! - OA2: a schema is marked strict only if what a model fills in under it is an input the tool's own schema takes, or is
-//!   made one by leaving out `null`s that stand for nothing.
+//!   made one by leaving out `null`s that stand for nothing. Only lengths of texts are told in words instead.
 //! - OA3: each call of a message has an answer in its place, and happens once under the key of its request.
 
 mod http;

@@ -53,6 +53,7 @@ fn a_tool_is_shown_strict_where_its_schema_allows() {
             "properties": {
                 "text": { "type": "string", "description": "What to count." },
                 "most": { "type": "integer", "minimum": 1 },
+                "path": { "type": "string", "description": "Where.", "minLength": 1, "maxLength": 9 },
                 "parts": { "type": "array", "items": { "type": "object", "properties": { "x": { "type": "number" } } } },
             },
             "required": ["text"],
@@ -70,6 +71,10 @@ fn a_tool_is_shown_strict_where_its_schema_allows() {
                 "properties": {
                     "text": { "type": "string", "description": "What to count." },
                     "most": { "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "null" }] },
+                    "path": { "anyOf": [
+                        { "type": "string", "description": "Where. 1 to 9 characters." },
+                        { "type": "null" },
+                    ] },
                     "parts": { "anyOf": [{ "type": "array", "items": {
                         "type": "object",
                         "properties": { "x": { "anyOf": [{ "type": "number" }, { "type": "null" }] } },
@@ -77,7 +82,7 @@ fn a_tool_is_shown_strict_where_its_schema_allows() {
                         "additionalProperties": false,
                     } }, { "type": "null" }] },
                 },
-                "required": ["most", "parts", "text"],
+                "required": ["most", "parts", "path", "text"],
                 "additionalProperties": false,
             },
         }})
@@ -174,7 +179,7 @@ async fn over_http(bench: &Arc<Bench>, request: &str, headers: &str, body: &str)
     (text[9..12].parse().unwrap(), serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap())
 }
 
-fn entry(id: &str, name: &str, arguments: &str) -> Value {
+fn numbered(id: &str, name: &str, arguments: &str) -> Value {
     json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } })
 }
 
@@ -183,9 +188,9 @@ fn entry(id: &str, name: &str, arguments: &str) -> Value {
 async fn each_call_of_a_message_is_answered_in_its_place_under_a_key_of_its_own() {
     let bench = Bench::new(fixtures());
     let calls = [
-        entry("one", "greet", r#"{"name": "Ada"}"#),
-        entry("two", "no__such", "{}"),
-        entry("three", "test_elicitation", r#"{"message": "Who?"}"#),
+        numbered("one", "greet", r#"{"name": "Ada"}"#),
+        numbered("two", "no__such", "{}"),
+        numbered("three", "test_elicitation", r#"{"message": "Who?"}"#),
     ];
     let body = json!({ "role": "assistant", "content": null, "tool_calls": calls }).to_string();
     let request = "POST /openai/calls?workspace=notes";

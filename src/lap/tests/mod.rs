@@ -71,7 +71,7 @@ fn what_the_host_adds_is_apart_from_what_the_model_fills_in() {
     assert!(!ready.wrong_input(&json!({ "text": "milk", "host": { "whose": "other" } })).is_empty());
     let wrong = ready.wrong_input(&json!({ "text": 7 }));
     assert_eq!(wrong.len(), 1);
-    assert!(Mismatches(wrong).to_string().starts_with("/text: found"));
+    assert!(Mismatches(wrong).to_string().starts_with("/text: the "));
 }
 
 #[test]
