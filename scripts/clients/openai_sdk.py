@@ -139,7 +139,7 @@ def main(data):
         ["git__log", "{}"],
     ]
     came["bad"] = conversation(model, host, tools, bad)["answers"]
-    came["none"] = host.answers({"role": "assistant", "content": "Hello.", "tool_calls": []})
+    came["none"] = host.answers({"role": "assistant", "content": "Hello.", "tool_calls": None})
     came["refused"] = {
         "no token": refused(lambda: Host(url, "wrong").tools()),
         "no such tool": refused(lambda: host.tools("?names=no.such")),

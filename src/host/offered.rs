@@ -77,7 +77,10 @@ impl Executed {
     fn granted(&self, cx: &Cx, name: &str) -> Result<lap::Workspace, Refusal> {
         let scope = Scope::Control.word();
         if !cx.principal().scopes.iter().any(|own| own == scope) {
-            return Err(Refusal::new(Class::Denied, format!("could not grant a folder: that takes the scope `{scope}`")));
+            return Err(Refusal::new(
+                Class::Denied,
+                format!("could not grant a folder: that takes the scope `{scope}`"),
+            ));
         }
         self.folders.workspace(name).ok_or_else(|| {
             let known = self.folders.workspaces().join(", ");

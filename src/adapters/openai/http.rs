@@ -98,8 +98,12 @@ async fn calls(
     let caller = caller(&address, &headers)?;
     let message: Value =
         serde_json::from_slice(&body).map_err(|error| invalid(format!("could not read the body as JSON: {error}")))?;
-    let Some(entries) = message.get("tool_calls").and_then(Value::as_array) else {
-        return Err(invalid("could not find `tool_calls` in the body: send the message a model answered with"));
+    let none = Vec::new();
+    let entries = match message.get("tool_calls") {
+        Some(Value::Array(entries)) => entries,
+        // A model that calls nothing has answered, and whoever sends that on need not look first.
+        None | Some(Value::Null) if message.get("role").is_some_and(|role| role == "assistant") => &none,
+        _ => return Err(invalid("could not find `tool_calls` in the body: send the message a model answered with")),
     };
     if entries.len() > CALLS_MAX {
         let count = entries.len();
