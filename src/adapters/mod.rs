@@ -20,7 +20,6 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use axum::extract::Query;
 use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -72,33 +71,29 @@ pub struct Caller {
     pub workspace: Option<String>,
 }
 
-/// What every way over HTTP takes in its query.
+/// What a way over HTTP takes in the query of its address.
 #[derive(Debug, Default, Deserialize)]
 struct Wishes {
     /// The folder that is granted, by its name in the configuration.
     #[serde(default)]
     workspace: Option<String>,
+    /// Ids of tools, with commas between, where a list of them is asked for.
+    #[serde(default)]
+    names: Option<String>,
 }
 
 impl Wishes {
     /// What the address of a request says.
+    #[expect(
+        clippy::disallowed_types,
+        reason = "it only reads here, and what is refused is said as the protocol has it"
+    )]
     fn of(address: &Uri) -> Result<Wishes, Refusal> {
+        let read = axum::extract::Query::try_from_uri(address);
         let wrong =
             |error| Refusal::new(Class::Invalid, format!("could not read the query of {}: {error}", address.path()));
-        Query::try_from_uri(address).map(|Query(wishes)| wishes).map_err(wrong)
+        read.map(|wishes| wishes.0).map_err(wrong)
     }
-}
-
-/// What a caller can be asked in the middle of a call.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub enum Ability {
-    /// Has a person fill in a form.
-    Form,
-    /// Has its model write something.
-    Write,
-    /// Says in which places it works.
-    Places,
 }
 
 /// A call.

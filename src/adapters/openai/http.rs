@@ -4,13 +4,12 @@
 use std::sync::Arc;
 
 use axum::body::Bytes;
-use axum::extract::{DefaultBodyLimit, Query, State};
+use axum::extract::{DefaultBodyLimit, State};
 use axum::http::{HeaderMap, StatusCode, Uri};
 use axum::response::{IntoResponse, Response};
 use axum::routing::{get, post};
 use axum::{Extension, Json, Router};
 use futures::future::join_all;
-use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::super::{Answer, Call, Caller, Question, Refusal, Reply, Toolbox, Wishes};
@@ -26,14 +25,6 @@ type Tools = State<Arc<dyn Toolbox>>;
 pub fn router(toolbox: &Arc<dyn Toolbox>) -> Router {
     let routes = Router::new().route("/openai/tools", get(tools)).route("/openai/calls", post(calls));
     routes.layer(DefaultBodyLimit::disable()).with_state(Arc::clone(toolbox))
-}
-
-/// Which tools.
-#[derive(Deserialize)]
-struct Chosen {
-    /// Their ids, with commas between.
-    #[serde(default)]
-    names: Option<String>,
 }
 
 /// An error as clients of that API read it.
@@ -52,10 +43,11 @@ fn invalid(reason: impl Into<String>) -> Wrong {
     Wrong(Refusal::new(Class::Invalid, reason))
 }
 
-fn caller(address: &Uri, headers: &HeaderMap) -> Result<Caller, Wrong> {
+fn asked(address: &Uri, headers: &HeaderMap) -> Result<(Caller, Wishes), Wrong> {
     let program = headers.get("user-agent").and_then(|value| value.to_str().ok()).map(str::to_owned);
-    let Wishes { workspace } = Wishes::of(address).map_err(Wrong)?;
-    Ok(Caller { protocol: "openai".to_owned(), program, workspace, ..Caller::default() })
+    let wishes = Wishes::of(address).map_err(Wrong)?;
+    let workspace = wishes.workspace.clone();
+    Ok((Caller { protocol: "openai".to_owned(), program, workspace, ..Caller::default() }, wishes))
 }
 
 /// `GET /openai/tools`: those this caller may call, or those it names.
@@ -65,11 +57,9 @@ async fn tools(
     address: Uri,
     headers: HeaderMap,
 ) -> Result<Json<Value>, Wrong> {
-    let caller = caller(&address, &headers)?;
-    let Query(chosen) = Query::<Chosen>::try_from_uri(&address)
-        .map_err(|error| invalid(format!("could not read the query of /openai/tools: {error}")))?;
+    let (caller, wishes) = asked(&address, &headers)?;
     let mut listed = toolbox.list(&cx, &caller).await;
-    if let Some(names) = &chosen.names {
+    if let Some(names) = &wishes.names {
         let named: Vec<&str> = names.split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
         let has = |name: &&str| listed.iter().any(|tool| tool.id.as_str() == *name);
         if let Some(unknown) = named.iter().find(|name| !has(name)) {
@@ -95,7 +85,7 @@ async fn calls(
     headers: HeaderMap,
     body: Bytes,
 ) -> Result<Json<Value>, Wrong> {
-    let caller = caller(&address, &headers)?;
+    let (caller, _) = asked(&address, &headers)?;
     let message: Value =
         serde_json::from_slice(&body).map_err(|error| invalid(format!("could not read the body as JSON: {error}")))?;
     let none = Vec::new();
