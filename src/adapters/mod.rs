@@ -96,6 +96,18 @@ impl Wishes {
     }
 }
 
+/// What a caller can be asked in the middle of a call.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ability {
+    /// Has a person fill in a form.
+    Form,
+    /// Has its model write something.
+    Write,
+    /// Says in which places it works.
+    Places,
+}
+
 /// A call.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Call {

@@ -14,6 +14,7 @@
 //! - EX6: a tool that says what it does not promise has no answer.
 
 mod actor;
+mod agreed;
 mod attempt;
 mod cache;
 mod call;
@@ -26,6 +27,7 @@ mod health;
 mod ledger;
 mod library;
 mod message;
+mod people;
 mod ports;
 mod publishing;
 mod request;
@@ -34,6 +36,7 @@ mod stage;
 mod staging;
 mod state;
 mod tools;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -45,6 +48,7 @@ pub use handle::{Error, Handle};
 pub use health::Pulse;
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
 pub use library::{Entry, Library};
+pub use people::{People, Question, Unheard};
 pub use ports::{Alarm, Ports, WayOut};
 pub use publishing::Publication;
 pub use request::{Answer, How, Request};
@@ -66,6 +70,10 @@ pub struct Config {
     pub result_bytes_max: usize,
     /// Bytes of answers that are kept to be used again; 0 keeps none.
     pub cache_bytes_max: usize,
+    /// Seconds people have to agree to a call, and for which their word holds.
+    pub approval_s: u64,
+    /// Seconds a caller waits for that before it is told to come again; 0 tells it at once.
+    pub approval_wait_s: u64,
 }
 
 /// What an executor shows of itself.
