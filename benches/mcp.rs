@@ -11,6 +11,7 @@ use std::path::{Path, PathBuf};
 use std::process::Stdio;
 use std::time::{Duration, Instant};
 
+use axum::serve::ListenerExt;
 use rmcp::model::{CallToolRequestParams, CallToolResponse, CallToolResult, ServerCapabilities, ServerConfig};
 use rmcp::service::RequestContext;
 use rmcp::transport::streamable_http_server::session::local::LocalSessionManager;
@@ -61,6 +62,8 @@ async fn be_bare() {
     println!("{}", listener.local_addr().unwrap());
     let sessions = std::sync::Arc::new(LocalSessionManager::default());
     let service = StreamableHttpService::new(|| Ok(Bare), sessions, StreamableHttpServerConfig::default());
+    // As the host's own connections are: without it an answer in two parts waits for the client's system.
+    let listener = listener.tap_io(|stream| stream.set_nodelay(true).unwrap());
     axum::serve(listener, axum::Router::new().route_service("/mcp", service)).await.unwrap();
 }
 
