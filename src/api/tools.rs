@@ -251,7 +251,10 @@ impl From<Answer> for Invoked {
 
 impl From<executor::Error> for Problem {
     fn from(error: executor::Error) -> Problem {
-        Problem::of(error.class(), &error)
+        match error {
+            broken @ executor::Error::Broken { .. } => Problem::new(Code::ToolFailed, broken.to_string()),
+            other => Problem::of(other.class(), &other),
+        }
     }
 }
 

@@ -77,6 +77,20 @@ pub(super) struct Called {
     arguments: Vec<String>,
 }
 
+impl Called {
+    /// The host could not be reached. Where an option of ours stands after the tool's id, and so is the tool's, that is why.
+    pub(super) fn misplaced(&self, error: Error) -> Error {
+        let ours = ["--data-dir", "--url", "--token", "--config"];
+        let said = |option: &&str| self.arguments.iter().any(|one| one.split('=').next() == Some(*option));
+        match ours.into_iter().find(said) {
+            Some(option) => Error::Usage(format!(
+                "{error}; {option} stands after the tool's id and is taken for the tool's own: put it before"
+            )),
+            None => error,
+        }
+    }
+}
+
 /// Lists the tools there are.
 pub(super) async fn list(client: &Client, asked: &Listed, console: &mut Console) -> Result<u8, Error> {
     let named = [("tag", &asked.tag), ("capability", &asked.capability), ("scope", &asked.scope)];

@@ -118,7 +118,10 @@ pub(super) async fn tool(
         ToolVerb::List(asked) => calls::list(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Search(asked) => calls::search(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Describe(asked) => calls::describe(&connect(&asked.connection)?, asked, console).await,
-        ToolVerb::Call(asked) => calls::call(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Call(asked) => {
+            let client = connect(&asked.connection).map_err(|error| asked.misplaced(error))?;
+            calls::call(&client, asked, console).await
+        }
     }
 }
 
@@ -296,8 +299,11 @@ pub(super) fn text(path: &Path, most: usize) -> Result<String, Error> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let cause = std::io::Error::new(std::io::ErrorKind::InvalidData, format!("byte {at} is not UTF-8"));
-        failed(cause)
+        let good = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+        let (line, column) =
+            (good.split('\n').count(), good.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+        let why = format!("byte {at} is not UTF-8 (line {line}, column {column}); save it as UTF-8");
+        failed(std::io::Error::new(std::io::ErrorKind::InvalidData, why))
     })
 }
 
@@ -307,10 +313,26 @@ const NAMES: [&str; 4] = ["tool.toml", "tool.json", "tool.yaml", "tool.yml"];
 /// Where a description is, or that of a folder, and in which form it is written.
 pub(super) fn found(file: &Path) -> Result<(PathBuf, Format), Error> {
     let path = if file.is_dir() {
-        let found = NAMES.iter().map(|name| file.join(name)).find(|path| path.is_file());
-        let reason = || format!("could not find a description in {}: none of {}", file.display(), NAMES.join(", "));
-        found.ok_or_else(|| Error::Local { class: Class::NotFound, reason: reason() })?
+        let there: Vec<&str> = NAMES.into_iter().filter(|name| file.join(name).is_file()).collect();
+        match there.as_slice() {
+            [only] => file.join(only),
+            [] => {
+                let names = NAMES.join(", ");
+                let reason = format!(
+                    "could not find a description in {}: none of {names} is a file there; `syzygy tool new` begins one",
+                    file.display()
+                );
+                return Err(Error::Local { class: Class::NotFound, reason });
+            }
+            several => {
+                let reason =
+                    format!("could not tell which description of {} is meant: {}", file.display(), several.join(", "));
+                return Err(invalid(format!("{reason} are there; keep one, or name the file")));
+            }
+        }
     } else {
+        // Before its name is looked at: a place that is not there is none of a wrong form.
+        std::fs::metadata(file).map_err(|cause| Error::File { path: file.to_owned(), cause })?;
         file.to_owned()
     };
     let Some(format) = Format::of(&path) else {

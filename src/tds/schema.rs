@@ -272,7 +272,9 @@ fn told(error: &ValidationError<'_>, schema: &Value, hidden: bool) -> (String, S
         }
         Kind::FalseSchema => (found, "nothing at all".to_owned()),
         Kind::AdditionalProperties { unexpected } => {
-            (format!("unknown keys: {}", unexpected.join(", ")), String::new())
+            let known = around.map(keys).unwrap_or_default();
+            let known = if known.is_empty() { "none".to_owned() } else { format!("only {}", known.join(", ")) };
+            (format!("unknown keys: {}", unexpected.join(", ")), known)
         }
         Kind::AnyOf { context } => (found, alternatives(context, schema)),
         Kind::OneOfNotValid { context } => (found, alternatives(context, schema)),

@@ -5,6 +5,7 @@ mod agreed;
 mod announced;
 mod budgets;
 mod cancellation;
+mod clients;
 mod company;
 mod core_tools;
 mod cycles;

@@ -396,7 +396,7 @@ impl Invocation<'_> {
                 (answer.lines, answer.effects, answer.usage) = (outcome.lines, outcome.effects, outcome.usage);
                 Ok(answer)
             }
-            Err(Failure { class, message }) => Err(Error::Failed { name: tool, class, reason: message }),
+            Err(failure) => Err(Error::of_tool(tool, failure)),
         }
     }
 

@@ -20,6 +20,7 @@ use super::request::{Answer, Request};
 use super::stage::{Asker, Stage};
 use super::tools::Tool;
 use crate::lap::{self, Caller, Denial, Mismatches, Package, Rules};
+use crate::sandbox;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::tds::tool::{Date, Version};
@@ -55,6 +56,14 @@ pub enum Error {
         day: Date,
         /// What is to be used instead, as the end of the sentence.
         instead: String,
+    },
+    /// The tool failed, or said what it does not promise: its fault and not the host's, so whoever called may know it all.
+    #[error("could not call {name}: {reason}")]
+    Broken {
+        /// Which tool.
+        name: String,
+        /// What it did.
+        reason: String,
     },
     /// Its tenant has called it too often.
     #[error("could not call {name}: it may be called {most} times in a minute; there is room again in {wait_ms} ms")]
@@ -209,6 +218,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// What a failure of this tool is to its caller.
+    pub(super) fn of_tool(name: String, failure: sandbox::Failure) -> Error {
+        let sandbox::Failure { class, message: reason } = failure;
+        if class == Class::Internal { Error::Broken { name, reason } } else { Error::Failed { name, class, reason } }
+    }
+
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
@@ -224,6 +239,7 @@ impl Error {
             | Error::Impossible { .. }
             | Error::TooLarge { .. } => Class::Invalid,
             Error::Denied { .. } | Error::Waits { .. } => Class::Denied,
+            Error::Broken { .. } => Class::Internal,
             Error::Failed { class, .. } | Error::Unrecorded { class, .. } => *class,
             Error::Full { .. } | Error::Budget { .. } | Error::Quota { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),

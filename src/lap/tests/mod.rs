@@ -71,7 +71,7 @@ fn what_the_host_adds_is_apart_from_what_the_model_fills_in() {
     assert!(!ready.wrong_input(&json!({ "text": "milk", "host": { "whose": "other" } })).is_empty());
     let wrong = ready.wrong_input(&json!({ "text": 7 }));
     assert_eq!(wrong.len(), 1);
-    assert!(Mismatches(wrong).to_string().starts_with("/text: found"));
+    assert!(Mismatches(wrong).to_string().starts_with("/text: the "));
 }
 
 #[test]
@@ -79,7 +79,10 @@ fn a_host_argument_without_a_value_refuses_the_call() {
     let ready = ready(tool(|tool| tool["interface"]["host"] = json!({ "folder": { "from": "workspace" } })));
     let (caller, label) = (caller("acme"), Label::default());
     let missing = envelope(&ready, &json!({ "text": "" }), &facts(&caller, &label)).unwrap_err();
-    assert_eq!(missing, "note.add needs a granted folder for its host argument `folder`");
+    assert_eq!(
+        missing,
+        "note.add needs a folder that is granted with the call (`workspace`) for its host argument `folder`"
+    );
 }
 
 #[test]

@@ -100,8 +100,9 @@ impl Document {
     /// Reads a text of so many bytes at the most.
     pub(crate) fn limited(format: Format, text: &str, most: usize) -> Result<Document, Report> {
         if text.len() > most {
-            let found = format!("{} bytes", text.len());
-            return Err(Report::of(vec![Problem::unreadable(Spot::START, found, format!("{most} at the most"))]));
+            // Whoever read it may have stopped where it was too long, so nobody knows how many there are.
+            let expected = format!("{most} at the most");
+            return Err(Report::of(vec![Problem::unreadable(Spot::START, "too many bytes", expected)]));
         }
         let read = match format {
             Format::Toml => toml::read(text),

@@ -266,6 +266,9 @@ async fn a_tool_that_lies_has_no_answer() {
     for (id, _, expected) in rows {
         let error = stage.call(id, None, "x").await.unwrap_err();
         assert!(error.to_string().contains(expected), "{id}: {error}");
+        // Whoever called is told so: it is the tool that failed, and not the host.
+        let class = if id == "lies.long" { Class::Exhausted } else { Class::Internal };
+        assert_eq!((matches!(error, Error::Broken { .. }), error.class()), (class == Class::Internal, class), "{id}");
     }
 }
 
