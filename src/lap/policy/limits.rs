@@ -2,51 +2,51 @@
 //! keep what a hostile text can cost at milliseconds.
 
 /// Bytes of one file of policies. The longest of our own is a hundredth of it.
-pub const SOURCE_BYTES_MAX: usize = 256 << 10;
+pub(super) const SOURCE_BYTES_MAX: usize = 256 << 10;
 
 /// Policies in a book: a thousand tools with ten each.
-pub const POLICIES_MAX: usize = 10_000;
+pub(super) const POLICIES_MAX: usize = 10_000;
 
 /// Policies that apply to one tool. Each costs a decision about 0.7 us, so these cost a tenth of a millisecond.
-pub const SLICE_MAX: usize = 128;
+pub(super) const SLICE_MAX: usize = 128;
 
 /// Brackets within brackets in one policy. The parser goes ten functions deep for each.
-pub const BRACKETS_MAX: usize = 24;
+pub(super) const BRACKETS_MAX: usize = 24;
 
 /// Operators, dots and brackets in one policy: how deep its tree may become at the most. Cedar converts and frees trees
 /// by recursion, and a thread has two megabytes of stack.
-pub const OPERATORS_MAX: usize = 256;
+pub(super) const OPERATORS_MAX: usize = 256;
 
 /// Bytes of an id or of a reason.
-pub const WORDS_BYTES_MAX: usize = 512;
+pub(super) const WORDS_BYTES_MAX: usize = 512;
 
 /// Problems that are reported at once; who has more has the wrong file.
-pub const PROBLEMS_MAX: usize = 100;
+pub(super) const PROBLEMS_MAX: usize = 100;
 
 /// Levels of records and lists in the arguments of a tool that policies may name.
-pub const SHAPE_DEPTH_MAX: usize = 8;
+pub(super) const SHAPE_DEPTH_MAX: usize = 8;
 
 /// Arguments of a tool that policies may name, those in records counted each.
-pub const FIELDS_MAX: usize = 512;
+pub(super) const FIELDS_MAX: usize = 512;
 
 /// Elements of one list that a decision looks at.
-pub const ITEMS_MAX: usize = 1_000;
+pub(super) const ITEMS_MAX: usize = 1_000;
 
 /// Bytes of one text that a decision looks at. A pattern is compared with it byte by byte.
-pub const TEXT_BYTES_MAX: usize = 64 << 10;
+pub(super) const TEXT_BYTES_MAX: usize = 64 << 10;
 
 /// Roles of a caller, scopes it holds, and words in any other set that is compared.
-pub const WORDS_MAX: usize = 256;
+pub(super) const WORDS_MAX: usize = 256;
 
 /// Calls that are tried before a tool is hidden from a list: each takes as long as a decision, so three milliseconds.
-pub const CASES_MAX: usize = 1_024;
+pub(super) const CASES_MAX: usize = 1_024;
 
 /// Values that are told apart in one list argument: it has as many subsets as two to the power of it.
-pub const SUBSET_MAX: usize = 6;
+pub(super) const SUBSET_MAX: usize = 6;
 
 /// States of the patterns over one text argument that are visited when texts are looked for that match each
 /// combination of them.
-pub const TEXT_STATES_MAX: usize = 4_096;
+pub(super) const TEXT_STATES_MAX: usize = 4_096;
 
 /// Characters of all patterns over one text argument; a state has one bit for each.
-pub const PATTERN_CHARS_MAX: usize = 1_024;
+pub(super) const PATTERN_CHARS_MAX: usize = 1_024;
