@@ -134,18 +134,27 @@ fn main() {
         &slices[next]
     };
     row("sliced, arguments parsed", &timed(DECISIONS, || turn().decide(&caller, &call, &arguments)));
-    row("parse and validate the arguments alone", &timed(DECISIONS, || {
-        let arguments: Value = serde_json::from_str(text).unwrap();
-        validator.is_valid(&arguments)
-    }));
-    row("sliced, with parsing and validation", &timed(DECISIONS, || {
-        let arguments: Value = serde_json::from_str(text).unwrap();
-        validator.is_valid(&arguments) && turn().decide(&caller, &call, &arguments).allowed
-    }));
-    row("the whole book, with parsing and validation", &timed(WHOLE, || {
-        let arguments: Value = serde_json::from_str(text).unwrap();
-        validator.is_valid(&arguments) && whole.decide(&caller, &call, &arguments).allowed
-    }));
+    row(
+        "parse and validate the arguments alone",
+        &timed(DECISIONS, || {
+            let arguments: Value = serde_json::from_str(text).unwrap();
+            validator.is_valid(&arguments)
+        }),
+    );
+    row(
+        "sliced, with parsing and validation",
+        &timed(DECISIONS, || {
+            let arguments: Value = serde_json::from_str(text).unwrap();
+            validator.is_valid(&arguments) && turn().decide(&caller, &call, &arguments).allowed
+        }),
+    );
+    row(
+        "the whole book, with parsing and validation",
+        &timed(WHOLE, || {
+            let arguments: Value = serde_json::from_str(text).unwrap();
+            validator.is_valid(&arguments) && whole.decide(&caller, &call, &arguments).allowed
+        }),
+    );
     let bad = json!({ "path": "src/a.key", "count": 10 });
     let refused = slices[0].decide(&caller, &call, &bad);
     row("an explanation of a refusal", &timed(1_000, || slices[0].explain(&refused, &caller, &call, &bad)));
@@ -168,10 +177,21 @@ fn main() {
     row("verify it for the first time", &timed(1_000, || Verifier::new(&root, 1).verify(&token, call.now)));
     let verifier = Verifier::new(&root, 1_000);
     let needs = words(&["git:read"]);
-    row("verify it again, and check the call", &timed(DECISIONS, || {
-        let grant = verifier.verify(&token, call.now).unwrap();
-        let class = PrivacyClass::Internal;
-        let call = Use { tool: "tool1", version: "1.0.0", arguments: hash, tenant: "acme", scopes: &needs, class, now: call.now };
-        grant.check(&call).is_ok()
-    }));
+    row(
+        "verify it again, and check the call",
+        &timed(DECISIONS, || {
+            let grant = verifier.verify(&token, call.now).unwrap();
+            let class = PrivacyClass::Internal;
+            let call = Use {
+                tool: "tool1",
+                version: "1.0.0",
+                arguments: hash,
+                tenant: "acme",
+                scopes: &needs,
+                class,
+                now: call.now,
+            };
+            grant.check(&call).is_ok()
+        }),
+    );
 }

@@ -10,6 +10,7 @@ pub mod field;
 pub mod inference;
 pub mod store;
 
+pub mod lap;
 pub mod memory;
 pub mod rat;
 pub mod ziggy;

@@ -113,9 +113,7 @@ fn bound(check: &Check) -> Option<Bounds> {
         ("time", [Op::Value(left), Op::Value(Term::Integer(until)), Op::Binary(Binary::LessThan)]) if own(left) => {
             bounds.until = Some(Timestamp(*until));
         }
-        ("class", [Op::Value(left), Op::Value(Term::Integer(place)), Op::Binary(Binary::LessOrEqual)])
-            if own(left) =>
-        {
+        ("class", [Op::Value(left), Op::Value(Term::Integer(place)), Op::Binary(Binary::LessOrEqual)]) if own(left) => {
             bounds.class = Some(*CLASSES.get(usize::try_from(*place).ok()?)?);
         }
         (name, [Op::Value(Term::Set(set)), Op::Value(right), Op::Binary(Binary::Contains)]) if own(right) => {

@@ -130,17 +130,15 @@ impl Slice {
         let response = Authorizer::new().is_authorized(&request, &set, &self.entities(caller).ok()?);
         let held: Vec<&str> = response.diagnostics().reason().map(AsRef::as_ref).collect();
         // Cedar stops at the first that fails, so a later one that cannot be evaluated alone says nothing.
-        texts.into_iter().enumerate().find(|(place, _)| !held.contains(&place.to_string().as_str())).map(|(_, text)| text)
+        texts
+            .into_iter()
+            .enumerate()
+            .find(|(place, _)| !held.contains(&place.to_string().as_str()))
+            .map(|(_, text)| text)
     }
 
     /// What would make a refused call allowed.
-    fn remedies(
-        &self,
-        decision: &Decision,
-        caller: &Caller,
-        call: &Circumstances,
-        arguments: &Value,
-    ) -> Vec<Remedy> {
+    fn remedies(&self, decision: &Decision, caller: &Caller, call: &Circumstances, arguments: &Value) -> Vec<Remedy> {
         let lacking: Vec<String> = self.tool.scopes.difference(&call.scopes).cloned().collect();
         let mut scoped = call.clone();
         scoped.scopes.extend(lacking.iter().cloned());
@@ -183,7 +181,8 @@ impl Slice {
                 .collect();
             if rule.permits {
                 let failed = self.failed(rule, caller, call, arguments);
-                found.extend(failed.filter(|failed| about.contains(failed)).map(|text| format!("{text} [{}]", rule.id)));
+                found
+                    .extend(failed.filter(|failed| about.contains(failed)).map(|text| format!("{text} [{}]", rule.id)));
             } else if decision.determining.contains(&rule.id) {
                 found.extend(about.into_iter().map(|text| format!("not all of {text} [{}]", rule.id)));
             }

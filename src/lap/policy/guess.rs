@@ -91,7 +91,8 @@ pub(super) fn guesses(shape: &Shape, compared: &Compared, known: Known<'_>) -> O
         Shape::Flag => vec![Guess::Flag(false), Guess::Flag(true)],
         Shape::Whole { choices: Some(choices), .. } => choices.iter().copied().map(Guess::Whole).collect(),
         Shape::Whole { least, most, .. } => {
-            let constants = values().filter_map(|value| if let Guess::Whole(number) = value { Some(number) } else { None });
+            let constants =
+                values().filter_map(|value| if let Guess::Whole(number) = value { Some(number) } else { None });
             around(constants, *least, *most).into_iter().map(Guess::Whole).collect()
         }
         Shape::Decimal { least, most } => {

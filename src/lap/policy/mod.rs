@@ -144,7 +144,8 @@ impl Book {
     /// # Errors
     /// That the tool cannot be described.
     pub fn whole(&self, tool: &ToolFacts) -> Result<Slice, Vec<Problem>> {
-        Book::assemble(tool, Shape::of_input(&tool.input), self.rules.clone()).map_err(|says| vec![unplaced(tool, says)])
+        Book::assemble(tool, Shape::of_input(&tool.input), self.rules.clone())
+            .map_err(|says| vec![unplaced(tool, says)])
     }
 
     fn assemble(tool: &ToolFacts, shape: Shape, rules: Vec<Arc<Rule>>) -> Result<Slice, String> {
@@ -159,7 +160,8 @@ impl Book {
             Reach::Tag(tag) => !tools.clone().any(|tool| tool.tags.contains(tag)),
             Reach::All => false,
         };
-        let say = |rule: &Arc<Rule>| rule.problem(0, None, "it is about a tool or tag of which there is none".to_owned());
+        let say =
+            |rule: &Arc<Rule>| rule.problem(0, None, "it is about a tool or tag of which there is none".to_owned());
         self.rules.iter().filter(missing).map(say).collect()
     }
 }

@@ -71,7 +71,9 @@ impl Relaxing<'_> {
             return Arc::clone(expression);
         }
         match &**expression {
-            Expr::BinaryOp { op: BinaryOp::And, left, right } => and(self.relax(left, favour), self.relax(right, favour)),
+            Expr::BinaryOp { op: BinaryOp::And, left, right } => {
+                and(self.relax(left, favour), self.relax(right, favour))
+            }
             Expr::BinaryOp { op: BinaryOp::Or, left, right } => or(self.relax(left, favour), self.relax(right, favour)),
             Expr::UnaryOp { op: UnaryOp::Not, expr } => not(self.relax(expr, !favour)),
             Expr::IfThenElse { cond, then_expr, else_expr } => {
@@ -192,7 +194,9 @@ impl Slice {
     /// Whether this tool is shown to this caller.
     pub fn lists(&self, caller: &Caller, asked: &Circumstances) -> Listed {
         // What cannot be told is not hidden: a call will say what is wrong.
-        self.hides(caller, asked).and_then(|hidden| if hidden { Ok(Listed::Hidden) } else { self.could(caller, asked, Vary::Unknowns) }).unwrap_or(Listed::Perhaps)
+        self.hides(caller, asked)
+            .and_then(|hidden| if hidden { Ok(Listed::Hidden) } else { self.could(caller, asked, Vary::Unknowns) })
+            .unwrap_or(Listed::Perhaps)
     }
 
     fn hides(&self, caller: &Caller, asked: &Circumstances) -> Result<bool, String> {
@@ -201,8 +205,7 @@ impl Slice {
         }
         let context = self.known(&self.hide.want, asked);
         let request = self.request(caller, &self.actions.list, context)?;
-        let response =
-            cedar_policy::Authorizer::new().is_authorized(&request, &self.hide.set, &self.entities(caller)?);
+        let response = cedar_policy::Authorizer::new().is_authorized(&request, &self.hide.set, &self.entities(caller)?);
         // There are only forbids among them, so whichever is named applies.
         Ok(response.diagnostics().reason().next().is_some() || response.diagnostics().errors().next().is_some())
     }

@@ -118,7 +118,8 @@ fn statements(text: &str) -> Vec<Statement> {
         if depth > BRACKETS_MAX {
             excess.get_or_insert((at, format!("there are more than {BRACKETS_MAX} brackets within each other")));
         } else if operators > OPERATORS_MAX {
-            let says = format!("it has more than {OPERATORS_MAX} operators, dots and brackets; make two policies of it");
+            let says =
+                format!("it has more than {OPERATORS_MAX} operators, dots and brackets; make two policies of it");
             excess.get_or_insert((at, says));
         }
         at += 1;

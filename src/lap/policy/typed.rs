@@ -18,13 +18,8 @@ fn attributes(pairs: &[(&str, &str)]) -> Value {
 }
 
 /// What is in the context of a call besides its arguments.
-const CIRCUMSTANCES: &[(&str, &str)] = &[
-    ("scopes", "Texts"),
-    ("privacy", "String"),
-    ("privacy_level", "Long"),
-    ("residency", "Texts?"),
-    ("now", "Long"),
-];
+const CIRCUMSTANCES: &[(&str, &str)] =
+    &[("scopes", "Texts"), ("privacy", "String"), ("privacy_level", "Long"), ("residency", "Texts?"), ("now", "Long")];
 
 /// What is known of a call only when it is made.
 const OF_THE_CALL: &[(&str, &str)] = &[("personal_data", "Boolean"), ("approved", "Boolean")];

@@ -66,8 +66,7 @@ pub(super) fn expression(
                 }
                 path.pop();
             }
-            RestrictedExpression::new_record(pairs)
-                .or_else(|_| unjudged(path, "it has the same attribute twice"))
+            RestrictedExpression::new_record(pairs).or_else(|_| unjudged(path, "it has the same attribute twice"))
         }
         _ => unjudged(path, "it has another type than the tool's schema says"),
     }

@@ -98,11 +98,8 @@ fn a_condition_that_the_host_does_not_know_is_refused() {
 #[test]
 fn strings_that_pretend_to_be_source_widen_nothing() {
     let whole = verify(&issued()).unwrap().bounds.clone();
-    let evil = [
-        "x\"}.contains($v); account(\"host",
-        "x\"}.contains($v);\ncheck if tool($v), {\"git.push",
-        "x\", \"git.push",
-    ];
+    let evil =
+        ["x\"}.contains($v); account(\"host", "x\"}.contains($v);\ncheck if tool($v), {\"git.push", "x\", \"git.push"];
     for text in evil {
         let mut block = BlockBuilder::new().code("check if tool($v), {\"HERE\"}.contains($v)").unwrap();
         for check in &mut block.checks {

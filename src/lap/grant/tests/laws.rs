@@ -13,7 +13,11 @@ use super::super::{Account, Bounds, Token, Use};
 use super::{END, NOW, account, entropy, root, verify};
 
 fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { rng_seed: RngSeed::Fixed(20_261_127), failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+    ProptestConfig {
+        rng_seed: RngSeed::Fixed(20_261_127),
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    }
 }
 
 const TOOLS: [&str; 3] = ["git.log", "git.push", "jira.create"];
@@ -96,7 +100,11 @@ fn call() -> impl Strategy<Value = Call> {
 
 /// The token of an account with the first bounds, narrowed by each of the others.
 fn chain(bounds: &[Bounds]) -> Vec<Token> {
-    let first = Bounds { scopes: Some(SCOPES.iter().map(ToString::to_string).collect()), until: Some(END), ..bounds[0].clone() };
+    let first = Bounds {
+        scopes: Some(SCOPES.iter().map(ToString::to_string).collect()),
+        until: Some(END),
+        ..bounds[0].clone()
+    };
     let mut tokens = vec![root().issue(&Account { bounds: first, ..account() }, &entropy(1)).unwrap()];
     for (place, more) in bounds.iter().enumerate().skip(1) {
         let seed = entropy(u8::try_from(place + 1).unwrap());

@@ -103,10 +103,7 @@ fn what_is_refused_says_why_in_words() {
     let said = |refusal: Refusal| (refusal.class(), refusal.to_string());
     assert_eq!(
         said(Refusal::Scopes { lacking: vec!["a".to_owned(), "b".to_owned()] }),
-        (
-            Class::Denied,
-            "could not use the grant for a tool that requires a and b: it does not hold that".to_owned()
-        )
+        (Class::Denied, "could not use the grant for a tool that requires a and b: it does not hold that".to_owned())
     );
     assert_eq!(
         said(Refusal::Expired { until: NOW }),

@@ -48,10 +48,8 @@ fn allowed(by: &str) -> (bool, String) {
 #[test]
 fn every_file_of_the_directory_is_built_in() {
     let directory = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("config/policy");
-    let files: BTreeSet<String> = std::fs::read_dir(directory)
-        .unwrap()
-        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
-        .collect();
+    let files: BTreeSet<String> =
+        std::fs::read_dir(directory).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect();
     assert_eq!(files, builtin().into_iter().map(|source| source.name).collect());
 }
 

@@ -12,7 +12,11 @@ use super::super::{Book, Caller, Circumstances, Kind, Listed, SideEffects, ToolF
 use super::{circumstances, said, sources, tool, words};
 
 pub(super) fn config(cases: u32) -> ProptestConfig {
-    ProptestConfig { rng_seed: RngSeed::Fixed(20_261_127), failure_persistence: None, ..ProptestConfig::with_cases(cases) }
+    ProptestConfig {
+        rng_seed: RngSeed::Fixed(20_261_127),
+        failure_persistence: None,
+        ..ProptestConfig::with_cases(cases)
+    }
 }
 
 /// The input of every tool of these tests.
@@ -73,7 +77,8 @@ fn condition(leaves: Vec<&'static str>) -> impl Strategy<Value = String> {
             (inner.clone(), inner.clone()).prop_map(|(one, other)| format!("({one} && {other})")),
             (inner.clone(), inner.clone()).prop_map(|(one, other)| format!("({one} || {other})")),
             inner.clone().prop_map(|one| format!("!({one})")),
-            (inner.clone(), inner.clone(), inner).prop_map(|(test, one, other)| format!("(if {test} then {one} else {other})")),
+            (inner.clone(), inner.clone(), inner)
+                .prop_map(|(test, one, other)| format!("(if {test} then {one} else {other})")),
         ]
     })
 }
@@ -99,7 +104,8 @@ impl Drawn {
 }
 
 fn policy(leaves: Vec<&'static str>) -> impl Strategy<Value = Drawn> {
-    let principal = proptest::sample::select(vec!["principal", "principal", "principal in Role::\"ops\"", "principal is Agent"]);
+    let principal =
+        proptest::sample::select(vec!["principal", "principal", "principal in Role::\"ops\"", "principal is Agent"]);
     let resource = proptest::sample::select(vec![
         "resource",
         "resource == Tool::\"one\"",
@@ -157,7 +163,9 @@ fn sliced(book: &Book, tool: &ToolFacts) -> Result<super::super::Slice, TestCase
     match book.slice(tool) {
         Ok(slice) => Ok(slice),
         // A condition that contradicts itself can make a policy for one tool impossible, which is refused, rightly.
-        Err(problems) if problems.iter().all(|one| one.says.contains("never apply")) => Err(TestCaseError::reject("impossible")),
+        Err(problems) if problems.iter().all(|one| one.says.contains("never apply")) => {
+            Err(TestCaseError::reject("impossible"))
+        }
         Err(problems) => Err(TestCaseError::fail(said(&problems))),
     }
 }

@@ -120,7 +120,9 @@ fn many_values_take_bounded_time_and_are_taken_in_favour_of_the_call() {
         .map(|number| format!("(context.args has share && context.args.share == decimal(\"0.{number}\"))"))
         .collect();
     let both = |condition: &str, name: &str| permit(condition).replace("\"allow\"", &format!("\"{name}\""));
-    let text = both(&texts.join(" || "), names[0]) + &both(&counts.join(" || "), names[1]) + &both(&shares.join(" || "), names[2]);
+    let text = both(&texts.join(" || "), names[0])
+        + &both(&counts.join(" || "), names[1])
+        + &both(&shares.join(" || "), names[2]);
     expect(&text, Listed::Perhaps);
     let roles: Vec<String> = (0..200).map(|number| format!("a role with quite a long name {number}")).collect();
     let roles: Vec<&str> = roles.iter().map(String::as_str).collect();

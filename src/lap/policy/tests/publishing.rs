@@ -29,7 +29,8 @@ fn an_argument_that_does_not_exist_is_refused_with_its_place() {
 
 #[test]
 fn a_place_is_counted_in_characters_and_from_the_beginning_of_the_file() {
-    let text = permit("true") + "\n" + &permit("\"é\" == \"é\" && context.args.no == 1").replace("\"allow\"", "\"second\"");
+    let text =
+        permit("true") + "\n" + &permit("\"é\" == \"é\" && context.args.no == 1").replace("\"allow\"", "\"second\"");
     expect(&text, 7, 22, "no");
 }
 
@@ -57,7 +58,11 @@ fn types_are_checked() {
 #[test]
 fn an_argument_without_a_type_is_refused_with_the_reason() {
     let problems = wrong(&permit("context.args.filter == \"x\""));
-    assert!(said(&problems).contains("argument filter cannot be named: it may be string or integer"), "{}", said(&problems));
+    assert!(
+        said(&problems).contains("argument filter cannot be named: it may be string or integer"),
+        "{}",
+        said(&problems)
+    );
 }
 
 #[test]
@@ -151,7 +156,8 @@ fn policies_about_what_is_not_there_are_found() {
         + &permit("true").replace("== Tool::\"git.log\"", "in Tag::\"vcs\"").replace("\"allow\"", "\"tagged\"");
     let book = Book::read(&sources(&text)).unwrap();
     let mut git = tool("git.log", git_log());
-    let unbound = |book: &Book, git| book.unbound([git].iter()).iter().filter_map(|one| one.policy.clone()).collect::<Vec<_>>();
+    let unbound =
+        |book: &Book, git| book.unbound([git].iter()).iter().filter_map(|one| one.policy.clone()).collect::<Vec<_>>();
     assert_eq!(unbound(&book, git.clone()), ["allow", "tagged"]);
     git.tags = words(&["vcs"]);
     assert_eq!(unbound(&book, git), ["allow"]);

@@ -75,7 +75,8 @@ fn what_has_no_type_says_why() {
         (json!({ "$ref": "https://example.com/schema" }), "refers to something outside"),
         (json!({ "$ref": "#/properties/it" }), "its schema contains itself"),
     ] {
-        assert!(opaque(schema.clone()).contains(why), "{schema}: {}", opaque(schema));
+        let found = opaque(schema.clone());
+        assert!(found.contains(why), "{schema}: {found}");
     }
 }
 
@@ -93,7 +94,8 @@ fn references_within_the_schema_are_followed() {
 
 #[test]
 fn schemas_of_any_kind_make_a_record() {
-    let bomb = (0..200).fold(json!({ "type": "string" }), |inner, _| json!({ "type": "object", "properties": { "a": inner } }));
+    let bomb = (0..200)
+        .fold(json!({ "type": "string" }), |inner, _| json!({ "type": "object", "properties": { "a": inner } }));
     let wide: serde_json::Map<String, Value> =
         (0..2_000).map(|number| (format!("a{number}"), json!({ "type": "string" }))).collect();
     let wide = json!({ "type": "object", "properties": wide });
