@@ -4,8 +4,9 @@
 #   make test    everything that must hold: formatting, lints, all tests with real models, documentation
 #   make check   the quick part of it, for while you work
 #   make bench   the figures of docs/benchmarks.md
-#   make soak    what takes long: 10,000 random schedules of the supervisor, ten minutes of overload, 100,000 agents,
-#                the kills, the seeds, and the fuzz targets
+#   make soak    what takes long: 10,000 random schedules of the supervisor, the kills, the seeds, the fuzz targets,
+#                ten minutes of overload with 100,000 agents, and the kills of tools
+#   make schedules  the 10,000 random schedules of it alone (CASES=10000), two minutes
 #   make kills   the thousand kills of it alone (ROUNDS=1000, SEED=...), half an hour
 #   make fuzz    every fuzz target, guided by coverage, for a minute each (SECONDS=...); cargo-fuzz is installed first
 #   make seeds   the thousand seeds of it alone (SEEDS=1000): the whole host in simulated time (docs/testing.md)
@@ -26,7 +27,7 @@ endif
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: run test check bench soak privacy seeds kills fuzz parts lint doc
+.PHONY: run test check bench soak schedules privacy seeds kills fuzz parts lint doc
 
 run:
 	$(CARGO) build $(LOCKED) --release
@@ -42,9 +43,13 @@ check: lint
 bench:
 	$(CARGO) bench $(LOCKED)
 
-soak: kills seeds fuzz
-	SYZYGY_CASES=10000 $(CARGO) test $(LOCKED) --lib supervision::
+soak: schedules kills seeds fuzz
 	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
+	SYZYGY_JAIL_KILLS=1000 $(CARGO) test $(LOCKED) --test it -- sandbox::kills sandbox::components::kills --nocapture
+
+# Of the plan against its reference, of chaos, and of the real supervisor: so many each.
+schedules:
+	SYZYGY_CASES=$(or $(CASES),10000) $(CARGO) test $(LOCKED) --lib supervision::
 
 # Optimised, since a thousand hosts are simulated.
 seeds:

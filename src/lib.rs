@@ -4,10 +4,14 @@
 
 pub mod types;
 
+pub mod tds;
 pub mod telemetry;
 
+pub mod egress;
 pub mod field;
 pub mod inference;
+pub mod sandbox;
+pub mod secrets;
 pub mod store;
 
 pub mod lap;
@@ -18,6 +22,7 @@ pub mod ziggy;
 pub mod actors;
 pub mod supervision;
 
+pub mod adapters;
 pub mod api;
 pub mod cli;
 

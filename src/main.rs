@@ -17,6 +17,11 @@ static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 const GUESTS_LEAVE: Duration = Duration::from_secs(1);
 
 fn main() -> ExitCode {
+    // A process of a jail is this program too, and must not be more than that.
+    #[cfg(target_os = "linux")]
+    if let Some(code) = syzygy::sandbox::jail::jail_process(std::env::args_os()) {
+        return code;
+    }
     if let Err(message) = config::cpu_check() {
         return fail(&message);
     }

@@ -10,6 +10,8 @@
 mod documents;
 #[path = "tidy/imports.rs"]
 mod imports;
+#[path = "tidy/invariants.rs"]
+mod invariants;
 #[path = "tidy/samples.rs"]
 mod samples;
 #[path = "tidy/shape.rs"]
@@ -50,6 +52,7 @@ pub(crate) const RULES: &[Rule] = &[
     Rule { name: "machine-paths", check: texts::machine_paths },
     Rule { name: "words", check: texts::words },
     Rule { name: "promises", check: documents::promises },
+    Rule { name: "invariants", check: invariants::invariants },
 ];
 
 #[test]

@@ -1,8 +1,8 @@
 //! Places and the line of those who wait for one. Pure; what runtimes and executors bound their work with.
 //!
 //! Invariants:
-//! - L1: never more than `places` are inside.
-//! - L2: nobody waits while a place is free, and who came first goes first.
+//! - LN1: never more than `places` are inside.
+//! - LN2: nobody waits while a place is free, and who came first goes first.
 
 use std::collections::VecDeque;
 

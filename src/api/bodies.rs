@@ -11,8 +11,9 @@ use crate::actors::io::{RunRow, Task, with_task_fields};
 use crate::store::Event;
 use crate::supervision::Node;
 use crate::types::{Budget, Hash, RunId, Timestamp};
+use crate::ziggy::explain::Explain;
 use crate::ziggy::route::{Considered, Decision, Destination};
-use crate::ziggy::{Announced, Capability, Chunk, Classification, Override, Part};
+use crate::ziggy::{Announced, Capability, Chunk, Classification, Door, Override, Part};
 
 with_task_fields! {
     /// A task, and how it is to be done.
@@ -119,6 +120,28 @@ pub struct Rebuilt {
     pub fib: Hash,
 }
 
+/// Whether a candidate that may serve would be admitted now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
+pub struct AtDoor {
+    /// Which candidate.
+    pub candidate: String,
+    /// Whether it would.
+    pub admitted: bool,
+    /// Until when it would not, where that is known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub until: Option<Timestamp>,
+    /// Why not, and what would help.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub words: Vec<String>,
+}
+
+impl AtDoor {
+    pub(super) fn of(door: &Door) -> AtDoor {
+        let (candidate, words) = (door.candidate.clone(), door.words());
+        AtDoor { candidate, admitted: door.refusal.is_none(), until: door.until, words }
+    }
+}
+
 /// What would happen to a task, without doing it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct NextHop {
@@ -128,6 +151,9 @@ pub struct NextHop {
     pub decision: Decision,
     /// Everybody, with what was found about them: who may serve, best first, then who may not.
     pub considered: Vec<Considered>,
+    /// Whether those of the decision's ladder would be admitted now, in its order. Nothing was counted.
+    #[serde(default)]
+    pub doors: Vec<AtDoor>,
     /// The same in sentences.
     pub words: Vec<String>,
 }
@@ -141,6 +167,9 @@ pub struct WhyNot {
     pub destination: Destination,
     /// What was found about the candidate.
     pub considered: Considered,
+    /// Whether it would be admitted now, if it may serve. Nothing was counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub door: Option<AtDoor>,
     /// The same in sentences, with what would change it.
     pub words: Vec<String>,
 }
@@ -307,8 +336,9 @@ pub struct Liveness {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct NewToken {
-    /// Who it is for; the principal in records.
-    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.@-]+$")]
+    /// Who it is for; the principal in records. What stands before a slash is the tenant, whose budgets, policies and
+    /// regions count; without one it is the whole name.
+    #[schema(min_length = 1, max_length = 64, pattern = "^[A-Za-z0-9_.@-]+(/[A-Za-z0-9_.@-]+)?$")]
     pub name: String,
     /// What it may be used for.
     #[schema(min_items = 1)]

@@ -46,7 +46,7 @@ pub struct Config {
     pub connections_max: usize,
     /// Connections open at the same time from one address.
     pub connections_per_peer_max: usize,
-    /// Wrong tokens from one address after which none is looked at for a while.
+    /// Wrong tokens from one address after which further wrong ones are told to wait for a while.
     pub token_failures_max: u32,
     /// Seconds that while lasts, and after which wrong tokens are forgotten.
     pub token_failures_window_s: u64,

@@ -77,6 +77,7 @@ impl Server {
         let router = TowerToHyperService::new(self.router.clone());
         let service = service_fn(move |mut request: Request<Incoming>| {
             request.extensions_mut().insert(Peer(peer));
+            request.extensions_mut().insert(Arc::clone(&answered));
             let answering = Answering::new(&answered);
             let answer = router.call(request);
             async move { answer.await.map(|response| response.map(|body| Counted { body, _answering: answering })) }

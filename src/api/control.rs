@@ -1,5 +1,6 @@
 //! CROWN's levers: weights, caps, overrides.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use axum::Json;
@@ -12,7 +13,7 @@ use super::bodies::{Caps, Changed, NewCandidate, NewOverride, OverrideKind, Over
 use super::extract::{Body, Path};
 use super::problem::{Code, Problem, Problems};
 use crate::actors::crown::Change;
-use crate::types::Timestamp;
+use crate::types::{Timestamp, some_of};
 use crate::ziggy::{Action, Announced, Capability, Millionths, Override};
 
 /// The longest an override may count, in seconds: thirty days. What is meant for longer belongs into the config.
@@ -24,9 +25,14 @@ fn known(app: &App, candidate: &str) -> Result<(), Problem> {
     if rib.candidates.contains_key(candidate) {
         return Ok(());
     }
-    let known: Vec<&str> = rib.candidates.keys().map(String::as_str).collect();
-    let detail = format!("there is no candidate {candidate:?}; there are {}", known.join(", "));
+    let detail = format!("there is no candidate {candidate:?}; there are {}", some_of(rib.candidates.keys()));
     Err(Problem::new(Code::UnknownCandidate, detail))
+}
+
+/// What anybody offers.
+fn offered(app: &App) -> BTreeSet<String> {
+    let rib = app.parts.router.rib();
+    rib.candidates.values().flat_map(|one| &one.capabilities).map(|capability| capability.0.clone()).collect()
 }
 
 /// The weights in force.
@@ -83,7 +89,7 @@ pub(super) async fn overrides(State(app): State<Arc<App>>) -> Json<Overrides> {
 }
 
 /// Puts a person's decision over the rules, until it expires. It takes the place of one of the same kind on the same
-/// thing.
+/// candidate (and for the same capability). Of several pins the newest counts whose candidate may serve.
 #[utoipa::path(post, path = "/overrides", tag = "control", request_body = NewOverride,
     responses((status = 200, body = Changed), Problems))]
 pub(super) async fn set_override(
@@ -97,6 +103,11 @@ pub(super) async fn set_override(
         return Err(Problem::new(Code::InvalidRequest, format!("expires_in_s is from 1 to {OVERRIDE_MOST_S}")));
     }
     let action = match (action, capability) {
+        (OverrideKind::Pin, Some(capability)) if !offered(&app).contains(&capability) => {
+            let all: Vec<String> = offered(&app).into_iter().collect();
+            let detail = format!("nobody offers {capability:?}; what is offered is {}", all.join(", "));
+            return Err(Problem::new(Code::UnknownDestination, detail));
+        }
         (OverrideKind::Pin, capability) => Action::Pin { candidate, capability: capability.map(Capability) },
         (_, Some(_)) => return Err(Problem::new(Code::InvalidRequest, "only a pin is for one capability")),
         (OverrideKind::Disable, None) => Action::Disable { candidate },

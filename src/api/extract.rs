@@ -10,7 +10,10 @@ use futures::StreamExt;
 use serde::de::DeserializeOwned;
 use tokio::sync::SemaphorePermit;
 
+use super::Config;
 use super::app::App;
+use super::framing::Refusal;
+use super::guarded::Answered;
 use super::problem::{Code, Problem};
 
 /// A JSON body of this type, read within the limits.
@@ -29,24 +32,43 @@ impl<T: DeserializeOwned> FromRequest<Arc<App>> for Body<T> {
             );
             return Err(Problem::new(Code::WrongMediaType, detail));
         }
-        let reading = read(request.into_body(), config.body_bytes_max, app);
-        let (bytes, _room) = tokio::time::timeout(config.read_timeout(), reading).await.unwrap_or_else(|_| {
-            let detail = format!("the body did not come within {} s (api.read_timeout_s)", config.read_timeout_s);
-            Err(Problem::new(Code::BodyTimeout, detail))
-        })?;
+        // Requests that came over no connection are those of tests.
+        let connection = request.extensions().get::<Arc<Answered>>().cloned();
+        let reading = read(request.into_body(), connection.as_deref(), config.body_bytes_max, app);
+        let (bytes, _room) = timely(reading, config).await?;
         read_json(&bytes, config.json_depth_max).map(Body)
     }
+}
+
+/// A request whose body is all there, and not too deep if it is JSON.
+pub(super) async fn complete(app: &App, request: Request) -> Result<(Request, Option<SemaphorePermit<'_>>), Problem> {
+    let config = app.config();
+    let connection = request.extensions().get::<Arc<Answered>>().cloned();
+    let (parts, body) = request.into_parts();
+    let reading = read(body, connection.as_deref(), config.body_bytes_max, app);
+    let (bytes, room) = timely(reading, config).await?;
+    check_depth(&bytes, config.json_depth_max)?;
+    Ok((Request::from_parts(parts, bytes.into()), room))
+}
+
+/// A body within its time.
+async fn timely<T>(reading: impl Future<Output = Result<T, Problem>>, config: &Config) -> Result<T, Problem> {
+    tokio::time::timeout(config.read_timeout(), reading).await.unwrap_or_else(|_| {
+        let detail = format!("the body did not come within {} s (api.read_timeout_s)", config.read_timeout_s);
+        Err(Problem::new(Code::BodyTimeout, detail))
+    })
 }
 
 /// A body as far as the limit. One that says beforehand that it is longer is not begun; the connection reads on for a
 /// while, so that its sender sees the answer.
 ///
 /// Room for it is taken as it comes, or at once if it says how long it is, and given back when it has been taken apart.
-async fn read(
+async fn read<'a>(
     body: axum::body::Body,
+    connection: Option<&Answered>,
     limit: usize,
-    app: &App,
-) -> Result<(Vec<u8>, Option<SemaphorePermit<'_>>), Problem> {
+    app: &'a App,
+) -> Result<(Vec<u8>, Option<SemaphorePermit<'a>>), Problem> {
     if axum::body::HttpBody::size_hint(&body).lower() > limit as u64 {
         return Err(too_large(limit));
     }
@@ -54,7 +76,7 @@ async fn read(
     room.grow(usize::try_from(axum::body::HttpBody::size_hint(&body).lower()).unwrap_or(limit))?;
     let (mut stream, mut bytes) = (body.into_data_stream(), Vec::new());
     while let Some(more) = stream.next().await {
-        let more = more.map_err(|_| Problem::new(Code::MalformedJson, "the body broke off"))?;
+        let more = more.map_err(|_| broke_off(connection))?;
         if bytes.len() + more.len() > limit {
             return Err(too_large(limit));
         }
@@ -62,6 +84,12 @@ async fn read(
         bytes.extend_from_slice(&more);
     }
     Ok((bytes, room.taken))
+}
+
+/// Why not all of a body came: its bytes had no reading, or its sender left.
+fn broke_off(connection: Option<&Answered>) -> Problem {
+    let refusal = connection.and_then(Answered::bad_body);
+    refusal.map_or_else(|| Problem::new(Code::MalformedJson, "the body broke off"), Refusal::problem)
 }
 
 /// What one body has of the room for all.

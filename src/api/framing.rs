@@ -31,7 +31,7 @@ pub(super) enum Refusal {
     HeadTimeout(u64),
     /// A head has no reading, or more than one.
     Malformed(&'static str),
-    /// A chunked body has none. Whoever reads that body sees it break off, and answers.
+    /// A chunked body has none. Whoever reads that body sees it break off, and answers with this reason.
     BadChunk(&'static str),
 }
 

@@ -8,8 +8,8 @@
 
 use std::io;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -19,11 +19,20 @@ use tokio::time::Sleep;
 
 use super::framing::{Framing, Limits, Refusal};
 
-/// How many requests of a connection have had their answer.
+/// How many requests of a connection have had their answer, and what was wrong with the body of the last one.
 #[derive(Debug, Default)]
 pub(super) struct Answered {
     count: AtomicU64,
     reader: AtomicWaker,
+    /// Set once: nothing more is read of the connection after that.
+    bad_body: OnceLock<Refusal>,
+}
+
+impl Answered {
+    /// Why the body that is being read has no reading. Whoever reads it sees only that it broke off.
+    pub(super) fn bad_body(&self) -> Option<Refusal> {
+        self.bad_body.get().copied()
+    }
 }
 
 /// An answer on its way. Dropping it says that the library has all of it.
@@ -125,7 +134,13 @@ impl<S> Guarded<S> {
     fn refuse(&mut self, refusal: Refusal) {
         let problem = refusal.problem();
         tracing::debug!(detail = problem.detail, "a connection is refused");
-        let words = if matches!(refusal, Refusal::BadChunk(_)) { Vec::new() } else { problem.bytes() };
+        let words = if matches!(refusal, Refusal::BadChunk(_)) {
+            // The request has a handler already, and it has one answer: the handler gives it, with this reason.
+            let _ = self.answered.bad_body.set(refusal);
+            Vec::new()
+        } else {
+            problem.bytes()
+        };
         self.refusal = Some((words, 0));
         self.alarm = None;
     }

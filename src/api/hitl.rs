@@ -13,6 +13,7 @@ use super::app::App;
 use super::auth::Caller;
 use super::extract::{Body, Path, Query};
 use super::problem::{Code, Problem, Problems};
+use super::tokens::Scope;
 use crate::actors::inbox;
 use crate::ziggy::review::{Item, ItemStatus};
 
@@ -82,7 +83,7 @@ pub struct Said {
 #[serde(deny_unknown_fields)]
 #[schema(as = ReviewDelegated)]
 pub struct Delegated {
-    /// The name of their token.
+    /// The name of their token, which has the scope `review`.
     #[schema(min_length = 1, max_length = 64)]
     pub to: String,
     /// In words.
@@ -144,7 +145,7 @@ pub(super) async fn deny(
     Ok(Json(app.parts.inbox.deny(&caller.cx, &id, said.into()).await?))
 }
 
-/// Asks somebody else to decide. It takes nobody's right away.
+/// Asks somebody else to decide, who has a token with the scope `review`. It takes nobody's right away.
 #[utoipa::path(post, path = "/hitl/{id}/delegate", tag = "hitl", params(("id" = String, Path)),
     request_body = Delegated, responses((status = 200, description = "the item after that", body = Item), Problems))]
 pub(super) async fn delegate(
@@ -153,5 +154,35 @@ pub(super) async fn delegate(
     Path(id): Path<String>,
     Body(Delegated { to, comment }): Body<Delegated>,
 ) -> Result<Json<Item>, Problem> {
+    may_decide(&app, &to)?;
     Ok(Json(app.parts.inbox.delegate(&caller.cx, &id, &to, comment).await?))
+}
+
+/// Refuses to ask somebody who could not answer: the item would wait for them until its deadline.
+fn may_decide(app: &App, name: &str) -> Result<(), Problem> {
+    let tokens = app.tokens();
+    let refused =
+        |why: String| Err(Problem::new(Code::InvalidRequest, format!("nobody can be asked as {name:?}: {why}")));
+    match tokens.tokens.iter().find(|token| token.name == name) {
+        None => refused("there is no token of this name".to_owned()),
+        Some(token) if !token.scopes.contains(&Scope::Review) => {
+            refused("their token has not the scope `review`".to_owned())
+        }
+        Some(token) => match token.expires.filter(|expires| *expires <= app.parts.world.clock.wall()) {
+            Some(expires) => refused(format!("their token has expired at {}", expires.rfc3339())),
+            None => Ok(()),
+        },
+    }
+}
+
+/// Ends the time of an item, in the name of the token: its run ends. That approves nothing, also where the rule says
+/// `on_expiry = "approve"`: only the deadline does.
+#[utoipa::path(post, path = "/hitl/{id}/expire", tag = "hitl", params(("id" = String, Path)),
+    responses((status = 200, description = "the item after that", body = Item), Problems))]
+pub(super) async fn expire(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Path(id): Path<String>,
+) -> Result<Json<Item>, Problem> {
+    Ok(Json(app.parts.inbox.expire(&caller.cx, &id).await?))
 }

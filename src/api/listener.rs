@@ -9,6 +9,7 @@ use serde::Serialize;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, oneshot};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
 use super::app::App;
@@ -53,6 +54,10 @@ const FOR_EVER: Duration = Duration::from_secs(30 * 365 * 24 * 3600);
 /// How long accepting rests after the system refused a connection, so that a host out of file descriptors does not
 /// spin.
 const ACCEPT_REST: Duration = Duration::from_millis(50);
+
+/// Time between two words in the log on connections that were refused so: it is one trouble, and twenty lines a second of
+/// it would hide what else is told.
+const ACCEPT_TOLD: Duration = Duration::from_secs(1);
 
 /// Time to tell whoever still waits that nobody will answer: half of what a stop has beyond the time to finish.
 const LAST_WORDS: Duration = Duration::from_millis(500);
@@ -145,10 +150,30 @@ impl Actor for Shell {
     }
 }
 
+/// When something that goes on was last told.
+#[derive(Debug, Default)]
+pub(super) struct Told {
+    at: Option<Instant>,
+    /// How often it happened since.
+    since: u64,
+}
+
+impl Told {
+    /// Notes that it happened. Returns how often since it was last told, if it is time to tell it again.
+    pub(super) fn again(&mut self, now: Instant) -> Option<u64> {
+        self.since += 1;
+        if self.at.is_some_and(|at| now < at + ACCEPT_TOLD) {
+            return None;
+        }
+        self.at = Some(now);
+        Some(std::mem::take(&mut self.since))
+    }
+}
+
 /// Accepts connections until told to stop, and ends with the last of them. Dropping it drops them all.
 async fn serve(listener: TcpListener, server: Arc<Server>, done: oneshot::Sender<()>) {
     let places = Arc::new(Semaphore::new(server.app.config().connections_max.min(Semaphore::MAX_PERMITS)));
-    let mut connections = JoinSet::new();
+    let (mut connections, mut told) = (JoinSet::new(), Told::default());
     loop {
         // A connection beyond the limit waits in the system's backlog until another one ends.
         let accepted = tokio::select! {
@@ -171,7 +196,9 @@ async fn serve(listener: TcpListener, server: Arc<Server>, done: oneshot::Sender
                 });
             }
             Err(error) => {
-                tracing::warn!(%error, "a connection could not be accepted");
+                if let Some(times) = told.again(server.app.parts.world.clock.now()) {
+                    tracing::warn!(%error, times, "a connection could not be accepted");
+                }
                 tokio::time::sleep(ACCEPT_REST).await;
             }
         }

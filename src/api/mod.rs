@@ -34,18 +34,21 @@ mod guarded;
 mod hitl;
 mod listener;
 mod meter;
+mod mount;
 mod observe;
 mod openapi;
 mod parked;
 mod peers;
 mod plan;
 mod problem;
+mod publishing;
 mod routes;
 mod runs;
 mod tables;
 mod tls;
 mod token_routes;
 mod tokens;
+mod tools;
 mod why;
 mod work;
 
@@ -60,7 +63,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use tokio::sync::watch;
 
-use crate::actors::{crown, inbox, io, router};
+use crate::actors::{crown, executor, inbox, io, router};
+use crate::lap;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Mailbox, Overflow, Registry, Shutdown};
 use crate::telemetry::Metrics;
@@ -69,16 +73,19 @@ use crate::ziggy;
 
 pub use alerts::{NewSilence, Silences};
 pub use bodies::{
-    AcceptedRun, Alerts, Assemble, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest, Liveness,
-    NewCandidate, NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents, Runs,
-    SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
+    AcceptedRun, Alerts, Assemble, AtDoor, Caps, Changed, ChunkAnswer, ChunkRequest, FeedbackGiven, FeedbackRequest,
+    Liveness, NewCandidate, NewOverride, NewToken, NextHop, OverrideKind, Overrides, Rebuilt, RouteRequest, RunEvents,
+    Runs, SetCap, SetWeight, TokenInfo, TokenMade, TokenNames, TreeAnswer, Weights, WhyNot,
 };
 pub use budgets::Budgets;
 pub use config::{Config, Tls};
 pub use error::Error;
 pub use hitl::{Delegated, Items, Said, Shown};
+pub use mount::{Ends, Mount};
 pub use problem::{Code, MEDIA_TYPE, Problem};
+pub use publishing::{Doubt, Doubts, Publish, PublishAnswer, PublishFile, PublishFormat, SettleDoubt};
 pub use tokens::{Found, OPERATOR_FILE, Revoked, Scope, TOKENS_FILE, Token, Tokens};
+pub use tools::{Invoke, Invoked, InvokedEffects, InvokedUsage, ToolRow, ToolShown, Tools};
 pub use why::{Step, Tables, Why, tables_of, why};
 
 /// Where a running host says how it is reached, in the data directory.
@@ -107,6 +114,12 @@ pub struct Parts {
     pub router: router::Handle,
     /// Takes levers, shows alerts.
     pub crown: crown::Handle,
+    /// Calls tools.
+    pub tools: executor::Handle,
+    /// Folders that may be granted.
+    pub folders: lap::Config,
+    /// Where data of tenants may be.
+    pub privacy: ziggy::privacy::Config,
     /// Has the runs.
     pub journal: Arc<dyn Journal>,
     /// Has the tree.
@@ -123,6 +136,8 @@ pub struct Parts {
     pub data_dir: PathBuf,
     /// Limits and address.
     pub config: Config,
+    /// Routes of others.
+    pub mounts: Vec<Mount>,
 }
 
 /// Tells where the interface answers.

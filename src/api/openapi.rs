@@ -4,7 +4,9 @@ use utoipa::OpenApi;
 use utoipa::openapi::security::{HttpAuthScheme, HttpBuilder, SecurityScheme};
 use utoipa::openapi::{ComponentsBuilder, OpenApi as Contract, SecurityRequirement};
 
-use super::{alerts, audit, budgets, control, hitl, observe, plan, problem, runs, tables, token_routes, work};
+use super::{
+    alerts, audit, budgets, control, hitl, observe, plan, problem, publishing, runs, tables, token_routes, tools, work,
+};
 
 #[derive(OpenApi)]
 #[openapi(
@@ -30,6 +32,14 @@ use super::{alerts, audit, budgets, control, hitl, observe, plan, problem, runs,
         control::announce,
         control::withdraw,
         budgets::budgets,
+        tools::list,
+        tools::show,
+        tools::invoke,
+        publishing::publish,
+        publishing::retire,
+        publishing::stage,
+        publishing::doubts,
+        publishing::settle,
         alerts::list,
         alerts::acknowledge,
         alerts::silences,
@@ -47,6 +57,7 @@ use super::{alerts, audit, budgets, control, hitl, observe, plan, problem, runs,
         hitl::approve,
         hitl::deny,
         hitl::delegate,
+        hitl::expire,
         observe::tree,
         observe::metrics,
         observe::contract,

@@ -2,8 +2,8 @@
 //!
 //! Invariants:
 //! - PE1: a peer has at most `connections_per_peer_max` connections.
-//! - PE2: a peer that said so many wrong tokens is not told any more whether one is right, until its time is over; the
-//!   tokens it is known to hold go on working, so that a neighbour behind the same address locks nobody out.
+//! - PE2: a peer that said so many wrong tokens is told to wait with every further wrong one, until its time is over. What
+//!   it is told of right ones does not change, so that nobody locks out who shares an address with them.
 //! - PE3: what is remembered is bounded, however many addresses there are.
 
 use std::collections::HashMap;
@@ -15,13 +15,9 @@ use parking_lot::Mutex;
 use tokio::time::Instant;
 
 use super::Config;
-use crate::types::Hash;
 
 /// Peers remembered at the most, besides those that are connected: about half a megabyte.
 const PEERS_MOST: usize = 4_096;
-
-/// Tokens a peer is remembered to hold: more than anybody uses from one place at a time.
-const HELD_MOST: usize = 16;
 
 #[derive(Debug)]
 struct Peer {
@@ -29,8 +25,6 @@ struct Peer {
     failures: u32,
     /// When the failures are forgotten.
     until: Instant,
-    /// Hashes of tokens that were right.
-    held: Vec<Hash>,
 }
 
 /// All peers of one host.
@@ -64,14 +58,11 @@ impl Peers {
         Some(Place { peers: Arc::clone(self), peer })
     }
 
-    /// How long this peer must wait before a token is looked at, unless it is known to hold this one.
-    pub(super) fn barred(&self, peer: IpAddr, right: Option<&Hash>, now: Instant) -> Option<Duration> {
+    /// How long this peer must wait before its next wrong token is no more than wrong.
+    pub(super) fn barred(&self, peer: IpAddr, now: Instant) -> Option<Duration> {
         let table = self.table.lock();
         let known = table.get(&block(peer))?;
-        if known.failures < self.failures_max || known.until <= now {
-            return None;
-        }
-        if right.is_some_and(|hash| known.held.contains(hash)) { None } else { Some(known.until - now) }
+        (known.failures >= self.failures_max && known.until > now).then(|| known.until - now)
     }
 
     /// Notes a token that nobody was given. Returns whether that was the last one allowed.
@@ -83,19 +74,6 @@ impl Peers {
         }
         known.failures = known.failures.saturating_add(1);
         known.failures == self.failures_max
-    }
-
-    /// Notes a token that was right.
-    pub(super) fn holds(&self, peer: IpAddr, token: &Hash, now: Instant) {
-        let mut table = self.table.lock();
-        let known = entry(&mut table, block(peer), now);
-        if known.held.contains(token) {
-            return;
-        }
-        if known.held.len() >= HELD_MOST {
-            known.held.remove(0);
-        }
-        known.held.push(*token);
     }
 
     #[cfg(test)]
@@ -119,7 +97,7 @@ impl Drop for Place {
 }
 
 fn entry(table: &mut HashMap<IpAddr, Peer>, peer: IpAddr, now: Instant) -> &mut Peer {
-    table.entry(peer).or_insert_with(|| Peer { connections: 0, failures: 0, until: now, held: Vec::new() })
+    table.entry(peer).or_insert_with(|| Peer { connections: 0, failures: 0, until: now })
 }
 
 /// Forgets peers that are not connected, those first whose failures are forgotten soonest.

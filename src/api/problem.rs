@@ -3,7 +3,7 @@
 //! `docs/errors.md` has a paragraph for every code; a test compares the two.
 
 use axum::Json;
-use axum::http::header::{ACCEPT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
+use axum::http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_TYPE, RETRY_AFTER};
 use axum::http::{HeaderValue, StatusCode};
 use axum::response::{IntoResponse, Response};
 use serde::{Deserialize, Serialize};
@@ -380,7 +380,7 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let retry = self.code.class().retryable() && matches!(self.status, 429 | 503);
         let after = self.retry_after_s.unwrap_or(RETRY_AFTER_S);
-        let plain = self.code == Code::WrongEncoding;
+        let (plain, last) = (self.code == Code::WrongEncoding, self.code == Code::MalformedRequest);
         let mut response = (status, Json(self)).into_response();
         let headers = response.headers_mut();
         headers.insert(CONTENT_TYPE, HeaderValue::from_static(MEDIA_TYPE));
@@ -389,6 +389,9 @@ impl IntoResponse for Problem {
         }
         if plain {
             headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
+        }
+        if last {
+            headers.insert(CONNECTION, HeaderValue::from_static("close"));
         }
         if status == StatusCode::UNAUTHORIZED {
             headers.insert("www-authenticate", HeaderValue::from_static("Bearer"));

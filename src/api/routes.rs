@@ -12,7 +12,10 @@ use tower_http::catch_panic::CatchPanicLayer;
 use super::app::App;
 use super::problem::{Code, Problem};
 use super::tokens::Scope;
-use super::{alerts, audit, auth, budgets, control, gate, hitl, observe, plan, runs, tables, token_routes, work};
+use super::{
+    alerts, audit, auth, budgets, control, gate, hitl, mount, observe, plan, publishing, runs, tables, token_routes,
+    tools, work,
+};
 
 type Handler = MethodRouter<Arc<App>>;
 
@@ -73,6 +76,15 @@ pub(super) fn table() -> Vec<Route> {
         route("POST", "/hitl/{id}/approve", Review, post(hitl::approve)),
         route("POST", "/hitl/{id}/deny", Review, post(hitl::deny)),
         route("POST", "/hitl/{id}/delegate", Review, post(hitl::delegate)),
+        route("POST", "/hitl/{id}/expire", Review, post(hitl::expire)),
+        route("GET", "/tools", Read, get(tools::list)),
+        route("POST", "/tools", Admin, post(publishing::publish)),
+        route("DELETE", "/tools/{id}/versions/{version}", Admin, delete(publishing::retire)),
+        route("POST", "/tools/{id}/versions/{version}/stage", Admin, post(publishing::stage)),
+        route("GET", "/effects/doubts", Review, get(publishing::doubts)),
+        route("POST", "/effects/doubts/{invocation}", Review, post(publishing::settle)),
+        route("GET", "/tools/{id}", Read, get(tools::show)),
+        route("POST", "/tools/{id}/invoke", Work, post(tools::invoke)),
         route("GET", "/tree", Read, get(observe::tree)),
         route("GET", "/metrics", Read, get(observe::metrics)),
         route("GET", "/openapi.json", Read, get(observe::contract)),
@@ -100,6 +112,9 @@ pub(super) fn gated(app: &Arc<App>, more: Router<Arc<App>>) -> Router {
             None => handler,
         };
         router = router.route(path, guarded);
+    }
+    for mount in &app.parts.mounts {
+        router = router.merge(mount::routes(app, mount));
     }
     router
         .fallback(unknown_path)

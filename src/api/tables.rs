@@ -9,13 +9,13 @@ use utoipa::IntoParams;
 
 use super::app::App;
 use super::auth::Caller;
-use super::bodies::{NextHop, Rebuilt, WhyNot};
+use super::bodies::{AtDoor, NextHop, Rebuilt, WhyNot};
 use super::extract::{Body, Query};
 use super::problem::{Code, Problem, Problems};
-use crate::actors::io::Task;
-use crate::types::{Modality, PrivacyClass};
-use crate::ziggy::explain::{Explain, considered_words, why_not_words};
-use crate::ziggy::route::{Destination, Request, Rib, Snapshot, consider, consider_one};
+use crate::actors::io::{Task, Worth};
+use crate::types::{Modality, PrivacyClass, some_of};
+use crate::ziggy::explain::{Explain, considered_words, doors_words, why_not_words};
+use crate::ziggy::route::{Destination, Request, Rib, Snapshot, Verdict, consider, consider_one};
 use crate::ziggy::{Capability, decide};
 
 /// The winners for every destination.
@@ -82,11 +82,12 @@ pub(super) async fn next(
     let request = Request {
         destination: Destination { capability: Capability(query.capability), privacy: query.privacy },
         tokens_in: query.tokens_in.unwrap_or(ASSUMED_TOKENS),
+        bytes_in: None,
         tokens_out_max: query.tokens_out.unwrap_or(ASSUMED_TOKENS),
         budget: caller.cx.budget(),
         session: None,
         pin: query.agent,
-        tenant: Some(caller.cx.principal().name.clone()),
+        tenant: Some(caller.cx.principal().tenant().to_owned()),
         modalities: query.modality.into_iter().collect(),
         residency: within.label().residency.named(),
         seed: None,
@@ -95,8 +96,10 @@ pub(super) async fn next(
     let fib = app.parts.router.fib();
     let decision = decide(&fib, &request);
     let considered = consider(&fib, &request);
-    let words = [decision.words(), considered_words(&considered)].concat();
-    Ok(Json(NextHop { classification: None, words, decision, considered }))
+    let doors = app.parts.io.doors(&within, &request, Worth::default(), &decision.ladder);
+    let words = [decision.words(), doors_words(&doors), considered_words(&considered)].concat();
+    let doors = doors.iter().map(AtDoor::of).collect();
+    Ok(Json(NextHop { classification: None, words, decision, considered, doors }))
 }
 
 /// Who would serve this task now, and why, without doing it.
@@ -111,8 +114,10 @@ pub(super) async fn next_for(
     let within = app.parts.io.within(&caller.cx, &task.residency)?;
     let decision = app.parts.io.next_hop(&within, &task, &class);
     let considered = consider(&app.parts.router.fib(), &decision.request);
-    let words = [class.words(), decision.words(), considered_words(&considered)].concat();
-    Ok(Json(NextHop { classification: Some(class), decision, words, considered }))
+    let doors = app.parts.io.doors(&within, &decision.request, task.value, &decision.ladder);
+    let words = [class.words(), decision.words(), doors_words(&doors), considered_words(&considered)].concat();
+    let doors = doors.iter().map(AtDoor::of).collect();
+    Ok(Json(NextHop { classification: Some(class), decision, words, considered, doors }))
 }
 
 /// Which destination and whom.
@@ -150,10 +155,10 @@ pub(super) async fn why_not(
 ) -> Result<Json<WhyNot>, Problem> {
     let fib = app.parts.router.fib();
     let unknown = |code, what: &str, name: &str, known: Vec<String>| {
-        let known = if known.is_empty() { "nothing".to_owned() } else { known.join(", ") };
+        let known = if known.is_empty() { "nothing".to_owned() } else { some_of(known) };
         Problem::new(code, format!("there is no {what} {name:?}; there is {known}"))
     };
-    let tenant = caller.cx.principal().name.clone();
+    let tenant = caller.cx.principal().tenant().to_owned();
     let routes = fib.routes_of(Some(&tenant));
     let known = |destination: &Destination| routes.contains_key(destination);
     let Some(destination) = query.destination.parse::<Destination>().ok().filter(known) else {
@@ -164,6 +169,7 @@ pub(super) async fn why_not(
     let request = Request {
         destination: destination.clone(),
         tokens_in: query.tokens_in.unwrap_or(ASSUMED_TOKENS),
+        bytes_in: None,
         tokens_out_max: query.tokens_out.unwrap_or(ASSUMED_TOKENS),
         budget: caller.cx.budget(),
         session: None,
@@ -179,6 +185,10 @@ pub(super) async fn why_not(
         return Err(unknown(Code::UnknownCandidate, "candidate", &query.candidate, all));
     };
     let decision = decide(&fib, &request);
-    let words = why_not_words(&considered, &decision);
-    Ok(Json(WhyNot { fib: fib.version, destination, considered, words }))
+    let legal = matches!(considered.verdict, Verdict::Legal { .. });
+    let asked = if legal { std::slice::from_ref(&query.candidate) } else { &[] };
+    let door = app.parts.io.doors(&within, &request, Worth::default(), asked).pop();
+    let words = why_not_words(&considered, &decision, door.as_ref());
+    let door = door.as_ref().map(AtDoor::of);
+    Ok(Json(WhyNot { fib: fib.version, destination, considered, door, words }))
 }

@@ -13,11 +13,8 @@ use super::bodies::{NewToken, TokenInfo, TokenMade, TokenNames};
 use super::control::later;
 use super::extract::{Body, Path};
 use super::problem::{Code, Problem, Problems};
-use super::tokens::OPERATOR;
+use super::tokens::{NAME_BYTES_MAX, OPERATOR, is_name};
 use crate::store::{Durability, NewEvent};
-
-/// The longest name of a token, in bytes: it stands in every record of its runs.
-const NAME_BYTES_MAX: usize = 64;
 
 /// The tokens that were given out, without the tokens themselves.
 #[utoipa::path(get, path = "/tokens", tag = "tokens", responses((status = 200, body = TokenNames), Problems))]
@@ -39,9 +36,11 @@ pub(super) async fn make(
     Body(wanted): Body<NewToken>,
 ) -> Result<Response, Problem> {
     let NewToken { name, scopes, expires_in_s } = wanted;
-    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
-    if name.is_empty() || name.len() > NAME_BYTES_MAX || !name.bytes().all(plain) {
-        let detail = format!("a name has 1 to {NAME_BYTES_MAX} letters, digits, and any of - _ . @");
+    if !is_name(&name) {
+        let detail = format!(
+            "a name has 1 to {NAME_BYTES_MAX} letters, digits, and any of - _ . @, and one slash at the most, between \
+             the tenant it belongs to and its own name: acme/anna"
+        );
         return Err(Problem::new(Code::InvalidRequest, detail));
     }
     if scopes.is_empty() {
@@ -61,7 +60,8 @@ pub(super) async fn make(
     Ok((StatusCode::CREATED, Json(TokenMade { name, token })).into_response())
 }
 
-/// Takes a token back: it opens nothing from now on. The operator's own stays, or nobody could make another.
+/// Takes a token back: it opens nothing from now on. The operator's own stays, or nobody could make another. A slash in
+/// the name is written `%2F`.
 #[utoipa::path(delete, path = "/tokens/{name}", tag = "tokens", params(("name" = String, Path)),
     responses((status = 204, description = "revoked"), Problems))]
 pub(super) async fn revoke(

@@ -1,9 +1,9 @@
-//! Bearer tokens: who may ask for what. Kept as hashes, so that a copy of the file opens nothing.
+//! Bearer tokens: who may ask for what. Kept as hashes, so that a copy of the file opens nothing. They are compared in a
+//! time that does not depend on what is known of them.
 //!
 //! Invariants:
 //! - TK1: no token stands in any file but `operator.token`, and none is ever logged.
-//! - TK2: checking a token takes the same time whatever is known of it.
-//! - TK3: `operator.token` and `tokens.json` are readable by their owner only, from the moment they exist.
+//! - TK2: `operator.token` and `tokens.json` are readable by their owner only, from the moment they exist.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::Write;
@@ -28,6 +28,17 @@ pub(super) const OPERATOR: &str = "operator";
 
 /// What tokens begin with, so that scanners for leaked secrets can know them.
 const PREFIX: &str = "syz_";
+
+/// The longest name of a token, in bytes: it stands in every record of its runs.
+pub(super) const NAME_BYTES_MAX: usize = 64;
+
+/// Whether somebody can be called so: `anna`, who stands for herself, or `acme/anna`, who belongs to the tenant `acme`.
+pub(super) fn is_name(name: &str) -> bool {
+    let plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-_.@".contains(&byte);
+    let half = |half: &str| !half.is_empty() && half.bytes().all(plain);
+    let (tenant, own) = name.split_once('/').map_or((None, name), |(tenant, own)| (Some(tenant), own));
+    name.len() <= NAME_BYTES_MAX && half(own) && tenant.is_none_or(half)
+}
 
 /// Bytes of chance in a token: as many as the hash that is kept of it.
 const TOKEN_BYTES: usize = 32;
@@ -71,7 +82,7 @@ impl Scope {
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Token {
-    /// Who it was given to; the principal in records.
+    /// Who it was given to; the principal in records. Before a slash stands the tenant.
     pub name: String,
     /// BLAKE3 of the token.
     pub hash: Hash,

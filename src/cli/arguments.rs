@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand, ValueEnum};
 
 use super::asked::{Inbox, Replay, RibVerb, TableVerb, WhyNot};
+use super::tools::ToolVerb;
 use crate::actors::io::RunStatus;
 use crate::api::Scope;
 use crate::types::{PrivacyClass, TrustTier};
@@ -105,6 +106,13 @@ pub(super) enum Verb {
         verb: TokensVerb,
         #[command(flatten)]
         connection: Connection,
+    },
+    /// Speak the Model Context Protocol on stdin and stdout, with the tools of the running host.
+    Mcp(Connection),
+    /// Begin, check, compare and document tools; list, describe and call those of a running host.
+    Tool {
+        #[command(subcommand)]
+        verb: ToolVerb,
     },
     /// Look at the configuration.
     Config {
@@ -389,7 +397,7 @@ pub(super) enum TokensVerb {
     List,
     /// Make a token. It is printed once and kept nowhere.
     Make {
-        /// Who it is for.
+        /// Who it is for; `acme/anna` belongs to the tenant `acme` and shares its budgets, policies and regions.
         name: String,
         /// What it may be used for; may be given several times.
         #[arg(long = "scope", value_enum, required = true)]

@@ -62,11 +62,16 @@ pub(super) enum InboxVerb {
         #[arg(short, long)]
         comment: Option<String>,
     },
+    /// End its time now: its run ends, whatever its rule says for when nobody decides.
+    Expire {
+        /// The item, or its run.
+        item: String,
+    },
     /// Ask somebody else to decide.
     Delegate {
         /// The item, or its run.
         item: String,
-        /// The name of their token.
+        /// The name of their token, which has the scope `review`.
         to: String,
         /// Why.
         #[arg(short, long)]
@@ -84,10 +89,37 @@ pub(super) enum ItemWord {
     All,
 }
 
-#[derive(Debug, Clone, Copy, Subcommand)]
+#[derive(Debug, Subcommand)]
 pub(super) enum TableVerb {
     /// Print the table in force.
     Show,
+    /// Tell who would serve a capability now, why, and whether those who may would be admitted. Nothing is counted.
+    Next(Next),
+}
+
+#[derive(Debug, Args)]
+pub(super) struct Next {
+    /// What is needed, such as `general` or `code`.
+    #[arg(value_name = "CAPABILITY")]
+    pub(super) capability: String,
+    /// How private the data is: public, internal, confidential or restricted.
+    #[arg(long, value_name = "CLASS")]
+    pub(super) privacy: Option<String>,
+    /// As if the agent or candidate of this name had been asked for.
+    #[arg(long, value_name = "NAME")]
+    pub(super) agent: Option<String>,
+    /// As if the prompt had so many tokens.
+    #[arg(long, value_name = "TOKENS")]
+    pub(super) tokens_in: Option<u64>,
+    /// As if the answer might have so many tokens.
+    #[arg(long, value_name = "TOKENS")]
+    pub(super) tokens_out: Option<u64>,
+    /// As if the data had to stay in this region.
+    #[arg(long, value_name = "REGION")]
+    pub(super) residency: Option<String>,
+    /// As if it had to be read by who can read this beside text: image, audio or video.
+    #[arg(long, value_name = "MODALITY")]
+    pub(super) modality: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]
@@ -119,11 +151,26 @@ pub(super) struct Put {
     #[arg(long, value_name = "PERCENT")]
     pub(super) weight: Option<u32>,
     /// How truthful its answers are before anybody judged, from 0 to 1; else the agent's own.
-    #[arg(long, value_name = "SHARE")]
+    #[arg(long, value_name = "SHARE", value_parser = share, allow_negative_numbers = true)]
     pub(super) quality: Option<f64>,
     /// The same for one capability, such as code=0.3; may be given several times.
-    #[arg(long = "quality-of", value_name = "CAPABILITY=SHARE")]
-    pub(super) qualities: Vec<String>,
+    #[arg(long = "quality-of", value_name = "CAPABILITY=SHARE", value_parser = share_of)]
+    pub(super) qualities: Vec<(String, f64)>,
+}
+
+/// A number from 0 to 1. What is no number at all, such as `NaN`, would be left out of the request and so say nothing.
+fn share(text: &str) -> Result<f64, String> {
+    text.parse()
+        .ok()
+        .filter(|share| (0.0..=1.0).contains(share))
+        .ok_or_else(|| "expected a number from 0 to 1".to_owned())
+}
+
+/// `code=0.3` as a capability and its quality.
+fn share_of(text: &str) -> Result<(String, f64), String> {
+    let pair = text.split_once('=').filter(|(name, _)| !name.is_empty());
+    let parsed = pair.and_then(|(name, number)| Some((name.to_owned(), share(number).ok()?)));
+    parsed.ok_or_else(|| "expected a capability and a number from 0 to 1, such as code=0.3".to_owned())
 }
 
 #[derive(Debug, Args)]

@@ -117,7 +117,7 @@ async fn host(
 ) -> Result<Option<Client>, Error> {
     match Client::connect(connection, environment, launcher) {
         Ok(client) => Ok(if client.is_gone().await { None } else { Some(client) }),
-        Err(Error::NotRunning { .. }) => Ok(None),
+        Err(Error::NotRunning { .. } | Error::Died { .. }) => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -4,7 +4,7 @@ use super::arguments;
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
-use super::paint::{Paint, columns, short};
+use super::paint::{Paint, columns, plain, short};
 use crate::api;
 use crate::types::Money;
 use crate::ziggy::budget::{Pace, Standing, Unit};
@@ -16,6 +16,10 @@ pub(super) async fn budgets(client: &Client, asked: &arguments::Budgets, console
     if console.json {
         return console.out_json(&found);
     }
+    if let Some(scope) = asked.scope.as_ref().filter(|_| found.budgets.is_empty()) {
+        let all: api::Budgets = client.get("/budgets").await?;
+        return console.out(&none_of(scope, &all.budgets));
+    }
     let paint = console.paint();
     console.out(&table(&found.budgets, paint))?;
     if found.more > 0 {
@@ -24,7 +28,7 @@ pub(super) async fn budgets(client: &Client, asked: &arguments::Budgets, console
     Ok(())
 }
 
-/// A scope as part of a query: names may have any character.
+/// A name as part of a path or a query: it may have any character.
 pub(super) fn encoded(text: &str) -> String {
     text.bytes()
         .map(|byte| match byte {
@@ -34,13 +38,31 @@ pub(super) fn encoded(text: &str) -> String {
         .collect()
 }
 
+/// Scopes that are named to somebody who asked for another one.
+const NAMED_MOST: usize = 12;
+
+/// That no scope begins so, and which there are.
+pub(super) fn none_of(scope: &str, all: &[Standing]) -> String {
+    let mut scopes: Vec<&str> = all.iter().map(|one| one.scope.as_str()).collect();
+    scopes.dedup();
+    let named: Vec<String> = scopes.iter().take(NAMED_MOST).map(|scope| short(scope, SCOPE_SHOWN)).collect();
+    let more = scopes.len().saturating_sub(NAMED_MOST);
+    let there = match (named.as_slice(), more) {
+        ([], _) => "there is none at all".to_owned(),
+        (_, 0) => format!("there are {}", named.join(", ")),
+        (_, more) => format!("there are {} and {more} more", named.join(", ")),
+    };
+    format!("no budget's scope begins with {:?}; {there}\n", plain(scope))
+}
+
 /// Characters of a scope that are shown.
 const SCOPE_SHOWN: usize = 40;
 
 /// Budgets as a table.
 pub(super) fn table(budgets: &[Standing], paint: Paint) -> String {
     if budgets.is_empty() {
-        return "no budgets: nothing is limited but each request; [budgets] in the configuration limits more\n"
+        return "no budgets: [budgets] in the configuration has no limits, or only some for each name (`tenant:*`), which \
+                begin with the first request of that name\n"
             .to_owned();
     }
     let heading = ["SCOPE", "WINDOW", "LIMIT", "RESERVED", "SPENT", "LEFT", "BURN", "FORECAST"];

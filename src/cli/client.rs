@@ -105,9 +105,19 @@ impl Client {
         self.read(self.send(Method::PUT, path, Some(body), None).await?).await
     }
 
+    /// Tells the host something that takes no body, and returns what it answers.
+    pub(super) async fn order<T: DeserializeOwned>(&self, path: &str) -> Result<T, Error> {
+        self.read(self.send(Method::POST, path, None::<&()>, None).await?).await
+    }
+
     /// Tells the host something whose answer has no body.
     pub(super) async fn tell(&self, method: Method, path: &str) -> Result<(), Error> {
         self.send(method, path, None::<&()>, None).await.map(|_| ())
+    }
+
+    /// The same with a body.
+    pub(super) async fn say(&self, path: &str, body: &impl Serialize) -> Result<(), Error> {
+        self.send(Method::POST, path, Some(body), None).await.map(|_| ())
     }
 
     /// Asks and returns the answer while it comes.
@@ -118,6 +128,28 @@ impl Client {
     /// Gets and returns the answer while it comes.
     pub(super) async fn download(&self, path: &str) -> Result<Response, Error> {
         self.send(Method::GET, path, None::<&()>, None).await
+    }
+
+    /// Passes on what another program says, and returns whatever is answered, refusals too.
+    pub(super) async fn pass(
+        &self,
+        method: Method,
+        path: &str,
+        headers: &[(String, String)],
+        body: Option<String>,
+    ) -> Result<Response, Error> {
+        let url = self.url.join(path).map_err(|error| Error::Usage(format!("{path:?} is no path: {error}")))?;
+        let mut request = self.http.request(method, url);
+        if let Some(token) = &self.token {
+            request = request.bearer_auth(token);
+        }
+        for (name, value) in headers {
+            request = request.header(name, value);
+        }
+        if let Some(body) = body {
+            request = request.body(body);
+        }
+        request.send().await.map_err(|error| self.unreachable(error))
     }
 
     async fn send(
@@ -256,7 +288,7 @@ fn running(data: &Path) -> Result<api::Running, Error> {
         .map_err(|error| Error::File { path, cause: std::io::Error::new(std::io::ErrorKind::InvalidData, error) })?;
     // A host that was killed leaves its file behind; whoever answers there now must not be given the token.
     if cfg!(target_os = "linux") && !Path::new("/proc").join(running.pid.to_string()).exists() {
-        return Err(Error::NotRunning { data_dir: data.to_owned() });
+        return Err(Error::Died { data_dir: data.to_owned(), pid: running.pid });
     }
     Ok(running)
 }

@@ -70,6 +70,11 @@ impl Console {
         self.stdio.stdin_is_terminal
     }
 
+    /// What comes in, for whoever reads it while the command goes on. Nothing comes in for others then.
+    pub(super) fn stdin(&mut self) -> Box<dyn Read + Send> {
+        std::mem::replace(&mut self.stdio.stdin, Box::new(std::io::empty()))
+    }
+
     /// Everything that comes in, as text.
     pub(super) fn read_all(&mut self) -> Result<String, Error> {
         let mut text = String::new();

@@ -26,6 +26,17 @@ pub enum Error {
         /// The data directory.
         data_dir: PathBuf,
     },
+    /// The host that has written down where it is was killed, or crashed.
+    #[error(
+        "the host on {data_dir} (pid {pid}) ended without stopping; start it again (`syzygy up`), and `syzygy why RUN` \
+         tells what became of its runs"
+    )]
+    Died {
+        /// The data directory.
+        data_dir: PathBuf,
+        /// The process it was.
+        pid: u32,
+    },
     /// The host said no.
     #[error("{}", told(.0))]
     Problem(Box<Problem>),
@@ -111,7 +122,9 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::NoHost { .. } | Error::NotRunning { .. } | Error::Broke { .. } => Class::Unavailable,
+            Error::NoHost { .. } | Error::NotRunning { .. } | Error::Died { .. } | Error::Broke { .. } => {
+                Class::Unavailable
+            }
             Error::Problem(problem) => problem.code.class(),
             Error::Answer { .. } | Error::Output(_) => Class::Internal,
             Error::Usage(_) => Class::Invalid,

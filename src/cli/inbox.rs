@@ -44,7 +44,14 @@ pub(super) async fn inbox(client: &Client, verb: Option<InboxVerb>, console: &mu
         }
         InboxVerb::Delegate { item, to, comment } => {
             let shown = find(client, &item).await?;
-            say(client, &shown.item, "delegate", &Delegated { to, comment }, console).await
+            let asked = Delegated { to: to.clone(), comment };
+            let item: Item = client.post(&format!("/hitl/{}/delegate", shown.item.id), &asked).await?;
+            tell(&item, &format!("item {} is delegated to {to}. {}", item.id, stands(&item)), console)
+        }
+        InboxVerb::Expire { item } => {
+            let shown = find(client, &item).await?;
+            let item: Item = client.order(&format!("/hitl/{}/expire", shown.item.id)).await?;
+            tell(&item, &outcome(&item), console)
         }
     }
 }
@@ -107,10 +114,19 @@ async fn say(
     console: &mut Console,
 ) -> Result<(), Error> {
     let item: Item = client.post(&format!("/hitl/{}/{verb}", item.id), body).await?;
-    if console.json {
-        return console.out_json(&item);
+    tell(&item, &outcome(&item), console)
+}
+
+fn tell(item: &Item, words: &str, console: &mut Console) -> Result<(), Error> {
+    if console.json { console.out_json(item) } else { console.out(&format!("{words}\n")) }
+}
+
+/// For whom an item waits that is open, with the approvals it has.
+fn stands(item: &Item) -> String {
+    match item.approvals().len() {
+        0 => item.asks(),
+        given => format!("{} It has {given} of {} approvals.", item.asks(), item.quorum),
     }
-    console.out(&format!("{}\n", outcome(&item)))
 }
 
 /// What became of an item, in a line.
@@ -123,7 +139,8 @@ fn outcome(item: &Item) -> String {
         ItemStatus::Open => item.asks(),
         status => {
             let goes = if item.goes_on { "goes on" } else { "ends" };
-            format!("item {} is {}, so run {} {goes}", item.id, status.word(), item.run)
+            let by = item.closed_by.as_ref().map_or(String::new(), |by| format!(" by {}", plain(by)));
+            format!("item {} is {}{by}, so run {} {goes}", item.id, status.word(), item.run)
         }
     }
 }

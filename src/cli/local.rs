@@ -4,23 +4,28 @@ use super::arguments::{Connection, Up};
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
-use super::paint::{Paint, columns, wrap};
-use super::{Check, Environment, Launcher, Setting, Verdict};
+use super::paint::{Paint, columns_upto, wrap};
+use super::{Check, Environment, InForce, Launcher, Setting, Verdict};
 use crate::api::Liveness;
 use crate::types::Class;
 
 /// Shows what is in force, and where each value came from.
 pub(super) fn config_check(options: &Up, console: &mut Console, launcher: &dyn Launcher) -> Result<(), Error> {
-    let settings = launcher.config_check(options)?;
+    let InForce { settings, warnings } = launcher.config_check(options)?;
+    warnings.iter().for_each(|warning| console.remark(&format!("warning: {warning}")));
     if console.json { console.out_json(&settings) } else { console.out(&table(&settings)) }
 }
+
+/// Characters of a value up to which what follows stands in one column. Beside the longest key, 43 characters, a line is
+/// then no wider than a terminal of 80; nearly all values are shorter, and one list of a hundred would make every line wrap.
+const VALUE_MOST: usize = 22;
 
 fn table(settings: &[Setting]) -> String {
     let row = |setting: &Setting| {
         let Setting { key, value, source } = setting;
         vec![key.clone(), format!("= {value}"), format!("# {source}")]
     };
-    columns(&settings.iter().map(row).collect::<Vec<_>>())
+    columns_upto(&settings.iter().map(row).collect::<Vec<_>>(), &[usize::MAX, VALUE_MOST])
 }
 
 /// Looks at everything a host needs, and at the host.
@@ -48,6 +53,7 @@ async fn running(connection: &Connection, environment: &Environment, launcher: &
     let client = match Client::connect(connection, environment, launcher) {
         Ok(client) => client,
         Err(Error::NotRunning { .. }) => return check(Verdict::Good, "none runs on this data directory".to_owned()),
+        Err(error @ Error::Died { .. }) => return check(Verdict::Lacking, error.to_string()),
         Err(error) => return check(Verdict::Bad, error.to_string()),
     };
     match client.get::<Liveness>("/readyz").await {

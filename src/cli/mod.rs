@@ -16,21 +16,29 @@ mod asked;
 mod audit;
 mod backup;
 mod budgets;
+mod calls;
 mod client;
 mod console;
+mod elsewhere;
 mod error;
+mod flags;
 #[cfg(any(test, feature = "fuzzing"))]
 pub mod fuzz;
+mod handing;
 mod inbox;
+mod library;
 mod local;
+mod mcp;
 mod models;
 mod paint;
 mod plan;
 mod replay;
+mod restated;
 mod routing;
 mod runs;
 mod sse;
 mod tokens;
+mod tools;
 mod tree;
 mod why;
 
@@ -49,10 +57,10 @@ use serde::Serialize;
 
 use crate::store::{Belonging, OnDisk};
 use crate::types::{Class, World};
-use crate::ziggy::route::Rules;
 
 pub use arguments::{Arguments, Local, Up};
 pub use console::Stdio;
+pub use elsewhere::Other;
 pub use error::Error;
 
 use arguments::{AuditVerb, ConfigVerb, Verb};
@@ -72,6 +80,15 @@ pub struct Setting {
     pub value: String,
     /// Where it came from.
     pub source: String,
+}
+
+/// A configuration that can be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct InForce {
+    /// Every key with its effective value.
+    pub settings: Vec<Setting>,
+    /// What a start would not fail on, but is probably not meant: names that nobody has.
+    pub warnings: Vec<String>,
 }
 
 /// How a check of this machine came out.
@@ -106,15 +123,15 @@ pub trait Launcher: Send + Sync {
     /// Where data is kept.
     fn data_dir(&self, local: &Local) -> Result<PathBuf, Error>;
     /// Every key with its effective value, if all of them are right.
-    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, Error>;
+    fn config_check(&self, options: &Up) -> Result<InForce, Error>;
     /// Looks at what a host needs on this machine.
     async fn doctor(&self, local: &Local) -> Vec<Check>;
     /// The models of the data directory.
     fn models(&self, local: &Local) -> Result<Arc<crate::inference::models::Store>, Error>;
     /// The journal's file of the data directory.
     fn on_disk(&self, local: &Local) -> Result<OnDisk, Error>;
-    /// What tables are made by, as a configuration says.
-    fn rules(&self, local: &Local) -> Result<Rules, Error>;
+    /// Another configuration, as far as decisions depend on it.
+    fn other(&self, local: &Local) -> Result<Other, Error>;
     /// The files that belong with the journal in a backup.
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, Error>;
     /// Returns when the person at the terminal wants to stop.
@@ -188,6 +205,9 @@ async fn perform(
         Verb::Inbox(asked) => inbox::inbox(&connect(&asked.connection)?, asked.verb, console).await?,
         Verb::Rib { verb, connection } => routing::rib(&connect(&connection)?, verb, console).await?,
         Verb::Fib { verb: TableVerb::Show, connection } => routing::fib(&connect(&connection)?, console).await?,
+        Verb::Fib { verb: TableVerb::Next(asked), connection } => {
+            routing::next(&connect(&connection)?, &asked, console).await?;
+        }
         Verb::WhyNot(asked) => routing::why_not(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Replay(asked) => return replay::replay(&asked, console, launcher).await,
         Verb::Audit { verb: AuditVerb::Verify(asked) } => {
@@ -203,6 +223,8 @@ async fn perform(
         Verb::Alerts { verb, connection } => alerts::alerts(&connect(&connection)?, verb, console).await?,
         Verb::Plan(asked) => plan::plan(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Tokens { verb, connection } => tokens::tokens(&connect(&connection)?, verb, console).await?,
+        Verb::Mcp(connection) => mcp::mcp(&connect(&connection)?, console).await?,
+        Verb::Tool { verb } => return tools::tool(verb, connect, console).await,
         Verb::Config { verb: ConfigVerb::Check(options) } => local::config_check(&options, console, launcher)?,
         Verb::Doctor(connection) => return local::doctor(&connection, environment, console, launcher).await,
     }

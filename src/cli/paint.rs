@@ -64,10 +64,17 @@ pub(super) fn wrap(text: &str, columns: usize) -> Vec<String> {
 
 /// Rows under each other, each column as wide as its widest cell, the last one left as it is.
 pub(super) fn columns(rows: &[Vec<String>]) -> String {
+    columns_upto(rows, &[])
+}
+
+/// The same where a cell of more characters than is said for its column does not widen it, but moves what follows in its
+/// own row.
+pub(super) fn columns_upto(rows: &[Vec<String>], most: &[usize]) -> String {
     let mut widths: Vec<usize> = Vec::new();
     for row in rows {
         for (place, cell) in row.iter().enumerate() {
-            let width = cell.chars().count();
+            let most = most.get(place).copied().unwrap_or(usize::MAX);
+            let width = Some(cell.chars().count()).filter(|width| *width <= most).unwrap_or(0);
             match widths.get_mut(place) {
                 Some(known) => *known = width.max(*known),
                 None => widths.push(width),
@@ -80,7 +87,7 @@ pub(super) fn columns(rows: &[Vec<String>]) -> String {
         for (place, cell) in row.iter().enumerate() {
             line.push_str(cell);
             if place + 1 < row.len() {
-                let missing = widths[place] - cell.chars().count();
+                let missing = widths[place].saturating_sub(cell.chars().count());
                 line.extend(std::iter::repeat_n(' ', missing + 2));
             }
         }

@@ -1,25 +1,19 @@
 //! `syzygy replay`: recorded decisions made again from the journal alone, whether or not a host runs.
 
-use std::collections::BTreeMap;
-use std::sync::Arc;
-
 use serde::Serialize;
 
 use super::Launcher;
 use super::arguments::Local;
 use super::asked::Replay;
 use super::console::Console;
+use super::elsewhere;
 use super::error::Error;
-use super::paint::{Paint, micros, plain};
-use super::routing::headed;
-use crate::actors::io::record::{Hop, kind as hops};
-use crate::actors::router::record::{Built, Recorded, joined, kind as tables};
-use crate::store::{self, Event, Reader, Sound};
-use crate::types::{Class, Hash, Money, RunId, Timestamp};
-use crate::ziggy::route::{Basis, Compared, Difference, Fib, Outcome, Rules, again, compare, difference};
-
-/// Events read at a time: a few megabytes.
-const PAGE: usize = 1_000;
+use super::library::{Known, Library};
+use super::paint::plain;
+use crate::actors::io::record::Hop;
+use crate::store::{self, Event};
+use crate::types::{Class, Hash, RunId, Timestamp};
+use crate::ziggy::route::{Difference, again, difference};
 
 /// Makes decisions again and says what came of it. The exit code is that of damaged data if one is not the same.
 pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn Launcher) -> Result<u8, Error> {
@@ -29,21 +23,14 @@ pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn
     if let Some(damage) = &sound.damage {
         console.remark(&format!("syzygy: {}", crate::rat::damaged(damage)));
     }
-    let mut library = Library {
-        reader,
-        sound,
-        built: BTreeMap::new(),
-        bases: BTreeMap::new(),
-        parted: BTreeMap::new(),
-        read: BTreeMap::new(),
-    };
+    let mut library = Library::of(reader, sound);
     let hops = library.gather(&wanted(asked, launcher)?).await?;
     let hops = of_run(hops, asked)?;
     match &asked.with {
-        None => again_all(hops, &mut library, console).await,
+        None => again_all(hops, asked.decision.is_some(), &mut library, console).await,
         Some(file) => {
-            let rules = launcher.rules(&Local { config: Some(file.clone()), ..local })?;
-            let report = compare_all(hops, &mut library, &rules).await?;
+            let other = launcher.other(&Local { config: Some(file.clone()), ..local })?;
+            let report = elsewhere::compare_all(hops, &mut library, &other).await?;
             let paint = console.paint();
             if console.json {
                 console.out_json(&report)?
@@ -55,7 +42,7 @@ pub(super) async fn replay(asked: &Replay, console: &mut Console, launcher: &dyn
     }
 }
 
-fn failed(error: store::Error) -> Error {
+pub(super) fn failed(error: store::Error) -> Error {
     Error::Other(anyhow::Error::new(error))
 }
 
@@ -97,97 +84,6 @@ fn of_run(hops: Vec<Event>, asked: &Replay) -> Result<Vec<Event>, Error> {
     Ok(hops.into_iter().filter(|event| event.run == Some(run)).collect())
 }
 
-/// A table, and what it was made from if that is still there.
-type Known = (Arc<Fib>, Option<Arc<Basis>>);
-
-/// The tables of a journal, read when they are asked for.
-struct Library {
-    reader: Reader,
-    sound: Sound,
-    built: BTreeMap<Hash, Event>,
-    bases: BTreeMap<Hash, Event>,
-    /// The event before the first part of what stands in several.
-    parted: BTreeMap<Hash, (u64, Hash)>,
-    read: BTreeMap<Hash, Option<Known>>,
-}
-
-impl Library {
-    /// Reads the whole journal once: notes where tables are, and returns the decisions since some time.
-    async fn gather(&mut self, since: &Timestamp) -> Result<Vec<Event>, Error> {
-        let (mut seq, mut hash) = (self.sound.from - 1, self.sound.previous);
-        let mut decided = Vec::new();
-        // The event before the last parts, and the last of these.
-        let (mut before, mut parted) = ((seq, hash), seq);
-        while seq < self.sound.to {
-            let most = PAGE.min(usize::try_from(self.sound.to - seq).unwrap_or(PAGE));
-            let events = self.reader.after(seq, hash, most).await.map_err(failed)?;
-            if events.is_empty() {
-                break;
-            }
-            for event in events {
-                let previous = (seq, hash);
-                (seq, hash) = (event.seq, event.hash);
-                match event.kind.as_str() {
-                    tables::PART => {
-                        before = if parted == previous.0 { before } else { previous };
-                        parted = event.seq;
-                    }
-                    tables::BUILT => {
-                        let version = event.body.parse::<Built>().map(|built| built.version);
-                        self.built.extend(version.map(|version| (version, event)));
-                        self.parted.extend(version.map(|version| (version, before)));
-                    }
-                    tables::BASIS => {
-                        let basis = event.body.parse::<Recorded>().map(|recorded| recorded.basis_hash);
-                        self.bases.extend(basis.map(|basis| (basis, event)));
-                        self.parted.extend(basis.map(|basis| (basis, before)));
-                    }
-                    hops::DECIDED if event.at >= *since => decided.push(event),
-                    _ => {}
-                }
-            }
-        }
-        Ok(decided)
-    }
-
-    /// The table of this version. It is believed only if its content has the hash it goes by.
-    async fn table(&mut self, version: Hash) -> Result<Option<Known>, Error> {
-        if let Some(known) = self.read.get(&version) {
-            return Ok(known.clone());
-        }
-        let known = self.look_up(version).await?;
-        self.read.insert(version, known.clone());
-        Ok(known)
-    }
-
-    async fn look_up(&self, version: Hash) -> Result<Option<Known>, Error> {
-        let Some(built) = self.built.get(&version).and_then(|event| event.body.parse::<Built>()) else {
-            return Ok(None);
-        };
-        let fib = match built.fib {
-            Some(fib) => Some(fib),
-            None => self.joined(version, built.parts).await?,
-        };
-        let Some(fib) = fib.filter(|fib: &Fib| fib.version == version && fib.computed_version() == version) else {
-            return Ok(None);
-        };
-        let recorded = self.bases.get(&built.basis).and_then(|event| event.body.parse::<Recorded>());
-        let basis = match recorded {
-            Some(Recorded { basis: Some(basis), .. }) => Some(basis),
-            Some(Recorded { parts, .. }) => self.joined(built.basis, parts).await?,
-            None => None,
-        };
-        Ok(Some((Arc::new(fib), basis.map(Arc::new))))
-    }
-
-    /// What stands in several events.
-    async fn joined<T: serde::de::DeserializeOwned>(&self, name: Hash, parts: usize) -> Result<Option<T>, Error> {
-        let Some((seq, hash)) = self.parted.get(&name).copied() else { return Ok(None) };
-        let events = self.reader.after(seq, hash, parts).await.map_err(failed)?;
-        Ok(if events.len() == parts { joined(&events) } else { None })
-    }
-}
-
 /// One decision, made again.
 #[derive(Debug, Serialize)]
 struct Again {
@@ -197,6 +93,9 @@ struct Again {
     fib: Option<Hash>,
     /// Whether the same bytes came out; nothing if the table is not there any more.
     equal: Option<bool>,
+    /// Why it could not be made again.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    missing: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
     difference: Option<Difference>,
 }
@@ -208,16 +107,16 @@ struct AgainAll {
     equal: usize,
     different: usize,
     without_table: usize,
-    /// Every decision of a run; of many decisions those that are not the same.
+    /// Every decision of a run that was named; else those that are not the same.
     shown: Vec<Again>,
 }
 
-/// Decisions of which each is shown.
+/// Decisions that are shown at the most.
 const SHOWN_MOST: usize = 100;
 
-async fn again_all(hops: Vec<Event>, library: &mut Library, console: &mut Console) -> Result<u8, Error> {
+async fn again_all(hops: Vec<Event>, each: bool, library: &mut Library, console: &mut Console) -> Result<u8, Error> {
     let mut all = AgainAll { decisions: hops.len(), ..AgainAll::default() };
-    let few = hops.len() <= SHOWN_MOST;
+    let each = each && hops.len() <= SHOWN_MOST;
     for event in hops {
         let one = again_one(&event, library).await?;
         match one.equal {
@@ -225,7 +124,7 @@ async fn again_all(hops: Vec<Event>, library: &mut Library, console: &mut Consol
             Some(false) => all.different += 1,
             None => all.without_table += 1,
         }
-        if few || (one.equal == Some(false) && all.shown.len() < SHOWN_MOST) {
+        if each || (one.equal == Some(false) && all.shown.len() < SHOWN_MOST) {
             all.shown.push(one);
         }
     }
@@ -241,10 +140,16 @@ async fn again_all(hops: Vec<Event>, library: &mut Library, console: &mut Consol
 }
 
 async fn again_one(event: &Event, library: &mut Library) -> Result<Again, Error> {
-    let mut one = Again { seq: event.seq, run_id: event.run, fib: None, equal: None, difference: None };
+    let mut one = Again { seq: event.seq, run_id: event.run, fib: None, equal: None, missing: None, difference: None };
     let Some(hop) = event.body.parse::<Hop>() else { return Ok(one) };
     one.fib = Some(hop.decision.fib);
-    let Some((fib, _)) = library.table(hop.decision.fib).await? else { return Ok(one) };
+    let fib = match library.table(hop.decision.fib).await? {
+        Ok(Known { fib, .. }) => fib,
+        Err(reason) => {
+            one.missing = Some(reason);
+            return Ok(one);
+        }
+    };
     let made = Hop { chunk: hop.chunk, decision: again(&fib, &hop.decision) };
     let text = serde_json::to_string(&made).map_err(|error| Error::Other(anyhow::Error::new(error)))?;
     one.equal = Some(text == event.body.text());
@@ -275,151 +180,15 @@ impl AgainAll {
                     plain(&found.computed.to_string())
                 ),
                 (None, Some(_)) => format!("event {}{run}: equal, from FIB {table}\n", one.seq),
-                (None, None) => format!(
-                    "event {}{run}: not made again, since FIB {table} is not in the journal any more\n",
-                    one.seq
-                ),
+                (None, None) => {
+                    let reason = one.missing.as_deref().unwrap_or("its record is not what its kind promises");
+                    format!("event {}{run}: not made again, since {}\n", one.seq, plain(reason))
+                }
             });
         }
         text.push_str(&format!(
             "{} decisions: {} equal, {} different, {} without their table\n",
             self.decisions, self.equal, self.different, self.without_table
-        ));
-        text
-    }
-}
-
-/// What another configuration would have changed.
-#[derive(Debug, Default, Serialize)]
-struct Report {
-    decisions: usize,
-    /// Decisions whose table, or what it was made from, is not in the journal any more.
-    without_table: usize,
-    changed: usize,
-    destinations: BTreeMap<String, Sums>,
-    /// How often who took whose place.
-    moves: BTreeMap<String, usize>,
-}
-
-/// Sums of one destination.
-#[derive(Debug, Default, Serialize)]
-struct Sums {
-    decisions: usize,
-    changed: usize,
-    before: Sum,
-    after: Sum,
-}
-
-/// Sums of one policy.
-#[derive(Debug, Default, Serialize)]
-struct Sum {
-    /// What the winners may cost together at the most.
-    cost_max: Money,
-    /// The mean time of an answer by what was known, in microseconds.
-    latency_us: u64,
-    refused: usize,
-    /// How often who ran where.
-    tiers: BTreeMap<String, usize>,
-    #[serde(skip)]
-    total_us: u128,
-    #[serde(skip)]
-    served: u128,
-}
-
-impl Sum {
-    fn add(&mut self, one: &Outcome) {
-        self.cost_max += one.cost_max;
-        if one.winner.is_none() {
-            self.refused += 1;
-            return;
-        }
-        if let Some(tier) = one.tier {
-            *self.tiers.entry(tier.word().to_owned()).or_default() += 1;
-        }
-        self.total_us += u128::from(one.latency_us);
-        self.served += 1;
-        self.latency_us = u64::try_from(self.total_us / self.served).unwrap_or(u64::MAX);
-    }
-
-    fn tiers(&self) -> String {
-        let tiers: Vec<String> = self.tiers.iter().map(|(tier, count)| format!("{tier} {count}")).collect();
-        if tiers.is_empty() { "-".to_owned() } else { tiers.join(" ") }
-    }
-}
-
-async fn compare_all(hops: Vec<Event>, library: &mut Library, rules: &Rules) -> Result<Report, Error> {
-    let mut report = Report { decisions: hops.len(), ..Report::default() };
-    let mut others: BTreeMap<Hash, Arc<Fib>> = BTreeMap::new();
-    for event in hops {
-        let hop = event.body.parse::<Hop>();
-        let version = hop.as_ref().map(|hop| hop.decision.fib);
-        let known = match version {
-            Some(version) => library.table(version).await?,
-            None => None,
-        };
-        let (Some(hop), Some((fib, Some(basis)))) = (hop, known) else {
-            report.without_table += 1;
-            continue;
-        };
-        let other = others.entry(fib.version).or_insert_with(|| Arc::new(basis.under(rules)));
-        report.add(&compare(&hop.decision, &basis, other));
-    }
-    Ok(report)
-}
-
-impl Report {
-    fn add(&mut self, one: &Compared) {
-        let sums = self.destinations.entry(one.destination.clone()).or_default();
-        let changed = one.before.winner != one.after.winner;
-        sums.decisions += 1;
-        sums.changed += usize::from(changed);
-        sums.before.add(&one.before);
-        sums.after.add(&one.after);
-        self.changed += usize::from(changed);
-        if changed {
-            let name = |one: &Outcome| one.winner.clone().unwrap_or_else(|| "nobody".to_owned());
-            *self.moves.entry(format!("{} -> {}", name(&one.before), name(&one.after))).or_default() += 1;
-        }
-    }
-
-    fn told(&self, paint: Paint) -> String {
-        let heading = [
-            "DESTINATION",
-            "DECISIONS",
-            "CHANGED",
-            "COST AT MOST",
-            "WOULD BE",
-            "LATENCY",
-            "WOULD BE",
-            "TIERS",
-            "WOULD BE",
-            "REFUSED",
-            "WOULD BE",
-        ];
-        let mut rows = vec![heading.map(str::to_owned).to_vec()];
-        rows.extend(self.destinations.iter().map(|(destination, sums)| {
-            let Sums { decisions, changed, before, after } = sums;
-            vec![
-                plain(destination),
-                decisions.to_string(),
-                changed.to_string(),
-                before.cost_max.to_string(),
-                after.cost_max.to_string(),
-                micros(before.latency_us),
-                micros(after.latency_us),
-                before.tiers(),
-                after.tiers(),
-                before.refused.to_string(),
-                after.refused.to_string(),
-            ]
-        }));
-        let mut text = headed(&rows, paint);
-        for (moved, count) in &self.moves {
-            text.push_str(&format!("{count} x {}\n", plain(moved)));
-        }
-        text.push_str(&format!(
-            "{} decisions: {} would go elsewhere, {} could not be made again for want of their table\n",
-            self.decisions, self.changed, self.without_table
         ));
         text
     }

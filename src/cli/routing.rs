@@ -1,23 +1,25 @@
-//! `syzygy rib`, `syzygy fib show` and `syzygy why-not`: the router's tables, and why somebody is not in them.
+//! `syzygy rib`, `syzygy fib` and `syzygy why-not`: the router's tables, who would serve, and why somebody would not.
+
+use std::collections::BTreeMap;
 
 use reqwest::Url;
 
-use super::asked::{Put, RibVerb, WhyNot};
+use super::asked::{Next, Put, RibVerb, WhyNot};
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
 use super::paint::{Paint, columns, micros, plain, wrap};
 use crate::api;
 use crate::types::Timestamp;
-use crate::ziggy::route::{Candidate, Health, Rib, Snapshot};
+use crate::ziggy::route::{Candidate, Dampened, Health, Rib, Snapshot};
 
 /// Shows everybody who could serve, or announces and withdraws one.
 pub(super) async fn rib(client: &Client, verb: RibVerb, console: &mut Console) -> Result<(), Error> {
     match verb {
         RibVerb::Show => show(client, console).await,
         RibVerb::Put(asked) => {
-            let qualities = asked.qualities.iter().map(|pair| quality(pair)).collect::<Result<_, Error>>()?;
-            let Put { candidate, expires_in, reason, weight, quality, .. } = asked;
+            let Put { candidate, expires_in, reason, weight, quality, qualities } = asked;
+            let qualities = qualities.into_iter().collect();
             let wanted = api::NewCandidate { weight, quality, qualities, reason, expires_in_s: expires_in };
             let changed: api::Changed = client.put(&path_of(&candidate)?, &wanted).await?;
             if console.json {
@@ -35,13 +37,6 @@ pub(super) async fn rib(client: &Client, verb: RibVerb, console: &mut Console) -
     }
 }
 
-/// `code=0.3` as a capability and its quality.
-fn quality(pair: &str) -> Result<(String, f64), Error> {
-    let parsed = pair.split_once('=').and_then(|(name, share)| Some((name.to_owned(), share.parse().ok()?)));
-    parsed
-        .ok_or_else(|| Error::Usage(format!("{pair:?} is no capability with its quality (expected such as code=0.3)")))
-}
-
 /// The path of a candidate, whatever its name holds.
 fn path_of(candidate: &str) -> Result<String, Error> {
     let wrong = || Error::Usage(format!("{candidate:?} is no candidate (expected AGENT@RUNTIME)"));
@@ -55,12 +50,13 @@ async fn show(client: &Client, console: &mut Console) -> Result<(), Error> {
     if console.json {
         return console.out_json(&rib);
     }
+    let fib: Snapshot = client.get("/fib").await?;
     let paint = console.paint();
-    console.out(&rib_table(&rib, paint))
+    console.out(&rib_table(&rib, &fib, paint))
 }
 
-/// Candidates as a table.
-pub(super) fn rib_table(rib: &Rib, paint: Paint) -> String {
+/// Candidates as a table. That one is held back stands in the table of winners, with the time until when.
+pub(super) fn rib_table(rib: &Rib, fib: &Snapshot, paint: Paint) -> String {
     let heading = [
         "CANDIDATE",
         "CAPABILITIES",
@@ -79,11 +75,13 @@ pub(super) fn rib_table(rib: &Rib, paint: Paint) -> String {
         "STATE",
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
-    rows.extend(rib.candidates.values().map(|one| rib_row(one, rib)));
+    let held: BTreeMap<&str, Dampened> =
+        fib.rows.iter().filter_map(|row| Some((row.facts.candidate.as_str(), row.dampened?))).collect();
+    rows.extend(rib.candidates.values().map(|one| rib_row(one, rib, held.get(one.id.as_str()))));
     headed(&rows, paint)
 }
 
-fn rib_row(one: &Candidate, rib: &Rib) -> Vec<String> {
+fn rib_row(one: &Candidate, rib: &Rib, held: Option<&Dampened>) -> Vec<String> {
     let capabilities: Vec<&str> = one.capabilities.iter().map(|capability| capability.0.as_str()).collect();
     let shared = rib.runtimes.get(one.counted_as()).map_or(0, |damper| damper.penalty);
     vec![
@@ -101,16 +99,17 @@ fn rib_row(one: &Candidate, rib: &Rib) -> Vec<String> {
         one.live.reliability.to_string(),
         one.live.dampening.penalty.max(shared).to_string(),
         one.origin.word().to_owned(),
-        state(one),
+        state(one, held),
     ]
 }
 
-fn state(one: &Candidate) -> String {
+fn state(one: &Candidate, held: Option<&Dampened>) -> String {
     let quarantined = one.quarantined.as_ref().map(|reason| format!("quarantined: {}", plain(reason)));
+    let held = held.map(|held| format!("held back until {}", second(held.until)));
     match &one.health {
         _ if !one.enabled => "switched off".to_owned(),
         Health::Unhealthy { reason } => format!("unhealthy: {}", plain(reason)),
-        Health::Healthy => quarantined.unwrap_or_else(|| {
+        Health::Healthy => quarantined.or(held).unwrap_or_else(|| {
             one.expires.map_or("healthy".to_owned(), |at| format!("healthy, known until {}", second(at)))
         }),
     }
@@ -183,9 +182,32 @@ pub(super) async fn why_not(client: &Client, asked: &WhyNot, console: &mut Conso
     if console.json {
         return console.out_json(&told);
     }
+    sentences(&told.words, console)
+}
+
+/// Tells who would serve now, and whether they would be admitted.
+pub(super) async fn next(client: &Client, asked: &Next, console: &mut Console) -> Result<(), Error> {
+    let mut query = vec![("capability", asked.capability.clone())];
+    query.extend(asked.privacy.clone().map(|class| ("privacy", class)));
+    query.extend(asked.agent.clone().map(|name| ("agent", name)));
+    query.extend(asked.tokens_in.map(|tokens| ("tokens_in", tokens.to_string())));
+    query.extend(asked.tokens_out.map(|tokens| ("tokens_out", tokens.to_string())));
+    query.extend(asked.residency.clone().map(|region| ("residency", region)));
+    query.extend(asked.modality.clone().map(|modality| ("modality", modality)));
+    let url = Url::parse_with_params("http://host/fib/next", query)
+        .map_err(|error| Error::Usage(format!("cannot ask for {:?}: {error}", asked.capability)))?;
+    let told: api::NextHop = client.get(&format!("/fib/next?{}", url.query().unwrap_or_default())).await?;
+    if console.json {
+        return console.out_json(&told);
+    }
+    sentences(&told.words, console)
+}
+
+/// Sentences, each on lines of its own.
+fn sentences(all: &[String], console: &mut Console) -> Result<(), Error> {
     let width = console.columns();
     let mut text = String::new();
-    for words in &told.words {
+    for words in all {
         let (mark, rest) = words.strip_prefix("- ").map_or(("", words.as_str()), |rest| ("- ", rest));
         for (place, line) in wrap(rest, width.saturating_sub(mark.len())).iter().enumerate() {
             text.push_str(&format!("{}{line}\n", if place == 0 { mark } else { &"  "[..mark.len()] }));

@@ -3,6 +3,7 @@
 use serde_json::json;
 
 use super::arguments::TokensVerb;
+use super::budgets::encoded;
 use super::client::Client;
 use super::console::Console;
 use super::error::Error;
@@ -22,7 +23,7 @@ pub(super) async fn tokens(client: &Client, verb: TokensVerb, console: &mut Cons
             if console.json { console.out_json(&made) } else { console.out(&format!("{}\n", made.token)) }
         }
         TokensVerb::Revoke { name } => {
-            client.tell(reqwest::Method::DELETE, &format!("/tokens/{name}")).await?;
+            client.tell(reqwest::Method::DELETE, &format!("/tokens/{}", encoded(&name))).await?;
             if console.json {
                 console.out_json(&json!({ "name": name, "revoked": true }))
             } else {

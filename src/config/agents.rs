@@ -1,8 +1,11 @@
 //! Agents as files: those of the binary, and the user's own in `agents/*.toml` of the data directory. Everything that is
-//! wrong in any of them is found at once, with its place.
+//! wrong in any of them is found at once, with its place. A file of the user's takes the place of an agent of the binary
+//! that has the same name.
 
+use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
+use super::beside;
 use super::error::{Error, Problem, Source};
 use super::judge::{self, Checked};
 use super::tree::Node;
@@ -19,6 +22,8 @@ const BUNDLED: [(&str, &str); 3] = [
 const FOLDER: &str = "agents";
 
 impl Checked for Profile {
+    const EXPLAINED: &'static str = BUNDLED[0].0;
+
     fn impossible(&self) -> Vec<(String, String)> {
         Profile::impossible(self).into_iter().map(|(key, expected)| (key.to_owned(), expected)).collect()
     }
@@ -29,36 +34,66 @@ impl Checked for Profile {
 /// # Errors
 /// One of them is wrong, which a test rules out.
 pub fn bundled_agents() -> Result<Vec<Profile>, Error> {
-    all(BUNDLED.iter().map(|(file, text)| profile(file, text)))
+    all(BUNDLED.iter().map(|(file, text)| placed(file, text)))
 }
 
 /// The user's own agents in this data directory, in order of file name.
 ///
 /// # Errors
-/// The folder or a file in it cannot be read, or anything in any of the files is wrong: then all of it.
-pub fn agents_in(data: &Path) -> Result<Vec<Profile>, Error> {
-    let read = |path: PathBuf| {
-        let text = std::fs::read_to_string(&path).map_err(|error| Error::unreadable(&path, &error))?;
-        Ok((path, text))
-    };
-    let texts = files(&data.join(FOLDER))?.into_iter().map(read).collect::<Result<Vec<_>, Error>>()?;
-    all(texts.iter().map(|(path, text)| profile(&path.display().to_string(), text)))
+/// There are more files than so many; none is read then. The folder or a file in it cannot be read, or anything in any of
+/// the files is wrong: then all of it.
+pub fn agents_in(data: &Path, most: usize) -> Result<Vec<Profile>, Error> {
+    let folder = data.join(FOLDER);
+    let files = files(&folder).map_err(|problem| Error::of(vec![problem]))?;
+    if files.len() > most {
+        let (found, expected) = (format!("{} agents", files.len()), format!("at most {most} (router.candidates_most)"));
+        return Err(Error::of(vec![Problem::of_whole(&folder, found, expected)]));
+    }
+    all(files.iter().filter_map(|path| match beside::text(path) {
+        Ok(text) => text.map(|text| placed(&path.display().to_string(), &text)),
+        Err(problem) => Some(Err(vec![problem])),
+    }))
 }
 
-fn all(read: impl Iterator<Item = Result<Profile, Vec<Problem>>>) -> Result<Vec<Profile>, Error> {
-    let (mut profiles, mut problems) = (Vec::new(), Vec::new());
+/// An agent, and where its name was said.
+type Placed = (Profile, Source);
+
+/// All of them, if all are right and no two have the same name: which of the two is meant nobody could tell.
+fn all(read: impl Iterator<Item = Result<Placed, Vec<Problem>>>) -> Result<Vec<Profile>, Error> {
+    let (mut found, mut problems): (Vec<Placed>, Vec<Problem>) = (Vec::new(), Vec::new());
+    let mut first: BTreeMap<String, usize> = BTreeMap::new();
     for one in read {
         match one {
-            Ok(profile) => profiles.push(profile),
-            Err(found) => problems.extend(found),
+            Ok((profile, place)) => {
+                let other = *first.entry(profile.name.clone()).or_insert(found.len());
+                problems.extend(found.get(other).map(|(_, first)| Problem {
+                    source: place.clone(),
+                    key: "name".to_owned(),
+                    found: format!("{:?}, which is the agent of {first} too", profile.name),
+                    expected: "a name that only one of the files has".to_owned(),
+                    meant: None,
+                }));
+                found.push((profile, place));
+            }
+            Err(wrong) => problems.extend(wrong),
         }
     }
-    if problems.is_empty() { Ok(profiles) } else { Err(Error::Problems(problems)) }
+    if problems.is_empty() {
+        Ok(found.into_iter().map(|(profile, _)| profile).collect())
+    } else {
+        Err(Error::of(problems))
+    }
+}
+
+/// An agent of a text that stands in no folder.
+#[cfg(any(test, feature = "fuzzing"))]
+pub(super) fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
+    placed(file, text).map(|(profile, _)| profile)
 }
 
 /// An agent's file is judged by laying it over one that is right: what is refused then is wrong. Since it stands for
 /// itself, what it lacks is wrong too.
-pub(super) fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
+fn placed(file: &str, text: &str) -> Result<Placed, Vec<Problem>> {
     let (explained, example) = BUNDLED[0];
     let example = Node::parse(example, &|_| Source::Default)?;
     let source = |line: usize| Source::File { path: file.to_owned(), line };
@@ -79,22 +114,25 @@ pub(super) fn profile(file: &str, text: &str) -> Result<Profile, Vec<Problem>> {
     });
     let overrides = example.overrides(own);
     match judge::decide::<Profile>(example, overrides) {
-        Ok((profile, _)) if missing.is_none() => Ok(profile),
+        Ok((profile, tree)) if missing.is_none() => {
+            let place = tree.get(&["name".to_owned()]).map_or(Source::Default, |node| node.source().clone());
+            Ok((profile, place))
+        }
         Ok(_) => Err(missing.into_iter().collect()),
         Err(found) => Err(found.into_iter().chain(missing).collect()),
     }
 }
 
 /// `*.toml` in this folder, in order of name; none if there is no such folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Error> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(Error::unreadable(folder, &error)),
+        Err(error) if beside::absent(&error) => return Ok(Vec::new()),
+        Err(error) => return Err(Problem::unreadable(folder, &error)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| Error::unreadable(folder, &error))?.path();
+        let path = entry.map_err(|error| Problem::unreadable(folder, &error))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
         }

@@ -5,8 +5,8 @@ use std::path::Path;
 
 use crate::types::{Class, PrivacyClass, sensitive};
 
-/// Where a value came from.
-#[derive(Debug, Clone, PartialEq, Eq)]
+/// Where a value came from, in the order in which problems are told.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Source {
     /// The defaults in the binary.
     Default,
@@ -14,7 +14,7 @@ pub enum Source {
     File {
         /// The file as it was named.
         path: String,
-        /// Line, from 1.
+        /// Line, from 1; 0 if it is the file or folder as a whole.
         line: usize,
     },
     /// An environment variable.
@@ -27,6 +27,7 @@ impl fmt::Display for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Source::Default => f.write_str("default"),
+            Source::File { path, line: 0 } => f.write_str(path),
             Source::File { path, line } => write!(f, "{path}:{line}"),
             Source::Environment(name) => f.write_str(name),
             Source::Flag(name) => f.write_str(name),
@@ -87,13 +88,24 @@ fn list(problems: &[Problem]) -> String {
 }
 
 impl Error {
-    /// A file or folder that the operating system does not let be read.
+    /// Everything that is wrong, in the order of the places where it was said.
+    pub fn of(mut problems: Vec<Problem>) -> Error {
+        problems.sort_by(|one, other| one.source.cmp(&other.source));
+        Error::Problems(problems)
+    }
+
+    /// Everything that is wrong, one by one.
+    pub(super) fn problems(self) -> Vec<Problem> {
+        match self {
+            Error::Problems(problems) => problems,
+            Error::Read { path, reason } => vec![Problem::of_whole(Path::new(&path), reason, "a file".to_owned())],
+            Error::NoHome => Vec::new(),
+        }
+    }
+
+    /// The file that was asked for, if the operating system does not let it be read.
     pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Error {
-        let advice = match error.kind() {
-            std::io::ErrorKind::PermissionDenied => "; let this user read it and its directory",
-            _ => "",
-        };
-        Error::Read { path: path.display().to_string(), reason: format!("{error}{advice}") }
+        Error::Read { path: path.display().to_string(), reason: advised(error) }
     }
 
     /// The class this error belongs to.
@@ -103,6 +115,45 @@ impl Error {
             Error::Problems(_) | Error::NoHome => Class::Invalid,
         }
     }
+}
+
+impl Problem {
+    /// A file or folder that the operating system does not let be read.
+    pub(super) fn unreadable(path: &Path, error: &std::io::Error) -> Problem {
+        Problem::of_whole(
+            path,
+            format!("what cannot be read: {}", advised(error)),
+            "what this user can read".to_owned(),
+        )
+    }
+
+    /// Whether it is a problem of what stands at this path, above or below it.
+    pub(super) fn touches(&self, path: &[String]) -> bool {
+        let mut both = self.key.split('.').zip(path);
+        !self.key.is_empty() && both.all(|(own, other)| own == other)
+    }
+
+    /// What is wrong with a file or folder as a whole.
+    pub(super) fn of_whole(path: &Path, found: String, expected: String) -> Problem {
+        let source = Source::File { path: path.display().to_string(), line: 0 };
+        Problem { source, key: String::new(), found, expected, meant: None }
+    }
+
+    /// A file that is no text, with the line of the first byte that cannot be in one.
+    pub(super) fn no_text(path: &Path, bytes: &[u8], valid_up_to: usize) -> Problem {
+        let line = bytes[..valid_up_to].iter().filter(|byte| **byte == b'\n').count() + 1;
+        let source = Source::File { path: path.display().to_string(), line };
+        let (found, expected) = ("bytes that are no UTF-8".to_owned(), "text in UTF-8".to_owned());
+        Problem { source, key: String::new(), found, expected, meant: None }
+    }
+}
+
+fn advised(error: &std::io::Error) -> String {
+    let advice = match error.kind() {
+        std::io::ErrorKind::PermissionDenied => "; let this user read it and its directory",
+        _ => "",
+    };
+    format!("{error}{advice}")
 }
 
 /// A value as it may be shown. Secrets do not belong into the configuration, so one that got there by mistake is not

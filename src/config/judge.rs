@@ -8,11 +8,14 @@ use std::collections::BTreeSet;
 use serde::de::DeserializeOwned;
 
 use super::error::{Problem, Source, shown};
-use super::kinds;
 use super::tree::{Node, Override};
+use super::{kinds, lists};
 
 /// A configuration as a whole: what serde cannot know about its values.
 pub(super) trait Checked: DeserializeOwned {
+    /// The file of the house in which each key is explained.
+    const EXPLAINED: &'static str;
+
     /// Keys, dotted, with values that cannot work, and what would.
     fn impossible(&self) -> Vec<(String, String)>;
 
@@ -21,25 +24,34 @@ pub(super) trait Checked: DeserializeOwned {
     fn example(_path: &[String], _whole: &Node) -> Option<(usize, toml::Value)> {
         None
     }
+
+    /// Right entries of the list of tables at this path, together with every key of every kind there is; none if there is
+    /// no such list.
+    fn entries(_path: &[String]) -> Vec<toml::Value> {
+        Vec::new()
+    }
 }
 
-enum Refusal {
+pub(super) enum Refusal {
     /// Serde's sentence.
     Shape(String),
     /// Keys and what was expected of them.
     Values(Vec<(String, String)>),
 }
 
-fn read<T: Checked>(tree: &Node) -> Result<T, Refusal> {
+pub(super) fn read<T: Checked>(tree: &Node) -> Result<T, Refusal> {
     let config: T =
         tree.value().try_into().map_err(|error: toml::de::Error| Refusal::Shape(error.message().to_owned()))?;
     let impossible = config.impossible();
     if impossible.is_empty() { Ok(config) } else { Err(Refusal::Values(impossible)) }
 }
 
-/// Whether a tree is a configuration.
-pub(super) fn reads<T: Checked>(tree: &Node) -> bool {
-    read::<T>(tree).is_ok()
+/// Serde's sentence about a tree that has another shape than a configuration.
+pub(super) fn misshapen<T: Checked>(tree: &Node) -> Option<String> {
+    match read::<T>(tree) {
+        Err(Refusal::Shape(message)) => Some(message),
+        Ok(_) | Err(Refusal::Values(_)) => None,
+    }
 }
 
 /// Lays the overrides over the base, in order.
@@ -47,18 +59,20 @@ pub(super) fn reads<T: Checked>(tree: &Node) -> bool {
 /// # Errors
 /// Every override that is refused, and why.
 pub(super) fn decide<T: Checked>(base: Node, overrides: Vec<Override>) -> Result<(T, Node), Vec<Problem>> {
+    let (overrides, mut problems) = lists::gathered(&base, overrides);
     let mut whole = base.clone();
     for over in &overrides {
         whole.set(&over.path, over.node.clone());
     }
     if let Ok(config) = read(&whole) {
-        return Ok((config, whole));
+        return if problems.is_empty() { Ok((config, whole)) } else { Err(problems) };
     }
     let (opened, cut, lacks) = kinds::opened::<T>(base.clone(), &overrides, &whole);
-    let mut problems = culprits::<T>(opened, cut);
-    problems.extend(lacks);
+    let mut found = culprits::<T>(opened, cut);
+    found.extend(lacks);
     // What is right by an example and wrong without it has no key of its own.
-    Err(if problems.is_empty() { culprits::<T>(base, overrides) } else { problems })
+    problems.extend(if found.is_empty() { culprits::<T>(base, overrides) } else { found });
+    Err(problems)
 }
 
 /// Accepts overrides as long as one more is accepted, so that those which need each other find each other; what is left
@@ -75,23 +89,28 @@ fn culprits<T: Checked>(mut tree: Node, mut pending: Vec<Override>) -> Vec<Probl
             }
         }
         if !progress {
-            return refused
-                .into_iter()
-                .flat_map(|(over, with, refusal)| explain(&tree, &over, &with, refusal))
-                .collect();
+            let each = refused.into_iter();
+            return each.flat_map(|(over, with, refusal)| explain::<T>(&tree, &over, &with, refusal)).collect();
         }
         pending = refused.into_iter().map(|(over, ..)| over).collect();
     }
 }
 
-fn explain(tree: &Node, over: &Override, with: &Node, refusal: Refusal) -> Vec<Problem> {
+pub(super) fn explain<T: Checked>(tree: &Node, over: &Override, with: &Node, refusal: Refusal) -> Vec<Problem> {
+    let mut inside = [lists::entries::<T>, lists::words::<T>].into_iter().map(|look| look(tree, over));
+    if let Some(inside) = inside.find(|inside| !inside.is_empty()) {
+        return inside;
+    }
     match refusal {
-        Refusal::Shape(message) => vec![shape(tree, over, &message)],
+        Refusal::Shape(message) => {
+            let word = toml::Value::String(String::new());
+            vec![shape(tree, over, &naming::<T>(tree, &over.path, message, word))]
+        }
         Refusal::Values(keys) => keys.into_iter().map(|(key, expected)| value(with, over, key, expected)).collect(),
     }
 }
 
-fn value(with: &Node, over: &Override, key: String, expected: String) -> Problem {
+pub(super) fn value(with: &Node, over: &Override, key: String, expected: String) -> Problem {
     let path: Vec<String> = key.split('.').map(str::to_owned).collect();
     let node = with.get(&path).unwrap_or(&over.node);
     if node.source() == &Source::Default && path != over.path {
@@ -103,7 +122,12 @@ fn value(with: &Node, over: &Override, key: String, expected: String) -> Problem
     let whole = node.value();
     // A list is replaced as a whole, so what is wrong in it has no place of its own, but it can be shown.
     let inner = path.strip_prefix(over.path.as_slice()).and_then(|rest| within(&whole, rest));
-    let found = if with.get(&path).is_some() { shown(&whole) } else { inner.map_or_else(|| shown(&whole), shown) };
+    let missing = with.get(&path).is_none() && path.len() > over.path.len() && path.starts_with(&over.path);
+    let found = match inner.filter(|_| with.get(&path).is_none()) {
+        Some(inner) => shown(inner),
+        None if missing => "nothing".to_owned(),
+        None => shown(&whole),
+    };
     Problem { source: node.source().clone(), key, found, expected, meant: None }
 }
 
@@ -140,8 +164,29 @@ fn shape(tree: &Node, over: &Override, message: &str) -> Problem {
         Some(Node::Leaf(default, _)) if !message.starts_with("unknown variant") => format!(", such as {default}"),
         _ => String::new(),
     };
+    Problem { source, key, found, expected: expected + &example, meant: variant(message) }
+}
+
+/// Serde's sentence, or, if only some words would do, its sentence about a word in this place that is none of them: that
+/// one names them.
+pub(super) fn naming<T: Checked>(tree: &Node, path: &[String], message: String, none: toml::Value) -> String {
+    if !message.ends_with("expected string only") {
+        return message;
+    }
+    let mut with = tree.clone();
+    with.set(path, Node::Leaf(none, Source::Default));
+    misshapen::<T>(&with).filter(|named| named.starts_with("unknown variant")).unwrap_or(message)
+}
+
+/// What serde expected, and the variant that was probably meant.
+pub(super) fn wanted(message: &str) -> (String, Option<String>) {
+    (expectation(message), variant(message))
+}
+
+fn variant(message: &str) -> Option<String> {
+    let quoted = quoted(message);
     let meant = message.starts_with("unknown variant").then(|| nearest(quoted.first()?, &quoted[1..])).flatten();
-    Problem { source, key, found, expected: expected + &example, meant: meant.map(str::to_owned) }
+    meant.map(str::to_owned)
 }
 
 /// Words between backticks.

@@ -30,6 +30,9 @@ impl Found {
     }
 }
 
+/// A table of more is not written to a journal as a whole, and every agent is an actor besides.
+const CANDIDATES_MOST: usize = 100_000;
+
 /// Everything in the sections that cannot work, besides what a section finds itself.
 pub(super) fn impossible(config: &Config) -> Vec<(String, String)> {
     let mut found = Found::default();
@@ -68,8 +71,16 @@ fn queues(config: &Config, found: &mut Found) {
     found.at_least_one("executor", &rows);
     let (rebuild, waiting) = (config.router.rebuild_every_ms, config.router.waiting as u64);
     let again = config.router.snapshot_every_s;
-    let rows = [("rebuild_every_ms", rebuild), ("waiting", waiting), ("snapshot_every_s", again)];
+    let most = config.router.candidates_most;
+    let rows = [
+        ("rebuild_every_ms", rebuild),
+        ("waiting", waiting),
+        ("snapshot_every_s", again),
+        ("candidates_most", most as u64),
+        ("deltas_most", u64::from(config.router.deltas_most)),
+    ];
     found.at_least_one("router", &rows);
+    found.unless(most <= CANDIDATES_MOST, "router.candidates_most".to_owned(), "at most 100000");
     let (every, kept) = (config.crown.watch_every_s, config.crown.alerts_kept as u64);
     let overrides = config.crown.overrides_most as u64;
     found.at_least_one("crown", &[("watch_every_s", every), ("alerts_kept", kept), ("overrides_most", overrides)]);
@@ -272,6 +283,8 @@ fn ceilings(config: &Config, found: &mut Found) {
         if let Some(table) = value.as_object() {
             let under = |name: &String| if key.is_empty() { name.clone() } else { format!("{key}.{name}") };
             left.extend(table.iter().map(|(name, value)| (under(name), value)));
+        } else if let Some(entries) = value.as_array() {
+            left.extend(entries.iter().enumerate().map(|(place, value)| (format!("{key}.{place}"), value)));
         } else if let Some(number) = value.as_u64() {
             let most = match key.rsplit('_').next() {
                 Some("s") => LONGEST_S,

@@ -5,11 +5,13 @@
 //! What it never does: hold a secret. A key that needs one names an environment variable or a file.
 //!
 //! Invariants:
-//! - C1: later wins: `config/default.toml`, file, environment, command line. Tables merge key by key, lists are replaced.
-//! - C2: every problem is reported at once, with its place, what was found and what is expected.
-//! - C3: a key that no section knows is a problem, wherever it was said.
+//! - CF1: later wins: `config/default.toml`, file, environment, command line. Tables merge key by key, lists are replaced,
+//!   but for a key of an entry of tables, which has the entry's number in its path.
+//! - CF2: every problem is reported at once, with its place, what was found and what is expected.
+//! - CF3: a key that no section knows is a problem, wherever it was said.
 
 mod agents;
+mod beside;
 mod cpu;
 mod error;
 #[cfg(any(test, feature = "fuzzing"))]
@@ -17,22 +19,26 @@ pub mod fuzz;
 mod judge;
 mod kinds;
 mod limits;
+mod lists;
+mod names;
 mod sections;
 mod tree;
 
 #[cfg(test)]
 mod tests;
 
-use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::actors::agent::Profile;
 use crate::actors::{crown, executor, inbox, io, router, runtime};
-use crate::{api, inference, memory, store, supervision, telemetry, ziggy};
+use crate::adapters::mcp;
+use crate::{api, egress, inference, lap, memory, sandbox, secrets, store, supervision, telemetry, ziggy};
 use tree::{Node, Override};
 
 pub use agents::{agents_in, bundled_agents};
+pub use beside::{Beside, beside, models_in, prices_in};
 pub use cpu::cpu_check;
 pub use error::{Error, Problem, Source};
 pub use sections::Host;
@@ -55,6 +61,8 @@ macro_rules! sections {
         }
 
         impl judge::Checked for Config {
+            const EXPLAINED: &'static str = "config/default.toml";
+
             fn impossible(&self) -> Vec<(String, String)> {
                 let mut all = Vec::new();
                 $($(
@@ -68,6 +76,10 @@ macro_rules! sections {
             fn example(path: &[String], whole: &Node) -> Option<(usize, toml::Value)> {
                 kinds::runtime(path, whole)
             }
+
+            fn entries(path: &[String]) -> Vec<toml::Value> {
+                kinds::entries(&path.join("."))
+            }
         }
     };
 }
@@ -77,6 +89,8 @@ sections! {
     host: Host => Host::impossible,
     /// The HTTP interface.
     api: api::Config => api::Config::impossible,
+    /// Tools for programs that speak MCP.
+    mcp: mcp::Config => mcp::Config::impossible,
     /// Logs and traces.
     telemetry: telemetry::Config => telemetry::Config::impossible,
     /// The journal.
@@ -91,6 +105,14 @@ sections! {
     runtime: runtime::Config,
     /// How tools are run.
     executor: executor::Config,
+    /// What stands between tools and the host.
+    sandbox: sandbox::Config => sandbox::Config::impossible,
+    /// The way out of sandboxes.
+    egress: egress::Config => egress::Config::impossible,
+    /// Where secrets of tools are.
+    secrets: secrets::Config => secrets::Config::impossible,
+    /// Tools of this host.
+    tools: lap::Config => lap::Config::impossible,
     /// How the routing table is kept.
     router: router::Config,
     /// How the governor watches, and what it does by itself.
@@ -171,11 +193,34 @@ impl Loaded {
     /// What is wrong with the value of a key, found by somebody who looked further than at the value: with its place.
     pub fn problem(&self, key: &str, expected: String) -> Problem {
         let path: Vec<String> = key.split('.').map(str::to_owned).collect();
-        let node = self.tree.get(&path);
+        self.problem_at(&path, expected)
+    }
+
+    /// Names that nobody has beside these agents: each with its place. They may be of somebody who comes later, from code
+    /// or by an announcement, so nothing is refused for them; a misspelt one would do nothing, silently.
+    pub fn unknown_names(&self, agents: &[Profile]) -> Vec<Problem> {
+        let told = |names::Unknown { path, word, expected }: names::Unknown| {
+            let problem = self.problem_at(&path, expected);
+            Problem { found: word, ..problem }
+        };
+        names::unknown(&self.config, agents).into_iter().map(told).collect()
+    }
+
+    fn problem_at(&self, path: &[String], expected: String) -> Problem {
+        let node = self.tree.get(path);
         let (source, found) =
             node.map_or((Source::Default, String::new()), |node| (node.source().clone(), error::shown(&node.value())));
-        Problem { source, key: key.to_owned(), found, expected, meant: None }
+        Problem { source, key: path.join("."), found, expected, meant: None }
     }
+}
+
+/// What could be made of what was said, and everything that is wrong with it.
+#[derive(Debug, Clone)]
+pub struct Attempt {
+    /// The configuration without what is wrong, to look further with; none if nobody can say where its data is.
+    pub loaded: Option<Loaded>,
+    /// Everything that is wrong; a host may only be started if it is nothing.
+    pub problems: Vec<Problem>,
 }
 
 /// Reads and checks the configuration.
@@ -183,9 +228,21 @@ impl Loaded {
 /// # Errors
 /// The file cannot be read, no data directory can be chosen, or anything in any layer is wrong: then all of it.
 pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
-    let defaults = Node::parse(DEFAULTS, &|_| Source::Default).map_err(Error::Problems)?;
+    match attempt(inputs)? {
+        Attempt { loaded: Some(loaded), problems } if problems.is_empty() => Ok(loaded),
+        Attempt { problems, .. } => Err(Error::of(problems)),
+    }
+}
+
+/// Reads and checks the configuration, and goes on without what is wrong.
+///
+/// # Errors
+/// The file cannot be read, or no data directory can be chosen.
+pub fn attempt(inputs: &Inputs) -> Result<Attempt, Error> {
+    let defaults = Node::parse(DEFAULTS, &|_| Source::Default).map_err(Error::of)?;
     let data_dir_key = [String::from("host"), String::from("data_dir")];
     let (file, mut problems) = file_layer(inputs, &defaults)?;
+    let broken = inputs.file.is_some() && !problems.is_empty();
     let file_overrides = defaults.overrides(file);
     let with_file = lay(defaults.clone(), &file_overrides);
     let (variables, misspelt) = tree::environment_layer(&with_file, &inputs.environment);
@@ -196,20 +253,31 @@ pub fn load(inputs: &Inputs) -> Result<Loaded, Error> {
 
     let overrides = [file_overrides, variable_overrides, flag_overrides].concat();
     let said = lay(defaults.clone(), &overrides);
-    problems.extend(said.get(&data_dir_key).and_then(|node| no_directory(node, &inputs.environment)));
-    let decided = judge::decide::<Config>(defaults, overrides);
-    let (mut config, mut tree) = match decided {
-        Ok(decided) if problems.is_empty() => decided,
-        Ok(_) => return Err(Error::Problems(problems)),
-        Err(found) => return Err(Error::Problems(problems.into_iter().chain(found).collect())),
+    let place = said.get(&data_dir_key);
+    problems.extend(place.and_then(|node| no_directory(node, &inputs.environment)));
+    // The file that could not be read may have said where data is.
+    let lost = broken && place.is_none_or(|node| node.source() == &Source::Default);
+    let decided = judge::decide::<Config>(defaults.clone(), overrides.clone()).or_else(|found| {
+        let right = overrides.into_iter().filter(|over| !found.iter().any(|problem| problem.touches(&over.path)));
+        let rest = judge::decide::<Config>(defaults, right.collect());
+        problems.extend(found);
+        rest
+    });
+    let Some((mut config, mut tree)) = decided.ok().filter(|_| !lost) else {
+        return Ok(Attempt { loaded: None, problems });
     };
-    let (place, source) = data_dir(&config.host.data_dir, &inputs.environment)?;
-    if let Some(source) = source {
-        let text = toml::Value::String(place.display().to_string());
-        tree.set(&data_dir_key, Node::Leaf(text, source));
+    match data_dir(&config.host.data_dir, &inputs.environment) {
+        Ok((place, source)) => {
+            if let Some(source) = source {
+                let text = toml::Value::String(place.display().to_string());
+                tree.set(&data_dir_key, Node::Leaf(text, source));
+            }
+            config.host.data_dir = place;
+        }
+        Err(_) if !problems.is_empty() => return Ok(Attempt { loaded: None, problems }),
+        Err(error) => return Err(error),
     }
-    config.host.data_dir = place;
-    Ok(Loaded { config, tree })
+    Ok(Attempt { loaded: Some(Loaded { config, tree }), problems })
 }
 
 fn lay(mut base: Node, overrides: &[Override]) -> Node {
@@ -234,14 +302,19 @@ fn no_directory(said: &Node, environment: &[(String, String)]) -> Option<Problem
 
 /// The user's file: the one that was named, or the one in the data directory, which cannot move the data directory.
 fn file_layer(inputs: &Inputs, defaults: &Node) -> Result<(Node, Vec<Problem>), Error> {
-    let parsed = |path: &Path, text: &str| {
+    let parsed = |path: &Path, bytes: Vec<u8>| {
+        let text = String::from_utf8(bytes).map_err(|error| {
+            let valid = error.utf8_error().valid_up_to();
+            vec![Problem::no_text(path, error.as_bytes(), valid)]
+        });
         let path = path.display().to_string();
         let source = |line: usize| Source::File { path: path.clone(), line };
-        Node::parse(text, &source).map_or_else(|problems| (Node::empty(), problems), |node| (node, Vec::new()))
+        let node = text.and_then(|text| Node::parse(&text, &source));
+        node.map_or_else(|problems| (Node::empty(), problems), |node| (node, Vec::new()))
     };
     if let Some(path) = &inputs.file {
-        let text = std::fs::read_to_string(path).map_err(|error| Error::unreadable(path, &error))?;
-        return Ok(parsed(path, &text));
+        let bytes = std::fs::read(path).map_err(|error| Error::unreadable(path, &error))?;
+        return Ok(parsed(path, bytes));
     }
     let (variables, _) = tree::environment_layer(defaults, &inputs.environment);
     let key = [String::from("host"), String::from("data_dir")];
@@ -252,12 +325,10 @@ fn file_layer(inputs: &Inputs, defaults: &Node) -> Result<(Node, Vec<Problem>), 
         return Ok((Node::empty(), Vec::new()));
     };
     let path = folder.join(FILE_NAME);
-    let (node, mut problems) = match std::fs::read_to_string(&path) {
-        Ok(text) => parsed(&path, &text),
+    let (node, mut problems) = match std::fs::read(&path) {
+        Ok(bytes) => parsed(&path, bytes),
         // That something else is in the directory's place is told by its own key.
-        Err(error) if matches!(error.kind(), ErrorKind::NotFound | ErrorKind::NotADirectory) => {
-            return Ok((Node::empty(), Vec::new()));
-        }
+        Err(error) if beside::absent(&error) => return Ok((Node::empty(), Vec::new())),
         Err(error) => return Err(Error::unreadable(&path, &error)),
     };
     if let Some(moved) = node.get(&key) {

@@ -18,6 +18,9 @@ pub(super) enum Node {
     Leaf(toml::Value, Source),
     /// A table, whose keys are overridden one by one.
     Table(BTreeMap<String, Node>, Source),
+    /// A list with a table in it, which is replaced as a whole, though each key in it has its own place. In a path its
+    /// entries are numbers.
+    List(Vec<Node>, Source),
 }
 
 /// A node and the path of keys it is laid at.
@@ -53,7 +56,7 @@ impl Node {
     /// Where this was said.
     pub(super) fn source(&self) -> &Source {
         match self {
-            Node::Leaf(_, source) | Node::Table(_, source) => source,
+            Node::Leaf(_, source) | Node::Table(_, source) | Node::List(_, source) => source,
         }
     }
 
@@ -62,6 +65,15 @@ impl Node {
         match (path, self) {
             ([], node) => Some(node),
             ([first, rest @ ..], Node::Table(entries, _)) => entries.get(first)?.get(rest),
+            ([first, rest @ ..], Node::List(entries, _)) => entries.get(first.parse::<usize>().ok()?)?.get(rest),
+            _ => None,
+        }
+    }
+
+    /// The key of a table that has no other.
+    pub(super) fn only_key(&self) -> Option<&str> {
+        match self {
+            Node::Table(entries, _) if entries.len() == 1 => entries.keys().next().map(String::as_str),
             _ => None,
         }
     }
@@ -72,12 +84,19 @@ impl Node {
             *self = node;
             return;
         };
+        if let Node::List(entries, _) = self
+            && let Some(entry) = first.parse::<usize>().ok().and_then(|place| entries.get_mut(place))
+        {
+            entry.set(rest, node);
+            return;
+        }
         if !matches!(self, Node::Table(..)) {
             *self = Node::Table(BTreeMap::new(), node.source().clone());
         }
-        if let Node::Table(entries, source) = self {
-            let inner = entries.entry(first.clone()).or_insert_with(|| Node::Table(BTreeMap::new(), source.clone()));
-            inner.set(rest, node);
+        if let Node::Table(entries, _) = self {
+            // A table that is not there yet is said by whoever says a key of it.
+            let source = node.source().clone();
+            entries.entry(first.clone()).or_insert_with(|| Node::Table(BTreeMap::new(), source)).set(rest, node);
         }
     }
 
@@ -89,11 +108,16 @@ impl Node {
     }
 
     fn remove(&mut self, path: &[String]) {
-        if let (Node::Table(entries, _), Some((first, rest))) = (self, path.split_first()) {
-            match entries.get_mut(first) {
+        match (self, path.split_first()) {
+            (Node::Table(entries, _), Some((first, rest))) => match entries.get_mut(first) {
                 Some(inner) if !rest.is_empty() => inner.remove(rest),
                 _ => drop(entries.remove(first)),
+            },
+            (Node::List(entries, _), Some((first, rest))) => {
+                let entry = first.parse::<usize>().ok().and_then(|place| entries.get_mut(place));
+                entry.into_iter().for_each(|entry| entry.remove(rest));
             }
+            _ => {}
         }
     }
 
@@ -104,6 +128,7 @@ impl Node {
             Node::Table(entries, _) => {
                 toml::Value::Table(entries.iter().map(|(key, node)| (key.clone(), node.value())).collect())
             }
+            Node::List(entries, _) => toml::Value::Array(entries.iter().map(Node::value).collect()),
         }
     }
 
@@ -124,13 +149,27 @@ impl Node {
                     path.pop();
                 }
             }
+            Node::List(entries, _) => {
+                for (place, node) in entries.iter().enumerate() {
+                    path.push(place.to_string());
+                    node.collect(path, found);
+                    path.pop();
+                }
+            }
         }
     }
 
     /// Cuts an override into those it makes of this tree.
     pub(super) fn cut(&self, mut over: Override) -> Vec<Override> {
         let mut found = Vec::new();
-        cut(self.get(&over.path), over.node, &mut over.path, &mut found);
+        cut(self.get(&over.path), over.node, &mut over.path, &mut found, true);
+        found
+    }
+
+    /// The same for an entry of a list, where `kind` is a key as any other.
+    pub(super) fn cut_entry(&self, mut over: Override) -> Vec<Override> {
+        let mut found = Vec::new();
+        cut(self.get(&over.path), over.node, &mut over.path, &mut found, false);
         found
     }
 
@@ -139,18 +178,27 @@ impl Node {
     /// replaces ours.
     pub(super) fn overrides(&self, layer: Node) -> Vec<Override> {
         let mut found = Vec::new();
-        cut(Some(self), layer, &mut Vec::new(), &mut found);
+        cut(Some(self), layer, &mut Vec::new(), &mut found, true);
         found
     }
 }
 
-fn cut(base: Option<&Node>, layer: Node, path: &mut Vec<String>, found: &mut Vec<Override>) {
+fn cut(base: Option<&Node>, layer: Node, path: &mut Vec<String>, found: &mut Vec<Override>, kinds: bool) {
     match (base, layer) {
-        (Some(Node::Table(ours, _)), Node::Table(theirs, source)) if !changes_kind(ours, &theirs) => {
-            let _ = source;
+        (Some(Node::Table(ours, _)), Node::Table(theirs, _)) if !(kinds && changes_kind(ours, &theirs)) => {
             for (key, node) in theirs {
                 path.push(key.clone());
-                cut(ours.get(&key), node, path, found);
+                cut(ours.get(&key), node, path, found, kinds);
+                path.pop();
+            }
+        }
+        // Keys of entries, by the numbers of the entries, whether these are there or not.
+        (Some(list @ (Node::List(..) | Node::Leaf(toml::Value::Array(_), _))), Node::Table(theirs, _))
+            if !theirs.is_empty() && theirs.keys().all(|key| key.parse::<usize>().is_ok()) =>
+        {
+            for (key, node) in theirs {
+                path.push(key.clone());
+                cut(list.get(std::slice::from_ref(&key)), node, path, found, kinds);
                 path.pop();
             }
         }
@@ -168,13 +216,20 @@ fn changes_kind(ours: &BTreeMap<String, Node>, theirs: &BTreeMap<String, Node>) 
 fn table_node(table: &DeTable<'_>, source: Source, line: &dyn Fn(usize) -> Source) -> Node {
     let entries = table.iter().map(|(key, value)| {
         let place = line(key.span().start);
-        let node = match value.get_ref() {
-            DeValue::Table(inner) => table_node(inner, place, line),
-            _ => Node::Leaf(plain(value.clone()), place),
-        };
-        (key.get_ref().to_string(), node)
+        (key.get_ref().to_string(), value_at(value, place, line))
     });
     Node::Table(entries.collect(), source)
+}
+
+fn value_at(value: &Spanned<DeValue<'_>>, place: Source, line: &dyn Fn(usize) -> Source) -> Node {
+    match value.get_ref() {
+        DeValue::Table(inner) => table_node(inner, place, line),
+        DeValue::Array(entries) if entries.iter().any(|one| matches!(one.get_ref(), DeValue::Table(_))) => {
+            let entry = |one: &Spanned<DeValue<'_>>| value_at(one, line(one.span().start), line);
+            Node::List(entries.iter().map(entry).collect(), place)
+        }
+        _ => Node::Leaf(plain(value.clone()), place),
+    }
 }
 
 /// The value without its spans. What parsed as TOML always is one; an integer beyond 64 bits is kept as its digits, so
@@ -222,6 +277,9 @@ pub(super) fn value_node(value: toml::Value, source: &Source) -> Node {
         toml::Value::Table(table) => {
             let entries = table.into_iter().map(|(key, value)| (key, value_node(value, source)));
             Node::Table(entries.collect(), source.clone())
+        }
+        toml::Value::Array(list) if list.iter().any(toml::Value::is_table) => {
+            Node::List(list.into_iter().map(|value| value_node(value, source)).collect(), source.clone())
         }
         value => Node::Leaf(value, source.clone()),
     }

@@ -20,34 +20,17 @@ mod sign;
 #[cfg(test)]
 mod tests;
 
-use std::fmt;
-
 use async_trait::async_trait;
 use serde_json::Value;
 
 use crate::types::sensitive::{find, redact};
-use crate::types::{Class, Classified, Cleared, Cx, Label, Place, PrivacyClass, Timestamp, TrustTier, Withheld};
+use crate::types::{
+    Class, Classified, Cleared, Cx, Label, Place, PrivacyClass, Secret, Timestamp, TrustTier, Withheld,
+};
 
 pub use fake::Mailroom;
 pub use http::Http;
 pub use sign::{SIGNATURE, signature};
-
-/// A key for signatures, already read from where secrets are. It has no `Display`, and its `Debug` is blind.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Key(String);
-
-impl Key {
-    /// Wraps a text so that it cannot be printed by accident.
-    pub fn new(text: impl Into<String>) -> Key {
-        Key(text.into())
-    }
-}
-
-impl fmt::Debug for Key {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(..)")
-    }
-}
 
 /// One notice.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -55,7 +38,7 @@ pub struct Notice {
     /// Where to.
     pub url: String,
     /// What it is signed with; nothing if its receiver asks for no signature.
-    pub key: Option<Key>,
+    pub key: Option<Secret>,
     /// The same each time it is sent, so that its receiver can tell a repetition.
     pub id: String,
     /// What happened, in a word.

@@ -5,8 +5,7 @@
 
 use sha2::{Digest, Sha256};
 
-use super::Key;
-use crate::types::Timestamp;
+use crate::types::{Secret, Timestamp};
 
 /// The header a signature stands in.
 pub const SIGNATURE: &str = "x-syzygy-signature";
@@ -15,9 +14,9 @@ pub const SIGNATURE: &str = "x-syzygy-signature";
 const BLOCK: usize = 64;
 
 /// What stands in the header: `t=SECONDS,v1=HEX`.
-pub fn signature(key: &Key, at: Timestamp, body: &str) -> String {
+pub fn signature(key: &Secret, at: Timestamp, body: &str) -> String {
     let seconds = at.0.div_euclid(1_000_000);
-    let mac = hmac(key.0.as_bytes(), &[seconds.to_string().as_bytes(), b".", body.as_bytes()]);
+    let mac = hmac(key.reveal().as_bytes(), &[seconds.to_string().as_bytes(), b".", body.as_bytes()]);
     let hex: String = mac.iter().map(|byte| format!("{byte:02x}")).collect();
     format!("t={seconds},v1={hex}")
 }

@@ -8,8 +8,8 @@ use wiremock::matchers::{header, method, path};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::sign::hmac;
-use super::{Error, Http, Key, Mailroom, Notice, Outbound, SIGNATURE, cleared, signature, usual_tier};
-use crate::types::{Class, Cleared, Cx, Place, Timestamp, TrustTier};
+use super::{Error, Http, Mailroom, Notice, Outbound, SIGNATURE, cleared, signature, usual_tier};
+use crate::types::{Class, Cleared, Cx, Place, Secret, Timestamp, TrustTier};
 
 fn hex(bytes: &[u8]) -> String {
     bytes.iter().map(|byte| format!("{byte:02x}")).collect()
@@ -41,21 +41,22 @@ fn signatures_are_those_of_the_standard() {
     }
 }
 
+// F1.
 #[test]
 fn a_signature_is_of_its_time_and_its_bytes_and_never_shows_its_key() {
-    let (key, at) = (Key::new("secret"), Timestamp(1_750_000_000_500_000));
+    let (key, at) = (Secret::new("secret"), Timestamp(1_750_000_000_500_000));
     let said = signature(&key, at, "{}");
     let own = hex(&hmac(b"secret", &[b"1750000000.{}"]));
     assert_eq!(said, format!("t=1750000000,v1={own}"));
     assert_ne!(signature(&key, Timestamp(at.0 + 1_000_000), "{}"), said);
     assert_ne!(signature(&key, at, "{ }"), said);
-    assert_eq!(format!("{key:?}"), "Key(..)");
+    assert_eq!(format!("{key:?}"), "Secret(..)");
 }
 
 fn notice(url: &str) -> Notice {
     Notice {
         url: url.to_owned(),
-        key: Some(Key::new("secret")),
+        key: Some(Secret::new("secret")),
         id: "7".to_owned(),
         event: "hitl.opened".to_owned(),
         at: Timestamp(1_750_000_000_000_000),
@@ -106,6 +107,7 @@ async fn suite(backend: Arc<dyn Outbound>, url: &str, expected: Result<(), Error
     }
 }
 
+// F2.
 #[tokio::test]
 async fn an_answer_is_believed_by_its_status_alone() {
     let rows = [(200, true, false), (204, true, false), (302, false, false), (404, false, false), (500, false, true)];
@@ -122,7 +124,7 @@ async fn an_answer_is_believed_by_its_status_alone() {
 #[tokio::test]
 async fn a_notice_says_what_it_is_and_is_signed() {
     let server = MockServer::start().await;
-    let said = signature(&Key::new("secret"), notice("").at, &notice("").body);
+    let said = signature(&Secret::new("secret"), notice("").at, &notice("").body);
     Mock::given(header("x-syzygy-delivery", "7"))
         .and(header("x-syzygy-event", "hitl.opened"))
         .and(header("content-type", "application/json"))

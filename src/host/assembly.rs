@@ -6,20 +6,22 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::builder::Builder;
+use super::candidates::of_agents;
 use super::{Error, Host};
-use super::{backends, budgets};
+use super::{backends, budgets, tools as host_tools};
 use crate::actors::agent::{self, Definition};
 use crate::actors::{crown, executor, inbox, io, keeper, router, runtime};
 use crate::api;
-use crate::config::Config;
-use crate::inference::{Account, Capabilities, Embedder, RuntimeConfig, accounts, leftovers};
+use crate::config::{self, Beside, Config};
+use crate::inference::models::Store;
+use crate::inference::{Capabilities, Embedder, RuntimeConfig, accounts, leftovers};
 use crate::store::{Durability, Journal, NewEvent, Retention};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
-use crate::types::{Cx, Modality, Price, TrustTier, World};
+use crate::types::{Cx, World};
+use crate::ziggy::IntentModel;
 use crate::ziggy::plan::Grows;
-use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin, Rib};
-use crate::ziggy::{IntentModel, Millionths};
+use crate::ziggy::route::{Candidate, Rib};
 
 /// Embedding the examples of intents takes milliseconds; a host that cannot do it in this time starts without.
 const INTENTS_WITHIN: Duration = Duration::from_secs(30);
@@ -34,47 +36,41 @@ const ROOT_RESTARTS: u32 = 3;
 
 pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let config = builder.effective()?;
-    let agents = builder.agents()?;
     let (world, data) = (builder.world.clone(), builder.data.clone());
+    let most = config.router.candidates_most;
+    let Beside { agents, prices, models } = config::beside(data.as_deref(), most).map_err(config::Error::of)?;
+    let agents = builder.agents(agents, most)?;
     data.as_deref().map(make_private).transpose()?;
-    let prices = budgets::prices(&config, data.as_deref())?;
+    let prices = budgets::complete(&config, prices)?;
     let journal = open_journal(&mut builder, &config, &world).await?;
     let (found, interrupted) = budgets::unfinished(&journal, &config, &world).await?;
-    let models = Arc::new(backends::model_store(data.as_deref().unwrap_or(Path::new("")), &config)?);
+    let models = Arc::new(Store::new(data.as_deref().unwrap_or(Path::new("")), models, config.models.clone()));
     let (embedder, intents, lacking) = understanding(&config, &models, &world).await?;
     let launches = launches(&mut builder, &config, &models)?;
     end_leftovers(data.as_deref()).await;
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
-    let tools = tools(&mut builder);
-    let (executor, executor_child) = executor::Handle::launch("native", tools, config.executor, &world)?;
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
+    let tools = tools(&mut builder);
+    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone()).await?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     budgets::open(crown.treasury(), found, prices, &runtimes, &config);
     let candidates = budgets::priced(candidates, crown.treasury());
     let (router, router_child) = launch_router(candidates, &runtimes, &crown, &parts);
     let (inbox, inbox_tree) = launch_inbox(&config, &builder, &journal, &crown)?;
-    let io_parts = io::Parts {
-        journal: Arc::clone(&journal),
-        embedder: Arc::clone(&parts.embedder),
-        intents,
-        chunk: config.ziggy.chunk,
-        inbox: inbox.clone(),
-        router: router.clone(),
-        crown: crown.clone(),
-        agents: Arc::new(agents),
-        ladder: Arc::new(config.ladder.clone()),
-        privacy: Arc::new(config.privacy.clone()),
-    };
-    let (io, io_tree) = io::Handle::launch(io_parts, config.io, &world);
+    let (io, io_tree) = launch_io(&parts, intents, agents, &inbox, &router, &crown);
     let registry = Registry::new();
+    let mounts = super::offered::mounts(&builder, &config, &parts.executor)?;
     let serving = builder.serve.then(|| {
         api::launch(api::Parts {
             io: io.clone(),
             inbox: inbox.clone(),
             router: router.clone(),
             crown: crown.clone(),
+            tools: parts.executor.clone(),
+            folders: config.tools.clone(),
+            privacy: config.privacy.clone(),
             journal: Arc::clone(&journal),
             registry: Arc::clone(&registry),
             world: world.clone(),
@@ -83,12 +79,13 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
             chunk: config.ziggy.chunk,
             data_dir: data.clone().unwrap_or_default(),
             config: config.api.clone(),
+            mounts,
         })
     });
     let (served, api_child) = serving.unzip();
 
     let rows = Rows {
-        store: keeper::launch(Arc::clone(&journal), archives(data.as_deref(), config.store.retention), &world),
+        store: keeper::launch(Arc::clone(&journal), archives(data.as_deref(), config.store.retention, &router), &world),
         governor,
         runtimes: runtimes_tree,
         executor: executor_child,
@@ -103,29 +100,45 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
 }
 
+/// What takes tasks in.
+fn launch_io(
+    common: &Common<'_>,
+    intents: Arc<IntentModel>,
+    agents: BTreeMap<String, agent::Handle>,
+    inbox: &inbox::Handle,
+    router: &router::Handle,
+    crown: &crown::Handle,
+) -> (io::Handle, Child) {
+    let config = common.config;
+    let parts = io::Parts {
+        journal: Arc::clone(&common.journal),
+        embedder: Arc::clone(&common.embedder),
+        intents,
+        chunk: config.ziggy.chunk,
+        inbox: inbox.clone(),
+        router: router.clone(),
+        crown: crown.clone(),
+        agents: Arc::new(agents),
+        ladder: Arc::new(config.ladder.clone()),
+        privacy: Arc::new(config.privacy.clone()),
+    };
+    io::Handle::launch(parts, config.io, common.world)
+}
+
 /// Every agent as the router sees it, if they can all be told apart.
 fn candidates(
     agents: &[Definition],
     runtimes: &BTreeMap<String, runtime::Handle>,
     world: &World,
 ) -> Result<Vec<Candidate>, Error> {
-    let one = counted(runtimes);
-    let candidate =
-        |definition| Candidate { same_as: same_as(definition, &one), ..candidate(definition, runtimes, world) };
-    let candidates: Vec<Candidate> = agents.iter().map(candidate).collect();
+    let candidates = of_agents(agents, &places(runtimes), world.clock.wall());
     Rib::of(candidates.iter().cloned()).map_err(Error::Candidates)?;
     Ok(candidates)
 }
 
-/// Which runtimes are one under several names, and which share a provider.
-fn counted(runtimes: &BTreeMap<String, runtime::Handle>) -> BTreeMap<String, Account> {
-    accounts(&runtimes.iter().map(|(name, handle)| (name.clone(), handle.capabilities())).collect())
-}
-
-/// The runtime that this agent's is the same as, if that is another.
-fn same_as(definition: &Definition, accounts: &BTreeMap<String, Account>) -> String {
-    let own = &definition.profile.runtime;
-    accounts.get(own).map(|account| account.same.clone()).filter(|same| same != own).unwrap_or_default()
+/// What runtimes offer and where they are, by name.
+fn places(runtimes: &BTreeMap<String, runtime::Handle>) -> BTreeMap<String, Capabilities> {
+    runtimes.iter().map(|(name, handle)| (name.clone(), handle.capabilities())).collect()
 }
 
 /// The router, with the table of those who may serve.
@@ -136,7 +149,7 @@ fn launch_router(
     common: &Common<'_>,
 ) -> (router::Handle, Child) {
     let handles: Vec<runtime::Handle> = runtimes.values().cloned().collect();
-    let configs = (common.config.router, common.config.ziggy.clone());
+    let configs = (common.config.router, &common.config.ziggy, &common.config.privacy);
     router::Handle::launch(candidates, handles, crown.clone(), Arc::clone(&common.journal), configs, common.world)
 }
 
@@ -149,9 +162,13 @@ async fn record_start(journal: &Arc<dyn Journal>, interrupted: usize) -> Result<
 }
 
 /// Where old events go, if any are to leave the journal.
-fn archives(data: Option<&Path>, retention: Retention) -> Option<keeper::Archives> {
+fn archives(data: Option<&Path>, retention: Retention, router: &router::Handle) -> Option<keeper::Archives> {
     let leave = retention.days > 0 || retention.events_most > 0;
-    data.filter(|_| leave).map(|data| keeper::Archives { retention, folder: data.join(backends::ARCHIVES) })
+    data.filter(|_| leave).map(|data| keeper::Archives {
+        retention,
+        folder: data.join(backends::ARCHIVES),
+        ties: Arc::new(router.lines()),
+    })
 }
 
 /// The journal as the builder wants it opened, or the one of its data directory.
@@ -302,6 +319,7 @@ fn launch_agents(
         let parts = agent::Parts {
             runtime: runtimes.get(&definition.profile.runtime).cloned(),
             runtimes: Arc::clone(&shared),
+            workspace: common.config.tools.workspace(&definition.profile.workspace),
             executor: common.executor.clone(),
             embedder: Arc::clone(&common.embedder),
             journal: Arc::clone(&common.journal),
@@ -313,70 +331,6 @@ fn launch_agents(
         handles.insert(name, handle);
     }
     (handles, tree)
-}
-
-/// An agent as the router sees it: what it offers, and what its runtime costs and may see.
-fn candidate(definition: &Definition, runtimes: &BTreeMap<String, runtime::Handle>, world: &World) -> Candidate {
-    let profile = &definition.profile;
-    let runtime = runtimes.get(&profile.runtime).map(runtime::Handle::capabilities);
-    let code = matches!(definition.brain, agent::Brain::Code(_));
-    let health = match &runtime {
-        Some(_) => Health::Healthy,
-        None if code => Health::Healthy,
-        None => Health::Unhealthy {
-            reason: format!("its runtime {:?} is not configured; add [inference.runtimes.{0}]", profile.runtime),
-        },
-    };
-    let in_process = code && runtime.is_none();
-    // Code without a runtime works in this process, for nothing, on texts of any length.
-    let nothing = Capabilities {
-        name: "code".to_owned(),
-        model: profile.name.clone(),
-        provider: None,
-        tier: TrustTier::Local,
-        region: None,
-        modalities: vec![Modality::Text],
-        chat: true,
-        tools: false,
-        own_tokenizer: false,
-        embed: false,
-        context_tokens: u32::MAX,
-        price: Price::default(),
-    };
-    // A runtime nobody configured is trusted with nothing; what else it could do nobody knows.
-    let unknown = Capabilities { tier: TrustTier::External, ..nothing.clone() };
-    let seen = runtime.unwrap_or(if code { nothing } else { unknown });
-    let quality = |(name, quality): (&String, &f32)| (Capability::new(name), Millionths::of(f64::from(*quality)));
-    let micros = |millis: u64| millis.saturating_mul(1_000);
-    Candidate {
-        id: format!("{}@{}", profile.name, if in_process { "code" } else { &profile.runtime }),
-        agent: profile.name.clone(),
-        runtime: profile.runtime.clone(),
-        provider: seen.provider.map(|own| own.to_string()).unwrap_or_default(),
-        model: seen.model,
-        same_as: String::new(),
-        capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
-        modalities: seen.modalities,
-        tier: seen.tier,
-        region: seen.region,
-        price: seen.price,
-        context_tokens: seen.context_tokens,
-        quality: Millionths::of(f64::from(profile.quality)),
-        qualities: profile.qualities.iter().map(quality).collect(),
-        live: Live::assumed(
-            micros(profile.assumed_first_token_ms),
-            micros(profile.assumed_token_ms),
-            world.clock.wall(),
-        ),
-        origin: if code { Origin::Code } else { Origin::Config },
-        since: world.clock.wall(),
-        expires: None,
-        weight: profile.weight,
-        cap: Some(profile.concurrency.saturating_add(u32::try_from(profile.waiting).unwrap_or(u32::MAX))),
-        enabled: profile.enabled,
-        health,
-        quarantined: None,
-    }
 }
 
 /// The governor with its rules, whom it tells with which key, and the candidates it knows.
@@ -394,7 +348,7 @@ fn launch_governor(
     let (crown, governor) = crown::Handle::launch_with(parts, world);
     crown.know(agents.iter().map(|definition| known(definition, config)).collect());
     let crown = crown.limited(config.limit.clone());
-    crown.count_as_one(counted(runtimes));
+    crown.count_as_one(accounts(&places(runtimes)));
     runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
     Ok((crown, governor))
 }

@@ -9,22 +9,20 @@ use super::Error;
 use super::builder::Environment;
 use crate::actors::agent::MemoryProjection;
 use crate::actors::crown::{GovernanceProjection, Webhook};
+use crate::actors::executor::{EffectsProjection, ToolsProjection};
 use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::{BudgetsProjection, RunsProjection};
 use crate::actors::router::TablesProjection;
 use crate::actors::runtime::Launch;
-use crate::config::Config;
-use crate::field::{Http, Key, Outbound};
-use crate::inference::models::{self, Catalog, Quiet, Store};
-use crate::inference::{
-    self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, Scripted, Secret, WordLlama,
-};
+use crate::config::{self, Config};
+use crate::field::{Http, Outbound};
+use crate::inference::models::{self, Quiet, Store};
+use crate::inference::{self, Embedded, Embedder, EmbedderChoice, Lexical, MiniLm, Openai, RuntimeConfig, WordLlama};
 use crate::store::{self, Journal, Projection, Sqlite};
-use crate::types::{Cx, World};
+use crate::types::{Cx, Secret, World};
 use crate::ziggy::IntentModel;
 
 /// Models the binary knows; the same file in the data directory adds to them.
-const MODELS: &str = include_str!("../../config/models.toml");
 
 /// What intents look like.
 const INTENTS: &str = include_str!("../../config/intents.toml");
@@ -48,6 +46,8 @@ pub fn projections() -> Vec<Arc<dyn Projection>> {
         Arc::new(BudgetsProjection),
         Arc::new(InboxProjection),
         Arc::new(TablesProjection),
+        Arc::new(EffectsProjection),
+        Arc::new(ToolsProjection),
     ]
 }
 
@@ -71,26 +71,9 @@ pub fn journal_path(data: &Path) -> std::path::PathBuf {
     data.join(JOURNAL)
 }
 
-/// Reads what a text file of the user says, if it is there.
-pub(super) fn user_file(path: &Path) -> Result<Option<String>, Error> {
-    match std::fs::read_to_string(path) {
-        Ok(text) => Ok(Some(text)),
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        Err(error) => Err(Error::File { file: path.display().to_string(), reason: error.to_string() }),
-    }
-}
-
 /// The models of this data directory: what the binary knows and what the user's `models.toml` adds.
 pub fn model_store(data: &Path, config: &Config) -> Result<Store, Error> {
-    let wrong = |file: &str, reason: String| Error::File { file: file.to_owned(), reason };
-    let mut catalog = Catalog::read(MODELS).map_err(|error| wrong("config/models.toml", error.to_string()))?;
-    let own = data.join("models.toml");
-    // A host without a data directory reads nobody's files, least of all those of the directory it happens to run in.
-    let text = if data.as_os_str().is_empty() { None } else { user_file(&own)? };
-    if let Some(text) = text {
-        let added = Catalog::read(&text).map_err(|error| wrong(&own.display().to_string(), error.to_string()))?;
-        catalog = catalog.merged(added);
-    }
+    let catalog = config::models_in(Some(data)).map_err(config::Error::of)?;
     Ok(Store::new(data, catalog, config.models.clone()))
 }
 
@@ -122,11 +105,7 @@ pub(super) fn runtime(
             let made = Openai::new(name, own.clone(), &settings.openai, key, clock)?;
             Launch { runtime: Arc::new(made), child }
         }
-        RuntimeConfig::Scripted(own) => {
-            let made = Scripted::saying(name, &own.answer).in_tier(own.tier).reading(&own.modalities);
-            let made = own.region.iter().fold(made, |made, region| made.in_region(region));
-            Launch { runtime: Arc::new(made), child: None }
-        }
+        RuntimeConfig::Scripted(own) => Launch { runtime: Arc::new(own.runtime(name)), child: None },
     })
 }
 
@@ -137,7 +116,7 @@ pub(super) fn outbound() -> Result<Arc<dyn Outbound>, Error> {
 }
 
 /// What notices are signed with, by the name of their webhook.
-pub(super) fn keys(config: &inbox::Config, environment: &Environment) -> Result<BTreeMap<String, Key>, Error> {
+pub(super) fn keys(config: &inbox::Config, environment: &Environment) -> Result<BTreeMap<String, Secret>, Error> {
     let mut keys = BTreeMap::new();
     for hook in &config.webhooks {
         let Some(variable) = &hook.secret_env else { continue };
@@ -145,7 +124,7 @@ pub(super) fn keys(config: &inbox::Config, environment: &Environment) -> Result<
             file: format!("review.webhooks ({})", hook.name),
             reason: format!("its secret_env names {variable}, which is not set"),
         })?;
-        keys.insert(hook.name.clone(), Key::new(text));
+        keys.insert(hook.name.clone(), Secret::new(text));
     }
     Ok(keys)
 }
@@ -225,7 +204,7 @@ pub(super) async fn intents(embedder: &dyn Embedder, cx: &Cx) -> Result<IntentMo
 }
 
 /// What messages to webhooks are signed with, by the webhook's name.
-pub(super) fn webhook_keys(webhooks: &[Webhook], environment: &Environment) -> Result<BTreeMap<String, Key>, Error> {
+pub(super) fn webhook_keys(webhooks: &[Webhook], environment: &Environment) -> Result<BTreeMap<String, Secret>, Error> {
     let mut keys = BTreeMap::new();
     for webhook in webhooks {
         let Some(variable) = &webhook.secret_env else { continue };
@@ -233,7 +212,7 @@ pub(super) fn webhook_keys(webhooks: &[Webhook], environment: &Environment) -> R
             file: format!("alerts.webhooks {:?}", webhook.name),
             reason: format!("its secret_env names {variable}, which is not set"),
         })?;
-        keys.insert(webhook.name.clone(), Key::new(key));
+        keys.insert(webhook.name.clone(), Secret::new(key));
     }
     Ok(keys)
 }

@@ -1,11 +1,9 @@
 //! Budgets and prices as a host begins with them: its files, its runtimes, and what the journal says was spent.
 
 use std::collections::BTreeMap;
-use std::path::Path;
 use std::sync::Arc;
 
 use super::Error;
-use super::backends::user_file;
 use crate::actors::crown::{Opening, Provider, Treasury};
 use crate::actors::io::budget::Found;
 use crate::actors::{io, runtime};
@@ -16,38 +14,29 @@ use crate::types::{Price, World};
 use crate::ziggy::budget::PriceList;
 use crate::ziggy::route::Candidate;
 
-/// Prices the binary knows; the same file in the data directory adds to them.
-const PRICES: &str = include_str!("../../config/prices.toml");
-
-/// Prices of the operator's own, in the data directory.
-pub(super) const PRICES_FILE: &str = "prices.toml";
-
-/// The prices of this data directory, and that whatever is paid for has one. Read before anything is opened.
-pub(super) fn prices(config: &Config, data: Option<&Path>) -> Result<PriceList, Error> {
-    let prices = listed(data)?;
-    for (name, runtime) in &config.inference.runtimes {
-        // What is paid for elsewhere must have a price, or a budget would let everything pass.
-        if let RuntimeConfig::Openai(own) = runtime
-            && own.price.is_none()
-            && !prices.rows().any(|row| row.covers(name, &own.model))
-        {
-            return Err(Error::File {
-                file: format!("inference.runtimes.{name}"),
-                reason: format!("it has no price, and no row of prices.toml matches {name}/{}", own.model),
-            });
+/// What is paid for elsewhere and has no price, or a budget would let everything pass: the key, and what would help.
+pub(super) fn unpriced(config: &Config, prices: &PriceList) -> Vec<(String, String)> {
+    let lacking = |(name, runtime): (&String, &RuntimeConfig)| match runtime {
+        RuntimeConfig::Openai(own) if own.price.is_none() && !prices.rows().any(|row| row.covers(name, &own.model)) => {
+            let expected = format!(
+                "a model with a price: `price` beside it, or a row of prices.toml that matches {name}/{}",
+                own.model
+            );
+            Some((format!("inference.runtimes.{name}.model"), expected))
         }
-    }
-    Ok(prices)
+        _ => None,
+    };
+    config.inference.runtimes.iter().filter_map(lacking).collect()
 }
 
-fn listed(data: Option<&Path>) -> Result<PriceList, Error> {
-    let wrong = |file: &str, reasons: Vec<String>| Error::File { file: file.to_owned(), reason: reasons.join("; ") };
-    let own = PriceList::read(PRICES).map_err(|reasons| wrong("config/prices.toml", reasons))?;
-    let Some(path) = data.map(|data| data.join(PRICES_FILE)) else { return Ok(own) };
-    let Some(text) = user_file(&path)? else { return Ok(own) };
-    let file = path.display().to_string();
-    let added = PriceList::read(&text).map_err(|reasons| wrong(&file, reasons))?;
-    own.merged(added).map_err(|reasons| wrong(&file, reasons))
+/// Prices of which everything that is paid for has one.
+pub(super) fn complete(config: &Config, prices: PriceList) -> Result<PriceList, Error> {
+    match unpriced(config, &prices).into_iter().next() {
+        None => Ok(prices),
+        Some((key, expected)) => {
+            Err(Error::File { file: key, reason: format!("it has no price; expected {expected}") })
+        }
+    }
 }
 
 /// Settles what the host before this one left: charges what nobody knows the end of, and then marks the runs, since
@@ -80,10 +69,7 @@ pub(super) fn open(
         // costs nothing is only said if the configuration says so.
         let free = configured.and_then(RuntimeConfig::price) == Some(Price::default());
         let price = (free || seen.price != Price::default()).then_some(seen.price);
-        providers.insert(
-            name.clone(),
-            Provider { model: seen.model, tools: seen.tools, own_tokenizer: seen.own_tokenizer, price },
-        );
+        providers.insert(name.clone(), Provider { model: seen.model, price });
     }
     let Found { ledger, since, last: first, .. } = found;
     treasury.open(Opening { ledger, since, first, prices, providers });

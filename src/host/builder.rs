@@ -5,12 +5,14 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use super::{Error, Host, backends, real_world};
-use crate::actors::agent::Definition;
+use crate::actors::agent::{Definition, Profile};
 use crate::actors::executor::Tool;
 use crate::actors::runtime::Launch;
+use crate::adapters::Toolbox;
 use crate::config::{self, Config, Flag, Inputs};
 use crate::field::Outbound;
 use crate::inference::Runtime;
+use crate::sandbox::{self, Function, Sandbox, Voice};
 use crate::store::{self, Journal, Projection};
 use crate::types::World;
 
@@ -41,11 +43,16 @@ pub struct Builder {
     pub(super) own_agents: Vec<Definition>,
     pub(super) bundled_agents: bool,
     pub(super) tools: Vec<Tool>,
+    pub(super) functions: Vec<(String, Function)>,
+    pub(super) jail_program: Option<PathBuf>,
+    pub(super) components: bool,
+    pub(super) sandboxes: Vec<Arc<dyn Sandbox>>,
     pub(super) wrap_tool: Option<WrapTool>,
     pub(super) runtimes: Vec<Launch>,
     pub(super) serve: bool,
     pub(super) journal: Option<OpenJournal>,
     pub(super) outbound: Option<Arc<dyn Outbound>>,
+    pub(super) toolbox: Option<Arc<dyn Toolbox>>,
 }
 
 /// Opens the journal of a host that is not to choose one by its data directory, with these projections.
@@ -65,11 +72,16 @@ impl Builder {
             own_agents: Vec::new(),
             bundled_agents: true,
             tools: Vec::new(),
+            functions: Vec::new(),
+            jail_program: None,
+            components: false,
+            sandboxes: Vec::new(),
             wrap_tool: None,
             runtimes: Vec::new(),
             serve: false,
             journal: None,
             outbound: None,
+            toolbox: None,
         }
     }
 
@@ -115,9 +127,46 @@ impl Builder {
         self
     }
 
+    /// Adds a function that a published tool may name as its own (`run.native.function`). It runs on a thread, so it may
+    /// block.
+    pub fn function(
+        mut self,
+        name: &str,
+        function: impl Fn(serde_json::Value, &Voice) -> Result<serde_json::Value, sandbox::Failure> + Send + Sync + 'static,
+    ) -> Builder {
+        self.functions.push((name.to_owned(), Arc::new(function)));
+        self
+    }
+
+    /// Makes jails for tools, whose processes are this program started anew: its `main` must begin with
+    /// [`jail_process`](crate::sandbox::jail::jail_process). [`OWN_PROGRAM`](crate::sandbox::jail::OWN_PROGRAM) is the one
+    /// that runs. Without this a host has no jails.
+    pub fn jails(mut self, program: impl Into<PathBuf>) -> Builder {
+        self.jail_program = Some(program.into());
+        self
+    }
+
+    /// Runs tools that are WebAssembly components. Without this a host has no engine for them.
+    pub fn components(mut self) -> Builder {
+        self.components = true;
+        self
+    }
+
+    /// Runs tools of its tier in this sandbox instead of the host's own.
+    pub fn sandbox(mut self, sandbox: Arc<dyn Sandbox>) -> Builder {
+        self.sandboxes.push(sandbox);
+        self
+    }
+
     /// Puts something around every tool.
     pub(crate) fn tools_behind(mut self, wrap: WrapTool) -> Builder {
         self.wrap_tool = Some(wrap);
+        self
+    }
+
+    /// Offers these tools instead of its own to programs that speak MCP, at `/mcp` of the HTTP interface.
+    pub fn toolbox(mut self, toolbox: Arc<dyn Toolbox>) -> Builder {
+        self.toolbox = Some(toolbox);
         self
     }
 
@@ -190,17 +239,24 @@ impl Builder {
     }
 
     /// Every agent that is to run: bundled ones, those of the data directory, those in code. A later one takes the
-    /// place of an earlier one of the same name.
-    pub(super) fn agents(&mut self) -> Result<Vec<Definition>, Error> {
-        let mut agents: Vec<Definition> = Vec::new();
+    /// place of an earlier one of the same name. More than so many are refused before anything is done with them.
+    pub(super) fn agents(&mut self, own: Vec<Profile>, most: usize) -> Result<Vec<Definition>, Error> {
+        let (mut agents, mut places): (Vec<Option<Definition>>, BTreeMap<String, usize>) = Default::default();
         let mut put = |definition: Definition| {
-            agents.retain(|other| other.profile.name != definition.profile.name);
-            agents.push(definition);
+            if let Some(place) = places.insert(definition.profile.name.clone(), agents.len()) {
+                agents[place] = None;
+            }
+            agents.push(Some(definition));
         };
         let bundled = if self.bundled_agents { config::bundled_agents()? } else { Vec::new() };
-        let own = self.data.as_deref().map(config::agents_in).transpose()?.unwrap_or_default();
+        let count = bundled.len() + own.len() + self.own_agents.len();
+        if count > most {
+            return Err(Error::Candidates(vec![format!(
+                "there are {count} agents, and at most {most} may be candidates (router.candidates_most)"
+            )]));
+        }
         bundled.into_iter().chain(own).map(Definition::prompted).for_each(&mut put);
         self.own_agents.drain(..).for_each(put);
-        Ok(agents)
+        Ok(agents.into_iter().flatten().collect())
     }
 }

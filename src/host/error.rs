@@ -38,6 +38,9 @@ pub enum Error {
     /// The tools do not fit together.
     #[error(transparent)]
     Tools(#[from] executor::Error),
+    /// The operating system gives no random bytes.
+    #[error("could not get random bytes of the operating system")]
+    NoChance,
     /// The candidates do not fit together.
     #[error("could not route: {}", .0.join("; "))]
     Candidates(Vec<String>),
@@ -54,7 +57,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Config(error) => error.class(),
-            Error::DataDir { .. } => Class::Unavailable,
+            Error::DataDir { .. } | Error::NoChance => Class::Unavailable,
             Error::NoDataDir | Error::File { .. } | Error::Candidates(_) => Class::Invalid,
             Error::Journal(error) => error.class(),
             Error::Runtime(error) => error.class(),

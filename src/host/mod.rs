@@ -8,9 +8,17 @@ mod assembly;
 mod backends;
 mod budgets;
 mod builder;
+mod candidates;
+mod descriptors;
 mod error;
+mod offered;
 mod program;
+mod sandboxes;
+mod tools;
 mod world;
+
+#[cfg(test)]
+mod tests;
 
 use std::net::SocketAddr;
 use std::sync::Arc;

@@ -9,16 +9,16 @@ use async_trait::async_trait;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 
 use super::backends::{COMPANIONS, journal_path, model_store, projections};
-use super::budgets::{self, PRICES_FILE};
-use super::{Environment, Host, real_world};
+use super::budgets;
+use super::{Environment, Host, candidates, descriptors, real_world, sandboxes};
 use crate::actors::agent::Profile;
-use crate::cli::{self, Check, Launcher, Local, Setting, Up, Verdict};
-use crate::config::{self, Config, Flag, Inputs, Loaded};
+use crate::cli::{self, Check, InForce, Launcher, Local, Other, Setting, Up, Verdict};
+use crate::config::{self, Attempt, Beside, Config, Flag, Inputs, Loaded};
 use crate::inference::RuntimeConfig;
 use crate::inference::models::{Listing, State, Store};
 use crate::store::{Belonging, OnDisk, Sqlite};
 use crate::types::{Class, World};
-use crate::ziggy::route::Rules;
+use crate::ziggy::route::Proposed;
 use crate::{api, store, supervision, telemetry};
 
 /// The root as the command line sees it. The environment is read once, by `main`.
@@ -29,7 +29,7 @@ pub struct Program {
 
 /// What a backup keeps beside the journal: without these a host would start as another one. The operator's token is
 /// left out, since it is a key to this host; the hashes of all tokens are not. Archives never change, so they are copied once, as files.
-const BELONGING: [&str; 4] = ["syzygy.toml", "models.toml", PRICES_FILE, crate::api::TOKENS_FILE];
+const BELONGING: [&str; 4] = ["syzygy.toml", "models.toml", "prices.toml", crate::api::TOKENS_FILE];
 
 /// Folders of which the same is true, and how the names of their files end.
 const BELONGING_IN: [(&str, &str); 1] = [("agents", "toml")];
@@ -43,7 +43,7 @@ impl Program {
         Program { environment, world: real_world() }
     }
 
-    fn load(&self, local: &Local, listen: Option<&str>) -> Result<Loaded, config::Error> {
+    fn inputs(&self, local: &Local, listen: Option<&str>) -> Inputs {
         let mut flags = Vec::new();
         if let Some(data) = &local.data_dir {
             flags.push(flag("--data-dir", "host.data_dir", &data.display().to_string()));
@@ -51,55 +51,77 @@ impl Program {
         if let Some(listen) = listen {
             flags.push(flag("--listen", "api.listen", listen));
         }
-        let environment = self.environment.clone();
-        config::load(&Inputs { file: local.config.clone(), environment, flags })
+        Inputs { file: local.config.clone(), environment: self.environment.clone(), flags }
+    }
+
+    /// The configuration alone, for what needs nothing beside it.
+    fn load(&self, local: &Local) -> Result<Loaded, cli::Error> {
+        config::load(&self.inputs(local, None)).map_err(configured)
     }
 
     /// The data directory. It can be found without a usable configuration file, which may be what is damaged.
     fn place(&self, local: &Local) -> Result<PathBuf, cli::Error> {
         match &local.data_dir {
             Some(data) => Ok(data.clone()),
-            None => Ok(self.load(local, None).map_err(configured)?.config.host.data_dir),
+            None => Ok(self.load(local)?.config.host.data_dir),
         }
     }
 
-    /// Everything that is wrong with what an operator wrote, once the configuration itself has values that can work: the
-    /// files it names and those of agents, all at once, and before anything is opened.
-    fn check(loaded: &Loaded) -> Result<(), cli::Error> {
-        let data = &loaded.config.host.data_dir;
-        let (mut problems, mut others) = (Vec::new(), Vec::new());
-        for error in loaded.config.api.tls.faults() {
-            match error {
-                api::Error::Tls { key, reason, .. } => problems.push(loaded.problem(key, papers(key, &reason))),
-                other => others.push(said(other.class(), &other)),
+    /// Everything that an operator wrote: the configuration, the files it names and those beside it. If anything is
+    /// wrong in any of them, all of it is told at once, and before anything is opened.
+    fn all(&self, local: &Local, listen: Option<&str>) -> Result<(Loaded, Beside), cli::Error> {
+        let Attempt { loaded, mut problems } = config::attempt(&self.inputs(local, listen)).map_err(configured)?;
+        let (mut others, mut found) = (Vec::new(), None);
+        if let Some(loaded) = loaded {
+            for error in loaded.config.api.tls.faults() {
+                match error {
+                    api::Error::Tls { key, reason, .. } => problems.push(loaded.problem(key, papers(key, &reason))),
+                    other => others.push(said(other.class(), &other)),
+                }
+            }
+            match config::beside(Some(&loaded.config.host.data_dir), loaded.config.router.candidates_most) {
+                Ok(beside) => {
+                    let unpriced = budgets::unpriced(&loaded.config, &beside.prices).into_iter();
+                    problems.extend(unpriced.map(|(key, expected)| loaded.problem(&key, expected)));
+                    found = Some((loaded, beside));
+                }
+                Err(wrong) => problems.extend(wrong),
             }
         }
-        match config::agents_in(data) {
-            Ok(_) => {}
-            Err(config::Error::Problems(found)) => problems.extend(found),
-            Err(other) => others.push(configured(other)),
-        }
-        others.extend(model_store(data, &loaded.config).map_err(rooted).err());
-        others.extend(budgets::prices(&loaded.config, Some(data)).map_err(rooted).err());
-        let wrong = (!problems.is_empty()).then(|| configured(config::Error::Problems(problems)));
+        let wrong = (!problems.is_empty()).then(|| configured(config::Error::of(problems)));
         let mut all = wrong.into_iter().chain(others);
-        let Some(first) = all.next() else { return Ok(()) };
-        let reason = all.fold(first.to_string(), |text, error| format!("{text}\n{error}"));
-        Err(cli::Error::Local { class: first.class(), reason })
+        match (all.next(), found) {
+            (None, Some(found)) => Ok(found),
+            (Some(first), _) => {
+                let reason = all.fold(first.to_string(), |text, error| format!("{text}\n{error}"));
+                Err(cli::Error::Local { class: first.class(), reason })
+            }
+            // Without a configuration there is a problem.
+            (None, None) => Err(configured(config::Error::NoHome)),
+        }
+    }
+
+    /// Names in the configuration that nobody has.
+    fn warnings(loaded: &Loaded, own: Vec<Profile>) -> Vec<String> {
+        let agents = config::bundled_agents().map(|bundled| [bundled, own].concat()).unwrap_or_default();
+        loaded.unknown_names(&agents).iter().map(ToString::to_string).collect()
     }
 
     async fn serve(&self, loaded: Loaded) -> Result<(), super::Error> {
-        let config = loaded.config;
+        let mut config = loaded.config;
+        descriptors::provide(&mut config.api);
         let (data, stop) = (config.host.data_dir.clone(), Duration::from_secs(config.host.stop_timeout_s));
         let scheme = if config.api.tls.is_on() { "https" } else { "http" };
         let began = self.world.clock.now();
         let mut told = Told::listen();
-        let starting = Host::builder()
+        let builder = Host::builder()
             .config(config)
             .data_dir(data)
             .environment(self.environment.iter().cloned().collect::<Environment>())
-            .serve()
-            .start();
+            .components();
+        #[cfg(target_os = "linux")]
+        let builder = builder.jails(crate::sandbox::jail::OWN_PROGRAM);
+        let starting = builder.serve().start();
         let host = tokio::select! {
             host = starting => host?,
             () = told.heard() => {
@@ -180,10 +202,11 @@ impl Told {
 #[async_trait]
 impl Launcher for Program {
     async fn up(&self, options: &Up) -> Result<(), cli::Error> {
-        let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
-        Program::check(&loaded)?;
+        let (loaded, beside) = self.all(&options.local, options.listen.as_deref())?;
         let guard = telemetry::init(&loaded.config.telemetry, Arc::clone(&self.world.clock))
             .map_err(|error| said(error.class(), &error))?;
+        let warnings = Program::warnings(&loaded, beside.agents);
+        warnings.iter().for_each(|warning| tracing::warn!("a name that nobody has: {warning}"));
         let served = self.serve(loaded).await;
         if let Err(error) = guard.close(FLUSH_WITHIN).await {
             tracing::warn!(%error, "the last spans were not exported");
@@ -192,29 +215,36 @@ impl Launcher for Program {
     }
 
     fn data_dir(&self, local: &Local) -> Result<PathBuf, cli::Error> {
-        Ok(self.load(local, None).map_err(configured)?.config.host.data_dir)
+        Ok(self.load(local)?.config.host.data_dir)
     }
 
-    fn config_check(&self, options: &Up) -> Result<Vec<Setting>, cli::Error> {
-        let loaded = self.load(&options.local, options.listen.as_deref()).map_err(configured)?;
-        Program::check(&loaded)?;
+    fn config_check(&self, options: &Up) -> Result<InForce, cli::Error> {
+        let (loaded, beside) = self.all(&options.local, options.listen.as_deref())?;
         let own = |config::Setting { key, value, source }| Setting { key, value, source };
-        Ok(loaded.explain().into_iter().map(own).collect())
+        let warnings = Program::warnings(&loaded, beside.agents);
+        Ok(InForce { settings: loaded.explain().into_iter().map(own).collect(), warnings })
     }
 
     async fn doctor(&self, local: &Local) -> Vec<Check> {
-        let loaded = match self.load(local, None) {
-            Ok(loaded) => loaded,
+        let Attempt { loaded, problems } = match config::attempt(&self.inputs(local, None)) {
+            Ok(attempt) => attempt,
             Err(error) => return vec![check("config", Verdict::Bad, error.to_string())],
         };
+        let mut checks = vec![if problems.is_empty() {
+            check("config", Verdict::Good, "every key has a value that can work".to_owned())
+        } else {
+            check("config", Verdict::Bad, config::Error::of(problems).to_string())
+        }];
+        let Some(loaded) = loaded else { return checks };
         let data = loaded.config.host.data_dir.clone();
-        let mut checks = vec![
-            check("config", Verdict::Good, "every key has a value that can work".to_owned()),
-            writable(&data),
-            self.journal_check(&data).await,
-        ];
+        checks.extend([writable(&data), self.journal_check(&data).await]);
+        let own = config::agents_in(&data, loaded.config.router.candidates_most);
+        let warnings = own.as_ref().map(|own| Program::warnings(&loaded, own.clone())).unwrap_or_default();
+        checks.extend(warnings.into_iter().map(|warning| check("config", Verdict::Lacking, warning)));
         checks.extend(tls_checks(&loaded.config));
-        checks.extend(agent_checks(&data, &loaded.config));
+        checks.extend(sandboxes::checks(&loaded.config, &data).await);
+        checks.extend(agent_checks(own, &loaded.config));
+        checks.push(price_check(&data, &loaded.config));
         let found = match model_store(&data, &loaded.config) {
             Ok(store) => store.examine(),
             Err(error) => {
@@ -230,7 +260,7 @@ impl Launcher for Program {
     }
 
     fn models(&self, local: &Local) -> Result<Arc<Store>, cli::Error> {
-        let loaded = self.load(local, None).map_err(configured)?;
+        let loaded = self.load(local)?;
         Ok(Arc::new(model_store(&loaded.config.host.data_dir, &loaded.config).map_err(rooted)?))
     }
 
@@ -238,8 +268,12 @@ impl Launcher for Program {
         Ok(OnDisk::at(&journal_path(&self.place(local)?), projections()).beside(&COMPANIONS))
     }
 
-    fn rules(&self, local: &Local) -> Result<Rules, cli::Error> {
-        Ok(self.load(local, None).map_err(configured)?.config.ziggy.rules())
+    fn other(&self, local: &Local) -> Result<Other, cli::Error> {
+        let config = self.load(local)?.config;
+        let now = self.world.clock.wall();
+        let company = candidates::company(&config, &config.host.data_dir, now).map_err(rooted)?;
+        let proposed = Proposed { rules: config.ziggy.rules(), company: Some(company) };
+        Ok(Other { proposed, privacy: config.privacy })
     }
 
     fn belongings(&self, local: &Local) -> Result<Vec<Belonging>, cli::Error> {
@@ -311,8 +345,7 @@ fn tls_checks(config: &Config) -> Vec<Check> {
 }
 
 /// Every agent that a start would find: which there are, what is wrong with their files, and who has no runtime.
-fn agent_checks(data: &std::path::Path, config: &Config) -> Vec<Check> {
-    let own = config::agents_in(data);
+fn agent_checks(own: Result<Vec<Profile>, config::Error>, config: &Config) -> Vec<Check> {
     let found = own.and_then(|own| config::bundled_agents().map(|bundled| [bundled, own].concat()));
     let profiles: BTreeMap<String, Profile> = match found {
         // A later one takes the place of an earlier one of the same name.
@@ -327,6 +360,26 @@ fn agent_checks(data: &std::path::Path, config: &Config) -> Vec<Check> {
         check(&format!("agent {}", one.name), Verdict::Lacking, detail)
     }));
     checks
+}
+
+/// Whether everything that is paid for has a price.
+fn price_check(data: &Path, config: &Config) -> Check {
+    let prices = match config::prices_in(Some(data)) {
+        Ok(prices) => prices,
+        Err(problems) => return check("prices", Verdict::Bad, config::Error::of(problems).to_string()),
+    };
+    let lacking: Vec<String> = budgets::unpriced(config, &prices)
+        .into_iter()
+        .map(|(key, expected)| format!("{key}: expected {expected}"))
+        .collect();
+    match lacking.is_empty() {
+        true => check(
+            "prices",
+            Verdict::Good,
+            format!("{} rows; everything that is paid for has one", prices.rows().count()),
+        ),
+        false => check("prices", Verdict::Bad, lacking.join("; ")),
+    }
 }
 
 /// How it stands with a model's files, and what would help.

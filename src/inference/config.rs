@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
+use reqwest::Url;
 use serde::{Deserialize, Serialize};
 
 use super::child::ChildCommand;
+use super::embedded::llm::LONGEST_CONTEXT;
+use super::{Capabilities, Provider, Runtime, Scripted};
 use crate::types::{Modality, Price, TrustTier};
 
 /// Everything about inference.
@@ -182,6 +185,15 @@ pub struct EmbeddedConfig {
 }
 
 impl RuntimeConfig {
+    /// What a runtime of this name and configuration can do, told without one.
+    pub fn capabilities(&self, name: &str) -> Capabilities {
+        match self {
+            RuntimeConfig::Embedded(own) => own.capabilities(name),
+            RuntimeConfig::Openai(own) => own.capabilities(name),
+            RuntimeConfig::Scripted(own) => own.capabilities(name),
+        }
+    }
+
     /// Says where it is, if it does not say so itself and runs on this machine.
     pub fn placed(mut self, here: Option<&str>) -> RuntimeConfig {
         let (region, local) = match &mut self {
@@ -202,6 +214,75 @@ impl RuntimeConfig {
             RuntimeConfig::Openai(own) => own.price,
             RuntimeConfig::Scripted(_) => None,
         }
+    }
+}
+
+impl EmbeddedRuntime {
+    pub(super) fn capabilities(&self, name: &str) -> Capabilities {
+        Capabilities {
+            name: name.to_owned(),
+            model: self.model.clone(),
+            provider: None,
+            tier: TrustTier::Local,
+            region: self.region.clone(),
+            modalities: vec![Modality::Text],
+            chat: true,
+            // The tool syntax of each model family differs, and models that run well here are too small for tools.
+            tools: false,
+            own_tokenizer: true,
+            embed: false,
+            context_tokens: self.context_tokens.min(LONGEST_CONTEXT),
+            price: self.price.unwrap_or_default(),
+        }
+    }
+}
+
+impl OpenaiRuntime {
+    /// Where the protocol begins, as a URL that paths can be joined to.
+    ///
+    /// # Errors
+    /// In words, if it is none.
+    pub(super) fn base(&self) -> Result<Url, String> {
+        let mut base: Url = self.base_url.parse().map_err(|cause| format!("its base_url is no URL: {cause}"))?;
+        if !matches!(base.scheme(), "http" | "https") {
+            return Err("its base_url begins with neither http:// nor https://".to_owned());
+        }
+        // A base without a closing slash would lose its last part when paths are joined to it.
+        if !base.path().ends_with('/') {
+            base.set_path(&format!("{}/", base.path()));
+        }
+        Ok(base)
+    }
+
+    pub(super) fn capabilities(&self, name: &str) -> Capabilities {
+        let provider =
+            |base: Url| Provider { address: base.origin().ascii_serialization(), key: self.api_key_env.clone() };
+        Capabilities {
+            name: name.to_owned(),
+            model: self.model.clone(),
+            provider: self.base().ok().map(provider),
+            tier: self.tier,
+            region: self.region.clone(),
+            modalities: self.modalities.clone(),
+            chat: true,
+            tools: self.tools,
+            own_tokenizer: true,
+            embed: false,
+            context_tokens: self.context_tokens,
+            price: self.price.unwrap_or_default(),
+        }
+    }
+}
+
+impl ScriptedRuntime {
+    /// The runtime itself, which needs nothing else.
+    pub fn runtime(&self, name: &str) -> Scripted {
+        let made = Scripted::saying(name, &self.answer).in_tier(self.tier).reading(&self.modalities);
+        self.region.iter().fold(made, |made, region| made.in_region(region))
+    }
+
+    fn capabilities(&self, name: &str) -> Capabilities {
+        self.runtime(name).capabilities()
     }
 }
 

@@ -5,9 +5,9 @@
 //! What it never does: choose between runtimes (the router does) or retry (its callers hold the budget).
 //!
 //! Invariants:
-//! - I1: a dropped or cancelled call stops the work under it, within one token, one piece of the prompt or one network read.
-//! - I2: what was streamed, concatenated, is the text of the completion.
-//! - I3: usage is what was really processed, also when the call ends early ([`Error::usage`]).
+//! - IF1: a dropped or cancelled call stops the work under it, within one token, one piece of the prompt or one network read.
+//! - IF2: what was streamed, concatenated, is the text of the completion.
+//! - IF3: usage is what was really processed, also when the call ends early ([`Error::usage`]).
 
 mod child;
 mod config;
@@ -22,7 +22,6 @@ mod openai;
 mod pacing;
 mod provider;
 mod scripted;
-mod secret;
 
 #[cfg(test)]
 mod tests;
@@ -52,7 +51,6 @@ pub use openai::Openai;
 pub use pacing::{Left, Pacing};
 pub use provider::{Account, Provider, accounts};
 pub use scripted::{Scripted, Step};
-pub use secret::Secret;
 
 /// Who said a message in a conversation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]

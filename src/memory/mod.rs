@@ -6,12 +6,12 @@
 //! What it never does: embed, read a clock, or change a delta. Forgetting is another delta.
 //!
 //! Invariants:
-//! - L1: the same deltas in the same order give the same memory, and a delta that comes again at once
+//! - ME1: the same deltas in the same order give the same memory, and a delta that comes again at once
 //!   (within the last thousand) changes nothing.
-//! - L2: no two facts say the same in the same words, and no subject has two values.
-//! - L3: vectors are only compared when the same embedder made them and they are as long.
-//! - L4: a question that shares neither a telling word nor a near meaning with any fact recalls nothing.
-//! - L5: at most [`Config::max_facts`] facts are kept; the oldest goes first.
+//! - ME2: no two facts say the same in the same words, and no subject has two values.
+//! - ME3: vectors are only compared when the same embedder made them and they are as long.
+//! - ME4: a question that shares neither a telling word nor a near meaning with any fact recalls nothing.
+//! - ME5: at most [`Config::max_facts`] facts are kept; the oldest goes first.
 
 mod delta;
 mod extract;

@@ -69,7 +69,7 @@ impl Memory {
         for one in &mut matches {
             one.cosine = if one.fact.embedder == embedder { words::cosine(&one.fact.vector, &vector) } else { None };
         }
-        // L4: what neither shares enough words nor is near enough says nothing about the question.
+        // ME4: what neither shares enough words nor is near enough says nothing about the question.
         matches.retain(|one| {
             one.lexical.is_some_and(|(_, share)| share >= LEAST_SHARE)
                 || one.cosine.is_some_and(|cosine| cosine >= self.config.relevant_from)

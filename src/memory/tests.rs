@@ -79,6 +79,7 @@ fn what_a_user_tells_is_found_and_the_rest_is_not() {
     }
 }
 
+// ME4.
 #[test]
 fn a_question_recalls_the_fact_and_an_unrelated_one_nothing() {
     let memory = told(&[
@@ -156,6 +157,7 @@ fn retractions_forget_by_subject_by_words_by_meaning_and_by_id() {
     }
 }
 
+// ME3.
 #[test]
 fn meaning_finds_what_words_do_not_but_only_when_near() {
     let mut memory = Memory::new(CONFIG);
@@ -206,7 +208,7 @@ fn any_delta() -> impl Strategy<Value = Delta> {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(300))]
 
-    // L1, L2 and L5.
+    // ME1, ME2 and ME5.
     #[test]
     fn the_fold_is_repeatable_and_never_says_a_thing_twice(deltas in proptest::collection::vec(any_delta(), 0..40)) {
         let config = Config { max_facts: 4, ..CONFIG };

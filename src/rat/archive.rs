@@ -3,13 +3,14 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use async_trait::async_trait;
 use futures::TryStreamExt;
 use tokio::fs::File;
 use tokio::io::{AsyncWriteExt, BufWriter};
 
 use super::Error;
 use super::export::{check_export, portion};
-use crate::store::{Journal, Retention};
+use crate::store::{self, Journal, Retention};
 use crate::types::{Hash, Timestamp};
 
 /// Microseconds of a day.
@@ -28,28 +29,53 @@ pub struct Archived {
     pub path: PathBuf,
 }
 
+/// What events are worth nothing without others, so that a journal is not cut between them.
+#[async_trait]
+pub trait Ties: Send + Sync + 'static {
+    /// The last event up to `through` that can go with all before it and leave nothing behind that needs them; if there
+    /// is none, the first after `through`. Nothing if there is no such event yet: whoever leaves events that belong
+    /// together hears of it so, and makes an end of them.
+    async fn cut(&self, journal: &dyn Journal, through: u64) -> Result<Option<u64>, store::Error>;
+}
+
 /// The last event of the next segment that may go, if a whole segment may: one that is neither young enough nor among
-/// the newest as the retention says.
+/// the newest as the retention says. The segment ends where no ties are cut.
 ///
 /// # Errors
 /// The journal cannot be read.
-pub async fn due(journal: &dyn Journal, retention: &Retention, now: Timestamp) -> Result<Option<u64>, Error> {
+pub async fn due(
+    journal: &dyn Journal,
+    retention: &Retention,
+    ties: &dyn Ties,
+    now: Timestamp,
+) -> Result<Option<u64>, Error> {
+    let through = journal.view().archived + u64::from(retention.segment_events.get());
+    if !may_go(journal, retention, through, now).await? {
+        return Ok(None);
+    }
+    match ties.cut(journal, through).await.map_err(Error::Journal)? {
+        Some(cut) if cut <= through || may_go(journal, retention, cut, now).await? => Ok(Some(cut)),
+        _ => Ok(None),
+    }
+}
+
+/// Whether everything up to this event may go, as the retention says.
+async fn may_go(journal: &dyn Journal, retention: &Retention, through: u64, now: Timestamp) -> Result<bool, Error> {
     let view = journal.view();
-    let through = view.archived + u64::from(retention.segment_events.get());
     // The last event always stays, since it may be the one that says what went before.
     if through >= view.last_seq {
-        return Ok(None);
+        return Ok(false);
     }
     let crowded = retention.events_most > 0 && view.last_seq - through >= retention.events_most;
     if crowded {
-        return Ok(Some(through));
+        return Ok(true);
     }
     if retention.days == 0 {
-        return Ok(None);
+        return Ok(false);
     }
     let last = journal.read(through, 1).await.map_err(Error::Journal)?.pop();
     let since = now.0.saturating_sub(i64::from(retention.days).saturating_mul(DAY));
-    Ok(last.filter(|event| event.seq == through && event.at.0 < since).map(|_| through))
+    Ok(last.is_some_and(|event| event.seq == through && event.at.0 < since))
 }
 
 /// Moves the events up to `through` into a file in `folder`, and lets them go once the file is on disk and was read back

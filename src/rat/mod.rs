@@ -12,7 +12,7 @@ mod withheld;
 #[cfg(test)]
 mod tests;
 
-pub use archive::{Archived, archive, due};
+pub use archive::{Archived, Ties, archive, due};
 pub use error::Error;
 pub use export::{Header, check_export, export, salvage};
 pub use report::{broken, damaged, join, report};

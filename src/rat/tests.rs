@@ -140,6 +140,16 @@ async fn the_report_says_what_was_found() {
     assert_eq!(broken(&cut).unwrap().to_string(), "could not trust the journal: event 4: it is missing");
 }
 
+/// Nothing belongs together.
+struct Free;
+
+#[async_trait::async_trait]
+impl Ties for Free {
+    async fn cut(&self, _journal: &dyn Journal, through: u64) -> Result<Option<u64>, crate::store::Error> {
+        Ok(Some(through))
+    }
+}
+
 #[tokio::test]
 async fn whole_segments_that_are_old_or_too_many_go_into_archives_that_join() {
     let (journal, folder) = (journal(30).await, tempfile::tempdir().unwrap());
@@ -147,7 +157,7 @@ async fn whole_segments_that_are_old_or_too_many_go_into_archives_that_join() {
     let due = async |days: u32, most: u64| {
         let said = json!({ "days": days, "events_most": most, "segment_events": 10, "look_every_s": 1 });
         let retention: Retention = serde_json::from_value(said).unwrap();
-        due(&*journal, &retention, later).await.unwrap()
+        due(&*journal, &retention, &Free, later).await.unwrap()
     };
     for (days, most, expected) in
         [(0, 0, None), (2, 0, Some(10)), (3, 0, None), (0, 20, Some(10)), (0, 21, None), (9, 20, Some(10))]

@@ -157,6 +157,9 @@ pub struct View {
     pub commit_micros: u64,
     /// Why the writer stopped, if it did: nothing is accepted any more.
     pub failed: Option<String>,
+    /// Whether only the newest of the events that were there at the start were proved before more were written.
+    #[serde(skip_serializing_if = "crate::types::is_default")]
+    pub unproved: bool,
 }
 
 /// One append-only log with payloads and projections. Every backend passes the suite in `tests.rs`.

@@ -2,7 +2,7 @@
 //!
 //! ractor tells a supervisor that a child ended while the child's state is still being dropped, and says nothing of a
 //! start that was given up. A tombstone is part of that state and the last of it to be dropped: exactly one report for
-//! every start, and it comes when nothing of the incarnation is left to hold a file or a port (S1).
+//! every start, and it comes when nothing of the incarnation is left to hold a file or a port (SU1).
 
 use std::sync::Arc;
 

@@ -5,14 +5,14 @@
 //! What it never does: name anything process-wide, wait inside a supervisor, or lose a message without counting it.
 //!
 //! Invariants:
-//! - S1: at most one incarnation of a child runs at a time.
-//! - S2: children start in the order of the table, each after the one before it is up; they stop in reverse, each
+//! - SU1: at most one incarnation of a child runs at a time.
+//! - SU2: children start in the order of the table, each after the one before it is up; they stop in reverse, each
 //!   after the one behind it has ended. Only under a one_for_one supervisor whose table has been up do single children
 //!   come and go beside each other, since they depend on nobody.
-//! - S3: every child that is told to end and is not killed runs its stop hook.
-//! - S4: a restart is counted once, for the child whose exit caused it, whatever its group does.
-//! - S5: a mailbox never holds more than its capacity, and a control message is handled before any user message.
-//! - S6: a message that was not delivered is handed back, with one of six reasons.
+//! - SU3: every child that is told to end and is not killed runs its stop hook.
+//! - SU4: a restart is counted once, for the child whose exit caused it, whatever its group does.
+//! - SU5: a mailbox never holds more than its capacity, and a control message is handled before any user message.
+//! - SU6: a message that was not delivered is handed back, with one of six reasons.
 
 mod actor;
 mod address;

@@ -6,9 +6,9 @@
 //! What it never does: decide anything. Nothing above reads telemetry back.
 //!
 //! Invariants:
-//! - T1: every text of a log line or an exported span passes the gate; there is no other way out.
-//! - T2: a slow or missing receiver costs a bounded queue and never waits a caller.
-//! - T3: metrics belong to a host: two hosts in one process do not count into each other. The log is the process's.
+//! - TE1: every text of a log line or an exported span passes the gate; there is no other way out.
+//! - TE2: a slow or missing receiver costs a bounded queue and never waits a caller.
+//! - TE3: metrics belong to a host: two hosts in one process do not count into each other. The log is the process's.
 
 mod clean;
 mod config;

@@ -200,6 +200,7 @@ fn count(haystack: &[u8], needle: impl AsRef<[u8]>) -> usize {
     haystack.windows(needle.len()).filter(|window| *window == needle).count()
 }
 
+// TE1.
 #[tokio::test]
 async fn spans_arrive_under_their_call_and_secrets_do_not() {
     let (cx, run) = call();
@@ -233,6 +234,7 @@ async fn spans_arrive_under_their_call_and_secrets_do_not() {
     assert_eq!(count(&body, [&[0x22, 8], anchor].concat()), 2, "both other hops stand under it");
 }
 
+// TE2.
 #[tokio::test]
 async fn a_receiver_that_is_away_is_reported_and_waited_for_no_longer_than_asked() {
     let buffer = Buffer::default();

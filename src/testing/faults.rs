@@ -36,6 +36,18 @@ pub struct Faults {
     pub tool_hangs: u32,
     /// A tool panics.
     pub tool_panics: u32,
+    /// A webhook's receiver says that it cannot now.
+    pub webhook_fails: u32,
+    /// It does not answer until its sender gives up.
+    pub webhook_hangs: u32,
+    /// It says no for good.
+    pub webhook_refuses: u32,
+    /// It takes the notice, and its answer is lost.
+    pub webhook_forgets: u32,
+    /// It is slow to answer.
+    pub webhook_slow: u32,
+    /// By so many milliseconds at the most.
+    pub webhook_slow_ms: u64,
     /// A commit takes so many milliseconds at the most.
     pub commit_ms: u64,
     /// A commit is slow.
@@ -47,7 +59,15 @@ pub struct Faults {
     /// [`Simulation::soak`](super::Simulation::soak) kills the whole host after so many milliseconds on the average; 0
     /// never does.
     pub host_dies_ms: u64,
+    /// [`Simulation::soak`](super::Simulation::soak) sets the clock on the wall after so many milliseconds on the
+    /// average; 0 never does. The clock that never goes back is left alone, as on a real machine.
+    pub clock_set_ms: u64,
+    /// So many milliseconds ahead of the time that has passed or behind it at the most; a short way as often as a long.
+    pub clock_set_by_ms: u64,
 }
+
+/// A day, in milliseconds: windows of budgets are as long, so a clock that is set by more gets into others.
+const DAY_MS: u64 = 86_400_000;
 
 impl Faults {
     /// Nothing goes wrong. Only who comes first, and when, differs from seed to seed.
@@ -68,11 +88,19 @@ impl Faults {
             tool_fails: 0,
             tool_hangs: 0,
             tool_panics: 0,
+            webhook_fails: 0,
+            webhook_hangs: 0,
+            webhook_refuses: 0,
+            webhook_forgets: 0,
+            webhook_slow: 0,
+            webhook_slow_ms: 0,
             commit_ms: 4,
             commit_slow: 0,
             commit_slow_ms: 0,
             commit_fails: 0,
             host_dies_ms: 0,
+            clock_set_ms: 0,
+            clock_set_by_ms: 0,
         }
     }
 
@@ -92,10 +120,18 @@ impl Faults {
             tool_fails: 100_000,
             tool_hangs: 30_000,
             tool_panics: 30_000,
+            webhook_fails: 150_000,
+            webhook_hangs: 50_000,
+            webhook_refuses: 30_000,
+            webhook_forgets: 50_000,
+            webhook_slow: 100_000,
+            webhook_slow_ms: 3_000,
             commit_slow: 20_000,
             commit_slow_ms: 700,
             commit_fails: 2_000,
             host_dies_ms: 20_000,
+            clock_set_ms: 10_000,
+            clock_set_by_ms: 2 * DAY_MS,
             ..Faults::none()
         }
     }

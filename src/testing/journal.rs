@@ -2,15 +2,17 @@
 //!
 //! The fake of `store` has an event on its disk as soon as it is appended. This one stands before it like the writer
 //! of the real one: events wait in a queue, commits take time and can fail, and what was not committed when the host
-//! crashes is lost (T2).
+//! crashes is lost (TS2).
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use async_trait::async_trait;
+use parking_lot::Mutex;
 use serde_json::Value;
 use tokio::sync::{broadcast, mpsc, oneshot};
 
+use super::clock::SimulatedClock;
 use super::weather::Weather;
 use crate::store::{
     Config, Durability, Error, Event, Journal, Memory, NewEvent, RowQuery, Verification, View, limit_events,
@@ -26,6 +28,31 @@ enum Write {
     Mark(oneshot::Sender<Result<(), Error>>),
 }
 
+/// When events were committed, on the clock that never goes back: the journal itself knows the one on the wall, which
+/// may be set.
+pub(super) struct Chronicle {
+    clock: Arc<SimulatedClock>,
+    /// Numbers of the first events of appends, and when those were on disk.
+    commits: Mutex<Vec<(u64, u64)>>,
+}
+
+impl Chronicle {
+    pub(super) fn new(clock: Arc<SimulatedClock>) -> Chronicle {
+        Chronicle { clock, commits: Mutex::default() }
+    }
+
+    fn note(&self, first: u64) {
+        self.commits.lock().push((first, self.clock.since_us()));
+    }
+
+    /// Microseconds since the simulation began at which an event was on disk.
+    pub(super) fn when_us(&self, seq: u64) -> Option<u64> {
+        let commits = self.commits.lock();
+        let after = commits.partition_point(|(first, _)| *first <= seq);
+        commits.get(after.checked_sub(1)?).map(|(_, at)| *at)
+    }
+}
+
 pub(super) struct Spooled {
     memory: Arc<Memory>,
     queue: mpsc::Sender<Write>,
@@ -36,7 +63,11 @@ pub(super) struct Spooled {
 
 impl Spooled {
     /// A journal before this one. Its writer ends with it.
-    pub(super) fn begin(memory: Arc<Memory>, weather: Arc<Weather>, config: &Config) -> Arc<Spooled> {
+    pub(super) fn begin(
+        memory: Arc<Memory>,
+        (weather, chronicle): (Arc<Weather>, Arc<Chronicle>),
+        config: &Config,
+    ) -> Arc<Spooled> {
         let room = usize::try_from(config.queue_events.get()).unwrap_or(usize::MAX);
         let (queue, waiting) = mpsc::channel(room);
         let (queued, cut) = (Arc::new(AtomicU64::new(0)), Arc::new(AtomicBool::new(false)));
@@ -46,6 +77,7 @@ impl Spooled {
             queued: Arc::clone(&queued),
             cut: Arc::clone(&cut),
             weather,
+            chronicle,
         };
         #[expect(clippy::disallowed_methods, reason = "a backend's own writer; it ends when the journal is dropped")]
         tokio::spawn(writer.run());
@@ -90,6 +122,7 @@ struct Writer {
     queued: Arc<AtomicU64>,
     cut: Arc<AtomicBool>,
     weather: Arc<Weather>,
+    chronicle: Arc<Chronicle>,
 }
 
 impl Writer {
@@ -115,6 +148,9 @@ impl Writer {
         match write {
             Write::Events(events, reply) => {
                 let appended = self.memory.append(events, Durability::Durable).await;
+                if let Ok(first) = &appended {
+                    self.chronicle.note(*first);
+                }
                 reply.map(|reply| reply.send(appended));
             }
             Write::Payload(bytes, reply) => _ = reply.send(self.memory.put_payload(bytes).await),

@@ -10,9 +10,9 @@
 //! a timeout around real I/O would be over before the first byte; that is why the two are kept apart.
 //!
 //! Invariants:
-//! - T1: the same seed, faults, agents and scenario give the same journal.
-//! - T2: after a crash, the disk holds what was acknowledged as durable, and nothing that was written later.
-//! - T3: a fault that was not asked for never happens.
+//! - TS1: the same seed, faults, agents and scenario give the same journal.
+//! - TS2: after a crash, the disk holds what was acknowledged as durable, and nothing that was written later.
+//! - TS3: a fault that was not asked for never happens.
 //!
 //! ```
 //! use syzygy::inference::Scripted;
@@ -41,6 +41,8 @@ mod clock;
 mod error;
 mod faults;
 mod journal;
+mod notices;
+mod post;
 mod promises;
 mod runtime;
 mod simulated;

@@ -5,6 +5,7 @@
 
 use std::collections::BTreeMap;
 
+use super::journal::Chronicle;
 use super::runtime::Seen;
 use super::workload::{Heard, What};
 use crate::actors::io::record::{Accepted, kind};
@@ -13,7 +14,7 @@ use crate::host::Host;
 use crate::store::Event;
 use crate::supervision::{Node, Status};
 use crate::types::{Class, Money, RunId, Timestamp};
-use crate::ziggy::budget::{Settlement, Standing};
+use crate::ziggy::budget::{Amounts, Limit, Settlement, Standing, Window};
 use crate::ziggy::review;
 
 /// A promise that was broken.
@@ -33,22 +34,29 @@ impl Violation {
 
 /// A caller that hears of a timeout so long after its run was completed on the record was not answered in time. Six
 /// seconds are far more than a slow commit takes, and than it takes to find an io actor that does not come back.
-const REPLY_WITHIN_US: i64 = 6_000_000;
+const REPLY_WITHIN_US: u64 = 6_000_000;
 
 /// One run as the journal tells it.
 #[derive(Default)]
 struct Told {
     accepted: u32,
     marker: String,
-    endings: Vec<(RunStatus, Timestamp, Option<Answer>)>,
+    /// How it ended, when in microseconds since the simulation began, and with which answer.
+    endings: Vec<(RunStatus, u64, Option<Answer>)>,
     other_before: bool,
 }
 
 /// What the journal says of every run, held against itself and against what callers heard.
+/// When events were written is told by the chronicle, since the clock in them may be set.
 /// `durable` is whether an answer is on disk before it is given, in any life; otherwise only the last one's must be.
-pub(super) fn of_record(events: &[Event], heard: &[Heard], last_life: u32, durable: bool) -> Vec<Violation> {
+pub(super) fn of_record(
+    (events, chronicle): (&[Event], &Chronicle),
+    heard: &[Heard],
+    last_life: u32,
+    durable: bool,
+) -> Vec<Violation> {
     let mut broken = Vec::new();
-    let runs = told(events);
+    let runs = told(events, chronicle);
     for (run, told) in &runs {
         if told.accepted != 1 || told.other_before {
             broken
@@ -68,7 +76,7 @@ pub(super) fn of_record(events: &[Event], heard: &[Heard], last_life: u32, durab
     broken
 }
 
-fn told(events: &[Event]) -> BTreeMap<RunId, Told> {
+fn told(events: &[Event], chronicle: &Chronicle) -> BTreeMap<RunId, Told> {
     let mut runs: BTreeMap<RunId, Told> = BTreeMap::new();
     for event in events {
         let Some(run) = event.run else { continue };
@@ -90,7 +98,7 @@ fn told(events: &[Event]) -> BTreeMap<RunId, Told> {
             }
         };
         let answer = if status == RunStatus::Completed { event.body.parse::<Answer>() } else { None };
-        told.endings.push((status, event.at, answer));
+        told.endings.push((status, chronicle.when_us(event.seq).unwrap_or_default(), answer));
     }
     runs
 }
@@ -105,9 +113,9 @@ fn of_caller(heard: &Heard, told: Option<&Told>, sure: bool) -> Option<Violation
     match (&heard.what, ending) {
         (What::Answered(answer), ending) => of_answer(heard, answer, ending, sure),
         (What::Failed(Class::Timeout, _), Some((RunStatus::Completed, at, _)))
-            if heard.at.0 - at.0 > REPLY_WITHIN_US =>
+            if heard.at_us.saturating_sub(*at) > REPLY_WITHIN_US =>
         {
-            let seen = format!("{} was completed at {} and not heard until {}", heard.marker, at.0, heard.at.0);
+            let seen = format!("{} was completed at {at} us and not heard until {} us", heard.marker, heard.at_us);
             Some(Violation::new("whoever waits hears of the end", seen))
         }
         (What::Failed(class @ (Class::Denied | Class::Exhausted | Class::Invalid), reason), Some((status, ..)))
@@ -116,8 +124,8 @@ fn of_caller(heard: &Heard, told: Option<&Told>, sure: bool) -> Option<Violation
             let seen = format!("{} heard {class:?} ({reason}), the record says completed", heard.marker);
             Some(Violation::new("what is heard is what is on record", seen))
         }
-        _ if heard.at > heard.deadline => {
-            let late = heard.at.0 - heard.deadline.0;
+        _ if heard.at_us > heard.deadline_us => {
+            let late = heard.at_us - heard.deadline_us;
             let seen = format!("{} heard {late} us after its deadline", heard.marker);
             Some(Violation::new("every wait ends with the deadline of its context", seen))
         }
@@ -128,12 +136,18 @@ fn of_caller(heard: &Heard, told: Option<&Told>, sure: bool) -> Option<Violation
 fn of_answer(
     heard: &Heard,
     answer: &Answer,
-    ending: Option<&(RunStatus, Timestamp, Option<Answer>)>,
+    ending: Option<&(RunStatus, u64, Option<Answer>)>,
     sure: bool,
 ) -> Option<Violation> {
     if answer.cost < Money::ZERO || (heard.honest && answer.cost > heard.budget) {
         let seen = format!("{} cost {} of {}", heard.marker, answer.cost, heard.budget);
         return Some(Violation::new("no run costs less than nothing or more than its budget", seen));
+    }
+    let waited = heard.at_us.saturating_sub(heard.began_us);
+    if answer.took_us > waited {
+        let seen =
+            format!("{} took {} us by its answer, and its caller waited {waited} us", heard.marker, answer.took_us);
+        return Some(Violation::new("what is measured does not move with the clock on the wall", seen));
     }
     match ending {
         Some((RunStatus::Completed, _, Some(told))) if told.answer == answer.answer && told.cost == answer.cost => None,
@@ -167,22 +181,47 @@ pub(super) fn of_privacy(seen: &[Seen], heard: &[Heard]) -> Vec<Violation> {
     broken
 }
 
-/// What was reserved is charged once, and nobody pays for what was not reserved.
-pub(super) fn of_charges(events: &[Event]) -> Vec<Violation> {
-    let mut seen: BTreeMap<(RunId, u64), u32> = BTreeMap::new();
-    for event in events {
+/// Everything that was charged, and to which run.
+fn charges(events: &[Event]) -> impl Iterator<Item = (RunId, Settlement)> {
+    events.iter().filter_map(|event| {
         let settled: Option<Settlement> = match event.kind.as_str() {
             kind::SERVED | kind::FAILED => event.body.value().get("spent").and_then(parsed),
             kind::CHARGED => event.body.parse(),
             _ => None,
         };
-        if let (Some(run), Some(settlement)) = (event.run, settled) {
-            *seen.entry((run, settlement.hold)).or_default() += 1;
-        }
+        event.run.zip(settled)
+    })
+}
+
+/// What was reserved is charged once, and nobody pays for what was not reserved.
+pub(super) fn of_charges(events: &[Event]) -> Vec<Violation> {
+    let mut seen: BTreeMap<(RunId, u64), u32> = BTreeMap::new();
+    for (run, settlement) in charges(events) {
+        *seen.entry((run, settlement.hold)).or_default() += 1;
     }
     let twice = seen.into_iter().filter(|(_, times)| *times > 1);
     let told = |((run, hold), times)| format!("reservation {hold} of {run} was charged {times} times");
     twice.map(|found| Violation::new("what was reserved is charged once", told(found))).collect()
+}
+
+/// A window opens once: all that was ever charged in one is within its limit, however often the host died and the clock
+/// was set, where no runtime lies about what it took.
+pub(super) fn of_windows(events: &[Event], limits: &[Limit]) -> Vec<Violation> {
+    let mut spent: BTreeMap<(String, Window, Timestamp), Amounts> = BTreeMap::new();
+    for (_, settlement) in charges(events) {
+        for account in &settlement.accounts {
+            let window = spent.entry((account.scope.to_string(), account.window, account.began)).or_default();
+            *window = window.plus(settlement.charged);
+        }
+    }
+    let over = spent.into_iter().filter_map(|((scope, window, began), spent)| {
+        let each = format!("{}:*", scope.split(':').next().unwrap_or_default());
+        let named = |name: &str| limits.iter().find(|limit| limit.scope == name && limit.window == window);
+        let (unit, cap) = named(&scope).or_else(|| named(&each))?.caps().exceeded_by(spent)?;
+        let (window, spent) = (window.word(), spent.of(unit));
+        Some(format!("{scope} was charged {spent} of {cap} {unit:?} in the {window} that began at {}", began.rfc3339()))
+    });
+    over.map(|seen| Violation::new("a window opens once", seen)).collect()
 }
 
 fn parsed<T: serde::de::DeserializeOwned>(value: &serde_json::Value) -> Option<T> {

@@ -55,7 +55,7 @@ impl Unsteady {
     }
 }
 
-/// Only deadline and cancellation end it, as I1 of `inference` wants.
+/// Only deadline and cancellation end it, as IF1 of `inference` wants.
 async fn hang(cx: &Cx) -> Error {
     let usage = Usage::default();
     tokio::select! {

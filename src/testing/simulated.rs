@@ -10,12 +10,14 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use super::clock::SimulatedClock;
-use super::journal::Spooled;
+use super::journal::{Chronicle, Spooled};
+use super::post::Mail;
 use super::runtime::Sight;
 use super::tool;
 use super::weather::Weather;
 use super::{Error, Simulation, promises};
 use crate::actors::io::{Answer, Task};
+use crate::field::Outbound;
 use crate::host::Host;
 use crate::inference::Runtime;
 use crate::rat;
@@ -42,6 +44,10 @@ struct Inner {
     weather: Arc<Weather>,
     runtimes: Vec<Arc<dyn Runtime>>,
     sight: Sight,
+    post: Arc<dyn Outbound>,
+    mail: Mail,
+    clock: Arc<SimulatedClock>,
+    chronicle: Arc<Chronicle>,
     life: watch::Sender<Option<Rc<Life>>>,
     lives: Cell<u32>,
     /// The host that was started last, also while it is on its way down.
@@ -61,10 +67,24 @@ impl Simulated {
     pub(super) async fn begin(plan: Simulation) -> Result<Simulated, Error> {
         let (weather, runtimes, sight) = plan.weather();
         let clock = Arc::new(SimulatedClock::begin(Arc::clone(&weather)));
-        let world = World { clock, random: Arc::new(Seeded::new(plan.seed)) };
+        let world = World { clock: clock.clone(), random: Arc::new(Seeded::new(plan.seed)) };
         let (life, _) = watch::channel(None);
-        let inner =
-            Inner { plan, world, weather, runtimes, sight, life, lives: Cell::new(0), last: RefCell::default() };
+        let (post, mail) = plan.post(&weather);
+        let chronicle = Arc::new(Chronicle::new(Arc::clone(&clock)));
+        let inner = Inner {
+            plan,
+            world,
+            weather,
+            runtimes,
+            sight,
+            post,
+            mail,
+            clock,
+            chronicle,
+            life,
+            lives: Cell::new(0),
+            last: RefCell::default(),
+        };
         let simulated = Simulated(Rc::new(inner));
         simulated.start().await?;
         Ok(simulated)
@@ -78,6 +98,12 @@ impl Simulated {
     /// Nothing goes wrong any more; who comes first still differs from seed to seed.
     pub fn calm(&self) {
         self.0.weather.calm();
+    }
+
+    /// Sets the clock on the wall so many milliseconds ahead of the time that has passed, or behind it if they are
+    /// negative, as an operator or a time server may. The clock that never goes back is left alone.
+    pub fn set_clock(&self, ahead_ms: i64) {
+        self.0.clock.set(ahead_ms.saturating_mul(1_000));
     }
 
     /// Lets so much simulated time pass.
@@ -156,6 +182,19 @@ impl Simulated {
         &self.0.sight
     }
 
+    pub(super) fn mail(&self) -> &Mail {
+        &self.0.mail
+    }
+
+    pub(super) fn chronicle(&self) -> &Chronicle {
+        &self.0.chronicle
+    }
+
+    /// Microseconds since the simulation began, on the clock that never goes back.
+    pub(super) fn since_us(&self) -> u64 {
+        self.0.clock.since_us()
+    }
+
     /// The host as it runs now; while it is down, as it will run.
     pub(super) async fn life(&self) -> Rc<Life> {
         let mut life = self.0.life.subscribe();
@@ -216,16 +255,17 @@ impl Simulated {
         let opened: Arc<OnceLock<Arc<Spooled>>> = Arc::default();
         let (disk, through, slot, weather) =
             (plan.disk.clone(), plan.through.clone(), Arc::clone(&opened), Arc::clone(weather));
+        let chronicle = Arc::clone(&self.0.chronicle);
         let journal = Box::new(move |config: &_, world: &World, projections| {
             let memory = Memory::open(&disk, config, world.clone(), projections)?;
-            let spooled = Spooled::begin(memory, weather, config);
+            let spooled = Spooled::begin(memory, (weather, chronicle), config);
             let journal = Arc::clone(slot.get_or_init(|| spooled)) as Arc<dyn Journal>;
             Ok(through.map_or(Arc::clone(&journal), |wrap| wrap(journal)))
         });
         let weather = Arc::clone(&self.0.weather);
         let unsteady = Box::new(move |tool| tool::unsteady(tool, Arc::clone(&weather)));
         let mut builder = Host::builder().config(plan.config.clone()).world(world.clone()).journal(journal);
-        builder = builder.tools_behind(unsteady);
+        builder = builder.tools_behind(unsteady).outbound(Arc::clone(&self.0.post));
         if !plan.bundled_agents {
             builder = builder.without_bundled_agents();
         }

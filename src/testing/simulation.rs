@@ -3,12 +3,14 @@
 use std::sync::{Arc, LazyLock};
 use std::time::Duration;
 
+use super::post::{Mail, Post};
 use super::runtime::{Sight, Unsteady};
 use super::simulated::Simulated;
 use super::weather::Weather;
 use super::{Error, Faults};
 use crate::actors::agent::Definition;
 use crate::config::{self, Config, Flag, Inputs};
+use crate::field::{Mailroom, Outbound};
 use crate::inference::{EmbedderChoice, Runtime};
 use crate::store::{Disk, Journal};
 use crate::types::World;
@@ -39,6 +41,7 @@ pub struct Simulation {
     pub(super) agents: Vec<MakeAgent>,
     pub(super) bundled_agents: bool,
     pub(super) runtimes: Vec<Arc<dyn Runtime>>,
+    pub(super) outbound: Arc<dyn Outbound>,
     pub(super) disk: Disk,
     pub(super) through: Option<Through>,
 }
@@ -57,6 +60,7 @@ impl Simulation {
             agents: Vec::new(),
             bundled_agents: true,
             runtimes: Vec::new(),
+            outbound: Arc::new(Mailroom::default()),
             disk: Disk::default(),
             through: None,
         })
@@ -78,6 +82,12 @@ impl Simulation {
     /// replayed, or one of the author's own that does no I/O.
     pub fn runtime(mut self, runtime: impl Runtime) -> Simulation {
         self.runtimes.push(Arc::new(runtime));
+        self
+    }
+
+    /// Gives what webhooks are told to this receiver, instead of to one that keeps it and shows it to nobody.
+    pub fn outbound(mut self, outbound: impl Outbound) -> Simulation {
+        self.outbound = Arc::new(outbound);
         self
     }
 
@@ -142,6 +152,12 @@ impl Simulation {
             simulated.end().await?;
             Ok(played)
         })
+    }
+
+    /// The way to webhooks as it is in this weather, and what becomes of what is sent.
+    pub(super) fn post(&self, weather: &Arc<Weather>) -> (Arc<dyn Outbound>, Mail) {
+        let mail = Mail::default();
+        (Arc::new(Post::new(Arc::clone(&self.outbound), Arc::clone(weather), Arc::clone(&mail))), mail)
     }
 
     /// The weather of this simulation, and its runtimes as they stand in it.

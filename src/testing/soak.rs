@@ -7,7 +7,7 @@ use futures::future::{Either, join, join_all, select};
 
 use super::promises::{self, Violation};
 use super::workload::{Caller, Heard, What, agents_of, reviewer, staged};
-use super::{Error, Simulated, Simulation};
+use super::{Error, Faults, Simulated, Simulation, notices};
 use crate::store::Event;
 
 /// How much is asked of a host.
@@ -58,7 +58,7 @@ impl Simulation {
     /// Those of [`Simulation::run`]. A promise that is broken is no error but a [`Violation`] in the report.
     pub fn soak(self, soak: Soak) -> Result<Report, Error> {
         let seed = self.seed;
-        let dies_ms = self.faults.host_dies_ms;
+        let faults = self.faults;
         let simulation = staged(self).configured(|config| {
             config.io.run_within_s = RUN_WITHIN_S;
             config.supervision.handle_limit_ms = HANDLE_LIMIT_MS;
@@ -74,7 +74,8 @@ impl Simulation {
                 }
                 heard
             }));
-            let meanwhile = join(strike(&simulated, dies_ms), reviewer(&simulated, seed));
+            let troubled = join(strike(&simulated, faults), set_clocks(&simulated, faults));
+            let meanwhile = join(troubled, reviewer(&simulated, seed));
             let heard = match select(pin!(asked), pin!(meanwhile)).await {
                 Either::Left((heard, _)) => heard,
                 // The reviewer never ends, so this is not.
@@ -88,8 +89,13 @@ impl Simulation {
             }
             // Before the restart, which ends for the record what is still open.
             let events = read_all(&simulated).await?;
-            let last_life = simulated.lives();
-            violations.extend(promises::of_record(&events, &heard, last_life, durable));
+            let (last_life, config) = (simulated.lives(), &simulated.plan().config);
+            if simulated.plan().faults.runtime_lies == 0 {
+                violations.extend(promises::of_windows(&events, &config.budgets.limits));
+            }
+            let record = (events.as_slice(), simulated.chronicle());
+            violations.extend(promises::of_record(record, &heard, last_life, durable));
+            violations.extend(notices::of_notices(&events, &simulated.mail().lock(), config));
             violations.extend(promises::of_charges(&events));
             violations.extend(promises::of_items(&events));
             violations.extend(promises::of_privacy(&simulated.sight().lock(), &heard));
@@ -105,14 +111,26 @@ impl Simulation {
 }
 
 /// Kills the host now and then, for ever.
-async fn strike(simulated: &Simulated, dies_ms: u64) {
-    if dies_ms == 0 {
+async fn strike(simulated: &Simulated, faults: Faults) {
+    if faults.host_dies_ms == 0 {
         return;
     }
     loop {
-        let wait = simulated.weather().within_ms(dies_ms.saturating_mul(2));
+        let wait = simulated.weather().within_ms(faults.host_dies_ms.saturating_mul(2));
         tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
         simulated.crash().await;
+    }
+}
+
+/// Sets the clock on the wall now and then, for ever.
+async fn set_clocks(simulated: &Simulated, faults: Faults) {
+    if faults.clock_set_ms == 0 {
+        return;
+    }
+    loop {
+        let wait = simulated.weather().within_ms(faults.clock_set_ms.saturating_mul(2));
+        tokio::time::sleep(wait.max(Duration::from_millis(1))).await;
+        simulated.set_clock(simulated.weather().ahead_ms(faults.clock_set_by_ms));
     }
 }
 
@@ -131,6 +149,7 @@ async fn rest(simulated: &Simulated) -> Vec<Violation> {
             Ok(Err(error)) => Some(Violation::new(promise, error.to_string())),
             Err(error) => Some(Violation::new(promise, error.to_string())),
         });
+        unrest.extend(notices::due(&**life.host.journal()).await);
         if unrest.is_empty() {
             break;
         }

@@ -33,6 +33,19 @@ pub(super) enum Mishap {
     Panics,
 }
 
+/// What a webhook's receiver does instead of taking a notice.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Slip {
+    Fails,
+    Hangs,
+    Refuses,
+    Forgets,
+    Slow(Duration),
+}
+
+/// Clocks are set by the most there is, or by half of it, or by a quarter, and so on down to a millionth.
+const HALVINGS: u64 = 20;
+
 impl Weather {
     pub(super) fn new(seed: u64, faults: Faults) -> Weather {
         Weather { dice: Seeded::new(seed), faults: Mutex::new(faults) }
@@ -97,6 +110,26 @@ impl Weather {
             1 => Mishap::Hangs,
             _ => Mishap::Panics,
         })
+    }
+
+    /// What a webhook's receiver does instead of taking a notice.
+    pub(super) fn slip(&self) -> Option<Slip> {
+        let faults = self.faults();
+        let Faults { webhook_fails, webhook_hangs, webhook_refuses, webhook_forgets, webhook_slow, .. } = faults;
+        let odds = [webhook_fails, webhook_hangs, webhook_refuses, webhook_forgets, webhook_slow];
+        Some(match pick(self.part(), &odds)? {
+            0 => Slip::Fails,
+            1 => Slip::Hangs,
+            2 => Slip::Refuses,
+            3 => Slip::Forgets,
+            _ => Slip::Slow(self.within_ms(faults.webhook_slow_ms)),
+        })
+    }
+
+    /// How far ahead of the time that has passed a clock is set, in milliseconds; behind if negative.
+    pub(super) fn ahead_ms(&self, most: u64) -> i64 {
+        let by = i64::try_from(self.up_to(most) >> self.up_to(HALVINGS)).unwrap_or(i64::MAX);
+        if self.up_to(1) == 0 { by } else { -by }
     }
 
     /// How long a commit takes.

@@ -8,12 +8,13 @@ use async_trait::async_trait;
 use super::simulated::Life;
 use super::{Error, Simulated, Simulation};
 use crate::actors::agent::{Assignment, Definition, Kit, Work};
-use crate::actors::inbox::Said;
+use crate::actors::crown::{Severity, Webhook};
+use crate::actors::inbox::{Delivery, Hook, HookEvent, Said};
 use crate::actors::io::{self, Answer, Document, Task};
 use crate::host::Host;
 use crate::inference::{Request, Role, Scripted, Step};
 use crate::supervision::Fault;
-use crate::types::{Budget, Class, Cx, Money, Price, PrivacyClass, Random, RunId, Seeded, Timestamp, TrustTier};
+use crate::types::{Budget, Class, Cx, Money, Price, PrivacyClass, Random, RunId, Seeded, TrustTier};
 use crate::ziggy::budget::{Limit, Window};
 use crate::ziggy::review::{ItemStatus, Kind, OnExpiry, Rule, Stage};
 
@@ -28,8 +29,11 @@ pub(super) struct Heard {
     /// The id of its run was handed out.
     pub(super) acknowledged: bool,
     pub(super) what: What,
-    pub(super) at: Timestamp,
-    pub(super) deadline: Timestamp,
+    /// When it asked, when it heard, and when it would wait no longer: microseconds since the simulation began, on the
+    /// clock that never goes back.
+    pub(super) began_us: u64,
+    pub(super) at_us: u64,
+    pub(super) deadline_us: u64,
     /// Which life of the host it spoke to.
     pub(super) life: u32,
 }
@@ -88,9 +92,9 @@ impl Caller {
         let (privacy, patience) = (task.privacy, Duration::from_secs(self.one_of(&PATIENCE_S)));
         let budget = Budget { money: Money(self.one_of(&BUDGETS)), tokens: 1_000_000 };
         let life = simulated.life().await;
-        let clock = &simulated.world().clock;
         let cx = life.host.context(&format!("caller-{}", self.number), patience).with_budget(budget);
-        let deadline = Timestamp(clock.wall().0 + i64::try_from(patience.as_micros()).unwrap_or(0));
+        let began_us = simulated.since_us();
+        let deadline_us = began_us + u64::try_from(patience.as_micros()).unwrap_or(0);
         let mut acknowledged = false;
         let what = match self.up_to(9) {
             0..6 => heard(life.during(life.host.ask(&cx, task)).await),
@@ -104,8 +108,8 @@ impl Caller {
             _ => detached(&life, &cx, task, &mut acknowledged).await,
         };
         let honest = simulated.plan().faults.runtime_lies == 0;
-        let (money, at) = (budget.money, clock.wall());
-        Heard { marker, privacy, budget: money, honest, acknowledged, what, at, deadline, life: life.number }
+        let (budget, at_us, life) = (budget.money, simulated.since_us(), life.number);
+        Heard { marker, privacy, budget, honest, acknowledged, what, began_us, at_us, deadline_us, life }
     }
 
     fn task(&self, marker: &str, agents: &[String]) -> Task {
@@ -180,6 +184,9 @@ pub(super) fn staged(simulation: Simulation) -> Simulation {
     let simulation = simulation.configured(|config| {
         config.budgets.limits = LIMITS.map(limit).to_vec();
         config.review.rules = rules();
+        (config.alerts.webhooks, config.review.webhooks) = (vec![ops()], vec![desk()]);
+        config.review.delivery = Delivery { attempts: 4, within_s: 2, first_wait_ms: 500, longest_wait_ms: 4_000 };
+        config.alerts.quiet_s = 20;
         config.ladder.off.clear();
         config.ladder.hedge = true;
     });
@@ -197,11 +204,35 @@ const LIMITS: [(&str, Window, Option<i64>, Option<u64>); 4] = [
     ("tenant:*", Window::Minute, Some(30_000), None),
     ("provider:field", Window::Total, Some(60_000), None),
     ("agent:courier", Window::Minute, None, Some(3)),
-    ("tenant:caller-1", Window::Day, None, Some(4)),
+    ("tenant:caller-1", Window::Day, None, Some(2)),
 ];
 
 fn limit((scope, window, money, requests): (&str, Window, Option<i64>, Option<u64>)) -> Limit {
     Limit { scope: scope.to_owned(), window, money, tokens: None, requests }
+}
+
+/// Somebody who is told of every alert. Patience is short: whoever does not come back holds up the rest of a soak.
+fn ops() -> Webhook {
+    Webhook {
+        name: "ops".to_owned(),
+        url: "https://ops.example/alerts".to_owned(),
+        tier: TrustTier::Partner,
+        region: None,
+        secret_env: None,
+        least: Severity::Notice,
+        within_s: 2,
+        attempts: 4,
+        wait_s: 1,
+        wait_most_s: 4,
+    }
+}
+
+/// Somebody who is told of everything that happens in the inbox.
+fn desk() -> Hook {
+    let events =
+        [HookEvent::Opened, HookEvent::Verdict, HookEvent::Delegated, HookEvent::Expired, HookEvent::Closed].to_vec();
+    let (name, url) = ("desk".to_owned(), "https://desk.example/inbox".to_owned());
+    Hook { name, url, tier: TrustTier::Partner, region: None, secret_env: None, events }
 }
 
 /// People are asked before French is written, after the courier has answered, and where nobody may serve.

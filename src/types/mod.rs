@@ -12,6 +12,7 @@ mod modality;
 mod money;
 pub(crate) mod planted;
 mod privacy;
+pub mod secret;
 pub mod sensitive;
 mod tool;
 
@@ -27,7 +28,22 @@ pub use ids::{Hash, RunId, TraceId};
 pub use modality::Modality;
 pub use money::{Money, Price};
 pub use privacy::{PrivacyClass, TrustTier};
+pub use secret::Secret;
 pub use tool::{ToolCall, ToolSpec};
+
+/// Names that one sentence says at the most: whoever misspelt one finds it among them in a host that people made by hand.
+const NAMES_MOST: usize = 32;
+
+/// Names as part of a sentence: the first of them, and how many others there are.
+pub(crate) fn some_of<S: AsRef<str>>(names: impl IntoIterator<Item = S>) -> String {
+    let mut names = names.into_iter();
+    let shown: Vec<S> = names.by_ref().take(NAMES_MOST).collect();
+    let shown: Vec<&str> = shown.iter().map(AsRef::as_ref).collect();
+    match names.count() {
+        0 => shown.join(", "),
+        more => format!("{} and {more} more", shown.join(", ")),
+    }
+}
 
 /// Whether a field says nothing that its absence would not say: what serde asks before it leaves one out.
 pub(crate) fn is_default<T: Default + PartialEq>(value: &T) -> bool {

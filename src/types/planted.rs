@@ -32,6 +32,18 @@ pub(crate) enum Bug {
     SettledTwice,
     /// A line of waiting work does not move up when a place becomes free.
     LineStuck,
+    /// A notice that did not arrive is written down as if it had.
+    NoticeForgotten,
+    /// A notice that did not arrive lets those behind it go first.
+    NoticeOvertaken,
+    /// What a host that died had still to tell is not told by the next one.
+    NoticeLeftBehind,
+    /// The time of an item is counted on the clock on the wall alone.
+    WaitsOnTheWall,
+    /// How long a run took is read off the clock on the wall.
+    TookOnTheWall,
+    /// A budget's window opens again when the clock on the wall goes back into it.
+    WindowReopens,
 }
 
 #[cfg(test)]

@@ -25,15 +25,17 @@ pub mod plan;
 pub mod privacy;
 pub mod review;
 pub mod route;
+mod worst;
 
 use serde::{Deserialize, Serialize};
 
-pub use admit::{Action, Admission, Announced, Ask, Governance, Override, Refusal, Shed, Value, admit};
+pub use admit::{Action, Admission, Announced, Ask, Door, Governance, Override, Refusal, Shed, Value, admit};
 pub use assemble::{Assembled, Citation, Part, assemble};
 pub use chunk::{Chunk, chunk, estimate_tokens, most_tokens, reassemble};
 pub use classify::{Classification, Input, Intent, IntentModel, classify};
 pub use fixed::Millionths;
-pub use route::{Candidate, Capability, Decision, Destination, Fib, Rib, build, decide};
+pub use route::{Candidate, Capability, Decision, Destination, Fib, Rib, WEIGHT_MOST, build, decide};
+pub use worst::{Appetite, Tokens, Wanted};
 
 /// Everything of Ziggy that is set in the config.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]

@@ -8,10 +8,10 @@ use std::time::Duration;
 
 use serde_json::Value;
 use syzygy::actors::crown::{self, Opening};
-use syzygy::actors::io::Error;
+use syzygy::actors::io::{Error, Task};
 use syzygy::config::{self, Config, Flag, Inputs};
 use syzygy::host::{Builder, Host};
-use syzygy::inference::Scripted;
+use syzygy::inference::{Scripted, Step};
 use syzygy::store::{Disk, Memory};
 use syzygy::types::{Class, Money, Price, RunId};
 use syzygy::ziggy::budget::{Amounts, Claim, Ledger, PriceList, Standing, Unit};
@@ -34,6 +34,7 @@ fn limited(limits: &str) -> Config {
         flag("limit.concurrency.algorithm", "fixed"),
         flag("limit.concurrency.initial", "2000"),
         flag("limit.concurrency.most", "2000"),
+        flag("ladder.wait_most", "2000"),
     ];
     config::load(&Inputs { flags, ..Inputs::default() }).unwrap().config
 }
@@ -86,22 +87,49 @@ async fn money_is_never_overrun_and_used_up_to_what_one_more_request_may_cost() 
     let most = 3_000;
     let limits = format!(r#"[{{ scope = "principal:*", window = "total", money = {most} }}]"#);
     let host = Arc::new(host(&limits).start().await.unwrap());
-    let (costs, _) = crowd(&host).await;
-    let mut all: i64 = costs.iter().map(|cost| cost.0).sum();
-    // What the crowd did not need of its reservations is there for those who come later.
-    let wanted = loop {
-        match host.ask(&cx(&host), task("What is six times seven?")).await {
-            Ok(answer) => all += answer.cost.0,
-            Err(Error::Budget { refusal, .. }) => {
-                let value = serde_json::to_value(&*refusal).unwrap();
-                break value["wanted"].as_u64().unwrap();
-            }
-            Err(other) => panic!("{other}"),
+    let (costs, refused) = crowd(&host).await;
+    assert!(refused > 0, "the crowd wants more than there is");
+    let all: i64 = costs.iter().map(|cost| cost.0).sum();
+    // Whoever is held back by reservations waits for what they do not use, so the crowd itself uses it up.
+    let wanted = match host.ask(&cx(&host), task("What is six times seven?")).await {
+        Err(Error::Budget { refusal, wait: None }) if !refusal.held_back() => {
+            serde_json::to_value(&*refusal).unwrap()["wanted"].as_u64().unwrap()
         }
+        other => panic!("{other:?}"),
     };
     let found = standing(&host, "principal:tester", Unit::Money);
     assert_eq!((found.spent, found.reserved, found.over), (u64::try_from(all).unwrap(), 0, 0));
     assert!(all <= most && found.left < wanted, "{found:?} and {wanted} wanted");
+    end(Arc::into_inner(host).unwrap()).await;
+}
+
+// Promise 152.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn who_is_held_back_by_reservations_alone_waits_and_is_served_and_nobody_is_alarmed() {
+    // Room for one worst case at a time, and for all of what is really taken.
+    let limits = r#"[{ scope = "tenant:*", window = "day", money = 3_000 }]"#;
+    let mut only = agent("only");
+    (only.profile.concurrency, only.profile.tools) = (2_000, Vec::new());
+    let slowly = |_: &_| vec![Step::Wait(Duration::from_millis(20)), Step::text("Forty-two.")];
+    let runtime = Scripted::new("only", slowly).at_price(Price::new(1_000_000, 1_000_000));
+    let host = Host::builder().config(limited(limits)).without_bundled_agents().agent(only).runtime(runtime);
+    let host = Arc::new(host.start().await.unwrap());
+    let mut asking = JoinSet::new();
+    for _ in 0..12 {
+        let host = Arc::clone(&host);
+        let task = Task { max_tokens: Some(1_800), ..task("What is six times seven?") };
+        asking.spawn(async move { host.ask(&cx(&host), task).await.map(|answer| answer.run_id) });
+    }
+    let runs: Vec<RunId> = asking.join_all().await.into_iter().map(Result::unwrap).collect();
+    let found = standing(&host, "tenant:tester", Unit::Money);
+    assert!(found.spent < 3_000 && (found.reserved, found.refused, found.over) == (0, 0, 0), "{found:?}");
+    let mut waited = 0;
+    for run in runs {
+        let told = events(&host, run).await.into_iter().filter(|event| event.kind == "hop.step");
+        waited += told.filter(|event| event.body.text().contains("\"wait\"")).count();
+    }
+    assert!(waited > 0, "nobody was held back, which proves nothing");
+    assert!(host.crown().alerts(&cx(&host)).await.unwrap().is_empty());
     end(Arc::into_inner(host).unwrap()).await;
 }
 
@@ -212,7 +240,8 @@ async fn who_is_refused_hears_which_budget_it_was_and_what_is_wrong_with_limits_
     configure(data, &format!("{limits}{limits}{}{own}", limits.replace("requests = 1", "money = 0")));
     let (status, _, said) = run(data, &["config", "check"]).await;
     assert_eq!(status, code(Class::Invalid));
-    for part in ["syzygy.toml:1", "row 2 (destination:*, day): one row", "row 3 (destination:*, day): money from 1"] {
+    let scope = "syzygy.toml:6: budgets.limits.1.scope: found \"destination:*\", expected one row";
+    for part in [scope, "syzygy.toml:12: budgets.limits.2.money: found 0, expected from 1"] {
         assert!(said.contains(part), "{part} is not in {said}");
     }
 }
@@ -274,6 +303,7 @@ async fn an_answer_is_charged_what_it_took_and_why_says_so() {
     let words: Vec<String> = why.steps.into_iter().flat_map(|step| step.words).collect();
     let said = words.join("\n");
     assert!(said.contains("were reserved for it, of tenant:tester (day)."), "{said}");
+    assert!(said.contains("That table has left the journal, so who else was considered is not known."), "{said}");
     assert!(said.contains(&format!("Charged were {}", answer.cost)) && said.contains("went back"), "{said}");
     end(host).await;
 }

@@ -216,6 +216,7 @@ async fn runtimes_that_break_fail_the_run_and_nothing_else() {
     end(host).await;
 }
 
+// RT5.
 #[tokio::test(start_paused = true)]
 async fn a_provider_that_asks_to_wait_is_left_in_peace_by_everybody() {
     let host = moody().start().await.unwrap();
@@ -336,6 +337,7 @@ async fn what_a_killed_host_had_started_is_ended_by_the_next() {
     host.stop().await;
 }
 
+// KE1.
 #[tokio::test]
 async fn a_stop_under_load_leaves_no_run_without_an_end() {
     let data = home();

@@ -39,6 +39,7 @@ async fn host(hands: &[(&'static str, &'static str)]) -> Host {
     host
 }
 
+// AG4.
 #[tokio::test(start_paused = true)]
 async fn agents_that_ask_in_a_circle_are_refused_and_the_cycle_is_named() {
     let host = host(&[("ann", "bob"), ("bob", "ann")]).await;

@@ -2,6 +2,7 @@
 
 use crate::support::{cx, end, scripted, task};
 
+// TE3.
 #[tokio::test]
 async fn two_hosts_in_one_process_do_not_see_each_other() {
     let (one, other) =

@@ -5,12 +5,12 @@ use std::time::Duration;
 
 use serde_json::Value;
 use syzygy::actors::inbox::Said;
-use syzygy::actors::io::{Error, RunRow, RunStatus, RunsProjection, Waiting};
+use syzygy::actors::io::{Error, RunRow, RunStatus, RunsProjection, Task, Waiting};
 use syzygy::config::{Config, Flag, Inputs};
 use syzygy::host::{Builder, Host};
 use syzygy::inference::{Error as Failed, Scripted, Step};
 use syzygy::store::{Disk, RowQuery};
-use syzygy::types::{Budget, Class, Money, Price, RunId};
+use syzygy::types::{Budget, Class, Money, Price, PrivacyClass, RunId, TrustTier};
 use syzygy::ziggy::review::{Edits, ItemStatus, Rule};
 
 use crate::program::{Running, code, command, configure, done, good, home, json, run};
@@ -118,6 +118,7 @@ async fn a_run_waits_over_a_restart_and_goes_on_once_with_what_was_changed() {
     end(second).await;
 }
 
+// IO6.
 #[tokio::test]
 async fn an_answer_is_withheld_until_it_is_approved_and_nothing_of_it_is_seen_before() {
     let host = echo(&Disk::default(), &rule("after", "")).start().await.unwrap();
@@ -273,7 +274,11 @@ async fn every_verb_of_the_inbox_does_what_it_says() {
     assert!(good(data, &["inbox"]).await.contains(&item));
     let page = good(data, &["inbox", "show", &item]).await;
     assert!(page.contains("six times seven") && page.contains("Rule \"all\" holds"), "{page}");
-    assert!(good(data, &["inbox", "delegate", &item, "ann"]).await.contains("It waits for ann until"));
+    good(data, &["tokens", "make", "ann", "--scope", "review"]).await;
+    let (exit, _, error) = run(data, &["inbox", "delegate", &item, "ghost"]).await;
+    assert!(exit == code(Class::Invalid) && error.contains("there is no token of this name"), "{error}");
+    let said = good(data, &["inbox", "delegate", &item, "ann"]).await;
+    assert!(said.contains("is delegated to ann. It waits for ann until"), "{said}");
     let (exit, _, error) = run(data, &["inbox", "edit", &item, "New", "--at", "/nowhere"]).await;
     assert_eq!(exit, code(Class::Invalid), "{error}");
     let said = good(data, &["inbox", "edit", run_id, "What is six times nine?", "-c", "more"]).await;
@@ -297,6 +302,29 @@ async fn every_verb_of_the_inbox_does_what_it_says() {
 }
 
 #[tokio::test]
+async fn somebody_ends_the_time_of_an_item_and_its_run_ends_although_the_deadline_would_approve_it() {
+    let data = home_with(&rule("before", "on_expiry = \"approve\""));
+    let data = data.path();
+    let host = Running::start(data).await;
+    let asked = good(data, &["ask", "--detach", "What is six times seven?"]).await;
+    let run_id = asked.trim();
+    let item = format!("{run_id}-1");
+    eventually("it waits", async || (run(data, &["inbox", "show", &item]).await.0 == 0).then_some(())).await;
+    let said = good(data, &["inbox", "expire", &item]).await;
+    assert!(said.contains("is expired by operator, so run") && said.contains("ends"), "{said}");
+    eventually("its run has ended", async || {
+        let runs = json(data, &["runs"]).await;
+        (runs["runs"][0]["status"] == "failed").then_some(())
+    })
+    .await;
+    let why = good(data, &["why", run_id]).await;
+    assert!(why.contains("operator ended its time before its deadline") && !why.contains("in time"), "{why}");
+    let (exit, _, error) = run(data, &["inbox", "expire", &item]).await;
+    assert!(exit == code(Class::Conflict) && error.contains("it is expired since"), "{error}");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn an_ask_says_for_whom_it_waits_and_prints_the_answer_when_it_comes() {
     let data = home_with(&rule("after", "delegate = \"ann\""));
     let data = data.path();
@@ -314,6 +342,36 @@ async fn an_ask_says_for_whom_it_waits_and_prints_the_answer_when_it_comes() {
     assert_eq!((output.status.code(), out.trim()), (Some(0), "Forty-two."), "{error}");
     assert!(error.contains("It waits for ann until") && error.contains("operator approved it"), "{error}");
     host.stop().await;
+}
+
+#[tokio::test]
+async fn an_answer_that_nobody_judged_in_time_teaches_nobody() {
+    let host = echo(&Disk::default(), &rule("after", "deadline_s = 1")).start().await.unwrap();
+    let waiting = parked(&host, "Hello").await;
+    assert_eq!(over(&host, waiting.run_id).await.class, Some(Class::Denied));
+    let kinds = kinds(&host, waiting.run_id).await;
+    assert_eq!((count(&kinds, "hop.served"), count(&kinds, "feedback.given")), (1, 0), "{kinds:?}");
+    end(host).await;
+}
+
+#[tokio::test]
+async fn what_the_class_of_a_task_forbids_nobody_can_approve() {
+    let asked = std::sync::Arc::new(std::sync::atomic::AtomicU32::new(0));
+    let counts = std::sync::Arc::clone(&asked);
+    let far = Scripted::new("far", move |_| {
+        counts.fetch_add(1, std::sync::atomic::Ordering::SeqCst);
+        vec![Step::text("Yes.")]
+    });
+    let builder =
+        Host::builder().without_bundled_agents().agent(agent("far")).runtime(far.in_tier(TrustTier::External));
+    let host = builder.config(reviewing(&rule("before", "nobody = true"))).start().await.unwrap();
+    let secret = Task { privacy: PrivacyClass::Restricted, ..task("Are you there?") };
+    let Err(Error::Parked(waiting)) = host.ask(&cx(&host), secret).await else { panic!("nobody was asked") };
+    host.inbox().approve(&host.context("ann", MINUTE), &waiting.item, Said::default()).await.unwrap();
+    let row = over(&host, waiting.run_id).await;
+    assert_eq!((row.status, row.class), (RunStatus::Failed, Some(Class::Denied)), "{:?}", row.reason);
+    assert_eq!(asked.load(std::sync::atomic::Ordering::SeqCst), 0);
+    end(host).await;
 }
 
 #[tokio::test]

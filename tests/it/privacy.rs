@@ -170,6 +170,7 @@ proptest! {
     }
 }
 
+// RT6.
 #[tokio::test]
 async fn zerene_is_never_given_what_is_not_public_and_the_record_says_why() {
     let sent = Sent::default();
@@ -225,6 +226,7 @@ async fn replacing(kinds: &str, sent: &Sent) -> Host {
 }
 
 // Promise 144.
+// RT7.
 #[tokio::test]
 async fn personal_data_is_replaced_where_it_leaves_and_is_there_again_in_the_answer_and_its_stream() {
     let prompt = "Write to jane.doe@example.com, card 4111 1111 1111 1111.";

@@ -63,6 +63,9 @@ pub(crate) fn code(class: Class) -> i32 {
     i32::from(class.exit_code())
 }
 
+/// What starts a host on any port.
+const UP: &[&str] = &["up", "--listen", "127.0.0.1:0"];
+
 /// A host that runs as a process of its own.
 pub(crate) struct Running {
     process: Child,
@@ -77,9 +80,22 @@ impl Running {
 
     /// The same for a host that answers only who says this too.
     pub(crate) async fn start_as(data: &Path, papers: &[&str]) -> Running {
-        let mut up = command(data, &["up", "--listen", "127.0.0.1:0"]);
+        Running::spawn(data, command(data, UP), papers).await
+    }
+
+    /// The same under a limit of the shell's, as `ulimit` takes it.
+    pub(crate) async fn start_under(data: &Path, limit: &str) -> Running {
+        let plain = command(data, UP);
+        let mut shell = Command::new("sh");
+        shell.args(["-c", &format!("ulimit {limit} && exec \"$0\" \"$@\""), env!("CARGO_BIN_EXE_syzygy")]);
+        shell.args(plain.as_std().get_args()).env_clear().env("PATH", "/usr/bin:/bin").env("HOME", data);
+        Running::spawn(data, shell, &[]).await
+    }
+
+    async fn spawn(data: &Path, mut up: Command, papers: &[&str]) -> Running {
         let log = std::fs::File::create(data.join("up.log")).unwrap();
-        let mut process = up.stdout(Stdio::null()).stderr(log).spawn().unwrap();
+        let up = up.stdin(Stdio::null()).stdout(Stdio::null()).stderr(log).kill_on_drop(true);
+        let mut process = up.spawn().unwrap();
         eventually("the host is ready", async || {
             if let Some(status) = process.try_wait().unwrap() {
                 panic!("{status}: {}", std::fs::read_to_string(data.join("up.log")).unwrap());
@@ -92,8 +108,13 @@ impl Running {
     }
 
     fn signal(&self, signal: rustix::process::Signal) {
-        let id = i32::try_from(self.process.id().unwrap()).unwrap();
+        let id = i32::try_from(self.id()).unwrap();
         rustix::process::kill_process(rustix::process::Pid::from_raw(id).unwrap(), signal).unwrap();
+    }
+
+    /// Its process.
+    pub(crate) fn id(&self) -> u32 {
+        self.process.id().unwrap()
     }
 
     /// Asks it to end, and waits.
@@ -158,18 +179,94 @@ async fn a_task_goes_in_by_text_file_and_stdin_and_every_verb_tells_of_it() {
     host.stop().await;
 }
 
+/// Something wrong in every list of tables.
+const BROKEN: &str = r#"[api]
+listen = "nowhere"
+
+[[budgets.limits]]
+scope = "team:a"
+money = -1
+[[budgets.limits]]
+window = "dya"
+tokens = "many"
+[[budgets.limits]]
+scope = "tenant:a"
+window = "month"
+money = 3
+
+[[review.rules]]
+name = "letters"
+kind = "publicaton"
+quorum = 0
+[[review.webhooks]]
+nam = "desk"
+url = "desk"
+events = ["opened", 5, "closd"]
+
+[[crown.rules]]
+name = "r"
+watch = { signal = "errors", window_s = "x", lest = 1 }
+of = "*"
+act = { action = "restrat" }
+severity = "warning"
+cooldown_s = -1
+
+[[alerts.rules]]
+name = "a"
+when = { on = "event", kind = "run.begun" }
+for_s = 0
+severity = 3
+[[alerts.webhooks]]
+url = 1
+
+[[ziggy.policies]]
+wieghts = { cost = 1 }
+prefer = ["tier:moon"]
+"#;
+
+/// All of it, in order of lines, and nothing that only hangs on something else.
+const TOLD: &str = r#"syzygy: could not use the configuration
+  f:2: api.listen: found "nowhere", expected a value that fits (invalid socket address syntax), such as "127.0.0.1:7171"
+  f:4: budgets.limits.0: found a table without `window`, expected every key of its kind that config/default.toml explains
+  f:5: budgets.limits.0.scope: found "team:a", expected a scope such as `tenant:acme` or `tenant:*`, of the kinds tenant, principal, agent, destination, provider, model
+  f:6: budgets.limits.0.money: found -1, expected from 1 to 10000000000000000; whoever may spend nothing is disabled
+  f:7: budgets.limits.1: found a table without `scope`, expected every key of its kind that config/default.toml explains
+  f:8: budgets.limits.1.window: found "dya", expected one of `request`, `minute`, `day`, `month`, `total`
+  f:9: budgets.limits.1.tokens: found "many", expected a whole number from 0 up, such as 1
+  f:15: review.rules.0: found a table without `action`, `deadline_s`, `on_expiry`, expected every key of its kind that config/default.toml explains
+  f:15: review.rules.0.class: found nothing, expected at least one condition (class = "public" holds for everything)
+  f:17: review.rules.0.kind: found "publicaton", expected one of `publication`, `sensitive_action`, `low_confidence`, `over_budget`, `policy`, `no_candidate`; did you mean `publication`?
+  f:18: review.rules.0.quorum: found 0, expected from 1 to 32
+  f:19: review.webhooks.0: found a table without `name`, expected every key of its kind that config/default.toml explains
+  f:20: review.webhooks.0.nam: found a key that does not exist, expected one of `events`, `name`, `region`, `secret_env`, `tier`, `url`; did you mean `review.webhooks.0.name`?
+  f:21: review.webhooks.0.url: found "desk", expected a URL such as `https://example.org/hook`
+  f:22: review.webhooks.0.events.1: found 5, expected one of `opened`, `verdict`, `delegated`, `expired`, `closed`
+  f:22: review.webhooks.0.events.2: found "closd", expected one of `opened`, `verdict`, `delegated`, `expired`, `closed`; did you mean `closed`?
+  f:26: crown.rules.0.watch.lest: found a key that does not exist, expected one of `least`, `share`, `signal`, `window_s`; did you mean `crown.rules.0.watch.least`?
+  f:26: crown.rules.0.watch.window_s: found "x", expected a whole number from 0 up, such as 1
+  f:26: crown.rules.0.watch: found a table without `least`, `share`, expected every key of its kind that config/default.toml explains
+  f:28: crown.rules.0.act: found { action = "restrat" }, expected one of `alert`, `throttle`, `restart`, `quarantine`, `shed`; did you mean `restart`?
+  f:30: crown.rules.0.cooldown_s: found -1, expected a whole number from 0 up, such as 1
+  f:34: alerts.rules.0.when: found a table without `at_least`, `window_s`, expected every key of its kind that config/default.toml explains
+  f:36: alerts.rules.0.severity: found 3, expected one of `notice`, `warning`, `critical`
+  f:37: alerts.webhooks.0: found a table without `attempts`, `least`, `name`, `wait_most_s`, `wait_s`, `within_s`, expected every key of its kind that config/default.toml explains
+  f:38: alerts.webhooks.0.url: found 1, expected a string, such as "https://desk.example/alerts"
+  f:41: ziggy.policies.0.wieghts: found a key that does not exist, expected one of `destination`, `prefer`, `tenant`, `weights`; did you mean `ziggy.policies.0.weights`?
+  f:42: ziggy.policies.0.prefer: found ["tier:moon"], expected an id, an agent, runtime:NAME, tier:NAME or region:NAME instead of "tier:moon"
+  SYZYGY_BUDGETS__LIMITS__2__MONEY: budgets.limits.2.money: found -3, expected from 1 to 10000000000000000; whoever may spend nothing is disabled
+"#;
+
 #[tokio::test]
 async fn every_problem_of_a_configuration_is_told_at_once_with_its_line() {
     let data = home();
     good(data.path(), &["config", "check"]).await;
-    configure(data.path(), "[api]\nlisten = \"nowhere\"\n\n[io]\npool = \"many\"\nchunks_mots = 3\n");
-    let (exit, out, error) = run(data.path(), &["config", "check"]).await;
-    assert_eq!((exit, out.as_str()), (code(Class::Invalid), ""), "{error}");
-    for expected in
-        ["syzygy.toml:2: api.listen", "syzygy.toml:5: io.pool", "syzygy.toml:6: io.chunks_mots", "chunks_most"]
-    {
-        assert!(error.contains(expected), "{expected} is not in {error}");
-    }
+    configure(data.path(), BROKEN);
+    let mut check = command(data.path(), &["config", "check"]);
+    let Output { status, stdout, stderr } = done(check.env("SYZYGY_BUDGETS__LIMITS__2__MONEY", "-3")).await;
+    let error = String::from_utf8(stderr).unwrap();
+    assert_eq!((status.code(), stdout.as_slice()), (Some(code(Class::Invalid)), &b""[..]), "{error}");
+    let file = data.path().join("syzygy.toml").display().to_string();
+    assert_eq!(error.replace(&file, "f"), TOLD);
     let (exit, ..) = run(data.path(), &["up"]).await;
     assert_eq!(exit, code(Class::Invalid));
 }
@@ -204,11 +301,25 @@ async fn a_broken_agent_is_told_with_its_file_and_line_before_a_start_fails_on_i
     }
     std::fs::write(data.join("agents/ann.toml"), marvin.replace("\"marvin\"", "\"ann\"")).unwrap();
     std::fs::remove_file(data.join("agents/bob.toml")).unwrap();
-    std::fs::write(data.join("models.toml"), "[[model]]\n").unwrap();
-    let (exit, _, error) = run(data, &["config", "check"]).await;
-    assert_eq!(exit, code(Class::Invalid));
-    assert!(error.contains("models.toml"), "{error}");
-    std::fs::remove_file(data.join("models.toml")).unwrap();
+    // Every file that is wrong is told in one list, whatever the others are.
+    let wrong = [
+        ("syzygy.toml", "[api]\nlisten = 5\n", "syzygy.toml:2: api.listen: found 5"),
+        ("agents/bob.toml", "sistem = 1\n", "agents/bob.toml:1: sistem: found a key that does not exist"),
+        ("models.toml", "[[model]]\nid = \"UP\"\n", "models.toml:2: model.0.id: found \"UP\""),
+        ("prices.toml", "[[prices]]\ninput = -1\n", "prices.toml:2: prices.0.input: found -1, expected at least 0"),
+    ];
+    for (name, text, _) in wrong {
+        std::fs::write(data.join(name), text).unwrap();
+    }
+    for verb in ["config check", "up"] {
+        let (exit, _, error) = run(data, &verb.split(' ').collect::<Vec<_>>()).await;
+        assert_eq!(exit, code(Class::Invalid), "{verb}: {error}");
+        assert_eq!(error.matches("could not use the configuration").count(), 1, "{error}");
+        assert!(wrong.iter().all(|(.., expected)| error.contains(expected)), "{verb}: {error}");
+    }
+    for (name, ..) in wrong {
+        std::fs::remove_file(data.join(name)).unwrap();
+    }
     good(data, &["config", "check"]).await;
     let well = good(data, &["doctor", "-o", "json"]).await;
     assert_eq!(checked(&well, "agents")["detail"], "ann, marvin, zerene, zoi");
@@ -316,8 +427,13 @@ async fn a_changed_byte_in_the_journal_is_found_and_named() {
     assert_eq!(exit, code(Class::Corrupt), "{out}{error}");
     let found: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((&found["first_bad"]["seq"], &found["verified"]), (&bad.into(), &(bad - 1).into()));
-    let (_, out, _) = run(data, &["audit", "verify"]).await;
-    assert!(out.contains(&bad.to_string()), "{out}");
+    assert!(run(data, &["audit", "verify"]).await.1.contains(&bad.to_string()));
+    // Nothing is built on it.
+    let damaged = std::fs::read(&path).unwrap();
+    let (exit, _, error) = run(data, &["up", "--listen", "127.0.0.1:0"]).await;
+    assert_eq!(exit, code(Class::Corrupt), "{error}");
+    assert!(error.contains(&format!("event {bad}: ")) && error.contains("syzygy audit export"), "{error}");
+    assert!(std::fs::read(&path).unwrap() == damaged, "a refused start changed the journal");
 }
 
 #[tokio::test]

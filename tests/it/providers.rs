@@ -133,6 +133,24 @@ async fn told(data: &Path, arguments: &[&str]) -> String {
     good(data, arguments).await.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
+/// What the table says of a candidate that may serve: its place, and one part of its score in millionths.
+async fn stands(data: &Path, who: &str, part: &str) -> (u64, u64) {
+    let told = json(data, &["why-not", "general/public", who]).await;
+    let considered = &told["considered"];
+    assert_eq!(considered["verdict"], "legal", "{told}");
+    (considered["place"].as_u64().unwrap(), considered["parts"][part].as_u64().unwrap())
+}
+
+/// What the table said of a candidate when a run was decided: one number of its score.
+async fn stood(data: &Path, run: &str, who: &str, what: &str) -> f64 {
+    let why = told(data, &["why", run]).await;
+    let said = why.split_once(&format!("{who}: score")).map(|(_, rest)| format!("score{rest}"));
+    let number = said.as_deref().and_then(|said| said.split_once(&format!("{what} "))).map(|(_, rest)| rest);
+    let end = |rest: &str| rest.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(rest.len());
+    let number = number.and_then(|rest| rest[..end(rest)].parse().ok());
+    number.unwrap_or_else(|| panic!("there is no {what} of {who} in {why}"))
+}
+
 const NEAR: &str = "marvin@local";
 const FAR: &str = "far@line";
 
@@ -175,20 +193,26 @@ async fn traffic_moves_between_two_real_providers_and_comes_back_and_why_tells_t
     limited(data, &line).await;
     dead(data, &line).await;
     unsteady(data, &line).await;
+    let (_, cheap) = stands(data, FAR, "cost").await;
     host.stop().await;
-    dear(data, &address).await;
+    dear(data, &address, cheap).await;
     good(data, &["audit", "verify"]).await;
 }
 
 async fn slow(data: &Path, line: &Line) {
+    let quick = stood(data, &until(data, FAR, 20).await, FAR, "latency").await;
     line.is(Mood::Slow(Duration::from_secs(6)));
     let run = until(data, NEAR, 8).await;
+    line.is(Mood::Well);
     let why = told(data, &["why", &run]).await;
     assert!(why.contains(&format!("{NEAR} serves general/public")), "{why}");
-    let away = told(data, &["why-not", "general/public", FAR]).await;
-    line.is(Mood::Well);
-    assert!(away.contains("latency"), "{away}");
-    until(data, FAR, 60).await;
+    // What the table said when that was decided: a second later half of it is forgotten.
+    let slow = stood(data, &run, FAR, "latency").await;
+    assert!(slow < quick, "the score of its latency fell from {quick} to {slow}: {why}");
+    let scores = (stood(data, &run, NEAR, "score").await, stood(data, &run, FAR, "score").await);
+    assert!(scores.0 > scores.1, "{scores:?}: {why}");
+    let again = stood(data, &until(data, FAR, 60).await, FAR, "latency").await;
+    assert!(again > slow, "the score of its latency rose from {slow} to {again}");
 }
 
 async fn limited(data: &Path, line: &Line) {
@@ -224,9 +248,17 @@ async fn dead(data: &Path, line: &Line) {
 
 async fn unsteady(data: &Path, line: &Line) {
     line.is(Mood::Unsteady);
+    let mut suppressed = None;
     for _ in 0..16 {
         ask(data).await;
+        let told = json(data, &["why-not", "general/public", FAR]).await;
+        if told["considered"]["dampened"].is_object() {
+            suppressed = Some(told["words"].to_string());
+        }
     }
+    let Some(suppressed) = suppressed else { panic!("it failed often enough to be suppressed") };
+    assert!(suppressed.contains(&format!("{NEAR} comes before it")), "{suppressed}");
+    assert!(suppressed.contains("ranked last for penalty ") && suppressed.contains(" until "), "{suppressed}");
     // Eight, if it were not held back for its failures.
     let wasted = line.wasted.load(Ordering::SeqCst);
     assert!((2..=5).contains(&wasted), "{wasted} attempts of sixteen were wasted");
@@ -235,13 +267,18 @@ async fn unsteady(data: &Path, line: &Line) {
 }
 
 /// The same host, once the server has become dear.
-async fn dear(data: &Path, address: &str) {
+async fn dear(data: &Path, address: &str, cheap: u64) {
     configure(data, &settings(address, 20_000_000));
     let host = Running::start(data).await;
     let run = until(data, NEAR, 5).await;
     let why = told(data, &["why", &run]).await;
     assert!(why.contains(&format!("{NEAR} serves general/public")), "{why}");
     let away = told(data, &["why-not", "general/public", FAR]).await;
-    assert!(away.contains("cost"), "{away}");
+    assert!(away.contains(&format!("but {NEAR} comes before it: it is number 2")), "{away}");
+    // What it is expected to cost, and the most, which is what would be reserved.
+    assert!(away.contains("an expected $0.0") && away.contains("in the worst case"), "{away}");
+    let (_, dear) = stands(data, FAR, "cost").await;
+    assert!(dear < cheap, "the score of its cost fell from {cheap} to {dear}");
+    assert_eq!(stands(data, NEAR, "cost").await, (1, 1_000_000), "that of the other is what it was");
     host.stop().await;
 }

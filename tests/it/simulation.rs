@@ -6,11 +6,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use syzygy::actors::io::record::kind;
-use syzygy::inference::Scripted;
+use syzygy::inference::{self, Capabilities, Completion, Delta, Health, Request, Runtime, Scripted};
 use syzygy::prelude::*;
 use syzygy::store::{self, Durability, Event, Journal, NewEvent, RowQuery, Verification, View};
 use syzygy::testing::{Error, Faults, Report, Simulated, Simulation, Soak};
-use syzygy::types::{Hash, RunId};
+use syzygy::types::{Cleared, Cx, Hash, Price, RunId};
+use syzygy::ziggy::budget::{Limit, Window};
+use tokio::sync::mpsc;
 
 use crate::greeter::example;
 
@@ -67,6 +69,7 @@ fn every_promise_holds_for_every_seed() {
     assert!(lives > most + most / 4, "{lives} lives of {most} hosts");
 }
 
+// TS1.
 #[test]
 fn the_same_seed_writes_the_same_journal_byte_for_byte() {
     for (faults, seeds) in [(Faults::none(), 5), (Faults::rough(), 20)] {
@@ -114,6 +117,7 @@ fn another_seed_is_another_order() {
     assert!(orders.len() > 10, "{} orders of 20 seeds", orders.len());
 }
 
+// TS3.
 #[test]
 fn the_greeter_counts_its_guests_and_forgets_them_in_a_crash() {
     for seed in 0..20 {
@@ -126,6 +130,63 @@ fn the_greeter_counts_its_guests_and_forgets_them_in_a_crash() {
             assert_eq!(host.ask(task.clone()).await?.answer, "Guest 2: Good day!");
             host.crash().await;
             assert_eq!(host.ask(task).await?.answer, "Guest 1: Good day!");
+            Ok(())
+        };
+        simulation.run(scenario).unwrap();
+    }
+}
+
+/// A runtime that costs money, says when it is asked, and never answers.
+struct Asked(Arc<tokio::sync::Notify>);
+
+#[async_trait]
+impl Runtime for Asked {
+    fn capabilities(&self) -> Capabilities {
+        Scripted::saying("local", "").at_price(Price::new(1_000_000, 1_000_000)).capabilities()
+    }
+
+    async fn health(&self, _cx: &Cx) -> Health {
+        Health::Ready
+    }
+
+    async fn generate(
+        &self,
+        _cx: &Cx,
+        _request: Cleared<Request>,
+        _news: mpsc::Sender<Delta>,
+    ) -> Result<Completion, inference::Error> {
+        self.0.notify_one();
+        std::future::pending().await
+    }
+}
+
+/// The disk is slow, and the host dies in the moment in which somebody is asked: the next one knows what was reserved.
+#[test]
+fn a_reservation_of_money_is_on_disk_before_anybody_is_asked() {
+    for seed in 0..20 {
+        let asked = Arc::new(tokio::sync::Notify::new());
+        let limit = Limit {
+            scope: "provider:local".to_owned(),
+            window: Window::Total,
+            money: Some(1_000_000),
+            tokens: None,
+            requests: None,
+        };
+        let simulation = Simulation::new(seed)
+            .unwrap()
+            .faults(Faults { commit_ms: 400, ..Faults::none() })
+            .configured(|config| config.budgets.limits = vec![limit])
+            .runtime(Asked(Arc::clone(&asked)));
+        let scenario = async |host: Simulated| {
+            let task = Task { prompt: "Think about it.".to_owned(), ..Task::default() };
+            tokio::select! {
+                biased;
+                () = asked.notified() => {}
+                answer = host.ask(task) => panic!("seed {seed}: {answer:?}"),
+            }
+            host.crash().await;
+            let standings = host.with(async |host, _| host.crown().treasury().standings()).await?;
+            assert!(standings[0].spent > 0 && standings[0].reserved == 0, "seed {seed}: {standings:?}");
             Ok(())
         };
         simulation.run(scenario).unwrap();
@@ -150,6 +211,24 @@ fn an_hour_passes_at_once_and_shows_on_both_clocks() {
         host.pass(HOUR).await;
         assert_eq!(clock.now() - now, HOUR);
         assert_eq!(clock.wall().0 - wall.0, 3_600_000_000);
+        Ok(())
+    };
+    simulation.run(scenario).unwrap();
+}
+
+#[test]
+fn a_clock_that_is_set_moves_the_wall_and_nothing_else() {
+    let simulation = Simulation::new(1).unwrap().runtime(Scripted::saying("local", "Good day!"));
+    let scenario = async |host: Simulated| {
+        let clock = host.world().clock.clone();
+        let (now, wall) = (clock.now(), clock.wall());
+        for hours in [30_i64, -30, 0] {
+            host.set_clock(hours * 3_600_000);
+            assert_eq!((clock.now(), clock.wall().0 - wall.0), (now, hours * 3_600_000_000));
+        }
+        host.set_clock(-3_600_000);
+        let answer = host.ask(Task { prompt: "Hello.".to_owned(), ..Task::default() }).await?;
+        assert!(answer.took_us < 60_000_000, "{}", answer.took_us);
         Ok(())
     };
     simulation.run(scenario).unwrap();

@@ -7,6 +7,8 @@ use std::path::Path;
 use std::process::Stdio;
 
 use serde_json::Value;
+use syzygy::host::{projections, real_world};
+use syzygy::store::{Durability, Journal, NewEvent, Sqlite};
 
 use crate::program::{Running, configure, done, good, home, json, run};
 use crate::support::{eventually, part};
@@ -25,14 +27,25 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("POST /fib/next", 422, "only the host knows which agents there are"),
     ("POST /hitl/{id}/approve", 409, "what is decided stays decided"),
     ("POST /hitl/{id}/approve", 422, "only the item knows what may be changed"),
+    ("POST /hitl/{id}/delegate", 422, "only the host knows which tokens there are"),
     ("POST /hitl/{id}/deny", 409, "what is decided stays decided"),
     ("POST /hitl/{id}/deny", 422, "what is denied is not changed"),
+    ("POST /hitl/{id}/expire", 409, "what is over is over"),
     ("POST /overrides", 404, "only the host knows which candidates there are"),
     ("POST /route", 403, "only the host knows which regions its candidates are in"),
     ("POST /route", 422, "only the host knows which agents there are, and how much fits into their contexts"),
     ("POST /route", 429, "a budget may be too small for the task it is for"),
     ("POST /runs/{id}/cancel", 409, "a run ends once"),
     ("POST /tokens", 409, "the name may be taken"),
+    ("DELETE /tokens/{name}", 404, "there is one such token, and it is taken back once"),
+    ("POST /tools/{id}/invoke", 403, "only the host knows in which region it is"),
+    ("POST /tools/{id}/invoke", 404, "only the host knows which folders may be granted"),
+    ("GET /tools/{id}", 422, "a range of versions has a form that no schema says"),
+    ("POST /tools", 422, "what is handed in has to be a tool"),
+    ("DELETE /tools/{id}/versions/{version}", 404, "there is one such version, and it is taken back once"),
+    ("POST /tools/{id}/versions/{version}/stage", 422, "the only version in general use stays that"),
+    ("POST /tools/{id}/invoke", 422, "only the tool knows what it takes, and a range of versions has a form"),
+    ("POST /effects/doubts/{invocation}", 404, "there is one call in doubt, and it is settled once"),
 ];
 
 /// What there is for operations that ask for something by its name.
@@ -41,22 +54,45 @@ struct Names {
     /// A run that has not ended.
     waiting: String,
     alert: u64,
-    /// Items that wait for people: for those who look, who approve and who deny.
-    items: [String; 3],
+    /// Items that wait for people: for those who look, who approve, who deny and who end the time of one.
+    items: [String; 4],
 }
 
 impl Names {
     /// The parameters an operation is always given.
     fn parameters(&self, operation: &str) -> Option<String> {
-        let [seen, approved, denied] = &self.items;
+        let [seen, approved, denied, ended] = &self.items;
         let id = match operation {
             "POST /runs/{id}/cancel" => &self.waiting,
             "POST /alerts/{id}/acknowledge" => return Some(format!("id = {}", self.alert)),
             "POST /hitl/{id}/approve" => approved,
             "POST /hitl/{id}/deny" => denied,
+            "POST /hitl/{id}/expire" => ended,
             "PUT /rib/candidates/{id}" => return Some("id = \"marvin@elsewhere\"".to_owned()),
             "DELETE /rib/candidates/{id}" => return Some("id = \"zoi@elsewhere\"".to_owned()),
+            "DELETE /tokens/{name}" => return Some("name = \"anna\"".to_owned()),
+            "GET /tools/{id}" => "sum",
+            "DELETE /tools/{id}/versions/{version}" => {
+                return Some("id = \"walk.gone\", version = \"1.0.0\"".to_owned());
+            }
+            "POST /tools/{id}/versions/{version}/stage" => {
+                return Some("id = \"walk.trial\", version = \"1.0.0\"".to_owned());
+            }
+            // It takes nothing, and so now and then what is made up.
+            "POST /tools/{id}/invoke" => return Some("id = \"time\"".to_owned()),
+            "POST /tools" => {
+                return Some(
+                    "\"body.format\" = \"json\", \"body.text\" = { dictionary = \"tools\", probability = 0.9 }"
+                        .to_owned(),
+                );
+            }
+            "POST /effects/doubts/{invocation}" => return Some(format!("invocation = \"{DOUBT}\"")),
             "GET /why-not" => return Some("destination = \"general/public\", candidate = \"marvin@local\"".to_owned()),
+            "POST /hitl/{id}/delegate" => {
+                return Some(format!(
+                    "id = \"{seen}\", \"body.to\" = {{ dictionary = \"people\", probability = 0.5 }}"
+                ));
+            }
             _ if operation.contains("/hitl/{id}") => seen,
             _ if operation.contains("/runs/{id}") => &self.run,
             _ => return None,
@@ -117,6 +153,38 @@ async fn announce(url: &str, token: &str) {
     assert!(answer.status().is_success(), "{}", answer.status());
 }
 
+/// A call of which nobody knows whether it was made.
+const DOUBT: &str = "0123456789abcdef0123456789abcdef";
+
+/// Leaves it behind, as a host does that is killed while it makes one.
+async fn doubt(data: &Path) {
+    let all: toml::Table = toml::from_str(include_str!("../../config/default.toml")).unwrap();
+    let config: syzygy::store::Config = all["store"].clone().try_into().unwrap();
+    let path = syzygy::host::journal_path(data);
+    let journal = Sqlite::open(&path, &config, real_world(), projections()).await.unwrap();
+    let zero = "0".repeat(64);
+    let body = serde_json::json!({
+        "invocation": DOUBT, "key": { "tool": "note.add", "tenant": "operator", "text": "k" }, "version": "1.0.0",
+        "hash": zero, "arguments": zero, "shown": {}, "principal": "operator", "until": i64::MAX,
+    });
+    let event = NewEvent::new("effect.begun", None, "host/crown/executors/tools", &body);
+    journal.append(vec![event], Durability::Durable).await.unwrap();
+    journal.close().await.unwrap();
+}
+
+/// Publishes what is to be taken back, and what is to be tried.
+async fn publish(url: &str, token: &str) {
+    let http = reqwest::Client::builder().no_proxy().tls_certs_only([]).build().unwrap();
+    let walk: toml::Table = toml::from_str(include_str!("../../scripts/walk.toml")).unwrap();
+    for name in ["walk.gone", "walk.trial"] {
+        let text = walk["dictionaries"]["tools"]["values"][0].as_str().unwrap().replace("walk.sum", name);
+        let said = serde_json::json!({ "format": "json", "text": text });
+        let answer = http.post(format!("{url}/tools")).bearer_auth(token).json(&said).send().await.unwrap();
+        let (status, told) = (answer.status(), answer.text().await.unwrap());
+        assert!(status.is_success(), "{told}");
+    }
+}
+
 /// Every operation of the contract, by method and path.
 async fn operations(url: &str, token: &str) -> BTreeSet<String> {
     // Fails if another test was first.
@@ -152,11 +220,8 @@ fn answers(events: &Path, mode: &str) -> BTreeMap<String, BTreeSet<u16>> {
     seen
 }
 
-#[tokio::test]
-async fn every_operation_answers_as_the_contract_says() {
-    let Some(schemathesis) = part("schemathesis", "venv/bin/schemathesis") else { return };
-    let data = home();
-    let data = data.path();
+/// What the host of the walk is configured with.
+fn settings(data: &Path) -> String {
     // The walk says wrong tokens on purpose, and more of them than anybody may.
     let mut settings = std::fs::read_to_string(data.join("syzygy.toml")).unwrap();
     settings.push_str("[api]\ntoken_failures_max = 1_000_000\n");
@@ -168,11 +233,21 @@ async fn every_operation_answers_as_the_contract_says() {
          [[alerts.rules]]\nname = \"asked\"\nfor_s = 0\nseverity = \"notice\"\nlabels = {}\n\
          when = { on = \"event\", kind = \"run.accepted\", window_s = 600, at_least = 1 }\n",
     );
-    configure(data, &settings);
+    settings
+}
+
+#[tokio::test]
+async fn every_operation_answers_as_the_contract_says() {
+    let Some(schemathesis) = part("schemathesis", "venv/bin/schemathesis") else { return };
+    let data = home();
+    let data = data.path();
+    configure(data, &settings(data));
+    doubt(data).await;
     let host = Running::start(data).await;
+    good(data, &["tokens", "make", "anna", "--scope", "read"]).await;
     // Something to ask about: without a run, most paths would only be asked for what does not exist.
     let first = json(data, &["ask", "What is six times seven?"]).await["run_id"].as_str().unwrap().to_owned();
-    let items = [item(data).await, item(data).await, item(data).await];
+    let items = [item(data).await, item(data).await, item(data).await, item(data).await];
     let names = Names { run: first, waiting: waiting(data).await, alert: alert(data).await, items };
     let running: Value = serde_json::from_str(&std::fs::read_to_string(data.join("host.json")).unwrap()).unwrap();
     let contract = format!("{}/openapi.json", running["url"].as_str().unwrap());
@@ -180,6 +255,7 @@ async fn every_operation_answers_as_the_contract_says() {
     let operations = operations(&contract, token.trim()).await;
     silence(running["url"].as_str().unwrap(), token.trim()).await;
     announce(running["url"].as_str().unwrap(), token.trim()).await;
+    publish(running["url"].as_str().unwrap(), token.trim()).await;
     let (file, events) = (data.join("walk.toml"), data.join("walk.ndjson"));
     std::fs::write(&file, rules(&names, &operations)).unwrap();
     let mut walk = tokio::process::Command::new(schemathesis);

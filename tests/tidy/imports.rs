@@ -110,7 +110,9 @@ pub(crate) fn library_table(files: &[File]) -> Vec<Complaint> {
     let mut inside = false;
     for (index, line) in manifest.text.lines().enumerate() {
         if line.starts_with('[') {
-            inside = line.trim() == "[dependencies]";
+            let line = line.trim();
+            inside = line == "[dependencies]" || (line.starts_with("[target.") && line.ends_with(".dependencies]"));
+            continue;
         }
         let Some((name, _)) = line.split_once('=').filter(|_| inside && !line.starts_with('#')) else { continue };
         let name = name.trim().trim_matches('"');

@@ -260,6 +260,23 @@ const SAMPLES: &[Sample] = &[
             ("src/a/tests.rs", "//! x\nasync fn it_holds() {}\n"),
         ],
     },
+    Sample {
+        rule: "invariants",
+        bad: &[
+            ("src/a/mod.rs", "//! x\n//!\n//! - AB1: it holds.\n//! - AB2: this too.\n"),
+            ("src/b/mod.rs", "//! x\n//! - AB1: another.\n//! - AB3: in code only.\n"),
+            ("src/b/tests.rs", "//! x\n// AB1.\nfn f() { let _ = AB3; }\n"),
+        ],
+        caught: &[
+            ("src/a/mod.rs", 4, "cited by no test"),
+            ("src/b/mod.rs", 2, "at src/a/mod.rs:3 already"),
+            ("src/b/mod.rs", 3, "cited by no test"),
+        ],
+        good: &[
+            ("src/a/mod.rs", "//! - AB1: x.\n//! - AB2: x.\n//! - AB3: x.\n//! - C1: x.\n//! - no number: x.\n"),
+            ("src/a/tests.rs", "//! AB1 to AB3.\nfn f() { assert!(true, \"C1\"); }\n"),
+        ],
+    },
 ];
 
 fn house(files: impl IntoIterator<Item = (&'static str, String)>) -> Vec<File> {

@@ -15,7 +15,7 @@ use super::recollection::{Learned, Recollection};
 use super::state::{Limits, Step, Turns};
 use super::{Outcome, View};
 use crate::actors::line::{Arrival, Line};
-use crate::actors::runtime;
+use crate::actors::{executor, runtime};
 use crate::inference::{Completion, Delta, Request, Usage};
 use crate::store::{Durability, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
@@ -79,7 +79,9 @@ impl Shell {
             temperature: self.profile.temperature,
         };
         let tools = match self.runtime(&work.assignment.runtime) {
-            Some(runtime) if runtime.capabilities().tools => self.parts.executor.specs(&self.profile.tools),
+            Some(runtime) if runtime.capabilities().tools => {
+                self.parts.executor.specs(&self.profile.name, &self.profile.tools)
+            }
             _ => Vec::new(),
         };
         Turns::new(limits, self.profile.system.clone(), prompt, tools)
@@ -117,18 +119,29 @@ impl Shell {
             return self.finish(ticket, Err(Error::NoRuntime { runtime }), context);
         };
         let (cx, out) = (active.work.cx.clone(), active.work.assignment.news.clone());
-        let (clock, job_cx) = (Arc::clone(&context.world().clock), cx.clone());
+        let (clock, job_cx, limit) = (Arc::clone(&context.world().clock), cx.child(), self.parts.answer_bytes_max);
         let job = async move {
             let asked = clock.now();
             let (news, seen) = mpsc::channel(NEWS_WAITING);
             let generate = runtime.generate(&job_cx, Classified::under(&job_cx, request), news);
-            let (result, first) = tokio::join!(generate, forward(seen, out, || clock.now()));
+            let passed_on = async {
+                let passed_on = forward(seen, out, limit, || clock.now()).await;
+                // AG5: what goes on beyond the limit is stopped where it is made.
+                passed_on.beyond.inspect(|_| job_cx.cancel_token().cancel());
+                passed_on
+            };
+            let (result, Forwarded { first, beyond }) = tokio::join!(generate, passed_on);
+            let too_long = |bytes| Error::TooLong { bytes, limit };
+            let result = match (result, beyond) {
+                (_, Some(bytes)) => Err(too_long(bytes)),
+                // Also of who does not say beforehand what is coming.
+                (Ok(Completion { text, .. }), None) if text.len() > limit => Err(too_long(text.len())),
+                (result, None) => result.map_err(Error::from),
+            };
             (result, first.map(|first| micros(first - asked)))
         };
         context.job(&cx, job, move |outcome| match outcome {
-            Ok((result, first_token_us)) => {
-                Message::Answered { ticket, result: result.map_err(Error::from), first_token_us }
-            }
+            Ok((result, first_token_us)) => Message::Answered { ticket, result, first_token_us },
             Err(error) => Message::Answered { ticket, result: Err(job_error(error)), first_token_us: None },
         });
     }
@@ -140,14 +153,24 @@ impl Shell {
         let (cx, executor, journal) =
             (active.work.cx.clone(), self.parts.executor.clone(), Arc::clone(&self.parts.journal));
         let (source, job_cx) = (context.path().to_owned(), cx.clone());
+        let (agent, workspace) = (self.profile.name.clone(), self.parts.workspace.clone());
         let job = async move {
             let mut results = Vec::with_capacity(calls.len());
             for call in calls {
-                let event = NewEvent::new("tool.called", job_cx.run(), &source, &call);
+                let shown = |part, value: &_| executor.shown(&call.name, part, value);
+                let said = ToolCall { arguments: shown("input", &call.arguments), ..call.clone() };
+                let event = NewEvent::new("tool.called", job_cx.run(), &source, &said);
                 journal.append(vec![event], Durability::Durable).await.map_err(|error| error.to_string())?;
                 let id = call.id.clone();
-                let result = executor.call(&job_cx, call).await.map_err(|error| error.to_string());
-                let body = serde_json::json!({ "id": id, "result": result });
+                let request = executor::Request {
+                    agent: Some(agent.clone()),
+                    workspace: workspace.clone(),
+                    ..executor::Request::of(call.clone())
+                };
+                let result = executor.invoke(&job_cx, request).await;
+                let result = result.map(|answer| answer.value).map_err(|error| error.to_string());
+                let said = result.as_ref().map(|value| shown("output", value));
+                let body = serde_json::json!({ "id": id, "result": said });
                 let event = NewEvent::new("tool.answered", job_cx.run(), &source, &body);
                 journal.append(vec![event], Durability::Behind).await.map_err(|error| error.to_string())?;
                 results.push((id, result));
@@ -337,20 +360,59 @@ const RECORD_WITHIN: Duration = Duration::from_secs(10);
 /// News that may wait between a runtime and a slow reader before the generation waits too.
 const NEWS_WAITING: usize = 64;
 
-/// Passes news on and says when the first text came. A reader that left stops nothing.
+/// What became of the news of one generation.
+struct Forwarded {
+    /// When the first text came.
+    first: Option<Instant>,
+    /// The length of the text when it was more than anybody is given; then there was more to come.
+    beyond: Option<usize>,
+}
+
+/// Passes news on until they end or their text is longer than anybody is given. A reader that is slow holds nothing up:
+/// what it has not read waits here, and is bounded by that limit. One that left stops nothing.
 async fn forward(
     mut seen: mpsc::Receiver<Delta>,
     out: mpsc::Sender<Delta>,
+    limit: usize,
     now: impl Fn() -> Instant,
-) -> Option<Instant> {
-    let mut first = None;
-    while let Some(delta) = seen.recv().await {
-        if first.is_none() && matches!(delta, Delta::Text { .. }) {
-            first = Some(now());
+) -> Forwarded {
+    let (mut first, mut bytes, mut waiting) = (None, 0_usize, None);
+    loop {
+        let delta = tokio::select! {
+            biased;
+            room = out.reserve(), if waiting.is_some() => {
+                let next = waiting.take();
+                // There is none where nobody reads any more.
+                if let (Ok(room), Some(next)) = (room, next) {
+                    room.send(next);
+                }
+                continue;
+            }
+            delta = seen.recv() => delta,
+        };
+        let Some(delta) = delta else { break };
+        if let Delta::Text { text } = &delta {
+            first = first.or_else(|| Some(now()));
+            bytes += text.len();
+            if bytes > limit {
+                return Forwarded { first, beyond: Some(bytes) };
+            }
         }
-        let _ = out.send(delta).await;
+        waiting = after(waiting, delta);
     }
-    first
+    if let Some(last) = waiting {
+        let _ = out.send(last).await;
+    }
+    Forwarded { first, beyond: None }
+}
+
+/// What waits once this came, too: text goes on with text, and how far the prompt was read is of no use beside it.
+fn after(waiting: Option<Delta>, delta: Delta) -> Option<Delta> {
+    match (waiting, delta) {
+        (Some(Delta::Text { text: before }), Delta::Text { text }) => Some(Delta::Text { text: before + &text }),
+        (Some(before @ Delta::Text { .. }), Delta::Reading { .. }) => Some(before),
+        (_, delta) => Some(delta),
+    }
 }
 
 fn micros(duration: Duration) -> u64 {

@@ -10,10 +10,10 @@ use tokio::sync::mpsc;
 
 use super::Assignment;
 use crate::actors::{executor, runtime};
-use crate::inference::{Message, Request, Role, Usage};
+use crate::inference::{Message, Request, Role, TEMPLATE_TOKENS_MOST, Usage};
 use crate::supervision::{Child, Fault, Strategy};
 use crate::types::{Classified, Cx};
-use crate::ziggy::most_tokens;
+use crate::ziggy::{Appetite, WEIGHT_MOST, most_tokens};
 
 /// An agent as a file in `config/agents/` describes it.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -33,6 +33,9 @@ pub struct Profile {
     pub system: String,
     /// Tools it may call, by name; none if the runtime cannot be offered tools.
     pub tools: Vec<String>,
+    /// The folder its tools are granted, by its name in `[tools]` of the configuration; none if it is empty.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub workspace: String,
     /// Whether it remembers what it is told, and recalls it.
     pub remembers: bool,
     /// Facts it recalls for one assignment at the most.
@@ -67,6 +70,31 @@ pub struct Profile {
     pub assumed_first_token_ms: u64,
     /// Milliseconds for each further token before anything was observed.
     pub assumed_token_ms: u64,
+}
+
+/// Tokens of a fact that a remembering agent puts before a prompt, at the most: one for each of the 2,000 bytes of
+/// `memory.max_text_bytes`, which no tokenizer exceeds.
+const FACT_TOKENS: u64 = 2_000;
+
+impl Profile {
+    /// What bounds the tokens that an agent of this profile takes for one assignment. `free` says that it is code with a
+    /// model, which it asks as it likes; the rest is what its runtime is.
+    pub fn appetite(&self, free: bool, own_tokenizer: bool, offers_tools: bool) -> Appetite {
+        let facts = u64::try_from(self.recall_most).unwrap_or(u64::MAX).saturating_mul(FACT_TOKENS);
+        let tools = !self.tools.is_empty();
+        Appetite {
+            system_tokens: most_tokens(&self.system, false),
+            // Instructions and the question are a message each.
+            system_bytes: most_tokens(&self.system, true).saturating_add(2 * TEMPLATE_TOKENS_MOST),
+            facts: if self.remembers { facts } else { 0 },
+            answer_most: self.max_answer_tokens,
+            own_tokenizer,
+            tools,
+            again: free || tools && offers_tools,
+            turns: self.max_turns.max(1),
+            tokens_most: self.max_tokens,
+        }
+    }
 }
 
 /// An agent's own code. Runs as a supervised job for every assignment: it may wait, and it may panic.
@@ -143,7 +171,8 @@ impl Profile {
             |(name, quality): (&String, &f32)| self.capabilities.contains(name) && (0.0..=1.0).contains(quality);
         let rows = [
             ("name", name, "lowercase letters, digits and dashes".to_owned()),
-            ("capabilities", !self.capabilities.is_empty(), "at least one".to_owned()),
+            ("capabilities", self.strange().is_none(), self.strange().unwrap_or_default()),
+            ("weight", self.weight <= WEIGHT_MOST, format!("from 0 to {WEIGHT_MOST}")),
             ("concurrency", self.concurrency > 0, zero.clone()),
             ("max_turns", self.max_turns > 0, zero.clone()),
             ("max_answer_tokens", self.max_answer_tokens > 0, zero.clone()),
@@ -154,6 +183,21 @@ impl Profile {
             ("qualities", self.qualities.iter().all(known), "numbers from 0 to 1 by what it offers".to_owned()),
         ];
         rows.into_iter().filter(|(_, works, _)| !works).map(|(key, _, expected)| (key, expected)).collect()
+    }
+
+    /// What is wrong with what it offers. The words stand in destinations, before a slash, and are compared as they are.
+    fn strange(&self) -> Option<String> {
+        let plain = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit() || "-_".contains(letter);
+        let wrong = |word: &&String| word.is_empty() || !word.chars().all(plain);
+        if let Some(word) = self.capabilities.iter().find(wrong) {
+            return Some(format!("words of lowercase letters, digits, dashes and underscores instead of {word:?}"));
+        }
+        let twice = self.capabilities.iter().enumerate().find(|(at, word)| self.capabilities[..*at].contains(word));
+        match twice {
+            Some((_, word)) => Some(format!("{word:?} once")),
+            None if self.capabilities.is_empty() => Some("at least one".to_owned()),
+            None => None,
+        }
     }
 
     /// What it says to a task that only told it facts, if it needs no model for that.
@@ -189,6 +233,7 @@ impl Profile {
             capabilities: Vec::new(),
             system: String::new(),
             tools: Vec::new(),
+            workspace: String::new(),
             remembers: false,
             recall_most: 0,
             recall_prompt: "{facts}\n{prompt}".to_owned(),

@@ -5,11 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::actor::Shell;
-use super::definition::{Brain, Definition, Profile};
+use super::definition::{Definition, Profile};
 use super::message::{Message, Work};
 use super::{Assignment, Outcome};
 use crate::actors::{executor, runtime};
 use crate::inference::{self, Embedder, Usage};
+use crate::lap::Workspace;
 use crate::memory;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Tree};
@@ -119,7 +120,7 @@ impl Error {
             }),
             Error::Runtime(runtime::Error::Runtime(error)) => match error {
                 inference::Error::Internal(_) | inference::Error::Protocol { .. } => None,
-                // I3 of `inference`.
+                // IF3 of `inference`.
                 known => Some(known.usage()),
             },
             // What was refused at the door was not begun.
@@ -147,6 +148,8 @@ pub struct Parts {
     pub runtimes: Arc<BTreeMap<String, runtime::Handle>>,
     /// The host's tools.
     pub executor: executor::Handle,
+    /// The folder its tools are granted.
+    pub workspace: Option<Workspace>,
     /// What makes vectors of texts.
     pub embedder: Arc<dyn Embedder>,
     /// Where memories are written.
@@ -162,8 +165,6 @@ pub struct Parts {
 pub struct Handle {
     address: Address<Message>,
     profile: Arc<Profile>,
-    /// Whether it decides by itself how often it asks its model.
-    free: bool,
 }
 
 impl Handle {
@@ -171,7 +172,6 @@ impl Handle {
     pub fn launch(definition: Definition, parts: Parts, world: &World) -> (Handle, Child) {
         let Definition { profile, brain, children, strategy } = definition;
         let profile = Arc::new(profile);
-        let free = matches!(brain, Brain::Code(_)) && parts.runtime.is_some();
         let address =
             Address::new(Mailbox::new(profile.waiting + profile.concurrency.max(1) as usize, Overflow::Refuse), world);
         let (shared, id) = (Arc::clone(&profile), profile.name.clone());
@@ -186,17 +186,12 @@ impl Handle {
             let tree = Tree::new(id, strategy).intensity(AGENT_RESTARTS, AGENT_PERIOD);
             Child::tree(tree.children(children).child(child))
         };
-        (Handle { address, profile, free }, child)
+        (Handle { address, profile }, child)
     }
 
     /// Its profile.
     pub fn profile(&self) -> &Profile {
         &self.profile
-    }
-
-    /// Whether it may ask its model more than once for an assignment, given whether that can be offered tools.
-    pub fn asks_again(&self, tools: bool) -> bool {
-        self.free || tools && !self.profile.tools.is_empty()
     }
 
     /// Does one assignment. Giving up on the answer stops the work.

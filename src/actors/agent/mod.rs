@@ -10,6 +10,8 @@
 //!   and arguments, that comes round a third time ends it, and an event says so.
 //! - AG3: a memory is in the journal, durably, before the agent uses it or answers.
 //! - AG4: an agent is not asked again by work it waits for itself; whoever routed the question asks somebody else.
+//! - AG5: an answer that grows longer than anybody is given is stopped where it is made, whoever reads it how slowly, and
+//!   nothing beyond the limit is held or shown.
 
 mod actor;
 mod definition;

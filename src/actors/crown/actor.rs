@@ -16,6 +16,7 @@ use super::{Change, ear};
 use crate::store::{self, Durability, NewEvent, RowQuery};
 use crate::supervision::{Actor, Context, Envelope, Fault};
 use crate::types::Cx;
+use crate::types::planted::{Bug, planted};
 use crate::ziggy::Governance;
 use crate::ziggy::govern::{Memory, Upkeep};
 
@@ -30,7 +31,7 @@ pub(super) struct Shell {
     pub(super) upkeep: Upkeep,
     /// In the order of the config.
     pub(super) lines: Vec<Line>,
-    /// C1: the first is on its way to the journal, the others wait for it.
+    /// CR1: the first is on its way to the journal, the others wait for it.
     pub(super) pending: VecDeque<Pending>,
     pub(super) waiting: VecDeque<(Change, String, Changed)>,
 }
@@ -48,7 +49,7 @@ impl Shell {
     pub(super) fn new(parts: Parts, published: Arc<Published>) -> Shell {
         let state = State::new(parts.config.clone(), Governance::default());
         let book = Book::new(parts.alerts.clone(), parts.config.alerts_kept, Vec::new(), Vec::new());
-        let lines = vec![Line { due: true, ..Line::default() }; parts.alerts.webhooks.len()];
+        let lines = vec![Line { due: !planted(Bug::NoticeLeftBehind), ..Line::default() }; parts.alerts.webhooks.len()];
         Shell {
             parts,
             published,
@@ -195,6 +196,7 @@ impl Actor for Shell {
             Message::Standings { reply } => reply.send(self.standings()),
             Message::Restarted { path, outcome } => self.restarted(&path, outcome, context),
             Message::Told { webhook, round } => self.told(webhook, round, context),
+            Message::Due { told, freed } => self.due(&told, freed, context),
             Message::Again { webhook } => {
                 if let Some(line) = self.lines.get_mut(webhook) {
                     line.rests_until = None;

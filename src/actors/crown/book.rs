@@ -1,10 +1,10 @@
 //! The book of alerts and silences. Pure: it is told what happens and when, and says what is to be written down.
 //!
 //! Invariants:
-//! - B1: of one fingerprint at most one alert is firing; what comes again while it fires is counted in it.
-//! - B2: an alert that lasts is over when its condition is, one of a moment when nothing came for `quiet_s`.
-//! - B3: whatever a silence matches is recorded all the same, and nobody is told of it.
-//! - B4: the book holds no more than it may; what is let go is over or, if there is nothing else, the oldest.
+//! - BK1: of one fingerprint at most one alert is firing; what comes again while it fires is counted in it.
+//! - BK2: an alert that lasts is over when its condition is, one of a moment when nothing came for `quiet_s`.
+//! - BK3: whatever a silence matches is recorded all the same, and nobody is told of it.
+//! - BK4: the book holds no more than it may; what is let go is over or, if there is nothing else, the oldest.
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
@@ -212,7 +212,7 @@ impl Book {
         entries
     }
 
-    /// B3: who is told of an alert. Nobody is told by the webhook that an alert is about.
+    /// BK3: who is told of an alert. Nobody is told by the webhook that an alert is about.
     fn told(&self, alert: &Alert) -> Vec<String> {
         if alert.silenced_by.is_some() {
             return Vec::new();

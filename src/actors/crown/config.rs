@@ -103,10 +103,28 @@ pub struct Webhook {
     pub wait_most_s: u64,
 }
 
-/// Names that occur twice.
-fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+impl Webhook {
+    /// A right one with every key: what somebody writes is compared to it, key by key.
+    pub fn examples() -> [Webhook; 1] {
+        [Webhook {
+            name: "desk".to_owned(),
+            url: "https://desk.example/alerts".to_owned(),
+            tier: usual_tier(),
+            region: Some("eu".to_owned()),
+            secret_env: Some("DESK_ALERT_KEY".to_owned()),
+            least: Severity::Warning,
+            within_s: 10,
+            attempts: 1,
+            wait_s: 1,
+            wait_most_s: 1,
+        }]
+    }
+}
+
+/// The places of names that stand before them already.
+fn twice<'a>(names: impl Iterator<Item = &'a str>) -> Vec<usize> {
     let mut seen = BTreeSet::new();
-    names.into_iter().find(|name| !seen.insert(*name))
+    names.into_iter().enumerate().filter(|(_, name)| !seen.insert(*name)).map(|(place, _)| place).collect()
 }
 
 impl Config {
@@ -123,13 +141,14 @@ impl Config {
         unless(observe.subjects_most > 0, "observe.subjects_most", "at least 1".to_owned());
         let least = observe.step_s.max(1);
         unless(observe.for_s >= least, "observe.for_s", format!("at least crown.observe.step_s, which is {least}"));
-        for one in &self.rules {
-            for wrong in one.impossible(observe.for_s) {
-                unless(false, "rules", format!("in rule {:?} {wrong}", one.name));
+        for (place, one) in self.rules.iter().enumerate() {
+            for (key, expected) in one.impossible(observe.for_s) {
+                unless(false, &format!("rules.{place}.{key}"), expected);
             }
         }
-        let same = twice(self.rules.iter().map(|one| one.name.as_str()));
-        unless(same.is_none(), "rules", format!("names that occur once, unlike {:?}", same.unwrap_or_default()));
+        for place in twice(self.rules.iter().map(|one| one.name.as_str())) {
+            unless(false, &format!("rules.{place}.name"), "a name that no other rule has".to_owned());
+        }
         if let Err(reason) = rule::limits(&self.rules) {
             unless(false, "rules", reason);
         }
@@ -166,28 +185,33 @@ impl AlertsConfig {
         };
         unless(self.quiet_s > 0, "quiet_s", "at least 1".to_owned());
         unless(self.silences_most > 0, "silences_most", "at least 1".to_owned());
-        for one in &self.rules {
-            for wrong in one.impossible(u64::MAX) {
-                unless(false, "rules", format!("in rule {:?} {wrong}", one.name));
+        for (place, one) in self.rules.iter().enumerate() {
+            for (key, expected) in one.impossible() {
+                unless(false, &format!("rules.{place}.{key}"), expected);
             }
         }
-        let same = twice(self.rules.iter().map(|one| one.name.as_str()));
-        unless(same.is_none(), "rules", format!("names that occur once, unlike {:?}", same.unwrap_or_default()));
-        let same = twice(self.webhooks.iter().map(|one| one.name.as_str()));
-        unless(same.is_none(), "webhooks", format!("names that occur once, unlike {:?}", same.unwrap_or_default()));
-        for one in &self.webhooks {
+        for place in twice(self.rules.iter().map(|one| one.name.as_str())) {
+            unless(false, &format!("rules.{place}.name"), "a name that no other rule has".to_owned());
+        }
+        for place in twice(self.webhooks.iter().map(|one| one.name.as_str())) {
+            unless(false, &format!("webhooks.{place}.name"), "a name that no other webhook has".to_owned());
+        }
+        for (place, one) in self.webhooks.iter().enumerate() {
             let name = &one.name;
+            let mut unless = |good: bool, key: &str, expected: &str| {
+                unless(good, &format!("webhooks.{place}.{key}"), expected.to_owned());
+            };
             let plain = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
             let named = !name.is_empty() && name.bytes().all(plain);
-            unless(named, "webhooks", format!("a name of lowercase letters, digits and dashes, not {name:?}"));
+            unless(named, "name", "lowercase letters, digits and dashes");
             let url = one.url.starts_with("http://") || one.url.starts_with("https://");
             let tier = one.tier != TrustTier::External;
-            unless(tier, "webhooks", format!("in {name:?} a `tier` of {NOT_OUTSIDE}"));
-            unless(url, "webhooks", format!("in {name:?} a `url` such as `https://example.org/alerts`"));
-            let counts = [one.within_s, one.wait_s, one.wait_most_s, u64::from(one.attempts)];
-            let good = counts.iter().all(|count| *count > 0) && one.wait_s <= one.wait_most_s;
-            let expected = "`within_s`, `attempts` and `wait_s` of at least 1, and no `wait_most_s` below `wait_s`";
-            unless(good, "webhooks", format!("in {name:?} {expected}"));
+            unless(tier, "tier", NOT_OUTSIDE);
+            unless(url, "url", "a URL such as `https://example.org/alerts`");
+            let attempts = u64::from(one.attempts);
+            let counts = [("within_s", one.within_s), ("attempts", attempts), ("wait_s", one.wait_s)];
+            counts.into_iter().for_each(|(key, count)| unless(count > 0, key, "at least 1"));
+            unless(one.wait_most_s >= one.wait_s.max(1), "wait_most_s", "at least wait_s");
         }
         found
     }

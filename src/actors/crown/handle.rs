@@ -16,11 +16,11 @@ use super::treasury::Treasury;
 use super::webhook::Nobody;
 use super::{Alert, AlertsConfig, Change, Config, Known, Severity, Silence, Standings};
 use crate::actors::runtime::Hears;
-use crate::field::{Key, Outbound};
+use crate::field::Outbound;
 use crate::inference::{Account, Left, Pacing};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::types::{Class, Clock, Cx, RunId, Timestamp, World};
+use crate::types::{Class, Clock, Cx, RunId, Secret, Timestamp, World};
 use crate::ziggy::govern::{Samples, Trial, rule};
 use crate::ziggy::limit::{self, Allowance};
 use crate::ziggy::plan::{Grows, Load};
@@ -95,7 +95,7 @@ impl Published {
 }
 
 /// Where agents and runtimes stand in the tree.
-const AGENTS: &str = "host/crown/agents/";
+pub(super) const AGENTS: &str = "host/crown/agents/";
 const RUNTIMES: &str = "host/crown/runtimes/";
 
 /// What CROWN works with.
@@ -110,7 +110,7 @@ pub struct Parts {
     /// Who carries it there.
     pub outbound: Arc<dyn Outbound>,
     /// What it is signed with, by the name of the webhook.
-    pub keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, Secret>,
 }
 
 /// A candidate on trial that a run takes part in.
@@ -219,6 +219,11 @@ impl Handle {
     pub fn ask(&self, asked: &Asked<'_>) -> (Admission, Option<Permit>) {
         let governance = self.published.governance.load();
         self.published.gates.take(&governance, asked)
+    }
+
+    /// What asking would say now, without taking a place or counting anything. Never waits.
+    pub fn look(&self, asked: &Asked<'_>) -> Admission {
+        self.published.gates.look(&self.published.governance.load(), asked)
     }
 
     /// The same handle with these limits in force, from the first request on.
@@ -379,7 +384,7 @@ impl Handle {
 }
 
 impl Hears for Handle {
-    /// C7.
+    /// CR7.
     fn heard(&self, runtime: &str, refused: Option<Option<Duration>>, pacing: &Pacing) {
         let allowance = |left: Left| Allowance { remaining: left.remaining, resets_us: micros(left.resets_after) };
         let pause = self.limits().pause_ms.saturating_mul(1_000);

@@ -38,6 +38,8 @@ pub(super) enum Message {
     Restarted { path: String, outcome: Result<(), String> },
     /// A webhook was told, or could not be.
     Told { webhook: usize, round: Result<Round, String> },
+    /// What these webhooks are to be told is written down, in the order of the config, and this one may be told again.
+    Due { told: Vec<bool>, freed: Option<usize> },
     /// It is time to try a webhook again.
     Again { webhook: usize },
     /// The ear has ended, which it does with the host.

@@ -6,14 +6,14 @@
 //! What it never does: stand in the hot path. Admission is an atomic permit against the snapshot readers already hold.
 //!
 //! Invariants:
-//! - C1: a change is in the journal, durably, before it is published; changes are published in the order they came.
-//! - C2: with a cap, never more permits are out than the cap allows (A1 of `ziggy::admit`), however many ask at once.
-//! - C3: a permit gives its place back exactly once, when it is dropped.
-//! - C4: the governance in force before a restart is in force after it, and so is what rules have put in force, with its
+//! - CR1: a change is in the journal, durably, before it is published; changes are published in the order they came.
+//! - CR2: with a cap, never more permits are out than the cap allows (A1 of `ziggy::admit`), however many ask at once.
+//! - CR3: a permit gives its place back exactly once, when it is dropped.
+//! - CR4: the governance in force before a restart is in force after it, and so is what rules have put in force, with its
 //!   end, who is on the way back from quarantine, every alert and every silence.
-//! - C5: what a rule does is in the journal with its evidence before it is done, and is an alert.
-//! - C6: an alert is in the journal before anybody is told of it.
-//! - C7: what a provider said of itself counts before whoever caused it to say so hears the answer.
+//! - CR5: what a rule does is in the journal with its evidence before it is done, and is an alert.
+//! - CR6: an alert is in the journal before anybody is told of it.
+//! - CR7: what a provider said of itself counts before whoever caused it to say so hears the answer.
 
 mod actor;
 mod book;

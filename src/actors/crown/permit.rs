@@ -2,7 +2,7 @@
 //!
 //! Governance comes first and always wins: a cap, a quarantine or shedding refuses whatever a limiter would allow, and a
 //! limiter refuses what governance allows. Both are asked under one lock, so what was allowed is still allowed when it is
-//! counted (C2).
+//! counted (CR2).
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -129,7 +129,7 @@ impl Gates {
         Arc::clone(self.limits.get_or_init(|| Arc::new(limit::Config::unlimited())))
     }
 
-    /// C2: asks Ziggy with the count of this instant, and takes the place before anybody else can.
+    /// CR2: asks Ziggy with the count of this instant, and takes the place before anybody else can.
     pub(super) fn take(&self, governance: &Governance, asked: &Asked<'_>) -> (Admission, Option<Permit>) {
         let gate = self.of(asked);
         let (wall, now) = (self.shared.clock.wall(), self.shared.now());
@@ -156,19 +156,40 @@ impl Gates {
         }
     }
 
+    /// What [`Gates::take`] would say, without counting anything. Whom chance may refuse is refused here.
+    pub(super) fn look(&self, governance: &Governance, asked: &Asked<'_>) -> Admission {
+        let known = self.gates.get(asked.candidate).map(|gate| Arc::clone(&gate));
+        let gate = known.unwrap_or_else(|| self.make(asked));
+        let (wall, now) = (self.shared.clock.wall(), self.shared.now());
+        let candidate = gate.candidate.lock();
+        let in_flight = candidate.in_flight();
+        let ask = Ask { candidate: asked.candidate.to_owned(), cap: asked.cap, in_flight, value: asked.value };
+        let admission = admit(governance, &ask, wall);
+        if !admission.admitted() {
+            return admission;
+        }
+        let ask = limit::Ask { tokens: asked.tokens, chance: 0, last_resort: asked.last_resort };
+        let provider = gate.provider.lock();
+        match candidate.against(&provider, &gate.limits, (&gate.rates.0, &gate.rates.1), ask, now) {
+            Some(refused) => Admission::Refused { governance: governance.version, reason: Refusal::Limited(refused) },
+            None => admission,
+        }
+    }
+
     fn of(&self, asked: &Asked<'_>) -> Arc<Gate> {
         if let Some(gate) = self.gates.get(asked.candidate) {
             return Arc::clone(&gate);
         }
+        Arc::clone(&self.gates.entry(asked.candidate.to_owned()).or_insert_with(|| self.make(asked)))
+    }
+
+    /// A gate nobody has gone through.
+    fn make(&self, asked: &Asked<'_>) -> Arc<Gate> {
         let limits = self.limits();
         let (provider, budget) = (self.provider(asked.runtime), self.budget(asked.runtime));
-        let make = || {
-            let candidate = Mutex::new(Candidate::new(&limits));
-            let rates = (limits.rates_of(asked.candidate), limits.rates_of(self.same(asked.runtime)));
-            let (limits, shared) = (Arc::clone(&limits), Arc::clone(&self.shared));
-            Arc::new(Gate { limits, candidate, provider, budget, rates, shared })
-        };
-        Arc::clone(&self.gates.entry(asked.candidate.to_owned()).or_insert_with(make))
+        let candidate = Mutex::new(Candidate::new(&limits));
+        let rates = (limits.rates_of(asked.candidate), limits.rates_of(self.same(asked.runtime)));
+        Arc::new(Gate { limits, candidate, provider, budget, rates, shared: Arc::clone(&self.shared) })
     }
 
     /// The runtime under whose name this one is counted.
@@ -240,7 +261,7 @@ fn one_of<T>(all: &DashMap<String, Arc<Mutex<T>>>, name: &str, make: impl FnOnce
 }
 
 impl Gate {
-    /// C3: gives the place back.
+    /// CR3: gives the place back.
     fn settle(&self, sent: Sent, verdict: Verdict) {
         let now = self.shared.now();
         {

@@ -48,12 +48,15 @@ pub(super) fn letters(webhook: &str) -> String {
     format!("{LETTERS}{webhook}/")
 }
 
-/// Keeps the snapshot in force, so that a restart finds it (C4), and with it everything CROWN has to remember.
+/// Keeps the snapshot in force, so that a restart finds it (CR4), and with it everything CROWN has to remember.
 pub struct GovernanceProjection;
 
 impl GovernanceProjection {
     /// Name of the projection.
     pub const NAME: &'static str = "governance";
+
+    /// Prefix of the keys of what webhooks have still to be told.
+    pub const DUE: &'static str = LETTERS;
 }
 
 /// The alert an event is about.

@@ -1,9 +1,9 @@
 //! What rules have put in force for a while, and who is on the way back from quarantine. Pure.
 //!
 //! Invariants:
-//! - N1: when the last of several throttles of a candidate ends, it has what it had before the first.
-//! - N2: with several in force the strictest counts.
-//! - N3: what a person has changed meanwhile is left as the person wants it.
+//! - ST1: when the last of several throttles of a candidate ends, it has what it had before the first.
+//! - ST2: with several in force the strictest counts.
+//! - ST3: what a person has changed meanwhile is left as the person wants it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -182,7 +182,7 @@ impl Standing {
         (moved, changes)
     }
 
-    /// N1, N2, N3: what has to change about the levers so that they are as what is in force wants them.
+    /// ST1, ST2, ST3: what has to change about the levers so that they are as what is in force wants them.
     pub(super) fn changes(&mut self, governance: &Governance) -> Vec<Change> {
         let mut changes = Vec::new();
         self.yield_to_people(governance);
@@ -207,7 +207,7 @@ impl Standing {
         changes
     }
 
-    /// N3: lets go of levers that somebody else has moved.
+    /// ST3: lets go of levers that somebody else has moved.
     fn yield_to_people(&mut self, governance: &Governance) {
         let moved = |held: &BTreeMap<String, Held<u32>>, now: &BTreeMap<String, u32>| -> BTreeSet<String> {
             let other = held.iter().filter(|(candidate, lever)| now.get(*candidate) != Some(&lever.set));

@@ -6,7 +6,7 @@ use super::book::{Report, fingerprint};
 use super::{Change, Config, Severity};
 use crate::supervision::{Node, Status};
 use crate::types::Timestamp;
-use crate::ziggy::{Action, Announced, Governance};
+use crate::ziggy::{Action, Announced, Governance, WEIGHT_MOST};
 
 pub(super) struct State {
     config: Config,
@@ -35,9 +35,6 @@ struct Seen {
     down: bool,
 }
 
-/// The greatest weight: ten times the candidate's own score. More would make every other term meaningless.
-const PERCENT_MOST: u32 = 1_000;
-
 impl State {
     pub(super) fn new(config: Config, governance: Governance) -> State {
         State { config, governance, seen: BTreeMap::new() }
@@ -61,8 +58,8 @@ impl State {
 
     fn make(&self, change: &Change, next: &mut Governance, now: Timestamp) -> Result<(), String> {
         match change.clone() {
-            Change::Weight { percent: Some(percent), .. } if percent > PERCENT_MOST => {
-                return Err(format!("a weight is at most {PERCENT_MOST} percent, not {percent}"));
+            Change::Weight { percent: Some(percent), .. } if percent > WEIGHT_MOST => {
+                return Err(format!("a weight is at most {WEIGHT_MOST} percent, not {percent}"));
             }
             Change::Weight { candidate, percent } => set(&mut next.weights, candidate, percent),
             Change::Cap { candidate, cap } => set(&mut next.caps, candidate, cap),
@@ -112,8 +109,8 @@ impl State {
         if said.reason.trim().is_empty() {
             return Err("announcing a candidate needs a reason".to_owned());
         }
-        if let Some(percent) = said.weight.filter(|percent| *percent > PERCENT_MOST) {
-            return Err(format!("a weight is at most {PERCENT_MOST} percent, not {percent}"));
+        if let Some(percent) = said.weight.filter(|percent| *percent > WEIGHT_MOST) {
+            return Err(format!("a weight is at most {WEIGHT_MOST} percent, not {percent}"));
         }
         let most = self.config.overrides_most;
         if next.announced.len() >= most && !next.announced.contains_key(&candidate) {
@@ -191,7 +188,8 @@ fn set<V>(map: &mut BTreeMap<String, V>, candidate: String, value: Option<V>) {
 /// Whether a newer override takes the place of an older one: the same kind of decision on the same thing.
 fn same_target(one: &Action, other: &Action) -> bool {
     match (one, other) {
-        (Action::Pin { capability: one, .. }, Action::Pin { capability: other, .. }) => one == other,
+        // A pin of somebody else stays behind the newer one, for when that one cannot serve.
+        (Action::Pin { .. }, Action::Pin { .. }) => one == other,
         (Action::Disable { candidate: one }, Action::Disable { candidate: other })
         | (Action::Release { candidate: one }, Action::Release { candidate: other }) => one == other,
         _ => false,

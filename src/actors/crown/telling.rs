@@ -17,7 +17,7 @@ use crate::types::Cx;
 const ROUND_WITHIN: Duration = Duration::from_secs(3_600);
 
 impl Shell {
-    /// C6: writes down what is new, and tells when it is there.
+    /// CR6: writes down what is new, and tells when it is there.
     pub(super) fn record(&mut self, entries: Vec<Entry>, context: &mut Context<Message>) {
         if entries.is_empty() {
             return;
@@ -25,18 +25,39 @@ impl Shell {
         for (kind, alert) in entries.iter().filter(|(kind, _)| *kind == kind::RAISED) {
             tracing::warn!(subject = alert.subject, kind = alert.kind, "{}: {}", kind, alert.message);
         }
-        let told: Vec<bool> = self.hear_of(&entries);
-        let events = self.events(&entries, context);
+        let (told, events) = (self.hear_of(&entries), self.events(&entries, context));
+        self.note(events, told, None, context);
+        self.show(context);
+    }
+
+    /// Writes down what is to be told, and tells it once it can be read back: a round before that would find nothing, and
+    /// nobody would look again.
+    fn note(&mut self, events: Vec<NewEvent>, told: Vec<bool>, freed: Option<usize>, context: &mut Context<Message>) {
         let journal = Arc::clone(&self.parts.journal);
         let cx = Cx::housekeeping(context.now(), STORE_WITHIN);
-        context.jot(&cx, async move {
-            if let Err(error) = journal.append(events, Durability::Behind).await {
-                tracing::error!(%error, "an alert could not be recorded");
+        let store = async move { journal.append(events, Durability::Durable).await.map(drop) };
+        context.job(&cx, store, move |outcome| {
+            let failed = match outcome {
+                Ok(stored) => stored.err().map(|error| error.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            if let Some(error) = failed {
+                tracing::error!(error, "an alert could not be recorded");
             }
+            // Also then, since it may be written later.
+            Message::Due { told, freed }
         });
+    }
+
+    /// There is something to tell these, and this one may be told again.
+    pub(super) fn due(&mut self, told: &[bool], freed: Option<usize>, context: &mut Context<Message>) {
         for (line, told) in self.lines.iter_mut().zip(told) {
             line.due |= told;
         }
+        if let Some(line) = freed.and_then(|place| self.lines.get_mut(place)) {
+            line.busy = false;
+        }
+        self.tell(context);
         self.show(context);
     }
 
@@ -174,15 +195,11 @@ impl Shell {
         let entries = self.book.raise(report, context.world().clock.wall());
         let mut events = vec![event];
         events.extend(self.events(&entries, context));
-        let journal = Arc::clone(&self.parts.journal);
-        let cx = Cx::housekeeping(context.now(), STORE_WITHIN);
-        let place = self.parts.alerts.webhooks.iter().position(|webhook| webhook.name == name).unwrap_or_default();
-        let told = self.hear_of(&entries);
-        for (line, told) in self.lines.iter_mut().zip(told) {
-            line.due |= told;
-        }
         // The next round begins when the rows do not have the letter any more.
-        let job = async move { journal.append(events, Durability::Durable).await.map(drop) };
-        context.job(&cx, job, move |_| Message::Again { webhook: place });
+        let place = self.parts.alerts.webhooks.iter().position(|webhook| webhook.name == name);
+        if let Some(line) = place.and_then(|place| self.lines.get_mut(place)) {
+            line.busy = true;
+        }
+        self.note(events, self.hear_of(&entries), place, context);
     }
 }

@@ -4,9 +4,9 @@
 //! for it waits less than a message would take. `benches/budget.rs` has the figures.
 //!
 //! Invariants:
-//! - T1: a reservation is charged or given back exactly once, also when whoever held it is dropped: in full from the
+//! - TR1: a reservation is charged or given back exactly once, also when whoever held it is dropped: in full from the
 //!   moment somebody may have been asked under it, and not at all before that.
-//! - T2: everything is judged at a time that never goes back, whatever the wall clock does (B4 of `ziggy::budget`).
+//! - TR2: everything is judged at a time that never goes back, whatever the wall clock does (B4 of `ziggy::budget`).
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
@@ -28,10 +28,6 @@ use crate::ziggy::budget::{
 pub struct Provider {
     /// Name of its model.
     pub model: String,
-    /// Whether it can be offered tools, and with that asked several times for one assignment.
-    pub tools: bool,
-    /// Whether it counts with a tokenizer of its own, so that no estimate bounds what a text may take.
-    pub own_tokenizer: bool,
     /// The price that its own configuration names; it goes before every list.
     pub price: Option<Price>,
 }
@@ -78,7 +74,7 @@ struct Books {
 /// the next start.
 const DROPPED_MOST: usize = 10_000;
 
-/// What somebody has reserved. Dropping it settles it (T1).
+/// What somebody has reserved. Dropping it settles it (TR1).
 #[must_use = "dropping it gives the reservation back"]
 pub struct Hold {
     treasury: Arc<Treasury>,
@@ -88,6 +84,9 @@ pub struct Hold {
     price: Price,
     asked: bool,
 }
+
+/// Nobody knows when a request of somebody else ends; most do within seconds.
+const HELD_BACK: Duration = Duration::from_secs(1);
 
 impl Treasury {
     pub(super) fn new(clock: Arc<dyn Clock>) -> Treasury {
@@ -159,6 +158,12 @@ impl Treasury {
         Ok(Some(Hold { treasury, held: Some(held), number, run, price, asked: false }))
     }
 
+    /// Why a reservation would be refused now; none if it would not. Reserves and counts nothing.
+    pub fn look(&self, claim: &Claim<'_>, amounts: Amounts) -> Option<Refusal> {
+        self.open.get().filter(|open| open.limited)?;
+        self.with(|books, now| books.ledger.look(claim, amounts, now))?
+    }
+
     fn clocks(&self) -> (Timestamp, u64) {
         let monotonic = u64::try_from((self.clock.now() - self.began).as_micros()).unwrap_or(u64::MAX);
         (self.clock.wall(), monotonic)
@@ -174,6 +179,9 @@ impl Treasury {
 
     /// How long until it is worth trying again; none if waiting alone does not help.
     pub fn wait(&self, refusal: &Refusal) -> Option<Duration> {
+        if refusal.held_back() {
+            return Some(HELD_BACK);
+        }
         let ends = refusal.ends()?;
         self.with(|_, now| Duration::from_micros(u64::try_from(ends.0.saturating_sub(now.0)).unwrap_or(0)))
     }

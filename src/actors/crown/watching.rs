@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::actor::Shell;
 use super::book::{Entry, Report, fingerprint};
+use super::handle::AGENTS;
 use super::message::{Deed, Message, Pending};
 use super::projection::{ACTED, LIFTED, PROBATION, STANDS};
 use super::state::Found;
@@ -26,10 +27,16 @@ const BURNS_MOST: usize = 10_000;
 const AUTHOR: &str = "crown";
 
 impl Shell {
-    /// One look. It is skipped where it would change the governance while a change is on its way (C1).
+    /// One look. What it would do is left where it would change the governance while a change is on its way (CR1). In a
+    /// host that stops there is none: what ends there is told to, and a rule that acted would only be in the way.
     pub(super) fn watch(&mut self, context: &mut Context<Message>) {
         context.after(Duration::from_secs(self.parts.config.watch_every_s.max(1)), Message::Watch);
-        let tree = context.registry().tree(context.now());
+        // No agent shows a health of its own, which is all that is looked at here.
+        let tree = context.registry().tree_with(context.now(), |path| !path.starts_with(AGENTS));
+        // Asked after the tree was read, in the order the other side writes: who stops says so before its children end.
+        if context.registry().stops(context.path()) {
+            return;
+        }
         let now = context.world().clock.wall();
         let mut found = self.state.watch(&tree);
         found.news.extend(self.published.treasury.news().into_iter().map(budget_report));
@@ -109,7 +116,7 @@ impl Shell {
         entries
     }
 
-    /// C5: writes down what is to be done; it is done when the journal has it.
+    /// CR5: writes down what is to be done; it is done when the journal has it.
     fn perform(&mut self, actions: Vec<Action>, context: &mut Context<Message>) {
         let now = context.world().clock.wall();
         let policy = self.parts.config.probation;
@@ -143,7 +150,7 @@ impl Shell {
         if standing != self.standing {
             events.push(NewEvent::new(STANDS, None, source, &standing));
         }
-        // C5: in one commit with what is done, so that no crash comes between.
+        // CR5: in one commit with what is done, so that no crash comes between.
         let entries: Vec<Entry> =
             actions.iter().flat_map(|action| self.book.raise(report(action.clone()), now)).collect();
         events.extend(self.events(&entries, context));
@@ -198,6 +205,10 @@ impl Shell {
 
     pub(super) fn restarted(&mut self, path: &str, outcome: Result<(), String>, context: &mut Context<Message>) {
         let Err(reason) = outcome else { return };
+        // What a host that stops does not start again has not failed.
+        if context.registry().stops(context.path()) {
+            return;
+        }
         let message = format!("could not be restarted as a rule wants: {reason}");
         self.raise(Report::of(Severity::Critical, "restart_failed", path, message), context);
     }

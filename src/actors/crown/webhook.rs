@@ -14,9 +14,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Webhook;
 use super::projection::{DELIVERED, GAVE_UP, GovernanceProjection, letters};
-use crate::field::{self, Error, Key, Notice, Outbound};
+use crate::field::{self, Error, Notice, Outbound};
 use crate::store::{Durability, Journal, NewEvent, RowQuery};
-use crate::types::{Cleared, Clock, Cx, Place, Timestamp};
+use crate::types::planted::{Bug, planted};
+use crate::types::{Cleared, Clock, Cx, Place, Secret, Timestamp};
 
 /// Letters that are sent in one go; what is left waits for the next.
 const AT_ONCE: usize = 32;
@@ -59,7 +60,7 @@ pub(super) struct Sender {
     pub(super) webhook: Webhook,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) outbound: Arc<dyn Outbound>,
-    pub(super) key: Option<Key>,
+    pub(super) key: Option<Secret>,
     pub(super) clock: Arc<dyn Clock>,
     pub(super) source: String,
 }
@@ -75,6 +76,8 @@ impl Sender {
             after: None,
             limit: AT_ONCE,
         };
+        // What a life before this one had on its way may be about to be written.
+        self.journal.flush().await.map_err(|error| error.to_string())?;
         let rows = self.journal.rows(query).await.map_err(|error| error.to_string())?;
         let mut round = Round { more: rows.len() == AT_ONCE, ..Round::default() };
         for (_, row) in rows {
@@ -85,6 +88,7 @@ impl Sender {
                     self.note(DELIVERED, &body).await?;
                     round.delivered += 1;
                 }
+                Err(_) if planted(Bug::NoticeOvertaken) => round.more = true,
                 Err(reason) => {
                     round.failed = Some((row.seq, reason));
                     return Ok(round);

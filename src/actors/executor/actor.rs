@@ -1,73 +1,156 @@
 //! The shell around an executor's state: runs calls as jobs.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use dashmap::DashMap;
+use futures::future::BoxFuture;
+
+use super::Config;
+use super::cache::{Cache, Locks};
+use super::call::{Invocation, Shared};
+use super::doubts;
 use super::handle::Error;
+use super::health::Pulse;
+use super::ledger::forget;
+use super::library::{Entry, Library};
 use super::message::{Message, Work};
+use super::ports::Ports;
+use super::publishing::Publisher;
 use super::state::State;
-use super::tools::Table;
-use super::{Config, View};
 use crate::actors::line::Arrival;
-use crate::supervision::{Actor, Context, Envelope, Fault};
-use serde_json::Value;
+use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
+use crate::types::{Class, Cx, RunId};
+
+/// How long a call may take to clean up behind itself after its time: a jail that is killed, a secret that is given back.
+const GRACE: Duration = Duration::from_secs(10);
+
+/// How often secrets are looked for that nobody gave back.
+const SWEEP_EVERY: Duration = Duration::from_secs(30);
+
+/// How often keys are looked for whose time is over: they are kept for a day at the least, mostly.
+const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long the tests of all published tools may take when a host starts that has not run them yet.
+const RECHECK_WITHIN: Duration = Duration::from_secs(3_600);
 
 pub(super) struct Shell {
-    tools: Arc<Table>,
+    library: Arc<Library>,
+    ports: Ports,
     config: Config,
     state: State<Box<Work>>,
+    shared: Option<Arc<Shared>>,
 }
 
 impl Shell {
-    pub(super) fn new(tools: Arc<Table>, config: Config) -> Shell {
-        let state = State::new(tools.keys().cloned().collect(), config.concurrency, config.waiting);
-        Shell { tools, config, state }
+    pub(super) fn new(library: Arc<Library>, ports: Ports, config: Config) -> Shell {
+        let state = State::new(library.count(), config.concurrency, config.waiting);
+        Shell { library, ports, config, state, shared: None }
     }
 
     fn run(&self, work: Work, context: &mut Context<Message>) {
-        let Work { cx, call, reply } = work;
-        let name = call.name;
-        let Some(tool) = self.tools.get(&name).cloned() else {
-            let known = self.tools.keys().cloned().collect::<Vec<_>>().join(", ");
-            let result = Err(Error::Unknown { name, known });
-            // The place was taken, so it is given back the same way as after a real call.
-            return context.job(&cx, std::future::ready(()), move |_| Message::Called { reply, result });
+        let Work { cx, entry, request, reply } = work;
+        let Some(shared) = self.shared.clone() else { return };
+        let name = entry.label();
+        let id = RunId::new(context.world()).to_string();
+        let waits = entry.function.is_some();
+        let job_cx = cx.clone();
+        let job = async move {
+            let call = Invocation { shared: &shared, entry: &entry, request: &request, cx: &job_cx, id };
+            call.make().await.map(Box::new)
         };
-        let (limit, call_cx) = (self.config.result_bytes_max, cx.clone());
-        let work = async move { tool.call(call_cx, call.arguments).await };
-        context.guest(&cx, work, move |outcome| {
-            let result = match outcome {
-                Ok(Ok(value)) => bounded(&name, value, limit),
-                Ok(Err(reason)) => Err(Error::Failed { name, reason }),
-                Err(error) => Err(Error::Failed { name, reason: error.to_string() }),
+        let report = move |outcome: Result<Result<_, Error>, JobError>| {
+            let lost = |error: JobError| {
+                let class = match error {
+                    JobError::Cancelled => Class::Cancelled,
+                    JobError::TimedOut => Class::Timeout,
+                    JobError::Panicked(_) | JobError::TooMany(_) => Class::Internal,
+                };
+                Err(Error::Failed { name, class, reason: error.to_string() })
             };
-            Message::Called { reply, result }
+            Message::Called { reply, result: outcome.unwrap_or_else(lost) }
+        };
+        if waits {
+            // Somebody else's code may hold its thread; then it is left behind when its time is over.
+            return context.guest(&cx, job, report);
+        }
+        // The call ends itself when its caller gives up, and then still has things to give back.
+        let left = cx.deadline().saturating_duration_since(context.now());
+        let outer = Cx::housekeeping(context.now(), left + GRACE);
+        context.job(&outer, job, report);
+    }
+
+    /// Changes what there is: one change after another, since each is judged by what the one before has left.
+    fn manage(
+        &self,
+        cx: Cx,
+        context: &mut Context<Message>,
+        work: impl for<'p> FnOnce(&'p Publisher<'p>) -> BoxFuture<'p, ()> + Send + 'static,
+    ) {
+        let Some(shared) = self.shared.clone() else { return };
+        let library = Arc::clone(&self.library);
+        let job_cx = cx.clone();
+        let job = async move {
+            let _one_at_a_time = shared.changing.lock().await;
+            let publisher = Publisher { shared: &shared, library: &library, cx: &job_cx };
+            work(&publisher).await;
+        };
+        // Whoever asked hears nothing of a job that is ended before it has answered, and so that it was.
+        context.job(&cx, job, |_| Message::Done);
+    }
+
+    /// Runs the tests of what this build of the host has not tested yet. What fails is not called any more.
+    fn recheck(&self, context: &mut Context<Message>) {
+        let Some(shared) = self.shared.clone() else { return };
+        let library = Arc::clone(&self.library);
+        let cx = Cx::housekeeping(context.now(), RECHECK_WITHIN);
+        let job_cx = cx.clone();
+        context.jot(&cx, async move {
+            let publisher = Publisher { shared: &shared, library: &library, cx: &job_cx };
+            if let Err(error) = publisher.recheck_all().await {
+                tracing::error!(%error, "published tools could not be tested");
+            }
         });
     }
 
-    fn view(&self) -> &View {
-        self.state.view()
-    }
-}
-
-fn bounded(name: &str, value: Value, limit: usize) -> Result<Value, Error> {
-    if serde_json::to_writer(Room(limit), &value).is_ok() {
-        return Ok(value);
-    }
-    let reason = format!("its result has more than {limit} bytes (executor.result_bytes_max)");
-    Err(Error::Failed { name: name.to_owned(), reason })
-}
-
-/// So many bytes fit. Nothing is kept of them: what is too large is not copied to find that out.
-struct Room(usize);
-
-impl std::io::Write for Room {
-    fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
-        Ok(bytes.len())
+    fn pulses(&self, id: &str) -> BTreeMap<String, Pulse> {
+        let Some(shared) = &self.shared else { return BTreeMap::new() };
+        let pulse = |entry: Entry| {
+            let health = shared.health.get(&entry.ready.hash)?;
+            Some((entry.ready.tool.version.to_string(), health.pulse(None)))
+        };
+        self.library.versions(id).into_iter().filter_map(pulse).collect()
     }
 
-    fn flush(&mut self) -> std::io::Result<()> {
-        Ok(())
+    /// Looks after secrets that were not given back.
+    fn sweep(&self, context: &mut Context<Message>) {
+        let Some(secrets) = self.ports.secrets.clone() else { return };
+        let cx = Cx::housekeeping(context.now(), SWEEP_EVERY);
+        let job_cx = cx.clone();
+        context.jot(&cx, async move {
+            if let Err(error) = secrets.sweep(&job_cx, false).await {
+                tracing::warn!(%error, "secrets could not be taken back, and will be tried again");
+            }
+        });
+        context.after(SWEEP_EVERY, Message::Sweep);
+    }
+
+    /// Lets go of keys whose time is over.
+    fn forget(&self, context: &mut Context<Message>) {
+        let Some(shared) = self.shared.clone() else { return };
+        context.jot(&Cx::housekeeping(context.now(), FORGET_EVERY), async move {
+            if let Err(error) = forget(&shared).await {
+                tracing::warn!(%error, "keys whose time is over could not be let go of, and will be tried again");
+            }
+        });
+        context.after(FORGET_EVERY, Message::Forget);
+    }
+
+    fn publish(&mut self, context: &Context<Message>) {
+        let cached = self.shared.as_ref().map_or(0, |shared| shared.cache.len());
+        self.state.know(self.library.count(), cached);
+        context.publish(self.state.view());
     }
 }
 
@@ -75,7 +158,23 @@ impl Actor for Shell {
     type Message = Message;
 
     async fn start(&mut self, context: &mut Context<Message>) -> Result<(), Fault> {
-        context.publish(self.view());
+        self.shared = Some(Arc::new(Shared {
+            ports: self.ports.clone(),
+            config: self.config,
+            world: context.world().clone(),
+            cache: Cache::new(self.config.cache_bytes_max),
+            locks: Locks::default(),
+            places: DashMap::new(),
+            health: DashMap::new(),
+            rooms: DashMap::new(),
+            library: Arc::clone(&self.library),
+            changing: tokio::sync::Mutex::default(),
+            source: context.path().to_owned(),
+        }));
+        self.publish(context);
+        self.sweep(context);
+        self.forget(context);
+        self.recheck(context);
         Ok(())
     }
 
@@ -86,18 +185,56 @@ impl Actor for Shell {
                 match self.state.call(work) {
                     Arrival::Enters(work) => self.run(*work, context),
                     Arrival::Waits => {}
-                    Arrival::Refused(work) => work.reply.send(Err(Error::Full { name: work.call.name.clone() })),
+                    Arrival::Refused(work) => {
+                        let name = work.entry.label();
+                        work.reply.send(Err(Error::Full { name }));
+                    }
                 }
             }
             Message::Called { reply, result } => {
                 let next = self.state.called(result.is_ok());
-                reply.send(result);
+                reply.send(result.map(|answer| *answer));
                 if let Some(work) = next {
                     self.run(*work, context);
                 }
             }
+            Message::Publish { cx, package, stage, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.publish(*package, stage).await) })
+                });
+            }
+            Message::Test { cx, package, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.test(*package).await) })
+                });
+            }
+            Message::Retire { cx, id, version, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.retire(&id, &version).await) })
+                });
+            }
+            Message::Stage { cx, id, version, stage, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(publisher.stage(&id, &version, stage).await) })
+                });
+            }
+            Message::Pulses { id, reply } => reply.send(self.pulses(&id)),
+            Message::Doubts { cx, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    Box::pin(async move { reply.send(doubts::open(publisher.shared).await) })
+                });
+            }
+            Message::Settle { cx, invocation, done, reply } => {
+                self.manage(cx, context, move |publisher| {
+                    let settling = doubts::settle(publisher.shared, publisher.cx, invocation, done);
+                    Box::pin(async move { reply.send(settling.await) })
+                });
+            }
+            Message::Done => {}
+            Message::Sweep => self.sweep(context),
+            Message::Forget => self.forget(context),
         }
-        context.publish(self.view());
+        self.publish(context);
         Ok(())
     }
 }

@@ -1,17 +1,36 @@
-//! The actor that runs tools: native functions of the host for now, sandboxes when LAP comes.
+//! The actor that performs calls of tools: functions of the host, and programs in sandboxes.
 //!
-//! What it is for: performing one tool call under its caller's deadline, at most so many at a time.
-//! What it owns: the table of native tools and the places calls take.
-//! What it never does: decide whether a call is allowed, or wait in a handler: a call is a job.
+//! What it is for: performing one call under its caller's deadline, at most so many at a time, and writing down what it did.
+//! What it owns: the places calls take, answers that may be used again, and the keys under which calls happen once.
+//! What it never does: run a tool in less than its description asks for, do twice what was to happen once, or wait in a
+//! handler: a call is a job.
 //!
 //! Invariants:
-//! - E1: every accepted call is answered exactly once, also when the tool panics.
-//! - E2: an unknown tool or arguments that do not fit are an answer, never a failure of the actor.
-//! - E3: no call runs longer than the executor's limit, whatever the caller's deadline says.
+//! - EX1: every accepted call is answered exactly once, also when the tool panics.
+//! - EX2: an unknown tool or arguments that do not fit are an answer, never a failure of the actor.
+//! - EX3: no call runs longer than the executor's limit, whatever the caller's deadline says.
+//! - EX4: a call that changes something stands in the journal before it is begun, and how it ended after it.
+//! - EX5: a key that was begun and of which nobody knows the end is not begun again.
+//! - EX6: a tool that says what it does not promise has no answer.
 
 mod actor;
+mod attempt;
+mod cache;
+mod call;
+mod cost;
+mod counting;
+mod doubts;
 mod handle;
+mod health;
+mod ledger;
+mod library;
 mod message;
+mod ports;
+mod publishing;
+mod request;
+mod shelf;
+mod stage;
+mod staging;
 mod state;
 mod tools;
 
@@ -21,6 +40,14 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use handle::{Error, Handle};
+pub use health::Pulse;
+pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
+pub use library::{Entry, Library};
+pub use ports::{Ports, WayOut};
+pub use publishing::Publication;
+pub use request::{Answer, How, Request};
+pub use shelf::{Kept, Published, ToolsProjection, Volume, shelve};
+pub use stage::{Asker, Canary, Stage};
 pub use tools::{Tool, core_tools};
 
 /// Limits of an executor.
@@ -35,13 +62,15 @@ pub struct Config {
     pub call_within_s: u64,
     /// Bytes of a result at the most; a longer one is refused, since a model could not read it anyway.
     pub result_bytes_max: usize,
+    /// Bytes of answers that are kept to be used again; 0 keeps none.
+    pub cache_bytes_max: usize,
 }
 
 /// What an executor shows of itself.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct View {
-    /// Tools it has, by name.
-    pub tools: Vec<String>,
+    /// How many tools it has.
+    pub tools: usize,
     /// Calls running now.
     pub running: u32,
     /// Calls waiting for a place.
@@ -50,4 +79,6 @@ pub struct View {
     pub succeeded: u64,
     /// Calls answered with an error.
     pub failed: u64,
+    /// Answers that are kept to be used again.
+    pub cached: usize,
 }

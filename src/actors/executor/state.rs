@@ -10,7 +10,7 @@ pub(super) struct State<W> {
 }
 
 impl<W> State<W> {
-    pub(super) fn new(tools: Vec<String>, concurrency: u32, waiting_most: usize) -> State<W> {
+    pub(super) fn new(tools: usize, concurrency: u32, waiting_most: usize) -> State<W> {
         State { line: Line::new(concurrency, waiting_most), view: View { tools, ..View::default() } }
     }
 
@@ -22,6 +22,11 @@ impl<W> State<W> {
         let arrival = self.line.arrive(work);
         self.count();
         arrival
+    }
+
+    /// What there is by now.
+    pub(super) fn know(&mut self, tools: usize, cached: usize) {
+        (self.view.tools, self.view.cached) = (tools, cached);
     }
 
     /// Counts a result and gives the place to the next in line.

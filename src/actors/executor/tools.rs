@@ -1,6 +1,5 @@
-//! Native tools: functions of the host that a model may call.
+//! Functions of the host that a model may call, and that may wait.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use futures::future::BoxFuture;
@@ -9,6 +8,8 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::handle::Error;
+use crate::lap::Ready;
+use crate::tds;
 use crate::types::{Clock, Cx, ToolSpec};
 
 type Call = Arc<dyn Fn(Cx, Value) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
@@ -17,11 +18,14 @@ type Call = Arc<dyn Fn(Cx, Value) -> BoxFuture<'static, Result<Value, String>> +
 #[derive(Clone)]
 pub struct Tool {
     spec: ToolSpec,
+    /// What is said of it beside that, in the words of TDS.
+    described: Option<Arc<tds::Tool>>,
     call: Call,
 }
 
 impl Tool {
-    /// A tool whose arguments are of type `A`. Arguments that do not fit are refused before the function sees them.
+    /// A tool whose arguments are of type `A`. Arguments that do not fit are refused before the function sees them. It is
+    /// taken for one that changes nothing; who writes one that does describes it with [`Tool::described`].
     pub fn new<A, F, R>(name: &str, description: &str, parameters: Value, function: F) -> Tool
     where
         A: DeserializeOwned + Send + 'static,
@@ -34,7 +38,18 @@ impl Tool {
         });
         let spec =
             ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters: Arc::new(parameters) };
-        Tool { spec, call }
+        Tool { spec, described: None, call }
+    }
+
+    /// The function behind a description. It is given `{"input": ..., "host": ...}`.
+    pub fn described<F, R>(tool: tds::Tool, function: F) -> Tool
+    where
+        F: Fn(Cx, Value) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, String>> + Send + 'static,
+    {
+        let spec = tds::spec(&tool);
+        let call: Call = Arc::new(move |cx, envelope| Box::pin(function(cx, envelope)));
+        Tool { spec, described: Some(Arc::new(tool)), call }
     }
 
     /// What a model is told of it.
@@ -51,28 +66,62 @@ impl Tool {
             + Sync
             + 'static,
     {
-        let Tool { spec, call } = self;
-        Tool { spec, call: Arc::new(move |cx, arguments| gate(call(cx, arguments))) }
+        let Tool { spec, described, call } = self;
+        Tool { spec, described, call: Arc::new(move |cx, arguments| gate(call(cx, arguments))) }
     }
 
-    pub(super) fn call(&self, cx: Cx, arguments: Value) -> BoxFuture<'static, Result<Value, String>> {
-        (self.call)(cx, arguments)
-    }
-}
-
-/// Tools by name.
-pub(super) type Table = BTreeMap<String, Tool>;
-
-/// Puts tools in a table, refusing two of one name.
-pub(super) fn table(tools: Vec<Tool>) -> Result<Table, Error> {
-    let mut table = Table::new();
-    for tool in tools {
-        let name = tool.spec.name.clone();
-        if table.insert(name.clone(), tool).is_some() {
-            return Err(Error::Twice { name });
+    /// The same function under another description.
+    pub(super) fn under(&self, tool: &Arc<tds::Tool>) -> Tool {
+        Tool {
+            spec: tds::spec(tool),
+            described: self.described.as_ref().map(|_| Arc::clone(tool)),
+            call: Arc::clone(&self.call),
         }
     }
-    Ok(table)
+
+    /// Whether nothing is known of it but a name, a purpose and a schema.
+    pub(super) fn is_plain(&self) -> bool {
+        self.described.is_none()
+    }
+
+    /// The tool as every other is described, so that one way leads to all of them.
+    pub(super) fn ready(&self) -> Result<Ready, Error> {
+        let tool = match &self.described {
+            Some(tool) => Arc::clone(tool),
+            None => Arc::new(self.plain()?),
+        };
+        let wrong = |reason| Error::Description { name: self.spec.name.clone(), reason };
+        Ready::new(tool, Vec::new()).map_err(wrong)
+    }
+
+    /// What is said of a function of which only a name, a purpose and a schema are known.
+    fn plain(&self) -> Result<tds::Tool, Error> {
+        let words = json!({
+            "tds": tds::tool::STANDARD,
+            "id": self.spec.name,
+            "name": self.spec.name,
+            "version": "1.0.0",
+            "description": self.spec.description,
+            "capabilities": ["query"],
+            "side_effects": "none",
+            "isolation": "native",
+            "interface": { "input": *self.spec.parameters, "output": true },
+            "run": { "native": { "function": self.spec.name } },
+            // A function of the host may be called as often as the executor has places, and be given whatever a task may hold.
+            "limits": { "concurrency": 1_024, "timeout_ms": 3_600_000, "input_bytes": 67_108_864 },
+            "policy": { "privacy": "restricted", "pii": { "input": "allow", "output": "allow" } },
+        });
+        let wrong =
+            |error: serde_json::Error| Error::Description { name: self.spec.name.clone(), reason: error.to_string() };
+        serde_json::from_value(words).map_err(wrong)
+    }
+
+    pub(super) fn call(&self, cx: Cx, envelope: Value) -> BoxFuture<'static, Result<Value, String>> {
+        match (&self.described, envelope) {
+            (None, Value::Object(mut parts)) => (self.call)(cx, parts.remove("input").unwrap_or(Value::Null)),
+            (_, envelope) => (self.call)(cx, envelope),
+        }
+    }
 }
 
 #[derive(Deserialize)]

@@ -4,15 +4,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::Config;
 use super::handle::{self, News};
 use super::message::{Asker, Message};
 use super::projection::Record;
-use super::state::{Ask, Effect, State, What};
+use super::state::{Ask, Effect, Now, State, What};
 use crate::store::{Durability, Journal, NewEvent};
 use crate::supervision::{Actor, Context, Envelope, Fault};
-use crate::types::{Cx, Timestamp};
+use crate::types::{Cx, World};
 use crate::ziggy::review::{Happened, Item};
 
 pub(super) struct Shell {
@@ -20,8 +21,10 @@ pub(super) struct Shell {
     config: Arc<Config>,
     news: Arc<News>,
     state: State<Asker>,
-    /// For when the next look is set.
-    set_for: Option<Timestamp>,
+    /// From when on time is counted.
+    began: Instant,
+    /// For when the next look is set, on the clock that never goes back.
+    set_for: Option<Instant>,
 }
 
 /// The journal syncs in milliseconds; a disk that takes longer than this to store one verdict is a fault to report.
@@ -34,16 +37,22 @@ const LOOK_AT_LEAST: Duration = Duration::from_secs(60);
 const LOOK_AT_MOST: Duration = Duration::from_millis(10);
 
 impl Shell {
-    pub(super) fn new(journal: Arc<dyn Journal>, config: Arc<Config>, news: Arc<News>) -> Shell {
-        let state = State::new(config.open_most, Vec::new());
-        Shell { journal, config, news, state, set_for: None }
+    pub(super) fn new(journal: Arc<dyn Journal>, config: Arc<Config>, news: Arc<News>, world: &World) -> Shell {
+        let (began, wall) = (world.clock.now(), world.clock.wall());
+        let state = State::new(config.open_most, Vec::new(), Now { wall, since_us: 0 });
+        Shell { journal, config, news, state, began, set_for: None }
+    }
+
+    fn now(&self, context: &Context<Message>) -> Now {
+        let since = context.now().saturating_duration_since(self.began).as_micros();
+        Now { wall: context.world().clock.wall(), since_us: u64::try_from(since).unwrap_or(u64::MAX) }
     }
 
     fn carry_out(&mut self, effects: Vec<Effect<Asker>>, context: &mut Context<Message>) {
         for effect in effects {
             match effect {
                 Effect::Store { item, happened, with } => self.store(&item, happened, with, context),
-                Effect::Answer { reply, answer } => reply.send(answer),
+                Effect::Answer { reply, answer } => reply.send(*answer),
                 Effect::Closed => bump(&self.news.closed),
             }
         }
@@ -77,13 +86,13 @@ impl Shell {
 
     /// Sees to it that somebody looks when the next item's time is over.
     fn set_alarm(&mut self, context: &mut Context<Message>) {
-        let Some(deadline) = self.state.next_deadline() else { return };
-        if self.set_for.is_some_and(|set_for| set_for <= deadline) {
+        let Some(left_us) = self.state.next_end_us(self.now(context)) else { return };
+        let wait = Duration::from_micros(left_us).clamp(LOOK_AT_MOST, LOOK_AT_LEAST);
+        let at = context.now() + wait;
+        if self.set_for.is_some_and(|set_for| set_for <= at) {
             return;
         }
-        let left = deadline.0.saturating_sub(context.world().clock.wall().0);
-        let wait = Duration::from_micros(u64::try_from(left).unwrap_or(0)).clamp(LOOK_AT_MOST, LOOK_AT_LEAST);
-        self.set_for = Some(deadline);
+        self.set_for = Some(at);
         context.after(wait, Message::Look);
     }
 }
@@ -99,22 +108,23 @@ impl Actor for Shell {
         // What a life before this one had on its way may be about to be written.
         self.journal.flush().await?;
         let items = handle::unsettled(&*self.journal).await?;
-        self.state = State::new(self.config.open_most, items);
+        let now = self.now(context);
+        self.state = State::new(self.config.open_most, items, now);
         // Items that were closed just before the last life ended may not have been told of.
         bump(&self.news.closed);
-        let due = self.state.look(context.world().clock.wall());
+        let due = self.state.look(now);
         self.carry_out(due, context);
         Ok(())
     }
 
     async fn handle(&mut self, envelope: Envelope<Message>, context: &mut Context<Message>) -> Result<(), Fault> {
-        let now = context.world().clock.wall();
+        let now = self.now(context);
         let effects = match envelope.message {
             Message::Ask { id, ask } => self.state.ask(&id, *ask, now),
             Message::Cancel { run, by, reply } => match self.state.of_run(run) {
                 Some(id) => self.state.ask(&id, Ask { what: What::Cancel { by }, reply: Some(reply) }, now),
                 None => {
-                    let answer = Err(handle::Error::NotOpen(run.to_string()));
+                    let answer = Box::new(Err(handle::Error::NotOpen(run.to_string())));
                     vec![Effect::Answer { reply, answer }]
                 }
             },

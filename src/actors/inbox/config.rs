@@ -73,6 +73,15 @@ pub struct Hook {
     pub events: Vec<HookEvent>,
 }
 
+impl Hook {
+    /// A right one with every key: what somebody writes is compared to it, key by key.
+    pub fn examples() -> [Hook; 1] {
+        let (name, url) = ("desk".to_owned(), "https://desk.example/hook".to_owned());
+        let (tier, region, secret_env) = (usual_tier(), Some("eu".to_owned()), Some("DESK_HOOK_KEY".to_owned()));
+        [Hook { name, url, tier, region, secret_env, events: vec![HookEvent::Opened] }]
+    }
+}
+
 /// How notices are sent.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]

@@ -14,10 +14,10 @@ use super::message::{Asker, Message};
 use super::projection::{ALL, InboxProjection, UNSETTLED};
 use super::state::{Ask, What};
 use crate::actors::crown;
-use crate::field::{Key, Outbound};
+use crate::field::Outbound;
 use crate::store::{self, Journal, NewEvent, RowQuery};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
-use crate::types::{Class, Cx, RunId, Timestamp, World};
+use crate::types::{Class, Cx, RunId, Secret, Timestamp, World};
 use crate::ziggy::review::{Edits, Item, ItemStatus, Need, Objection, Opinion, Rule, Verdict};
 
 /// Why the inbox could not do as asked.
@@ -81,7 +81,7 @@ pub struct Parts {
     /// How notices are sent.
     pub outbound: Arc<dyn Outbound>,
     /// What notices are signed with, by the name of their webhook.
-    pub keys: BTreeMap<String, Key>,
+    pub keys: BTreeMap<String, Secret>,
 }
 
 /// News for whoever follows: counters that grow, shared by every life of the actors.
@@ -168,7 +168,8 @@ impl Handle {
         let (journal, own, told) = (Arc::clone(&parts.journal), Arc::clone(&config), Arc::clone(&news));
         let handle =
             Handle { address: address.clone(), journal: Arc::clone(&journal), config, news, world: world.clone() };
-        let desk = move || Shell::new(Arc::clone(&journal), Arc::clone(&own), Arc::clone(&told));
+        let times = world.clone();
+        let desk = move || Shell::new(Arc::clone(&journal), Arc::clone(&own), Arc::clone(&told), &times);
         let desk = Child::actor("desk", &address, desk).shutdown(Shutdown::Drain(Duration::from_secs(5)));
         let mailbox = Address::new(Mailbox::new(REPORTS, Overflow::Refuse), world);
         let (own, told) = (Arc::clone(&handle.config), Arc::clone(&handle.news));
@@ -188,7 +189,7 @@ impl Handle {
         self.news.closed.subscribe()
     }
 
-    /// Takes work in, with the events of its run that say so, and returns the item once all of it is on disk (N1).
+    /// Takes work in, with the events of its run that say so, and returns the item once all of it is on disk (IN1).
     pub async fn open(
         &self,
         cx: &Cx,
@@ -214,7 +215,7 @@ impl Handle {
         match self.ask(cx, id, what).await {
             Err(Error::NotOpen(_)) => {
                 let item = self.item(id).await?;
-                let by = item.closer().map(|verdict| verdict.author.clone());
+                let by = item.closed_by_whom().map(str::to_owned);
                 let at = item.closed_at.unwrap_or(item.opened_at);
                 Err(Error::Objection(Objection::Closed { status: item.status, at, by }))
             }
@@ -275,6 +276,13 @@ impl Handle {
         }
         let (to, by, comment) = (to.to_owned(), cx.principal().name.clone(), kept(comment)?);
         self.ask_open(cx, id, What::Delegate { to, by, comment }).await
+    }
+
+    /// Ends the time of an item in the name of the context's principal: its run ends, whatever its rule says for when
+    /// nobody decides.
+    pub async fn expire(&self, cx: &Cx, id: &str) -> Result<Item, Error> {
+        let by = cx.principal().name.clone();
+        self.ask_open(cx, id, What::End { by }).await
     }
 
     /// Closes the open item of a run that is cancelled by the context's principal. An error if it has none.
@@ -356,7 +364,7 @@ impl Handle {
         }
     }
 
-    /// The items that are closed and whose run has not heard of it (N4).
+    /// The items that are closed and whose run has not heard of it (IN4).
     pub async fn unsettled(&self) -> Result<Vec<Item>, Error> {
         let mut items = unsettled(&*self.journal).await?;
         items.retain(|item| item.status != ItemStatus::Open);

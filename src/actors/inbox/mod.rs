@@ -5,12 +5,12 @@
 //! What it owns: the open items, their deadlines, and the notices that are due because of them.
 //! What it never does: work, or touch a run. Whoever parked a run hears by subscription that its item is closed.
 //!
-//! Invariants (those of one item are I1 to I5 of `ziggy::review`):
-//! - N1: an item is in the journal, durably, before anybody is told of it; so is a verdict before it is answered.
-//! - N2: what happens to one item is decided one after the other, each from what the one before left in the journal.
-//! - N3: a payload and its edits are in no event: events name them by hash, and only `/hitl` shows them.
-//! - N4: a closed item stays listed as unsettled until its run has heard of it, over restarts too.
-//! - N5: a notice that is due is delivered at least once or given up after all its attempts, over restarts too; either
+//! Invariants (those of one item are IT1 to IT5 of `ziggy::review`):
+//! - IN1: an item is in the journal, durably, before anybody is told of it; so is a verdict before it is answered.
+//! - IN2: what happens to one item is decided one after the other, each from what the one before left in the journal.
+//! - IN3: a payload and its edits are in no event: events name them by hash, and only `/hitl` shows them.
+//! - IN4: a closed item stays listed as unsettled until its run has heard of it, over restarts too.
+//! - IN5: a notice that is due is delivered at least once or given up after all its attempts, over restarts too; either
 //!   is in the journal, and the latter an alert.
 
 mod actor;

@@ -85,6 +85,9 @@ fn due_key(seq: u64) -> String {
 impl InboxProjection {
     /// Name of the projection.
     pub const NAME: &'static str = "inbox";
+
+    /// Prefix of the keys of the notices that are due.
+    pub const DUE: &'static str = DUE;
 }
 
 impl Projection for InboxProjection {

@@ -1,10 +1,15 @@
 //! What the inbox knows: the open items, and what waits to happen to each. Pure.
+//!
+//! Invariants:
+//! - IS1: an item is open for no longer than its rule gives people, also if the clock on the wall is set back meanwhile:
+//!   a life of the inbox counts down on the clock that never goes back, and a start counts what was left then.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use super::View;
 use super::handle::Error;
 use crate::store::NewEvent;
+use crate::types::planted::{Bug, planted};
 use crate::types::{Hash, RunId, Timestamp};
 use crate::ziggy::review::{Happened, Item, ItemStatus, Verdict};
 
@@ -25,14 +30,25 @@ pub(super) enum What {
     Cancel { by: String },
     /// Its time may be over.
     Expire,
+    /// Somebody ends its time.
+    End { by: String },
+}
+
+/// What both clocks say.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Now {
+    /// The one on the wall, which people see and which may be set.
+    pub(super) wall: Timestamp,
+    /// Microseconds on the one that never goes back.
+    pub(super) since_us: u64,
 }
 
 /// What is to be done.
 pub(super) enum Effect<W> {
-    /// Store this about the item, and say when it is stored (N1).
+    /// Store this about the item, and say when it is stored (IN1).
     Store { item: Box<Item>, happened: Vec<Happened>, with: Vec<NewEvent> },
     /// Answer.
-    Answer { reply: W, answer: Result<Item, Error> },
+    Answer { reply: W, answer: Box<Result<Item, Error>> },
     /// Tell whoever listens that an item is closed.
     Closed,
 }
@@ -41,7 +57,9 @@ pub(super) enum Effect<W> {
 struct Entry<W> {
     /// As the journal has it; none while it comes in.
     item: Option<Item>,
-    /// What is on its way to the journal, and who waits for it (N2).
+    /// When its time is over on the clock that never goes back (IS1).
+    ends_us: u64,
+    /// What is on its way to the journal, and who waits for it (IN2).
     storing: Option<(Vec<Happened>, Option<W>)>,
     /// What comes after that.
     waiting: VecDeque<Ask<W>>,
@@ -55,8 +73,11 @@ pub(super) struct State<W> {
 
 impl<W> State<W> {
     /// With these items, as a restart finds them.
-    pub(super) fn new(open_most: usize, items: Vec<Item>) -> State<W> {
-        let entry = |item: Item| (item.id.clone(), Entry { item: Some(item), storing: None, waiting: VecDeque::new() });
+    pub(super) fn new(open_most: usize, items: Vec<Item>, now: Now) -> State<W> {
+        let entry = |item: Item| {
+            let ends_us = now.since_us.saturating_add(left_us(&item, now.wall));
+            (item.id.clone(), Entry { item: Some(item), ends_us, storing: None, waiting: VecDeque::new() })
+        };
         let open = items.into_iter().filter(|item| item.status == ItemStatus::Open).map(entry).collect();
         State { open_most, open, view: View::default() }
     }
@@ -65,10 +86,10 @@ impl<W> State<W> {
         View { open: self.open.len(), ..self.view }
     }
 
-    /// The earliest time at which the time of an item is over to which nothing is happening.
-    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+    /// Microseconds until the time of the first item is over to which nothing is happening, by whichever clock is first.
+    pub(super) fn next_end_us(&self, now: Now) -> Option<u64> {
         let still = self.open.values().filter(|entry| entry.storing.is_none());
-        still.filter_map(|entry| entry.item.as_ref()).map(|item| item.deadline).min()
+        still.filter_map(|entry| entry.left_us(now)).min()
     }
 
     /// The id of the open item of a run.
@@ -78,7 +99,7 @@ impl<W> State<W> {
     }
 
     /// Something is to happen to an item: at once, or after what is happening to it.
-    pub(super) fn ask(&mut self, id: &str, ask: Ask<W>, now: Timestamp) -> Vec<Effect<W>> {
+    pub(super) fn ask(&mut self, id: &str, ask: Ask<W>, now: Now) -> Vec<Effect<W>> {
         if let What::Open { .. } = &ask.what {
             return self.come_in(id, ask);
         }
@@ -103,16 +124,19 @@ impl<W> State<W> {
         }
         let happened = vec![Happened::Opened { opened: item.clone() }];
         let storing = Some((happened.clone(), reply));
-        self.open.insert(id.to_owned(), Entry { item: None, storing, waiting: VecDeque::new() });
+        self.open.insert(id.to_owned(), Entry { item: None, ends_us: u64::MAX, storing, waiting: VecDeque::new() });
         vec![Effect::Store { item, happened, with }]
     }
 
     /// The journal has what was stored about an item, or not. What waited behind it is taken up.
-    pub(super) fn stored(&mut self, id: &str, stored: Result<(), String>, now: Timestamp) -> Vec<Effect<W>> {
+    pub(super) fn stored(&mut self, id: &str, stored: Result<(), String>, now: Now) -> Vec<Effect<W>> {
         let Some(entry) = self.open.get_mut(id) else { return Vec::new() };
         let Some((happened, reply)) = entry.storing.take() else { return Vec::new() };
         let mut effects = match stored {
             Ok(()) => {
+                if let [Happened::Opened { opened }] = happened.as_slice() {
+                    entry.ends_us = now.since_us.saturating_add(left_us(opened, now.wall));
+                }
                 entry.item = happened.iter().fold(entry.item.take(), Item::after);
                 let item = entry.item.clone().ok_or_else(|| Error::NotOpen(id.to_owned()));
                 answer(reply, item)
@@ -147,23 +171,42 @@ impl<W> State<W> {
     }
 
     /// Everything whose time is over.
-    pub(super) fn look(&mut self, now: Timestamp) -> Vec<Effect<W>> {
-        let over = |entry: &Entry<W>| entry.item.as_ref().is_some_and(|item| item.deadline <= now);
+    pub(super) fn look(&mut self, now: Now) -> Vec<Effect<W>> {
+        let over = |entry: &Entry<W>| entry.left_us(now) == Some(0);
         let due: Vec<String> = self.open.iter().filter(|(_, entry)| over(entry)).map(|(id, _)| id.clone()).collect();
         due.iter().flat_map(|id| self.ask(id, Ask { what: What::Expire, reply: None }, now)).collect()
     }
 }
 
+/// What is left of an item's time: never more than its rule gives.
+fn left_us(item: &Item, wall: Timestamp) -> u64 {
+    let given = item.deadline.0.saturating_sub(item.opened_at.0);
+    u64::try_from(item.deadline.0.saturating_sub(wall.0).min(given)).unwrap_or(0)
+}
+
 impl<W> Entry<W> {
-    /// Decides on something that is to happen to the item as it is now (N2).
-    fn take_up(&mut self, ask: Ask<W>, now: Timestamp) -> Vec<Effect<W>> {
+    /// What is left of its time by whichever clock is first; none if it is not there yet.
+    fn left_us(&self, now: Now) -> Option<u64> {
+        let by_the_wall = left_us(self.item.as_ref()?, now.wall);
+        if planted(Bug::WaitsOnTheWall) {
+            return Some(by_the_wall);
+        }
+        Some(by_the_wall.min(self.ends_us.saturating_sub(now.since_us)))
+    }
+
+    /// Decides on something that is to happen to the item as it is now (IN2).
+    fn take_up(&mut self, ask: Ask<W>, now: Now) -> Vec<Effect<W>> {
         let Ask { what, reply } = ask;
-        let Some(item) = &self.item else { return Vec::new() };
+        let over = self.left_us(now) == Some(0);
+        let (Some(item), now) = (&self.item, now.wall) else { return Vec::new() };
         let decided = match what {
             What::Judge { verdict, edits } => item.judge(verdict, edits, now),
             What::Delegate { to, by, comment } => item.delegate(to, by, comment, now),
             What::Cancel { by } => Ok(item.cancel(&by, now)),
-            What::Expire => Ok(item.expire(now)),
+            // On a wall that was set back its deadline is still to come, and it is closed then.
+            What::Expire if over => Ok(item.expire(now.max(item.deadline))),
+            What::Expire => Ok(Vec::new()),
+            What::End { by } => item.expire_by(by, now),
             What::Open { .. } => Ok(Vec::new()),
         };
         match decided {
@@ -179,5 +222,5 @@ impl<W> Entry<W> {
 }
 
 fn answer<W>(reply: Option<W>, answer: Result<Item, Error>) -> Vec<Effect<W>> {
-    reply.map(|reply| Effect::Answer { reply, answer }).into_iter().collect()
+    reply.map(|reply| Effect::Answer { reply, answer: Box::new(answer) }).into_iter().collect()
 }

@@ -6,24 +6,23 @@
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::Value as Json;
 
 use super::Answer;
 use super::admission::Missed;
 use super::handle::Error;
-use super::pipeline::{FRAME_TOKENS, Piece, Pipeline, Run};
+use super::pipeline::{Piece, Pipeline, Run};
 use super::purse::Share;
 use super::record::{Admitted, Recorder, kind};
-use crate::actors::agent::{self, Outcome, Profile};
+use crate::actors::agent::{self, Outcome};
 use crate::actors::crown::{Asked, Hold, Permit};
-use crate::inference::TEMPLATE_TOKENS_MOST;
 use crate::store::{self, Durability, Event, Journal, NewEvent, Projection, RowQuery};
 use crate::types::planted::{Bug, planted};
 use crate::types::{Cx, Money, Price, RunId, Timestamp};
 use crate::ziggy::budget::{Amounts, Charge, Claim, Config, Ledger, Reservation, Settlement, Unit, Window};
 use crate::ziggy::limit::Verdict;
 use crate::ziggy::route::{Candidate, Decision, Reason};
-use crate::ziggy::{Admission, Refusal, most_tokens};
+use crate::ziggy::{Admission, Refusal, Value, Wanted};
 
 /// What came of asking for a place and a budget.
 pub(super) struct Place {
@@ -33,21 +32,29 @@ pub(super) struct Place {
     pub(super) share: Option<Share>,
 }
 
-/// Tokens of a fact that a remembering agent puts before a prompt, at the most: one for each of the 2,000 bytes of
-/// `memory.max_text_bytes`, which no tokenizer exceeds.
-const FACT_TOKENS: u64 = 2_000;
-
 /// What an attempt may take, and in whose name.
-struct Stake {
+pub(super) struct Stake {
     destination: String,
     model: String,
-    amounts: Amounts,
+    pub(super) amounts: Amounts,
     price: Price,
 }
 
+/// What a candidate's gate is asked.
+pub(super) fn asked<'a>(candidate: &'a Candidate, value: Value, wanted: &Wanted, last_resort: bool) -> Asked<'a> {
+    Asked {
+        candidate: &candidate.id,
+        runtime: &candidate.runtime,
+        cap: candidate.cap,
+        value,
+        tokens: wanted.tokens_in.saturating_add(wanted.tokens_out_max),
+        last_resort,
+    }
+}
+
 impl Stake {
-    fn claim<'a>(&'a self, run: &'a Run<'_>, candidate: &'a Candidate) -> Claim<'a> {
-        let principal = run.cx.principal();
+    pub(super) fn claim<'a>(&'a self, cx: &'a Cx, candidate: &'a Candidate) -> Claim<'a> {
+        let principal = cx.principal();
         Claim {
             tenant: principal.tenant(),
             principal: &principal.name,
@@ -59,6 +66,10 @@ impl Stake {
     }
 }
 
+/// Microseconds after which a budget is asked again that is held back by reservations of others. Only the first in line
+/// asks.
+const HELD_AGAIN_US: u64 = 20_000;
+
 impl Pipeline {
     /// Whether a candidate may be asked now: whether the run has enough left, then whether the candidate has a place,
     /// which goes back if a budget of several runs is too short. The other way round those who wait for a place would
@@ -67,12 +78,12 @@ impl Pipeline {
         &self,
         run: &Run<'_>,
         piece: &Piece,
-        (candidate, agent): (&Candidate, &agent::Handle),
+        candidate: &Candidate,
         last_resort: bool,
     ) -> Place {
         let crown = &self.parts.crown;
-        let stake = self.stake(run, piece, candidate, agent);
-        let claim = stake.claim(run, candidate);
+        let stake = self.stake(run, piece, candidate);
+        let claim = stake.claim(&run.cx, candidate);
         let limits = crown.treasury().once(&claim);
         let short = |shortage: Box<crate::ziggy::budget::Refusal>| {
             let governance = crown.governance().version;
@@ -83,15 +94,8 @@ impl Pipeline {
             Ok(share) => share,
             Err(shortage) => return short(shortage),
         };
-        let out = run.task.max_tokens.unwrap_or(self.config.answer_tokens);
-        let asked = Asked {
-            candidate: &candidate.id,
-            runtime: &candidate.runtime,
-            cap: candidate.cap,
-            value: run.task.value,
-            tokens: (piece.tokens + FRAME_TOKENS).saturating_add(u64::from(out)),
-            last_resort,
-        };
+        let wanted = self.wanted(run.task, piece.size(), run.purse.left().tokens);
+        let asked = asked(candidate, run.task.value, &wanted, last_resort);
         let (admission, permit) = crown.admit_run(run.record.run, &asked);
         let Some(permit) = permit else { return Place { admission, permit: None, hold: None, share: None } };
         match crown.treasury().reserve(run.record.run, &claim, stake.amounts, stake.price) {
@@ -108,28 +112,18 @@ impl Pipeline {
         }
     }
 
-    fn stake(&self, run: &Run<'_>, piece: &Piece, candidate: &Candidate, agent: &agent::Handle) -> Stake {
+    /// WO1: the worst case by the facts that decisions are made by, at the price that is charged.
+    fn stake(&self, run: &Run<'_>, piece: &Piece, candidate: &Candidate) -> Stake {
+        let wanted = self.wanted(run.task, piece.size(), run.purse.left().tokens);
+        self.stake_of(self.destination(run.task, &run.class).to_string(), candidate, &wanted)
+    }
+
+    pub(super) fn stake_of(&self, destination: String, candidate: &Candidate, wanted: &Wanted) -> Stake {
         let treasury = self.parts.crown.treasury();
-        let provider = treasury.provider(&candidate.runtime);
         let price = treasury.price(&candidate.runtime).unwrap_or(candidate.price);
-        // Who counts with a tokenizer that nobody here knows may count every byte.
-        let own_tokenizer = provider.is_none_or(|provider| provider.own_tokenizer);
-        let worst = Worst {
-            prompt: if own_tokenizer { piece.prompt.len() as u64 } else { piece.tokens },
-            system: most_tokens(&agent.profile().system, own_tokenizer),
-            // Instructions and the question are a message each.
-            frame: if own_tokenizer { 2 * TEMPLATE_TOKENS_MOST } else { FRAME_TOKENS },
-            answer: run.task.max_tokens.unwrap_or(self.config.answer_tokens),
-            context: candidate.context_tokens,
-            allowed: run.purse.left().tokens,
-            again: agent.asks_again(provider.is_none_or(|provider| provider.tools)),
-        };
-        Stake {
-            destination: self.destination(run.task, &run.class).to_string(),
-            model: provider.map_or(String::new(), |provider| provider.model.clone()),
-            amounts: worst.amounts(agent.profile(), price),
-            price,
-        }
+        let model = treasury.provider(&candidate.runtime).map_or(String::new(), |provider| provider.model.clone());
+        let amounts = candidate.appetite.worst(price, candidate.context_tokens, wanted);
+        Stake { destination, model, amounts, price }
     }
 
     /// Why a run can never be done, if of its pieces it is known beforehand that they have more tokens than it may take.
@@ -158,9 +152,7 @@ impl Pipeline {
             _ => None,
         });
         let candidate = decision.winner.as_ref().or(nearest).and_then(|id| rib.candidates.get(id));
-        let agent = candidate.and_then(|candidate| self.parts.agents.get(&candidate.agent));
-        let both = candidate.zip(agent);
-        both.map_or(Amounts::ZERO, |(candidate, agent)| self.stake(run, piece, candidate, agent).amounts)
+        candidate.map_or(Amounts::ZERO, |candidate| self.stake(run, piece, candidate).amounts)
     }
 
     /// Writes down that a candidate is to be asked, or not; on disk when this returns if money was reserved for it.
@@ -176,7 +168,8 @@ impl Pipeline {
         match admission {
             Admission::Refused { reason: Refusal::Budget { shortage }, .. } => {
                 let wait = self.parts.crown.treasury().wait(&shortage);
-                Missed::Refused { error: Error::Budget { refusal: Box::new(shortage), wait }, passes: None, out: false }
+                let passes = shortage.held_back().then_some(Some(HELD_AGAIN_US));
+                Missed::Refused { error: Error::Budget { refusal: Box::new(shortage), wait }, passes, out: false }
             }
             other => Missed::refused(&other),
         }
@@ -224,39 +217,6 @@ pub(super) fn bounded(cx: &Cx, share: Option<&Share>) -> Cx {
             cx.with_budget(crate::types::Budget { money, tokens })
         }
         None => cx.clone(),
-    }
-}
-
-/// What bounds the tokens of one hop.
-struct Worst {
-    prompt: u64,
-    system: u64,
-    frame: u64,
-    answer: u32,
-    context: u32,
-    allowed: u64,
-    again: bool,
-}
-
-impl Worst {
-    /// The most that a hop may take. An agent without tools asks its model once. One with tools asks again with what came
-    /// of them, and code asks as it likes, so they take as many tokens as their limits allow, to which [`bounded`] holds
-    /// them.
-    fn amounts(&self, profile: &Profile, price: Price) -> Amounts {
-        let answer = u64::from(self.answer.min(profile.max_answer_tokens));
-        let facts = u64::try_from(profile.recall_most).unwrap_or(u64::MAX).saturating_mul(FACT_TOKENS);
-        let facts = if profile.remembers { facts } else { 0 };
-        let prompt = self.prompt.saturating_add(self.frame + self.system).saturating_add(facts);
-        let once = prompt.saturating_add(answer);
-        if !self.again {
-            return Amounts { money: price.cost(prompt, answer), tokens: once, requests: 1 };
-        }
-        let turns = u64::from(profile.max_turns.max(1));
-        let held = u64::from(self.context).saturating_mul(turns);
-        let tokens = profile.max_tokens.min(self.allowed).min(held).max(once);
-        // The dearest way to use them up.
-        let written = if price.output >= price.input { answer.saturating_mul(turns).min(tokens) } else { 0 };
-        Amounts { money: price.cost(tokens - written, written), tokens, requests: 1 }
     }
 }
 
@@ -337,7 +297,7 @@ impl Projection for BudgetsProjection {
         accounts.chain([unsettled_key(run, settlement.hold)]).collect()
     }
 
-    fn fold(&self, key: &str, row: Option<Value>, event: &Event) -> Option<Value> {
+    fn fold(&self, key: &str, row: Option<Json>, event: &Event) -> Option<Json> {
         if key.starts_with(UNSETTLED) {
             return serde_json::to_value(reserved(event)?).ok();
         }

@@ -7,18 +7,20 @@ use std::time::Duration;
 use tokio::sync::{mpsc, watch};
 
 use super::actor::{Open, Shell};
+use super::asking::Size;
 use super::message::{Arrival, Message};
 use super::parking::Passed;
 use super::pipeline::Pipeline;
+use super::prompt::whole;
 use super::resumer::Resumer;
-use super::{Answer, Config, Progress, Task, Waiting};
+use super::{Answer, Config, Progress, Task, Waiting, Worth};
 use crate::actors::{agent, crown, inbox, router};
 use crate::inference::Embedder;
 use crate::store::{self, Journal};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, World};
 use crate::ziggy::explain::Explain;
-use crate::ziggy::{Classification, IntentModel, budget, ladder, privacy, route};
+use crate::ziggy::{Classification, Door, IntentModel, budget, ladder, privacy, route};
 
 /// Why a run has no answer.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -270,8 +272,14 @@ impl Handle {
         self.pipeline.classify(cx, task).await
     }
 
+    /// What stands at the doors of these candidates for such a request, in order. Nothing is counted by looking.
+    pub fn doors(&self, cx: &Cx, request: &route::Request, value: Worth, candidates: &[String]) -> Vec<Door> {
+        self.pipeline.doors(cx, request, value, candidates)
+    }
+
     /// Where a task of this kind would go now, without sending it there.
     pub fn next_hop(&self, cx: &Cx, task: &Task, class: &Classification) -> route::Decision {
-        self.pipeline.decide(cx, task, class, class.tokens)
+        let size = Size { tokens: class.tokens, bytes: whole(task).len() as u64 };
+        self.pipeline.decide(cx, task, class, size)
     }
 }

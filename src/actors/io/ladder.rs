@@ -143,14 +143,14 @@ pub(super) struct Climb<'a> {
 
 impl<'a> Climb<'a> {
     fn new(decision: &'a Decision, ladder: &[String], rib: &Rib, fib: &Fib) -> Climb<'a> {
-        let request = &decision.request;
+        let wanted = decision.request.wanted();
         let standing = |id: &String| {
             let candidate = rib.candidates.get(id)?;
             Some(Standing {
                 candidate: id.clone(),
                 tier: candidate.tier,
                 quality: candidate.quality,
-                cost_max: candidate.price.cost(request.tokens_in, request.tokens_out_max),
+                cost_max: candidate.appetite.worst(candidate.price, candidate.context_tokens, &wanted).money,
                 dampened: fib.row(id).is_some_and(|row| row.dampened.is_some()),
             })
         };

@@ -20,7 +20,9 @@
 
 mod actor;
 mod admission;
+mod asking;
 pub mod budget;
+mod door;
 mod fault;
 mod handle;
 mod hedge;

@@ -174,6 +174,10 @@ impl Pipeline {
     pub(super) async fn settle(&self, item: &Item, source: &str) -> Result<Option<Box<Arrival>>, Error> {
         let journal = &self.parts.journal;
         journal.flush().await?;
+        // A life before this one may have died after it had written all of this and before it said so.
+        if self.parts.inbox.item(&item.id).await?.settled {
+            return Ok(None);
+        }
         let row = journal.row(RunsProjection::NAME, &item.run.to_string()).await?;
         let row = row.and_then(|row| serde_json::from_value::<RunRow>(row).ok());
         let waits = row.is_some_and(|row| row.status == RunStatus::Parked);
@@ -390,7 +394,10 @@ impl Resumed {
     fn of(item: &Item) -> Resumed {
         let how = match (item.status, item.closer()) {
             (ItemStatus::Approved, Some(verdict)) => format!("{} approved it", verdict.author),
-            _ => "nobody decided in time, and its rule says that it goes on then".to_owned(),
+            _ => match &item.closed_by {
+                Some(by) => format!("{by} ended its time, and its rule says that it goes on then"),
+                None => "nobody decided in time, and its rule says that it goes on then".to_owned(),
+            },
         };
         Resumed { item: item.id.clone(), words: how }
     }

@@ -1,6 +1,7 @@
 //! One run, from task to answer: what Ziggy decides, carried out in order and written down on the way.
 
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use tokio::sync::{Semaphore, mpsc};
@@ -29,9 +30,9 @@ use crate::store::{Durability, NewEvent};
 use crate::supervision::Failure;
 use crate::telemetry;
 use crate::types::planted::{Bug, planted};
-use crate::types::{Class, Cx, Money, RunId, World, aside};
+use crate::types::{Class, Cx, Money, RunId, World, aside, some_of};
 use crate::ziggy::classify::Input;
-use crate::ziggy::route::{self, Candidate, Decision, Feedback, decide_under};
+use crate::ziggy::route::{Candidate, Feedback};
 use crate::ziggy::{Chunk, Classification, Part, assemble, chunk, classify, estimate_tokens};
 
 /// Everything a run needs, shared by all of them.
@@ -75,10 +76,6 @@ pub(super) struct Run<'a> {
     pub(super) nobody: OnceLock<String>,
 }
 
-/// Tokens that instructions and message framing add to a prompt, at the most. Measured: the chat template and system
-/// text of the agents that come with the host take 40 to 60.
-pub(super) const FRAME_TOKENS: u64 = 96;
-
 impl Pipeline {
     pub(super) fn new(parts: Parts, config: Config, world: World) -> Pipeline {
         let room = Arc::new(Semaphore::new(config.tasks_bytes_max.min(Semaphore::MAX_PERMITS)));
@@ -112,8 +109,8 @@ impl Pipeline {
         }
         match &task.agent {
             Some(wanted) if !self.knows(wanted) => {
-                let known: Vec<&str> = self.parts.agents.keys().map(String::as_str).collect();
-                Err(Error::Invalid(format!("there is no agent {wanted:?}; there are {}", known.join(", "))))
+                let known = some_of(self.parts.agents.keys());
+                Err(Error::Invalid(format!("there is no agent {wanted:?}; there are {known}")))
             }
             _ => Ok(()),
         }
@@ -303,45 +300,10 @@ impl Pipeline {
         Ok(served)
     }
 
-    /// Where a chunk of so many tokens would go now.
-    pub(super) fn decide(&self, cx: &Cx, task: &Task, class: &Classification, tokens: u64) -> Decision {
-        let request = route::Request {
-            destination: self.destination(task, class),
-            tokens_in: tokens + FRAME_TOKENS,
-            tokens_out_max: u64::from(task.max_tokens.unwrap_or(self.config.answer_tokens)),
-            budget: cx.budget(),
-            session: task.session.clone(),
-            pin: task.agent.clone(),
-            tenant: Some(cx.principal().name.clone()),
-            modalities: Vec::new(),
-            residency: cx.label().residency.named(),
-            // A session decides by its name; everybody else by chance, which is in the record.
-            seed: task.session.is_none().then(|| self.world.random.next()),
-            at: self.world.clock.wall(),
-        };
-        decide_under(&self.parts.router.fib(), &request, &|candidate| self.parts.router.in_flight(candidate))
-    }
-
-    /// Where a task has to go. An agent that the caller asked for by name need not offer what the task was taken for:
-    /// what a task is about is a guess, and the name is not. Every other constraint holds.
-    pub(super) fn destination(&self, task: &Task, class: &Classification) -> route::Destination {
-        let mut destination = class.destination();
-        let rib = self.parts.router.rib();
-        let wanted =
-            |name: &String| rib.candidates.values().find(|candidate| candidate.id == *name || candidate.agent == *name);
-        if let Some(candidate) = task.agent.as_ref().and_then(wanted)
-            && !candidate.capabilities.contains(&destination.capability)
-            && let Some(own) = candidate.capabilities.first()
-        {
-            destination.capability = own.clone();
-        }
-        destination
-    }
-
     /// Serves one chunk: down the ladder, from the winner on, until a candidate answers.
     async fn serve(&self, run: &Run<'_>, piece: Piece) -> Result<Done, Error> {
         let left = run.cx.with_budget(run.purse.left());
-        let decision = self.decide(&left, run.task, &run.class, piece.tokens);
+        let decision = self.decide(&left, run.task, &run.class, piece.size());
         let mut ladder = decision.ladder.clone();
         let hop = Hop { chunk: piece.index, decision };
         run.record.write(vec![run.record.event(kind::DECIDED, &hop)]).await?;
@@ -368,7 +330,7 @@ impl Pipeline {
         };
         let chunk = piece.index;
         let Place { admission, permit, hold, share } =
-            self.take_place(run, piece, (candidate, agent), attempt.last_resort).await;
+            self.take_place(run, piece, candidate, attempt.last_resort).await;
         let reserved = hold.as_ref().map(Hold::reservation);
         let admitted = Admitted { chunk, candidate: id.to_owned(), admission, reserved };
         self.write_admitted(run, &admitted).await?;
@@ -437,6 +399,12 @@ impl Pipeline {
         self.parts.router.observe(&run.cx, feedback);
     }
 
+    /// The bug that is planted under this name: the time since the run's id was made, on a clock that may be set.
+    fn by_the_wall(&self, run: &Run<'_>) -> Duration {
+        let (now_ms, began_ms) = (self.world.clock.wall().0 / 1_000, run.record.run.pair().0 >> 16);
+        Duration::from_millis(u64::try_from(now_ms).unwrap_or(0).saturating_sub(began_ms))
+    }
+
     fn put_together(&self, run: &Run<'_>, served: Vec<Done>, began: Instant) -> Answer {
         let chunks = served.len();
         let (mut cost, mut usage, mut served_by) = (Money::ZERO, Usage::default(), Vec::new());
@@ -453,7 +421,7 @@ impl Pipeline {
         }
         let parts = served.into_iter().map(|one| Part { chunk: one.piece, text: one.outcome.text }).collect();
         let assembled = assemble(parts);
-        let took = self.world.clock.now() - began;
+        let took = if planted(Bug::TookOnTheWall) { self.by_the_wall(run) } else { self.world.clock.now() - began };
         Answer {
             run_id: run.record.run,
             answer: assembled.text,

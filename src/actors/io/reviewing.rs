@@ -27,7 +27,7 @@ impl Pipeline {
         if rules.iter().any(Rule::wants_a_decision) {
             let rib = self.parts.router.rib();
             for piece in pieces {
-                let decision = self.decide(&run.cx, run.task, &run.class, piece.tokens);
+                let decision = self.decide(&run.cx, run.task, &run.class, piece.size());
                 situation.cost += decision.cost_max;
                 worst = worst.plus(self.worst(run, piece, &decision));
                 let agent = decision.winner.as_ref().and_then(|winner| rib.candidates.get(winner));

@@ -1,6 +1,6 @@
 //! How the keeper is put into the tree. Nobody asks it anything, so it has no handle.
 
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use super::actor::{Archives, Shell};
@@ -14,7 +14,7 @@ const CLOSE_WITHIN: Duration = Duration::from_secs(15);
 /// The keeper as a row of the tree. Nothing leaves the journal without `archives`.
 pub fn launch(journal: Arc<dyn Journal>, archives: Option<Archives>, world: &World) -> Child {
     let address = Address::new(Mailbox::new(1, Overflow::Refuse), world);
-    let own = world.clone();
-    Child::actor("store", &address, move || Shell::new(Arc::clone(&journal), archives.clone(), own.clone()))
-        .shutdown(Shutdown::After(CLOSE_WITHIN))
+    let (own, damage) = (world.clone(), Arc::new(OnceLock::new()));
+    let make = move || Shell::new(Arc::clone(&journal), archives.clone(), own.clone(), Arc::clone(&damage));
+    Child::actor("store", &address, make).shutdown(Shutdown::After(CLOSE_WITHIN))
 }

@@ -6,7 +6,8 @@
 //! What it never does: append an event of its own, or let one go that is not in an archive that was proved.
 //!
 //! Invariants:
-//! - K1: the journal is closed after every actor that was started after the keeper has stopped.
+//! - KE1: the journal is closed after every actor that was started after the keeper has stopped.
+//! - KE2: what a long journal had at the start is verified while the host runs; where it is damaged, the host stops.
 
 mod actor;
 mod handle;

@@ -9,13 +9,14 @@ use super::Config;
 use super::actor::Shell;
 use super::message::Message;
 use super::offer::offer;
+use super::record::{Lines, Registry, Scribe};
 use crate::actors::{crown, runtime};
 use crate::inference::Capabilities;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow};
 use crate::types::{Class, Cx, Hash, Timestamp, World};
 use crate::ziggy::route::{Candidate, Feedback, Fib, Rib, build};
-use crate::ziggy::{self, Governance};
+use crate::ziggy::{self, Governance, privacy};
 
 /// Why the router could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -59,12 +60,13 @@ pub(super) struct Published {
 #[derive(Clone)]
 pub(super) struct Parts {
     pub(super) config: Config,
-    pub(super) ziggy: ziggy::Config,
+    pub(super) registry: Arc<Registry>,
     pub(super) crown: crown::Handle,
     pub(super) runtimes: Vec<runtime::Handle>,
     pub(super) journal: Arc<dyn Journal>,
     pub(super) published: Arc<Published>,
     pub(super) places: Places,
+    pub(super) scribe: Arc<Scribe>,
 }
 
 /// What runtimes offer and where they are, by name.
@@ -78,6 +80,7 @@ pub struct Handle {
     crown: crown::Handle,
     places: Places,
     stale_s: u32,
+    lines: Lines,
 }
 
 impl Handle {
@@ -87,10 +90,9 @@ impl Handle {
         runtimes: Vec<runtime::Handle>,
         crown: crown::Handle,
         journal: Arc<dyn Journal>,
-        configs: (Config, ziggy::Config),
+        (config, ziggy, privacy): (Config, &ziggy::Config, &privacy::Config),
         world: &World,
     ) -> (Handle, Child) {
-        let (config, ziggy) = configs;
         let mut rib = Rib::default();
         for candidate in candidates {
             // Whoever puts a host together asks first with `Rib::of`; what comes here all the same stays out.
@@ -104,17 +106,28 @@ impl Handle {
         let place = |runtime: &runtime::Handle| (runtime.name().to_owned(), runtime.capabilities());
         let places: Places = Arc::new(runtimes.iter().map(place).collect());
         let (shared, stale_s) = (Arc::clone(&published), ziggy.live.stale_s);
+        let lines = Lines::default();
         let parts = Parts {
             config,
-            ziggy,
+            registry: Arc::new(Registry {
+                providers: (*places).clone(),
+                rules: ziggy.rules(),
+                privacy: privacy.clone(),
+            }),
             crown: crown.clone(),
             runtimes,
             journal,
             published: shared,
             places: Arc::clone(&places),
+            scribe: Arc::new(Scribe::new(&config, lines.clone())),
         };
         let child = Child::actor("router", &address, move || Shell::new(parts.clone()));
-        (Handle { address, published, crown, places, stale_s }, child)
+        (Handle { address, published, crown, places, stale_s, lines }, child)
+    }
+
+    /// Where the journal may be cut without taking from any table what it is a change of.
+    pub fn lines(&self) -> Lines {
+        self.lines.clone()
     }
 
     /// The FIB in force. Never waits.

@@ -8,12 +8,15 @@
 //! - RO1: every published FIB is exactly what `ziggy::route::build` makes of the RIB and governance it names, and of the
 //!   FIB before it.
 //! - RO2: a change of health or governance, the end of an override, of a penalty and of what is known of a candidate
-//!   included, is in the next FIB at once; what was only observed, within `rebuild_every_ms`.
+//!   included, is in the next FIB at once; what was only observed, within `rebuild_every_ms` or eight times as long as a
+//!   build takes.
 //! - RO3: every FIB that was published stands in the journal under its version, with what it was made from; once, and
 //!   again after `snapshot_every_s`, so that what held it before can be let go.
 //! - RO4: where a table stood that has left the journal is forgotten while others are written.
 //! - RO5: whom a person has announced is in the RIB until they withdraw it or it is gone, also after a restart.
 //! - RO6: where nobody answers, no runtime at that address has a route, whatever its model and key.
+//! - RO7: a table that is written as a change stands behind the one it is a change of, and neither leaves without the
+//!   other.
 
 mod actor;
 mod handle;
@@ -28,6 +31,7 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use handle::{Error, Handle};
+pub use offer::offer;
 pub use record::TablesProjection;
 
 /// How the router keeps its table.
@@ -40,6 +44,10 @@ pub struct Config {
     pub waiting: usize,
     /// Seconds after which a table that is still in use is written to the journal once more.
     pub snapshot_every_s: u64,
+    /// Agents that may be candidates; with more a host does not start. Announced ones come on top.
+    pub candidates_most: usize,
+    /// Tables that are written one after the other as what changed; the next is written whole.
+    pub deltas_most: u32,
 }
 
 /// What the router shows of itself.

@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::offer::{announced, offer};
-use super::record::{Changed, Writing};
+use super::record::{Changed, Registry, Writing};
 use super::{Config, View};
 use crate::inference;
 use crate::types::{Hash, Price, Timestamp};
 use crate::ziggy::route::{Basis, Feedback, Fib, Health, Origin, Rib, Rules, build, changes};
-use crate::ziggy::{self, Announced, Governance};
+use crate::ziggy::{Announced, Governance};
 
 pub(super) struct State {
     rib: Rib,
@@ -24,6 +24,8 @@ pub(super) struct State {
     /// Tables that were written down, and when: the same one is not written again before its time is over.
     recorded: BTreeMap<Hash, Timestamp>,
     recorded_again: Duration,
+    /// What stands in every table's record beside it.
+    registry: (Hash, Arc<Registry>),
     /// Whom people announced, as it was last taken over.
     announced: BTreeMap<String, Announced>,
     view: View,
@@ -46,16 +48,17 @@ pub(super) struct Built {
 }
 
 impl State {
-    pub(super) fn new(rib: Rib, config: &Config, ziggy: &ziggy::Config) -> State {
+    pub(super) fn new(rib: Rib, config: &Config, registry: Registry) -> State {
         let view = View { candidates: rib.candidates.len(), ..View::default() };
         State {
             rib,
-            rules: ziggy.rules(),
+            rules: registry.rules.clone(),
             fib: None,
             gathering: false,
             alarm: None,
             recorded: BTreeMap::new(),
             recorded_again: Duration::from_secs(config.snapshot_every_s),
+            registry: (registry.hash(), Arc::new(registry)),
             announced: BTreeMap::new(),
             view,
         }
@@ -113,7 +116,7 @@ impl State {
             _ => None,
         };
         let dead: BTreeMap<String, (String, String)> = shown.iter().filter_map(dead).collect();
-        for (seen, health) in shown {
+        let known = shown.iter().map(|(seen, health)| {
             let elsewhere = address(seen).and_then(|address| Some((dead.get(&address)?, address)));
             let health = match (health.fault(), elsewhere) {
                 (Some(reason), _) => Health::Unhealthy { reason: reason.to_owned() },
@@ -122,14 +125,14 @@ impl State {
                 }
                 (None, None) => Health::Healthy,
             };
-            self.rib.runtime_health(&seen.name, &health);
-        }
+            (seen.name.clone(), health)
+        });
+        self.rib.runtimes_health(&known.collect());
     }
 
-    /// Takes over what a runtime's tokens cost now, if anybody but itself says so.
-    pub(super) fn price(&mut self, runtime: &str, price: Option<Price>) {
-        let Some(price) = price else { return };
-        self.rib.price(runtime, price);
+    /// Takes over what the tokens of runtimes cost now, where anybody but themselves says so.
+    pub(super) fn prices(&mut self, now: &BTreeMap<String, Price>) {
+        self.rib.prices(now);
     }
 
     /// Takes over what candidates have in flight, if that counts for anything.
@@ -163,6 +166,11 @@ impl State {
         self.alarm = None;
     }
 
+    /// Every table is written down again when it is next in force: what holds those of before is about to leave.
+    pub(super) fn write_again(&mut self) {
+        self.recorded.clear();
+    }
+
     /// RO1: the table as of now.
     pub(super) fn build(&mut self, governance: &Governance, now: Timestamp) -> Built {
         self.gathering = false;
@@ -171,9 +179,9 @@ impl State {
         let fib = Arc::new(build(&self.rib, governance, &self.rules, before, now));
         let changed = before.map(|before| changes(before, &fib, CHANGES_MOST)).unwrap_or_default();
         let changed = (!changed.is_empty()).then_some(Changed { fib: fib.version, changes: changed });
-        let writing = self.must_record(fib.version, now).then(|| Writing {
-            fib: Arc::clone(&fib),
-            basis: Basis { rib: self.rib.clone(), governance: governance.clone(), at: now },
+        let writing = self.must_record(fib.version, now).then(|| {
+            let basis = Basis { rib: self.rib.clone(), governance: governance.clone(), at: now };
+            Writing { fib: Arc::clone(&fib), basis, registry: self.registry.clone() }
         });
         self.fib = Some(Arc::clone(&fib));
         self.view.built += 1;

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::read;
 use crate::types::{Modality, Price, Timestamp, TrustTier};
 use crate::ziggy::route::{Candidate, Capability, Health, Live, Origin};
-use crate::ziggy::{self, Millionths};
+use crate::ziggy::{self, Appetite, Millionths};
 use crate::{memory, store};
 
 /// Chunks of a few sentences, and scores without a margin.
@@ -64,7 +64,9 @@ pub(crate) fn memory() -> memory::Config {
 
 /// Two tools at a time. Common ground names no actor, so the caller says that it is the executor's.
 pub(crate) fn executor<T: DeserializeOwned>() -> T {
-    read(json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000 }))
+    read(
+        json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000, "cache_bytes_max": 10_000 }),
+    )
 }
 
 /// Eight requests at a time, and health that is not looked at again while a test runs. The caller
@@ -90,6 +92,7 @@ pub(crate) fn candidate(name: &str, quality: f64, at: Timestamp) -> Candidate {
         region: None,
         price: Price::default(),
         context_tokens: 4_096,
+        appetite: Appetite::default(),
         quality: Millionths::of(quality),
         qualities: BTreeMap::new(),
         live: Live::assumed(100_000, 10_000, at),

@@ -31,7 +31,7 @@ fn a_line_without_places_has_one() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(512))]
 
-    /// L1 and L2, over any comings and goings.
+    /// LN1 and LN2, over any comings and goings.
     #[test]
     fn never_too_many_inside_and_nobody_waits_beside_a_free_place(
         places in 1_u32..5,

@@ -13,6 +13,7 @@ fn concrete(path: &str) -> String {
     path.replace("{id}", "1").replace("{name}", "nobody")
 }
 
+// API1.
 #[tokio::test]
 async fn every_route_takes_a_token_with_its_scope() {
     let without = |scope: Scope| Scope::ALL.into_iter().filter(|other| *other != scope).collect::<Vec<_>>();
@@ -48,13 +49,14 @@ async fn every_route_takes_a_token_with_its_scope() {
         let answer = ask(Some("syz_early")).await;
         assert!(![401, 403].contains(&answer.status), "{method} {path}: {}", answer.body);
     }
-    assert_eq!(guarded, 45);
+    assert_eq!(guarded, 54);
     // Not even whether a path exists is told to nobody.
     let answer = host.ask_as(None, "GET", "/nothing", None).await;
     assert_eq!(answer.code(), "unauthenticated");
     host.stop().await;
 }
 
+// TK1 and TK2.
 #[tokio::test]
 async fn the_first_start_makes_the_operators_token_and_keeps_only_its_hash() {
     let host = TestHost::start(Wanted::default()).await;

@@ -33,7 +33,12 @@ async fn weights_and_caps_are_set_and_shown() {
 async fn an_override_decides_until_it_expires() {
     let host = TestHost::start(Wanted::default()).await;
     let pin = json!({ "action": "pin", "candidate": "far@far", "reason": "a trial", "expires_in_s": 3_600 });
-    assert_eq!(host.post("/overrides", pin).await.status, 200);
+    assert_eq!(host.post("/overrides", pin.clone()).await.status, 200);
+    let mut nonsense = pin;
+    nonsense["capability"] = json!("nonsense");
+    let refused = host.post("/overrides", nonsense).await;
+    assert_eq!((refused.status, refused.code().as_str()), (404, "unknown_destination"), "{}", refused.body);
+    assert!(refused.body.contains("general"), "it says what is offered: {}", refused.body);
     let shown = host.get("/overrides").await.json();
     assert_eq!(
         (&shown["overrides"][0]["author"], &shown["overrides"][0]["action"]),

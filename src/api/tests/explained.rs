@@ -46,6 +46,7 @@ async fn explained(wanted: Wanted, task: serde_json::Value) -> Why {
     why
 }
 
+// XP1.
 #[tokio::test]
 async fn an_answer_is_explained_from_the_request_on() {
     let task = json!({ "prompt": "What is six times seven? My card is 4111 1111 1111 1111.", "privacy": "internal" });

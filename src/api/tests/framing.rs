@@ -92,6 +92,7 @@ pub(super) fn bad_chunks() -> Vec<(&'static str, &'static str)> {
     ]
 }
 
+// FR1 and FR2.
 #[test]
 fn what_has_more_than_one_reading_is_refused_and_nothing_of_it_let_through() {
     for (bytes, why) in ambiguous() {
@@ -110,6 +111,7 @@ fn what_has_more_than_one_reading_is_refused_and_nothing_of_it_let_through() {
     assert_eq!((out, taken), (Vec::new(), Err(Refusal::Malformed("the head is not UTF-8"))));
 }
 
+// FR3.
 #[test]
 fn a_head_has_as_many_bytes_and_headers_as_the_limits_say_and_no_more() {
     let exact = |bytes: usize| {

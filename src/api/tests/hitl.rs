@@ -78,6 +78,14 @@ async fn an_item_is_listed_shown_changed_and_decided_on_once() {
     assert!(!listed.to_string().contains("Forty-two"), "a list shows nothing of the work");
     let shown = host.get(&format!("/hitl/{item}")).await.json();
     assert_eq!((&shown["payload"]["answer"], &shown["item"]["editable"]), (&json!("Forty-two."), &json!(["/answer"])));
+    for (name, scope) in [("ann", "review"), ("bob", "read")] {
+        assert_eq!(host.post("/tokens", json!({ "name": name, "scopes": [scope] })).await.status, 201);
+    }
+    for (name, why) in [("ghost", "there is no token of this name"), ("bob", "has not the scope `review`")] {
+        let refused = host.post(&format!("/hitl/{item}/delegate"), json!({ "to": name })).await;
+        assert_eq!((refused.status, refused.code().as_str()), (422, "invalid_request"));
+        assert!(refused.body.contains(why), "{}", refused.body);
+    }
     let asked = host.post(&format!("/hitl/{item}/delegate"), json!({ "to": "ann" })).await;
     assert_eq!((asked.status, &asked.json()["delegate"]), (200, &json!("ann")));
     let rows = [
@@ -140,5 +148,26 @@ async fn the_operator_of_an_earlier_version_may_decide_and_nobody_else_without_t
     let refused = host.ask_as(Some("syz_admin"), "GET", "/hitl", None).await;
     assert_eq!((refused.status, refused.code().as_str()), (403, "insufficient_scope"));
     assert!(refused.body.contains("`review`"), "{}", refused.body);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn somebody_ends_the_time_of_an_item_and_stands_on_the_record() {
+    let host = TestHost::start(asking()).await;
+    let waits = host.post("/route", question()).await.json();
+    let item = waits["item"].as_str().unwrap();
+    let ended = host.ask("POST", &format!("/hitl/{item}/expire"), None).await;
+    let said = ended.json();
+    assert_eq!((ended.status, &said["status"], &said["goes_on"]), (200, &json!("expired"), &json!(false)), "{said}");
+    assert_eq!(said["closed_by"], "operator");
+    for again in ["expire", "approve"] {
+        let late = host.post(&format!("/hitl/{item}/{again}"), json!({})).await;
+        assert_eq!((late.status, late.code().as_str()), (409, "conflict"), "{again}");
+        assert!(late.body.contains("it is expired since") && late.body.contains(", by operator"), "{}", late.body);
+    }
+    let events = host.journal.read(1, 1_000).await.unwrap();
+    let expired = events.iter().find(|event| event.kind == "hitl.expired").unwrap();
+    assert_eq!(expired.body.value()["by"], "operator", "{}", expired.body.text());
+    assert_eq!(host.ask("POST", "/hitl/nothing-1/expire", None).await.status, 404);
     host.stop().await;
 }

@@ -32,6 +32,7 @@ fn answers(text: &str) -> usize {
     text.matches("HTTP/1.1 ").count()
 }
 
+// API5.
 #[tokio::test]
 async fn what_could_be_two_requests_is_none() {
     let host = TestHost::start(Wanted::default()).await;
@@ -42,14 +43,44 @@ async fn what_could_be_two_requests_is_none() {
         assert!(answer.json()["detail"].as_str().unwrap().contains(why), "{text}");
         assert_eq!(answer.headers["connection"], "close");
     }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_body_that_is_cut_wrongly_is_told_how_whatever_is_in_it() {
+    let host = TestHost::start(Wanted::default()).await;
     let smuggled = "GET /healthz HTTP/1.1\r\nhost: localhost\r\n\r\n";
-    for (body, _) in bad_chunks() {
+    for (body, why) in bad_chunks() {
         let head = "POST /route HTTP/1.1\r\nhost: localhost\r\ncontent-type: application/json\r\n";
         let token = host.operator();
         let bytes =
             format!("{head}authorization: Bearer {token}\r\ntransfer-encoding: chunked\r\n\r\n{body}{smuggled}");
         let text = exchange(&host, bytes.as_bytes()).await;
-        assert!(answers(&text) <= 1 && !text.contains("200 OK"), "{body:?}: {text}");
+        let answer = Answer::parse(text.as_bytes());
+        assert_eq!((answers(&text), answer.status, answer.code().as_str()), (1, 400, "malformed_request"), "{body:?}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains(why), "{body:?}: {text}");
+        assert_eq!(answer.headers["connection"], "close", "{body:?}");
+    }
+    // Its JSON may be perfect.
+    let whole = "11\r\n{\"text\": \"a b c\"}\r\n0\r\n\r\n";
+    for (body, code, why) in [
+        (whole.to_owned(), "", ""),
+        (whole.replacen("11", "11;a=b", 1), "malformed_request", "hexadecimal"),
+        (whole.replacen("11\r\n", "11\n", 1), "malformed_request", "hexadecimal"),
+        (whole.replacen("11", "000000000011", 1), "malformed_request", "hexadecimal"),
+        (whole.replace("0\r\n", "0\r\nx: y\r\n"), "malformed_request", "trailers"),
+        (whole.replacen("11", "12", 1), "malformed_request", "where its size says"),
+    ] {
+        let headers = host.headers(&[("host", "localhost"), ("connection", "close"), ("transfer-encoding", "chunked")]);
+        let lines: String = headers.iter().map(|(name, value)| format!("{name}: {value}\r\n")).collect();
+        let text = exchange(&host, format!("POST /chunk HTTP/1.1\r\n{lines}\r\n{body}").as_bytes()).await;
+        let answer = Answer::parse(text.as_bytes());
+        if code.is_empty() {
+            assert_eq!(answer.status, 200, "{body:?}: {text}");
+            continue;
+        }
+        assert_eq!((answers(&text), answer.status, answer.code().as_str()), (1, 400, code), "{body:?}: {text}");
+        assert!(answer.json()["detail"].as_str().unwrap().contains(why), "{body:?}: {text}");
     }
     host.stop().await;
 }
@@ -75,6 +106,7 @@ async fn requests_in_a_row_are_answered_in_a_row_and_a_bad_one_ends_it() {
     host.stop().await;
 }
 
+// API2.
 #[tokio::test]
 async fn heads_that_are_too_large_or_too_slow_are_told_so() {
     let host = TestHost::start(with(|config| config.head_timeout_s = 1)).await;
@@ -142,6 +174,7 @@ async fn a_connection_without_a_request_is_closed() {
     host.stop().await;
 }
 
+// PE1.
 #[tokio::test]
 async fn one_connection_too_many_is_closed_and_its_place_comes_back() {
     let host = TestHost::start(with(|config| config.connections_per_peer_max = 2)).await;

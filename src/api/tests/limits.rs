@@ -1,10 +1,13 @@
 //! What is too much, too slow, or sent to the wrong place.
 
+use std::time::Duration;
+
 use serde_json::json;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use super::support::{Answer, TestHost, Wanted, config};
+use super::support::{Answer, TestHost, Wanted, config, world};
 use crate::api::Config;
+use crate::api::listener::Told;
 use crate::inference::Step;
 
 fn with(change: impl FnOnce(&mut Config)) -> Wanted {
@@ -13,6 +16,7 @@ fn with(change: impl FnOnce(&mut Config)) -> Wanted {
     wanted
 }
 
+// API2.
 #[tokio::test]
 async fn a_body_that_is_too_large_is_refused() {
     let host = TestHost::start(Wanted::default()).await;
@@ -263,4 +267,14 @@ fn limits_that_cannot_work_are_named() {
     wrong.listen = "0.0.0.0:80".parse().unwrap();
     let keys: Vec<&str> = wrong.impossible().into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["requests_max", "request_cost_max", "listen"]);
+}
+
+#[test]
+fn connections_that_the_system_refuses_are_told_of_once_a_second() {
+    let (begin, mut told) = (world().clock.now(), Told::default());
+    let mut at = |ms: u64| told.again(begin + Duration::from_millis(ms));
+    assert_eq!(at(0), Some(1));
+    let within: Vec<_> = (1..20).map(|rest| at(rest * 50)).collect();
+    assert_eq!(within, [None; 19]);
+    assert_eq!((at(1_000), at(1_050), at(9_000)), (Some(20), None, Some(2)));
 }

@@ -60,6 +60,7 @@ async fn paths_and_methods_that_do_not_exist_are_problems_too() {
     host.stop().await;
 }
 
+// API3.
 #[tokio::test]
 async fn whatever_a_route_refuses_is_a_problem() {
     let host = TestHost::start(Wanted::default()).await;

@@ -12,24 +12,25 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::actors::agent::{self, Assignment, Definition, Kit, MemoryProjection, Profile, Work};
+use super::actors::{agents, candidate, runtime, taking_in, tools};
+use crate::actors::agent::{Assignment, Definition, Kit, MemoryProjection, Profile, Work};
 use crate::actors::crown::{GovernanceProjection, Opening};
 use crate::actors::inbox::{self, InboxProjection};
 use crate::actors::io::RunsProjection;
 use crate::actors::router::TablesProjection;
 use crate::actors::tests::{configs, read};
-use crate::actors::{crown, executor, io, router, runtime};
+use crate::actors::{crown, io, router};
 use crate::api::tokens::{OPERATOR_FILE, TOKENS_FILE};
 use crate::api::{self, Config, Scope, Token, Tokens};
 use crate::field::Mailroom;
 use crate::inference::{Lexical, Scripted, Step};
+use crate::lap;
 use crate::store::{Disk, Journal, Memory};
 use crate::supervision::{Child, Registry, Root, Strategy, Tree};
 use crate::telemetry::Metrics;
 use crate::types::{Clock, Cx, Hash, Price, Seeded, Timestamp, TrustTier, World};
 use crate::ziggy::budget::{self, BurnConfig, Ledger, Limit, PriceList};
-use crate::ziggy::route::{Candidate, Capability};
-use crate::ziggy::{self, IntentModel, Millionths};
+use crate::ziggy::{self, IntentModel, Millionths, privacy};
 
 /// When tests begin.
 pub(crate) const BEGIN: i64 = 1_750_000_000_000_000;
@@ -267,7 +268,7 @@ impl TestHost {
     }
 }
 
-type Rows = Vec<Child>;
+pub(super) type Rows = Vec<Child>;
 
 /// What requests share, on a host whose actors do not run.
 pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
@@ -306,10 +307,15 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         (profile("far", "far", &["general", "translate"]), far.clone()),
     ];
     let candidates = profiles.iter().map(|(profile, runtime)| candidate(profile, runtime)).collect();
-    let (agents, mut rows) = agents(profiles, &journal, &world);
+    let (tools, tools_child) = tools(&journal, &world);
+    let (agents, mut rows) = agents(profiles, &tools, &journal, &world);
+    rows.insert(0, tools_child);
     rows.splice(0..0, [governor, Child::tree(runtimes)]);
-    let router_config = read(json!({ "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600 }));
-    let configs = (router_config, ziggy_config());
+    let routing = read(json!({
+        "rebuild_every_ms": 10, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100, "deltas_most": 8,
+    }));
+    let (ziggy, privacy) = (ziggy_config(), privacy::Config::default());
+    let configs = (routing, &ziggy, &privacy);
     let (router, router_child) =
         router::Handle::launch(candidates, vec![near, far], crown.clone(), Arc::clone(&journal), configs, &world);
     let waiting = inbox::Parts {
@@ -331,59 +337,35 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
         ladder: Arc::new(configs::ladder()),
         privacy: Arc::default(),
     };
-    let io_config = read(json!({
-        "pool": 1, "runs_most": 8, "chunks_at_once": 2, "task_bytes_max": 8_000, "tasks_bytes_max": 20_000, "prompt_bytes_max": 4_000,
-        "chunks_most": 16, "run_within_s": 30, "answer_tokens": 64, "answer_bytes_max": 100_000, "durable_answers": true,
-    }));
-    let (io, io_child) = io::Handle::launch(io_parts, io_config, &world);
+    let (io, io_child) = io::Handle::launch(io_parts, taking_in(), &world);
     rows.extend([router_child, inbox_child, io_child]);
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
-    (api::Parts { io, inbox, router, crown, journal, registry, world, metrics, version, chunk, data_dir, config }, rows)
-}
-
-fn runtime(runtime: Scripted, world: &World) -> (runtime::Handle, Child) {
-    runtime::Handle::launch(runtime::Launch { runtime: Arc::new(runtime), child: None }, configs::runtime(), world)
-}
-
-/// The agents by name, and the rows of the tree they are: their tools, and themselves.
-fn agents(
-    profiles: [(Profile, runtime::Handle); 2],
-    journal: &Arc<dyn Journal>,
-    world: &World,
-) -> (BTreeMap<String, agent::Handle>, Rows) {
-    let (executor, executor_child) =
-        executor::Handle::launch("native", Vec::new(), configs::executor(), world).unwrap();
-    let (mut handles, mut tree) = (BTreeMap::new(), Tree::new("agents", Strategy::OneForOne));
-    let named = profiles.iter().map(|(profile, runtime)| (profile.runtime.clone(), runtime.clone()));
-    let runtimes = Arc::new(named.collect::<BTreeMap<_, _>>());
-    for (profile, runtime) in profiles {
-        let (executor, journal) = (executor.clone(), Arc::clone(journal));
-        let (memory, embedder) = (configs::memory(), Arc::new(Lexical));
-        let (runtime, runtimes) = (Some(runtime), Arc::clone(&runtimes));
-        let answer_bytes_max = 100_000;
-        let parts = agent::Parts { runtime, runtimes, executor, embedder, journal, memory, answer_bytes_max };
-        let name = profile.name.clone();
-        let (handle, child) = agent::Handle::launch(Definition::prompted(profile), parts, world);
-        handles.insert(name, handle);
-        tree = tree.child(child);
-    }
-    (handles, vec![executor_child, Child::tree(tree)])
-}
-
-fn candidate(profile: &Profile, runtime: &runtime::Handle) -> Candidate {
-    let seen = runtime.capabilities();
-    Candidate {
-        id: format!("{0}@{0}", profile.name),
-        runtime: profile.runtime.clone(),
-        capabilities: profile.capabilities.iter().map(|name| Capability::new(name)).collect(),
-        tier: seen.tier,
-        price: seen.price,
-        context_tokens: seen.context_tokens,
-        weight: profile.weight,
-        cap: Some(8),
-        ..configs::candidate(&profile.name, f64::from(profile.quality), Timestamp(BEGIN))
-    }
+    let folders = lap::Config {
+        grants: BTreeMap::new(),
+        flags: Vec::new(),
+        readable: BTreeMap::new(),
+        writable: BTreeMap::new(),
+    };
+    let parts = api::Parts {
+        io,
+        inbox,
+        router,
+        crown,
+        tools,
+        folders,
+        privacy: privacy::Config::default(),
+        journal,
+        registry,
+        world,
+        metrics,
+        version,
+        chunk,
+        data_dir,
+        config,
+        mounts: Vec::new(),
+    };
+    (parts, rows)
 }
 
 /// A data directory with these tokens besides the operator's: name, text, scopes, expiry.

@@ -97,6 +97,7 @@ async fn a_detached_task_goes_on_alone() {
     host.stop().await;
 }
 
+// API4.
 #[tokio::test]
 async fn a_client_that_leaves_takes_its_run_with_it() {
     let host = TestHost::start(Wanted::steps(vec![Step::text("One moment"), Step::Hang])).await;
@@ -139,6 +140,7 @@ async fn a_run_is_stopped_by_whoever_may() {
     host.stop().await;
 }
 
+// API6.
 #[tokio::test]
 async fn a_stop_lets_requests_in_flight_finish_and_takes_no_new_ones() {
     let steps = vec![Step::text("Just"), Step::Wait(std::time::Duration::from_millis(300)), Step::text(" in time.")];

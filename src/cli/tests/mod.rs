@@ -2,9 +2,11 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod flags;
 mod governing;
 mod parse;
 mod render;
+mod restated;
 mod routing;
 mod support;
 mod verbs;

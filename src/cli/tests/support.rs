@@ -9,11 +9,13 @@ use parking_lot::Mutex;
 use tokio_util::sync::CancellationToken;
 
 use crate::api::tests::support::world;
-use crate::cli::{Check, Error, Launcher, Local, Setting, Stdio, Up, Verdict, execute};
+use crate::cli::Other;
+use crate::cli::{Check, Error, InForce, Launcher, Local, Setting, Stdio, Up, Verdict, execute};
 use crate::inference::models::{Catalog, Store};
 use crate::store::{Belonging, Durability, Journal, NewEvent, OnDisk, Sqlite};
 use crate::types::{Class, World};
-use crate::ziggy::route::Rules;
+use crate::ziggy::privacy;
+use crate::ziggy::route::{Proposed, Rules};
 
 /// A stream that keeps what is written.
 #[derive(Clone, Default)]
@@ -44,12 +46,20 @@ pub(super) struct TestLauncher {
     pub(super) broken: bool,
     /// What tables are made by; small limits if nothing is said.
     pub(super) rules: Option<Rules>,
+    pub(super) privacy: privacy::Config,
 }
 
 impl TestLauncher {
     pub(super) fn new(data: &Path) -> TestLauncher {
         let (data, interrupt) = (data.to_owned(), CancellationToken::new());
-        TestLauncher { data, interrupt, started: Mutex::new(None), broken: false, rules: None }
+        TestLauncher {
+            data,
+            interrupt,
+            started: Mutex::new(None),
+            broken: false,
+            rules: None,
+            privacy: privacy::Config::default(),
+        }
     }
 }
 
@@ -79,16 +89,19 @@ impl Launcher for TestLauncher {
         Ok(local.data_dir.clone().unwrap_or_else(|| self.data.clone()))
     }
 
-    fn config_check(&self, _options: &Up) -> Result<Vec<Setting>, crate::cli::Error> {
+    fn config_check(&self, _options: &Up) -> Result<InForce, crate::cli::Error> {
         let setting = |key: &str, value: &str, source: &str| Setting {
             key: key.to_owned(),
             value: value.to_owned(),
             source: source.to_owned(),
         };
-        Ok(vec![
+        let settings = vec![
             setting("api.listen", "\"127.0.0.1:7171\"", "default"),
             setting("host.stop_timeout_s", "5", "SYZYGY_HOST__STOP_TIMEOUT_S"),
-        ])
+            setting("ladder.order", "[\"local\", \"private\", \"partner\", \"external\"]", "default"),
+            setting("smallest.value", "123456789012345678901", "default"),
+        ];
+        Ok(InForce { settings, warnings: vec!["nobody is called so".to_owned()] })
     }
 
     async fn doctor(&self, _local: &Local) -> Vec<Check> {
@@ -110,8 +123,9 @@ impl Launcher for TestLauncher {
         Ok(OnDisk::at(&self.data_dir(local)?.join("journal.db"), Vec::new()))
     }
 
-    fn rules(&self, _local: &Local) -> Result<Rules, crate::cli::Error> {
-        Ok(self.rules.clone().unwrap_or_else(|| crate::actors::tests::configs::ziggy().rules()))
+    fn other(&self, _local: &Local) -> Result<Other, crate::cli::Error> {
+        let rules = self.rules.clone().unwrap_or_else(|| crate::actors::tests::configs::ziggy().rules());
+        Ok(Other { proposed: Proposed { rules, company: None }, privacy: self.privacy.clone() })
     }
 
     fn belongings(&self, _local: &Local) -> Result<Vec<Belonging>, crate::cli::Error> {

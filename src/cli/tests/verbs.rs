@@ -7,11 +7,13 @@ use super::support::{Done, Setup, TestLauncher};
 use crate::api::Scope;
 use crate::api::tests::support::{TestHost, Wanted, data_with};
 use crate::inference::Step;
+use crate::ziggy::budget::{Limit, Window};
 
 async fn run(host: &TestHost, arguments: &[&str]) -> Done {
     Setup::default().run(&TestLauncher::new(host.data.path()), arguments).await
 }
 
+// CLI1 and CLI3.
 #[tokio::test]
 async fn ask_prints_the_answer_alone_and_json_has_what_programs_need() {
     let host = TestHost::start(Wanted::default()).await;
@@ -93,6 +95,7 @@ async fn ask_detached_prints_the_run_and_runs_and_why_find_it() {
     host.stop().await;
 }
 
+// CLI2.
 #[tokio::test]
 async fn a_refusal_ends_with_the_exit_code_of_its_class() {
     let host = TestHost::start(Wanted::default()).await;
@@ -239,6 +242,26 @@ async fn tree_is_drawn_once_or_until_interrupted() {
 }
 
 #[tokio::test]
+async fn who_asks_for_budgets_that_are_not_there_hears_which_are() {
+    let limit = Limit {
+        scope: "tenant:*".to_owned(),
+        window: Window::Day,
+        money: None,
+        tokens: Some(100_000),
+        requests: Some(9),
+    };
+    let host = TestHost::start(Wanted { budgets: vec![limit], ..Wanted::default() }).await;
+    let none = run(&host, &["budgets", "bogus"]).await;
+    assert_eq!(none.out, "no budget's scope begins with \"bogus\"; there is none at all\n");
+    assert!(run(&host, &["budgets"]).await.out.contains("begin with the first request"), "a limit is in force");
+    run(&host, &["ask", "What is six times seven?"]).await;
+    let none = run(&host, &["budgets", "bogus"]).await;
+    assert_eq!(none.out, "no budget's scope begins with \"bogus\"; there are tenant:operator\n");
+    assert!(run(&host, &["budgets", "tenant:o"]).await.out.contains("tenant:operator"));
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn tokens_are_made_listed_and_revoked() {
     let host = TestHost::start(Wanted::default()).await;
     let made = run(&host, &["tokens", "make", "ci", "--scope", "read", "--scope", "route"]).await;
@@ -248,7 +271,36 @@ async fn tokens_are_made_listed_and_revoked() {
     assert!(listed.lines().any(|line| line.split_whitespace().eq(["ci", "read,", "route", "never"])), "{listed}");
     assert_eq!(run(&host, &["tokens", "revoke", "ci"]).await.code, 0);
     assert_eq!(run(&host, &["tree", "--token", &token]).await.code, 77);
+    let made = run(&host, &["tokens", "make", "acme/anna", "--scope", "read"]).await;
+    assert_eq!(run(&host, &["tokens", "revoke", "acme/anna"]).await.out, "acme/anna was revoked\n");
+    assert_eq!(run(&host, &["tree", "--token", made.out.trim()]).await.code, 77);
     host.stop().await;
+}
+
+#[tokio::test]
+async fn a_host_that_was_killed_is_told_apart_from_none() {
+    let data = tempfile::tempdir().unwrap();
+    let launcher = TestLauncher::new(data.path());
+    let ask = async |verb: &[&str]| Setup::default().run(&launcher, verb).await;
+    let none = ask(&["runs"]).await;
+    assert!(none.code == 69 && none.err.contains("it has no host.json"), "{none:?}");
+    // Process ids end far below this one.
+    let file = json!({ "url": "http://127.0.0.1:1", "pid": u32::MAX });
+    std::fs::write(data.path().join(crate::api::HOST_FILE), file.to_string()).unwrap();
+    for verb in [&["ask", "Hello"][..], &["runs"], &["why", "last"], &["tree"]] {
+        let died = ask(verb).await;
+        assert_eq!(died.code, 69, "{died:?}");
+        let expected = format!(
+            "the host on {} (pid 4294967295) ended without stopping; start it again (`syzygy up`), and `syzygy why RUN` \
+             tells what became of its runs",
+            data.path().display()
+        );
+        assert!(died.err.contains(&expected), "{verb:?}: {}", died.err);
+    }
+    let doctor = ask(&["doctor", "-o", "json"]).await;
+    let host = doctor.json()[1].clone();
+    assert_eq!((doctor.code, &host["name"], &host["verdict"]), (0, &json!("host"), &json!("lacking")));
+    assert!(host["detail"].as_str().unwrap().contains("(pid 4294967295) ended without stopping"), "{host}");
 }
 
 #[tokio::test]
@@ -259,7 +311,10 @@ async fn verbs_about_this_machine_need_no_host() {
     insta::assert_snapshot!(checked.out, @r#"
     api.listen           = "127.0.0.1:7171"  # default
     host.stop_timeout_s  = 5                 # SYZYGY_HOST__STOP_TIMEOUT_S
+    ladder.order         = ["local", "private", "partner", "external"]  # default
+    smallest.value       = 123456789012345678901  # default
     "#);
+    assert_eq!((checked.code, checked.err.as_str()), (0, "warning: nobody is called so\n"));
     let well = Setup::default().run(&launcher, &["doctor"]).await;
     insta::assert_snapshot!(well.out, @r"
     ok   data directory  it is writable

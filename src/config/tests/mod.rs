@@ -2,15 +2,21 @@
 
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod beside;
 mod impossible;
+mod lists;
+mod names;
+mod profiles;
+mod shapes;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde::Deserialize;
 
 use super::judge::{self, Checked};
 use super::tree::{self, Node};
 use super::*;
+use crate::inference::models::Catalog;
 
 fn pairs(pairs: &[(&str, &str)]) -> Vec<(String, String)> {
     pairs.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect()
@@ -44,6 +50,7 @@ fn the_defaults_are_a_whole_configuration_and_say_so() {
     assert!(others.map(|setting| setting.source).all(|source| source == "default"));
 }
 
+// CF1.
 #[test]
 fn later_layers_win_and_each_value_says_where_it_came_from() {
     let (_folder, mut inputs) = with_file("[api]\nlisten = \"127.0.0.1:1\"\nrequests_max = 5\nbody_bytes_max = 7\n");
@@ -65,6 +72,7 @@ fn later_layers_win_and_each_value_says_where_it_came_from() {
     assert_eq!(source_of(&loaded, "api.body_bytes_max"), ("7".to_owned(), place));
 }
 
+// CF2.
 #[test]
 fn everything_that_is_wrong_is_said_at_once_with_its_place() {
     let text = "[api]\nlisten = \"nowhere\"\nbody_byte_max = 1\nrequests_max = -1\nrequest_timeout_s = 0\n[telemetri]\nlog = 1\n";
@@ -168,6 +176,8 @@ enum Engine {
 }
 
 impl Checked for Shapes {
+    const EXPLAINED: &'static str = "config/default.toml";
+
     fn impossible(&self) -> Vec<(String, String)> {
         let wrong = self.ratio > 1.0;
         wrong.then(|| ("ratio".to_owned(), "at most 1".to_owned())).into_iter().collect()
@@ -205,6 +215,7 @@ fn variables_take_the_type_of_what_they_replace() {
     assert_eq!(shapes.engines["spare"], Engine::Remote { url: "u".to_owned() });
 }
 
+// CF1.
 #[test]
 fn tables_merge_lists_are_replaced_and_another_kind_begins_anew() {
     let found = shapes("names = []\nextra = \"e\"\nratio = 1\n[engines.main-one]\nsize = 9\n", &[]).unwrap();
@@ -278,9 +289,50 @@ fn agents_are_read_in_order_and_other_files_are_left_alone() {
     let names = |agents: Vec<crate::actors::agent::Profile>| -> Vec<String> {
         agents.into_iter().map(|agent| agent.name).collect()
     };
-    assert_eq!(names(agents_in(data.path()).unwrap()), ["marvin", "bob"]);
+    assert_eq!(names(agents_in(data.path(), 100).unwrap()), ["marvin", "bob"]);
     assert_eq!(names(bundled_agents().unwrap()), ["marvin", "zoi", "zerene"]);
-    assert!(agents_in(&data.path().join("nowhere")).unwrap().is_empty());
+    assert!(agents_in(&data.path().join("nowhere"), 100).unwrap().is_empty());
+}
+
+#[test]
+fn more_agents_than_may_be_candidates_are_refused_before_any_is_read() {
+    let data = with_agents(&[("a.toml", "not read"), ("b.toml", "nor this"), ("c.toml", "")]);
+    let error = agents_in(data.path(), 2).unwrap_err();
+    let said = error.to_string();
+    assert!(said.contains("agents: found 3 agents, expected at most 2 (router.candidates_most)"), "{said}");
+    assert_eq!(error.class(), crate::types::Class::Invalid);
+}
+
+#[test]
+fn two_files_of_one_name_are_refused_and_one_of_a_bundled_name_is_meant() {
+    let marvin = include_str!("../../../config/agents/marvin.toml");
+    let bob = marvin.replace("name = \"marvin\"", "name = \"bob\"");
+    let data = with_agents(&[("a.toml", &bob), ("b.toml", marvin), ("c.toml", &format!("\n{bob}"))]);
+    let Err(Error::Problems(problems)) = agents_in(data.path(), 100) else { panic!("two are called bob") };
+    let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+    assert_eq!(told.len(), 1, "{told:#?}");
+    assert!(told[0].contains("c.toml:3: name: found \"bob\"") && told[0].contains("a.toml:2 too"), "{told:#?}");
+}
+
+#[test]
+fn what_an_agent_offers_is_words_each_once_and_its_weight_what_the_api_takes() {
+    let marvin = include_str!("../../../config/agents/marvin.toml");
+    let offers = marvin.lines().find(|line| line.starts_with("capabilities")).unwrap();
+    let rows = [
+        ("capabilities = [\"a/b\", \"\"]", "instead of \"a/b\""),
+        ("capabilities = [\"general\", \"\"]", "instead of \"\""),
+        ("capabilities = [\"GENERAL\"]", "instead of \"GENERAL\""),
+        ("capabilities = [\"general\", \"code\", \"general\"]", "\"general\" once"),
+        ("capabilities = []", "at least one"),
+    ];
+    for (line, expected) in rows {
+        let problems = agents::profile("f", &marvin.replace(offers, line)).unwrap_err();
+        let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
+        assert!(told[0].starts_with("f:10: capabilities: found [") && told[0].contains(expected), "{told:#?}");
+    }
+    let heavy = agents::profile("f", &marvin.replace("weight = 100", "weight = 4294967295")).unwrap_err();
+    assert!(heavy[0].to_string().contains("weight: found 4294967295, expected from 0 to 1000"), "{heavy:#?}");
+    assert!(agents::profile("f", &marvin.replace("weight = 100", "weight = 1000")).is_ok());
 }
 
 #[test]
@@ -292,7 +344,7 @@ fn every_problem_of_every_agent_is_told_at_once_with_its_file_and_line() {
         .replace("concurrency = 16", "concurency = 16")
         .replace("max_turns = 8", "max_turns = \"many\"");
     let data = with_agents(&[("broken.toml", "name = \n"), ("wrong.toml", &wrong)]);
-    let Err(Error::Problems(problems)) = agents_in(data.path()) else { panic!("they are wrong") };
+    let Err(Error::Problems(problems)) = agents_in(data.path(), 100) else { panic!("they are wrong") };
     let line = |start: &str| wrong.lines().position(|line| line.starts_with(start)).unwrap() + 1;
     let told: Vec<String> = problems.iter().map(ToString::to_string).collect();
     let expected = [
@@ -434,25 +486,7 @@ fn something_else_in_the_place_of_the_data_directory_is_told_with_the_rest() {
     assert_eq!(said.len(), 2, "{said:#?}");
     let expected =
         format!("SYZYGY_HOST__DATA_DIR: host.data_dir: found {path:?}, which is no directory, expected a directory");
-    assert!(said[0].starts_with(&expected), "{said:#?}");
+    assert!(said[1].starts_with(&expected), "{said:#?}");
     let inputs = Inputs { flags: vec![flag("--data-dir", "host.data_dir", &path)], ..Inputs::default() };
     assert!(load(&inputs).unwrap_err().to_string().contains("--data-dir: host.data_dir"));
-}
-
-#[test]
-fn an_agent_may_be_better_at_one_thing_than_at_others() {
-    let marvin = include_str!("../../../config/agents/marvin.toml");
-    let with = |qualities: &str| {
-        let data = with_agents(&[("own.toml", &marvin.replace("qualities = {}", qualities))]);
-        agents_in(data.path())
-    };
-    let known = with("qualities = { code = 0.25 }").unwrap();
-    assert_eq!(known[0].qualities, [("code".to_owned(), 0.25)].into());
-    // Files from before there were any are as good as they were.
-    assert!(with("").unwrap()[0].qualities.is_empty());
-    for wrong in ["qualities = { code = 1.5 }", "qualities = { juggle = 0.5 }", "qualities = { code = \"good\" }"] {
-        let Err(Error::Problems(problems)) = with(wrong) else { panic!("{wrong} is right") };
-        assert_eq!(problems.len(), 1, "{problems:?}");
-        assert!(problems[0].key.starts_with("qualities"), "{problems:?}");
-    }
 }

@@ -4,7 +4,7 @@ use std::io::Cursor;
 
 use super::llm::Llm;
 
-/// Loads these bytes as a model. The result does not matter, only that there is one.
-pub fn gguf(bytes: &[u8]) {
-    let _ = Llm::read("fuzzed", &mut Cursor::new(bytes));
+/// Loads these bytes as a model, and says whether they are one.
+pub fn gguf(bytes: &[u8]) -> bool {
+    Llm::read("fuzzed", &mut Cursor::new(bytes)).is_ok()
 }

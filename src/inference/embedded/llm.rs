@@ -18,7 +18,7 @@ use super::{header, vocabulary, weights};
 use crate::inference::{Completion, Error, Finish, Message, Pacing};
 
 /// The longest context the model code can rotate positions for.
-pub(super) const LONGEST_CONTEXT: u32 = MAX_SEQ_LEN as u32;
+pub(in crate::inference) const LONGEST_CONTEXT: u32 = MAX_SEQ_LEN as u32;
 
 /// How the end of an answer is written by the families of chat models, for files whose metadata names only one of them.
 const ENDINGS: [&str; 5] = ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>"];

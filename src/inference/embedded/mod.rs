@@ -6,7 +6,7 @@
 #[cfg(any(test, feature = "fuzzing"))]
 pub(super) mod fuzz;
 mod header;
-mod llm;
+pub(super) mod llm;
 mod template;
 mod vocabulary;
 mod weights;
@@ -27,7 +27,7 @@ use self::worker::{Job, Meter, Worker};
 use super::models::{Quiet, State, Store};
 use super::news::News;
 use super::{Capabilities, Completion, Delta, EmbeddedConfig, EmbeddedRuntime, Error, Health, Request, Runtime};
-use crate::types::{Cleared, Clock, Cx, Modality, TrustTier};
+use crate::types::{Cleared, Clock, Cx};
 
 /// A runtime over one GGUF model of the catalogue. Loads on first use; one call at a time, the rest wait in order,
 /// each no longer than its own deadline.
@@ -104,22 +104,7 @@ impl Embedded {
 #[async_trait]
 impl Runtime for Embedded {
     fn capabilities(&self) -> Capabilities {
-        let runtime = &self.worker.runtime;
-        Capabilities {
-            name: self.name.clone(),
-            model: runtime.model.clone(),
-            provider: None,
-            tier: TrustTier::Local,
-            region: runtime.region.clone(),
-            modalities: vec![Modality::Text],
-            chat: true,
-            // The tool syntax of each model family differs, and models that run well here are too small for tools.
-            tools: false,
-            own_tokenizer: true,
-            embed: false,
-            context_tokens: runtime.context_tokens.min(llm::LONGEST_CONTEXT),
-            price: runtime.price.unwrap_or_default(),
-        }
+        self.worker.runtime.capabilities(&self.name)
     }
 
     async fn health(&self, _cx: &Cx) -> Health {

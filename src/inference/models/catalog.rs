@@ -54,6 +54,16 @@ pub enum FileRole {
 }
 
 impl FileRole {
+    /// The word used in the catalogue.
+    fn word(self) -> &'static str {
+        match self {
+            FileRole::Gguf => "gguf",
+            FileRole::Weights => "weights",
+            FileRole::Tokenizer => "tokenizer",
+            FileRole::Config => "config",
+        }
+    }
+
     /// The file's name in the store, the same for all models.
     pub fn file_name(self) -> &'static str {
         match self {
@@ -127,24 +137,32 @@ impl Model {
         self.files.iter().map(|file| file.size).sum()
     }
 
-    fn check(&self) -> Result<(), String> {
+    /// Keys of it with values that cannot be, and what could.
+    fn impossible(&self) -> Vec<(String, String)> {
+        let mut wrong = Vec::new();
         let plain =
             |character: char| character.is_ascii_lowercase() || character.is_ascii_digit() || "-.".contains(character);
         if self.id.is_empty() || self.id.starts_with('.') || !self.id.chars().all(plain) {
-            return Err(format!("{:?} is no id (expected lowercase letters, digits, dots and dashes)", self.id));
+            let expected = "lowercase letters, digits, dots and dashes, and no dot first";
+            wrong.push(("id".to_owned(), expected.to_owned()));
         }
         let roles: BTreeSet<FileRole> = self.files.iter().map(|file| file.role).collect();
         let wanted: BTreeSet<FileRole> = self.kind.roles().iter().copied().collect();
         if roles != wanted || roles.len() != self.files.len() {
-            return Err(format!("{} has the files {roles:?} (expected each of {wanted:?} once)", self.id));
+            let said = |roles: &BTreeSet<FileRole>| roles.iter().map(|role| role.word()).collect::<Vec<_>>().join(", ");
+            let (own, wanted) = (said(&roles), said(&wanted));
+            wrong.push((
+                "kind".to_owned(),
+                format!("a kind of which the files are {own}; this one has {wanted}, each once"),
+            ));
         }
-        for file in &self.files {
+        for (number, file) in self.files.iter().enumerate() {
             let digits = file.sha256.chars().all(|digit| digit.is_ascii_digit() || ('a'..='f').contains(&digit));
             if file.sha256.len() != 64 || !digits {
-                return Err(format!("{} has a sha256 that is none: {:?}", self.id, file.sha256));
+                wrong.push((format!("file.{number}.sha256"), "64 lowercase hexadecimal digits".to_owned()));
             }
         }
-        Ok(())
+        wrong
     }
 }
 
@@ -161,17 +179,25 @@ impl Catalog {
     /// The catalogue that comes with the program.
     pub const BUILT_IN: &'static str = include_str!("../../../config/models.toml");
 
-    /// Reads a catalogue.
+    /// Reads a catalogue of which nobody needs to be told where it is wrong, such as the one of the program.
     pub fn read(text: &str) -> Result<Catalog, Error> {
         let catalog: Catalog = toml::from_str(text).map_err(|cause| Error::Catalog(cause.to_string()))?;
+        let wrong = catalog.impossible();
+        let said: Vec<String> = wrong.iter().map(|(key, expected)| format!("{key} (expected {expected})")).collect();
+        if said.is_empty() { Ok(catalog) } else { Err(Error::Catalog(said.join("; "))) }
+    }
+
+    /// Keys, dotted, with values that cannot be, and what could.
+    pub fn impossible(&self) -> Vec<(String, String)> {
         let (mut seen, mut wrong) = (BTreeSet::new(), Vec::new());
-        for model in &catalog.models {
-            wrong.extend(model.check().err());
+        for (number, model) in self.models.iter().enumerate() {
+            let own = model.impossible().into_iter();
+            wrong.extend(own.map(|(key, expected)| (format!("model.{number}.{key}"), expected)));
             if !seen.insert(&model.id) {
-                wrong.push(format!("{} is there twice", model.id));
+                wrong.push((format!("model.{number}.id"), "an id that no other model has".to_owned()));
             }
         }
-        if wrong.is_empty() { Ok(catalog) } else { Err(Error::Catalog(wrong.join("; "))) }
+        wrong
     }
 
     /// This catalogue with the other's models: those of the same id are replaced, new ones come last.

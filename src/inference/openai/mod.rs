@@ -29,10 +29,9 @@ use self::sse::Parser;
 use self::wire::{Ask, Part};
 use super::news::News;
 use super::{
-    Capabilities, Completion, Delta, Error, Health, OpenaiConfig, OpenaiRuntime, Provider, Request, Runtime, Secret,
-    Usage, http,
+    Capabilities, Completion, Delta, Error, Health, OpenaiConfig, OpenaiRuntime, Request, Runtime, Usage, http,
 };
-use crate::types::{Cleared, Clock, Cx};
+use crate::types::{Cleared, Clock, Cx, Secret};
 
 /// Bytes of a whole answer at the most, events and all: some hundred bytes a token, for 64k tokens of output.
 const LARGEST_ANSWER: usize = 64 * 1024 * 1024;
@@ -45,7 +44,7 @@ pub struct Openai {
     client: Client,
     base: Url,
     key: Option<Secret>,
-    provider: Provider,
+    capabilities: Capabilities,
     clock: Arc<dyn Clock>,
 }
 
@@ -60,22 +59,14 @@ impl Openai {
         clock: Arc<dyn Clock>,
     ) -> Result<Openai, Error> {
         let unusable = |reason: String| Error::Unavailable { runtime: name.to_owned(), reason };
-        let mut base: Url =
-            runtime.base_url.parse().map_err(|cause| unusable(format!("its base_url is no URL: {cause}")))?;
-        if !matches!(base.scheme(), "http" | "https") {
-            return Err(unusable("its base_url begins with neither http:// nor https://".to_owned()));
-        }
-        // A base without a closing slash would lose its last part when paths are joined to it.
-        if !base.path().ends_with('/') {
-            base.set_path(&format!("{}/", base.path()));
-        }
+        let base = runtime.base().map_err(unusable)?;
         let client = http::builder(&base, Duration::from_secs(settings.connect_timeout_s))
             .redirect(redirect::Policy::none())
             .build()
             .map_err(|cause| unusable(http::why(cause)))?;
         let idle = Duration::from_secs(settings.idle_timeout_s);
-        let provider = Provider { address: base.origin().ascii_serialization(), key: runtime.api_key_env.clone() };
-        Ok(Openai { name: name.to_owned(), runtime, idle, client, base, key, provider, clock })
+        let capabilities = runtime.capabilities(name);
+        Ok(Openai { name: name.to_owned(), runtime, idle, client, base, key, capabilities, clock })
     }
 
     fn url(&self, path: &str) -> Result<Url, Error> {
@@ -194,20 +185,7 @@ impl Openai {
 #[async_trait]
 impl Runtime for Openai {
     fn capabilities(&self) -> Capabilities {
-        Capabilities {
-            name: self.name.clone(),
-            model: self.runtime.model.clone(),
-            provider: Some(self.provider.clone()),
-            tier: self.runtime.tier,
-            region: self.runtime.region.clone(),
-            modalities: self.runtime.modalities.clone(),
-            chat: true,
-            tools: self.runtime.tools,
-            own_tokenizer: true,
-            embed: false,
-            context_tokens: self.runtime.context_tokens,
-            price: self.runtime.price.unwrap_or_default(),
-        }
+        self.capabilities.clone()
     }
 
     async fn health(&self, cx: &Cx) -> Health {

@@ -17,7 +17,7 @@ async fn keeps_its_promises(runtime: &dyn Runtime, long: Request) {
     works_after_being_dropped(runtime, long).await;
 }
 
-/// I2 and I3.
+/// IF2 and IF3.
 async fn streams_what_it_returns(runtime: &dyn Runtime, long: Request) {
     let (result, news) = listen(runtime, &patient(), long).await;
     let completion = result.unwrap();

@@ -71,6 +71,7 @@ async fn refuses_what_does_not_fit() {
     assert!(matches!(error, Error::TooLong { prompt, limit: 1024 } if prompt > 2000), "{error:?}");
 }
 
+// IF1.
 #[tokio::test(flavor = "multi_thread")]
 async fn stops_within_a_token_and_says_what_it_took() {
     let Some(_) = parts::embedded().await else { return };

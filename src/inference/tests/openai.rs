@@ -6,7 +6,7 @@ use wiremock::{Mock, MockServer, ResponseTemplate};
 
 use super::pieces::{EVENTS, Then, serve};
 use super::*;
-use crate::types::{Class, ToolCall, ToolSpec};
+use crate::types::{Class, Secret, ToolCall, ToolSpec};
 
 pub(super) fn runtime(uri: &str) -> Openai {
     Openai::new("lab", openai_runtime(&format!("{uri}/v1")), &openai_config(), None, clock()).unwrap()
@@ -164,6 +164,7 @@ async fn a_silent_stream_is_cut_by_its_own_limit() {
     assert!(matches!(&error, Error::Cut { reason, .. } if reason.contains("nothing came")), "{error:?}");
 }
 
+// IF1.
 #[tokio::test]
 async fn a_dropped_call_closes_the_connection() {
     let (url, gone) = serve(EVENTS, vec![event("one").into()], Then::Hang).await;

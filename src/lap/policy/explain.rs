@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::atom::is_unknown;
-use super::facts::{Caller, Circumstances};
+use super::facts::{Subject, Circumstances};
 use super::plan::{Listed, Vary};
 use super::slice::{Decision, Slice};
 use super::source::{Rule, scope_words};
@@ -68,21 +68,34 @@ pub struct Explanation {
 }
 
 impl Slice {
+    /// Why a caller who must not see the tool may not call it either; none if nothing hides it.
+    pub(super) fn hidden(&self, caller: &Subject, call: &Circumstances) -> Option<Explanation> {
+        let found = self.hiding(caller, call);
+        let (ids, faults) = match found {
+            Ok((ids, false)) if ids.is_empty() => return None,
+            Ok((ids, fault)) => (ids, fault.then(|| "a policy that hides could not be evaluated".to_owned())),
+            Err(says) => (Vec::new(), Some(says)),
+        };
+        let hiding = self.hiding.iter().filter(|rule| ids.iter().any(|id| **id == *rule.id));
+        Some(Explanation {
+            tool: self.tool.id.clone(),
+            allowed: false,
+            determining: hiding.map(Explanation::whole).collect(),
+            unmet: Vec::new(),
+            faults: faults.into_iter().collect(),
+            remedies: Vec::new(),
+        })
+    }
+
     /// Why this decision came out of these inputs.
     pub fn explain(
         &self,
         decision: &Decision,
-        caller: &Caller,
+        caller: &Subject,
         call: &Circumstances,
         arguments: &Value,
     ) -> Explanation {
         let applied = |rule: &&Arc<Rule>| decision.determining.contains(&rule.id);
-        let whole = |rule: &Arc<Rule>| {
-            let clauses = clauses(rule.tree.clauses());
-            let scope = scope_words(&rule.tree);
-            let scope = (!scope.is_empty()).then_some(scope);
-            rule.said(scope.into_iter().chain(clauses.iter().map(|clause| words(clause))).collect())
-        };
         let failed = |rule: &Arc<Rule>| rule.said(self.failed(rule, caller, call, arguments).into_iter().collect());
         let unmet = match decision.allowed {
             true => Vec::new(),
@@ -95,7 +108,7 @@ impl Slice {
         Explanation {
             tool: self.tool.id.clone(),
             allowed: decision.allowed,
-            determining: self.rules.iter().filter(applied).map(whole).collect(),
+            determining: self.rules.iter().filter(applied).map(Explanation::whole).collect(),
             unmet,
             faults: decision.faults.iter().map(fault).collect(),
             remedies: if decision.allowed { Vec::new() } else { self.remedies(decision, caller, call, arguments) },
@@ -103,7 +116,7 @@ impl Slice {
     }
 
     /// The first clause of a permit that does not hold; its scope comes before them.
-    fn failed(&self, rule: &Rule, caller: &Caller, call: &Circumstances, arguments: &Value) -> Option<String> {
+    fn failed(&self, rule: &Rule, caller: &Subject, call: &Circumstances, arguments: &Value) -> Option<String> {
         let clauses = clauses(rule.tree.clauses());
         let scope = Template::new(
             "0",
@@ -138,7 +151,7 @@ impl Slice {
     }
 
     /// What would make a refused call allowed.
-    fn remedies(&self, decision: &Decision, caller: &Caller, call: &Circumstances, arguments: &Value) -> Vec<Remedy> {
+    fn remedies(&self, decision: &Decision, caller: &Subject, call: &Circumstances, arguments: &Value) -> Vec<Remedy> {
         let lacking: Vec<String> = self.tool.scopes.difference(&call.scopes).cloned().collect();
         let mut scoped = call.clone();
         scoped.scopes.extend(lacking.iter().cloned());
@@ -168,7 +181,7 @@ impl Slice {
     fn about_arguments(
         &self,
         decision: &Decision,
-        caller: &Caller,
+        caller: &Subject,
         call: &Circumstances,
         arguments: &Value,
     ) -> Vec<String> {
@@ -188,6 +201,39 @@ impl Slice {
             }
         }
         found
+    }
+}
+
+impl Explanation {
+    /// A policy that applied, with all its clauses.
+    fn whole(rule: &Arc<Rule>) -> Said {
+        let clauses = clauses(rule.tree.clauses());
+        let scope = scope_words(&rule.tree);
+        let scope = (!scope.is_empty()).then_some(scope);
+        rule.said(scope.into_iter().chain(clauses.iter().map(|clause| words(clause))).collect())
+    }
+
+    /// Why a call is refused, in a line: the policies with their clauses, and what would help.
+    pub fn line(&self) -> String {
+        let said = |what: &str, said: &Said| {
+            let clauses = if said.clauses.is_empty() { "always".to_owned() } else { said.clauses.join(" and ") };
+            format!("{what} {} ({}): {} [{clauses}]", said.policy, said.at, said.because)
+        };
+        let mut parts: Vec<String> = match (self.determining.is_empty(), self.faults.is_empty()) {
+            (true, true) if self.unmet.is_empty() => vec!["no policy allows it, and there is none that could".to_owned()],
+            (true, true) => vec!["no policy allows it".to_owned()],
+            _ => self.faults.iter().map(|fault| format!("it cannot be judged: {fault}")).collect(),
+        };
+        if self.faults.is_empty() {
+            parts.extend(self.determining.iter().map(|one| said("refused by the policy", one)));
+            if self.determining.is_empty() {
+                parts.extend(self.unmet.iter().map(|one| said("not met is", one)));
+            }
+        }
+        let own = self.determining.iter().chain(&self.unmet).filter_map(|said| said.remedy.clone());
+        parts.extend(own);
+        parts.extend(self.remedies.iter().map(|remedy| format!("it would be allowed with {remedy}")));
+        parts.join("; ")
     }
 }
 

@@ -1,60 +1,18 @@
 //! What a decision knows: the tool, who calls, and under which circumstances.
 //!
-//! [`ToolFacts`] is all that policies need of a tool. The tool's own description (TDS) fills it when the tool is
-//! published; the host fills the circumstances from the grant and the context of the call.
+//! [`ToolFacts`] is all that policies need of a tool. Its description (TDS) fills it when the tool is published; the host
+//! fills the circumstances from what the operator granted and from the context of the call.
 
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 
 use cedar_policy::{Entity, EntityId, EntityTypeName, EntityUid, RestrictedExpression};
 use serde_json::Value;
 
+use crate::tds::Tool;
+use crate::tds::tool::{Approval, PersonalData, SideEffects};
 use crate::types::{Class, PrivacyClass, Residency, Timestamp, TrustTier};
 
 use super::limits::{WORDS_BYTES_MAX, WORDS_MAX};
-
-/// What a call does to the world.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum SideEffects {
-    /// Nothing.
-    None,
-    /// Something, and the same call again changes nothing more.
-    Idempotent,
-    /// Something, each time.
-    NonIdempotent,
-}
-
-impl SideEffects {
-    /// The word in policies, as in a tool's description.
-    pub fn word(self) -> &'static str {
-        match self {
-            SideEffects::None => "none",
-            SideEffects::Idempotent => "idempotent",
-            SideEffects::NonIdempotent => "non_idempotent",
-        }
-    }
-}
-
-/// What a tool's description says about personal data that is found.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum PersonalData {
-    /// It passes.
-    Allow,
-    /// A stand-in takes its place.
-    Redact,
-    /// The call is refused.
-    Refuse,
-}
-
-impl PersonalData {
-    /// The word in policies, as in a tool's description.
-    pub fn word(self) -> &'static str {
-        match self {
-            PersonalData::Allow => "allow",
-            PersonalData::Redact => "redact",
-            PersonalData::Refuse => "refuse",
-        }
-    }
-}
 
 /// What policies know of one version of a tool.
 #[derive(Debug, Clone, PartialEq)]
@@ -194,6 +152,11 @@ fn tier_level(tier: TrustTier) -> i64 {
     }
 }
 
+/// A choice as descriptions write it.
+fn word(choice: &impl serde::Serialize) -> String {
+    serde_json::to_value(choice).ok().and_then(|word| word.as_str().map(str::to_owned)).unwrap_or_default()
+}
+
 fn fit(what: &'static str, word: &str) -> Result<(), Unfit> {
     if word.is_empty() || word.len() > WORDS_BYTES_MAX {
         return Err(Unfit::Word { what, length: word.len() });
@@ -223,11 +186,35 @@ fn entity(uid: &EntityUid, attributes: &Attributes, parents: HashSet<EntityUid>)
 }
 
 impl ToolFacts {
+    /// What a tool's description says of it.
+    pub fn of(tool: &Tool) -> ToolFacts {
+        let words = |words: &mut dyn Iterator<Item = String>| words.collect::<BTreeSet<String>>();
+        let regions = words(&mut tool.policy.residency.iter().map(ToString::to_string));
+        let egress = words(&mut tool.egress.iter().map(|rule| rule.host.to_string()));
+        ToolFacts {
+            id: tool.id.to_string(),
+            version: tool.version.to_string(),
+            side_effects: tool.side_effects,
+            scopes: words(&mut tool.auth.scopes.iter().map(ToString::to_string)),
+            tags: words(&mut tool.tags.iter().map(ToString::to_string)),
+            roles: words(&mut tool.policy.roles.iter().map(ToString::to_string)),
+            regions,
+            // What a tool may send somewhere is as good as there.
+            tier: if egress.is_empty() { TrustTier::Local } else { TrustTier::External },
+            egress,
+            privacy: tool.policy.privacy,
+            pii_input: tool.policy.pii.input,
+            pii_output: tool.policy.pii.output,
+            approval: tool.policy.approval == Approval::Always,
+            input: tool.interface.input.0.clone(),
+        }
+    }
+
     pub(super) fn attributes(&self) -> Attributes {
         BTreeMap::from([
             ("id", Attribute::Text(self.id.clone())),
             ("version", Attribute::Text(self.version.clone())),
-            ("side_effects", Attribute::Text(self.side_effects.word().to_owned())),
+            ("side_effects", Attribute::Text(word(&self.side_effects))),
             ("scopes", Attribute::Texts(self.scopes.clone())),
             ("tags", Attribute::Texts(self.tags.clone())),
             ("roles", Attribute::Texts(self.roles.clone())),
@@ -237,8 +224,8 @@ impl ToolFacts {
             ("privacy_level", Attribute::Whole(level(self.privacy))),
             ("tier", Attribute::Text(self.tier.word().to_owned())),
             ("tier_level", Attribute::Whole(tier_level(self.tier))),
-            ("pii_input", Attribute::Text(self.pii_input.word().to_owned())),
-            ("pii_output", Attribute::Text(self.pii_output.word().to_owned())),
+            ("pii_input", Attribute::Text(word(&self.pii_input))),
+            ("pii_output", Attribute::Text(word(&self.pii_output))),
             ("approval", Attribute::Flag(self.approval)),
         ])
     }
@@ -261,18 +248,18 @@ impl ToolFacts {
 
 /// Who calls. Made once for a principal and used for all its calls.
 #[derive(Debug, Clone)]
-pub struct Caller {
+pub struct Subject {
     pub(super) uid: EntityUid,
     pub(super) attributes: Attributes,
     pub(super) entity: Entity,
 }
 
-impl Caller {
+impl Subject {
     /// A caller of this kind and name, who belongs to this tenant and has these roles.
     ///
     /// # Errors
     /// What is too long, or too many.
-    pub fn new(kind: Kind, name: &str, tenant: &str, roles: &BTreeSet<String>) -> Result<Caller, Unfit> {
+    pub fn new(kind: Kind, name: &str, tenant: &str, roles: &BTreeSet<String>) -> Result<Subject, Unfit> {
         fit("caller's name", name)?;
         fit("tenant", tenant)?;
         fit_all("roles of a caller", roles)?;
@@ -285,14 +272,14 @@ impl Caller {
             ("roles", Attribute::Texts(roles.clone())),
         ]);
         let entity = entity(&uid, &attributes, parents)?;
-        Ok(Caller { uid, attributes, entity })
+        Ok(Subject { uid, attributes, entity })
     }
 }
 
 /// Under which circumstances a call is made, or a list is asked for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Circumstances {
-    /// The scopes that the grant holds.
+    /// The scopes that the caller was granted.
     pub scopes: BTreeSet<String>,
     /// How private what is in the call is.
     pub privacy: PrivacyClass,

@@ -10,6 +10,9 @@
 //!   represented. [`Decision::faults`] says which.
 //! - Arguments that no policy of the tool looks at are not converted and do not matter.
 //!
+//! A tool's own description may bring policies too (`policy.rules`). They only forbid: what is permitted is the operator's to
+//! say, and not its author's.
+//!
 //! How a list is decided is in `plan`: the same policies, asked for all arguments at once.
 //!
 //! Invariants:
@@ -40,14 +43,16 @@ mod tests;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use crate::tds::Tool;
+
 use limits::{POLICIES_MAX, PROBLEMS_MAX, SLICE_MAX};
 use shape::Shape;
 use source::{Action, Reach, Rule};
 use tree::Want;
 
-pub use builtin::builtin;
+pub use builtin::{Config, builtin};
 pub use explain::{Explanation, Remedy, Said};
-pub use facts::{Caller, Circumstances, Kind, PersonalData, SideEffects, ToolFacts, Unfit};
+pub use facts::{Circumstances, Kind, Subject, ToolFacts, Unfit};
 pub use plan::Listed;
 pub use problem::Problem;
 pub use slice::{Decision, Fault, Slice};
@@ -72,6 +77,15 @@ pub struct Book {
 }
 
 impl Book {
+    /// What holds if nobody says otherwise: everything that the host's own rules admit is permitted.
+    ///
+    /// # Errors
+    /// What is wrong with the host's own policy, which is nothing.
+    pub fn of_nobody() -> Result<Book, Vec<Problem>> {
+        let admitted: Vec<Source> = builtin().into_iter().filter(|source| source.name == "admitted").collect();
+        Book::read(&admitted)
+    }
+
     /// Reads files of policies.
     ///
     /// # Errors
@@ -115,12 +129,39 @@ impl Book {
     /// # Errors
     /// What is wrong with them for this tool.
     pub fn slice(&self, tool: &ToolFacts) -> Result<Slice, Vec<Problem>> {
+        Book::typed(tool, self.reaching(tool))
+    }
+
+    /// The policies of a tool: those of this book that can apply to it, and those of its own description. None if all they
+    /// say is that everything is permitted.
+    ///
+    /// # Errors
+    /// What is wrong with them for this tool.
+    pub fn of_tool(&self, tool: &Tool) -> Result<Option<Slice>, Vec<Problem>> {
+        let facts = ToolFacts::of(tool);
+        let mut problems = Vec::new();
+        let mut rules = self.reaching(&facts);
+        rules.extend(source::own(&facts, &tool.policy.rules, &mut problems).into_iter().map(Arc::new));
+        if !problems.is_empty() {
+            return Err(sorted(problems));
+        }
+        // Most tools of most hosts have no other, and to ask one that always says yes costs microseconds and memory.
+        if !rules.is_empty() && rules.iter().all(|rule| rule.is_blanket()) {
+            return Ok(None);
+        }
+        Book::typed(&facts, rules).map(Some)
+    }
+
+    fn reaching(&self, tool: &ToolFacts) -> Vec<Arc<Rule>> {
         let none = Vec::new();
         let mut places = self.all.clone();
         places.extend(self.tools.get(&tool.id).unwrap_or(&none));
         tool.tags.iter().for_each(|tag| places.extend(self.tags.get(tag).unwrap_or(&none)));
         places.sort_unstable();
-        let rules: Vec<Arc<Rule>> = places.iter().map(|place| Arc::clone(&self.rules[*place])).collect();
+        places.iter().map(|place| Arc::clone(&self.rules[*place])).collect()
+    }
+
+    fn typed(tool: &ToolFacts, rules: Vec<Arc<Rule>>) -> Result<Slice, Vec<Problem>> {
         let shape = Shape::of_input(&tool.input);
         let mut problems = Vec::new();
         if let Some(rule) = rules.get(SLICE_MAX) {
@@ -150,7 +191,7 @@ impl Book {
 
     fn assemble(tool: &ToolFacts, shape: Shape, rules: Vec<Arc<Rule>>) -> Result<Slice, String> {
         let (invoke, hide): (Vec<_>, Vec<_>) = rules.into_iter().partition(|rule| rule.action == Action::Invoke);
-        Slice::new(Arc::new(tool.clone()), shape, invoke, &hide)
+        Slice::new(Arc::new(tool.clone()), shape, invoke, hide)
     }
 
     /// The policies that are about a tool or a tag of which there is none. They may be early, or misspelled.

@@ -18,7 +18,7 @@ use cedar_policy::pst::{BinaryOp, Clause, Expr, Policy as Tree, StaticPolicy, Un
 use cedar_policy::{Policy, RestrictedExpression};
 
 use super::atom::{Atom, Holder, Operand, UNKNOWN, atom, is_unknown, shape_at};
-use super::facts::{Attribute, Attributes, Caller, Circumstances};
+use super::facts::{Attribute, Attributes, Subject, Circumstances};
 use super::guess::{Compared, Guess, guesses};
 use super::shape::{Field, Shape};
 use super::slice::{Compiled, Slice};
@@ -192,22 +192,29 @@ pub(super) enum Vary {
 
 impl Slice {
     /// Whether this tool is shown to this caller.
-    pub fn lists(&self, caller: &Caller, asked: &Circumstances) -> Listed {
+    pub fn lists(&self, caller: &Subject, asked: &Circumstances) -> Listed {
         // What cannot be told is not hidden: a call will say what is wrong.
         self.hides(caller, asked)
             .and_then(|hidden| if hidden { Ok(Listed::Hidden) } else { self.could(caller, asked, Vary::Unknowns) })
             .unwrap_or(Listed::Perhaps)
     }
 
-    fn hides(&self, caller: &Caller, asked: &Circumstances) -> Result<bool, String> {
+    fn hides(&self, caller: &Subject, asked: &Circumstances) -> Result<bool, String> {
+        let (ids, faults) = self.hiding(caller, asked)?;
+        Ok(faults || !ids.is_empty())
+    }
+
+    /// The policies that hide this tool from this caller, and whether one of them could not be evaluated.
+    pub(super) fn hiding(&self, caller: &Subject, asked: &Circumstances) -> Result<(Vec<String>, bool), String> {
         if self.hide.set.is_empty() {
-            return Ok(false);
+            return Ok((Vec::new(), false));
         }
         let context = self.known(&self.hide.want, asked);
         let request = self.request(caller, &self.actions.list, context)?;
         let response = cedar_policy::Authorizer::new().is_authorized(&request, &self.hide.set, &self.entities(caller)?);
         // There are only forbids among them, so whichever is named applies.
-        Ok(response.diagnostics().reason().next().is_some() || response.diagnostics().errors().next().is_some())
+        let ids = response.diagnostics().reason().map(ToString::to_string).collect();
+        Ok((ids, response.diagnostics().errors().next().is_some()))
     }
 
     fn known(&self, want: &Want, asked: &Circumstances) -> Vec<(String, RestrictedExpression)> {
@@ -216,7 +223,7 @@ impl Slice {
     }
 
     /// Whether any call could be allowed.
-    pub(super) fn could(&self, caller: &Caller, asked: &Circumstances, vary: Vary) -> Result<Listed, String> {
+    pub(super) fn could(&self, caller: &Subject, asked: &Circumstances, vary: Vary) -> Result<Listed, String> {
         asked.fit().map_err(|error| error.to_string())?;
         let plan = &self.plan;
         let own;

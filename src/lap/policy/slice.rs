@@ -9,7 +9,8 @@ use cedar_policy::{
 };
 use serde_json::Value;
 
-use super::facts::{Attributes, Caller, Circumstances, ToolFacts, Unfit, uid};
+use super::explain::Explanation;
+use super::facts::{Attributes, Subject, Circumstances, ToolFacts, Unfit, uid};
 use super::plan::Plan;
 use super::shape::Shape;
 use super::source::Rule;
@@ -32,7 +33,8 @@ pub struct Slice {
     /// Those about calls, in the order in which they were written.
     pub(super) rules: Vec<Arc<Rule>>,
     pub(super) invoke: Compiled,
-    /// Those that hide.
+    /// Those that hide, and what Cedar has of them.
+    pub(super) hiding: Vec<Arc<Rule>>,
     pub(super) hide: Compiled,
     pub(super) plan: Plan,
     pub(super) resource: EntityUid,
@@ -98,7 +100,7 @@ impl Slice {
         tool: Arc<ToolFacts>,
         shape: Shape,
         invoke: Vec<Arc<Rule>>,
-        hide: &[Arc<Rule>],
+        hiding: Vec<Arc<Rule>>,
     ) -> Result<Slice, String> {
         let say = |error: Unfit| error.to_string();
         let attributes = tool.attributes();
@@ -131,14 +133,14 @@ impl Slice {
     }
 
     /// The tool and this caller, as Cedar sees them.
-    pub(super) fn entities(&self, caller: &Caller) -> Result<Entities, String> {
+    pub(super) fn entities(&self, caller: &Subject) -> Result<Entities, String> {
         self.entities.clone().add_entities([caller.entity.clone()], None).map_err(|error| error.to_string())
     }
 
     /// A request of this caller, under circumstances and with arguments that were made before.
     pub(super) fn request(
         &self,
-        caller: &Caller,
+        caller: &Subject,
         action: &EntityUid,
         context: Vec<(String, RestrictedExpression)>,
     ) -> Result<Request, String> {
@@ -164,15 +166,30 @@ impl Slice {
         Ok(pairs)
     }
 
+    /// Whether any policy about calls looks at this part of the context.
+    pub fn looks_at(&self, part: &str) -> bool {
+        self.invoke.want.field(part).is_some()
+    }
+
+    /// Why this caller may not call the tool with these arguments; none if it may. A policy that hides the tool refuses its
+    /// calls too: what somebody must not see they cannot call by knowing its name.
+    pub fn refuses(&self, caller: &Subject, call: &Circumstances, arguments: &Value) -> Option<Explanation> {
+        if let Some(hidden) = self.hidden(caller, call) {
+            return Some(hidden);
+        }
+        let decision = self.decide(caller, call, arguments);
+        (!decision.allowed).then(|| self.explain(&decision, caller, call, arguments))
+    }
+
     /// Whether this caller may call the tool with these arguments, which were found to fit the tool's schema before.
-    pub fn decide(&self, caller: &Caller, call: &Circumstances, arguments: &Value) -> Decision {
+    pub fn decide(&self, caller: &Subject, call: &Circumstances, arguments: &Value) -> Decision {
         self.judge(&self.invoke, caller, call, arguments).unwrap_or_else(Decision::fault)
     }
 
     pub(super) fn judge(
         &self,
         policies: &Compiled,
-        caller: &Caller,
+        caller: &Subject,
         call: &Circumstances,
         arguments: &Value,
     ) -> Result<Decision, String> {

@@ -1,5 +1,6 @@
 //! Reads files of policies: finds the statements, keeps them within limits, parses each, and says where it is wrong.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use cedar_policy::pst::{
@@ -9,6 +10,7 @@ use cedar_policy::pst::{
 use cedar_policy::{Policy, PolicyId};
 use miette::Diagnostic;
 
+use super::facts::ToolFacts;
 use super::limits::{BRACKETS_MAX, OPERATORS_MAX, SOURCE_BYTES_MAX, WORDS_BYTES_MAX};
 use super::problem::{Problem, place};
 use super::tree::wants;
@@ -57,6 +59,13 @@ pub(super) struct Rule {
 }
 
 impl Rule {
+    /// Whether it permits everybody every call.
+    pub(super) fn is_blanket(&self) -> bool {
+        let everybody = self.tree.principal == PrincipalConstraint::Any;
+        let everything = self.tree.resource == ResourceConstraint::Any;
+        self.permits && everybody && everything && super::tree::clauses(self.tree.clauses()).is_empty()
+    }
+
     /// A problem of this policy, at a byte of its own text.
     pub(super) fn problem(&self, at: usize, tool: Option<&str>, says: String) -> Problem {
         let (line, column) = place(&self.text, self.offset + at);
@@ -166,6 +175,33 @@ pub(super) fn read(source: &Source, problems: &mut Vec<Problem>) -> Vec<Rule> {
             Ok(rule) => rules.push(rule),
             Err(found) => found.into_iter().for_each(|(at, policy, says)| complain(offset + at, policy, says)),
         }
+    }
+    rules
+}
+
+/// The policies that a tool's description brings, and what is wrong with them. Each is about this tool, whatever it says,
+/// and is named `tool/id`, which no policy of an operator is.
+pub(super) fn own(tool: &ToolFacts, text: &str, problems: &mut Vec<Problem>) -> Vec<Rule> {
+    let source = Source { name: format!("policy.rules of {}@{}", tool.id, tool.version), text: text.to_owned() };
+    let mut rules = read(&source, problems);
+    let mut ids = BTreeSet::new();
+    for rule in &mut rules {
+        let mut complain = |says: &str| problems.push(rule.problem(0, Some(&tool.id), says.to_owned()));
+        if !ids.insert(Arc::clone(&rule.id)) {
+            complain("its @id is taken: another policy of the tool has it");
+        }
+        if rule.permits {
+            complain("a tool's own policies forbid; what is permitted is the operator's to say");
+        }
+        match &rule.reach {
+            Reach::Tool(id) if *id != tool.id => complain("it is about another tool"),
+            Reach::Tag(_) => complain("it is about a tag; a tool's own policies are about the tool"),
+            Reach::Tool(_) | Reach::All => {}
+        }
+        let id = format!("{}/{}", tool.id, rule.id);
+        rule.policy = rule.policy.new_id(PolicyId::new(&id));
+        rule.id = Arc::from(id);
+        rule.reach = Reach::Tool(tool.id.clone());
     }
     rules
 }

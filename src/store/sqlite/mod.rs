@@ -8,8 +8,10 @@ mod cache;
 mod compact;
 mod connect;
 mod group;
+mod log;
 mod on_disk;
 mod place;
+mod proof;
 mod queue;
 mod read;
 mod reader;
@@ -41,6 +43,7 @@ use cache::Cache;
 use connect::reading;
 use group::Statements;
 pub use on_disk::{Belonging, OnDisk};
+use proof::Proved;
 pub use reader::Reader;
 use writer::{Command, Shared, Work, Writer};
 
@@ -63,7 +66,7 @@ impl Sqlite {
     ///
     /// # Errors
     /// [`Error::InUse`] if another host has it open, [`Error::Newer`] if a newer program wrote it, [`Error::Corrupt`]
-    /// if its end is not where the last commit left it, [`Error::Gone`] if there was one that is not there any more,
+    /// if anything in it is not what was written (of a long journal: in its newest events), [`Error::Gone`] if there was one that is not there any more,
     /// [`Error::Open`] for everything else, such as a file of another kind. None of them changes the file.
     pub async fn open(
         path: &Path,
@@ -109,16 +112,25 @@ impl Sqlite {
         if let Some(seq) = config.crash_before_event.or(config.crash_after_event) {
             tracing::warn!(seq, "this process kills itself at an event: store.crash_*_event is for tests only");
         }
+        let lost = log::keep_lost(path)?;
         let mut connection = connect::open(path, companions, options).await?;
+        if lost {
+            let emptied = sqlx::query("PRAGMA wal_checkpoint(TRUNCATE)").execute(&mut connection).await;
+            emptied.map_err(|error| connect::opening(path, &error))?;
+        }
         let tail = read::tail(&mut connection).await?;
         if let Some((seq, reason)) = tail.fault() {
             return Err(Error::Corrupt(format!("event {seq}: {reason}; {}", connect::SAVE)));
         }
         let archived = read::anchor(&mut connection).await?.seq;
+        let proved = proof::events(&mut connection, &tail, archived).await?;
+        if proved == Proved::Whole {
+            proof::rows(path, &projections, &tail).await?;
+        }
         rebuild::rebuild(&mut connection, &projections, tail.seq).await?;
         let capacity = config.queue_events.get() as usize;
         let shared = Arc::new(Shared {
-            view: Mutex::new(View { last_seq: tail.seq, archived, ..View::default() }),
+            view: Mutex::new(View { last_seq: tail.seq, archived, unproved: proved == Proved::End, ..View::default() }),
             room: Arc::new(Semaphore::new(capacity)),
             news: broadcast::Sender::new(config.news()),
             closing: CancellationToken::new(),

@@ -12,7 +12,7 @@ use super::super::{BadEvent, Damage, Error, Kept, Projection, Sound, Verificatio
 use super::connect::{self, SAVE, beside, reading};
 use super::place::{self, Lies};
 use super::reader::{self, Reader};
-use super::{group, rebuild, verify};
+use super::{group, log, rebuild, verify};
 
 /// A journal's file, looked at from outside.
 pub struct OnDisk {
@@ -49,11 +49,20 @@ impl OnDisk {
     /// # Errors
     /// The file cannot be read as a journal. A broken chain is no error but an answer.
     pub async fn verify(&self) -> Result<Verification, Error> {
+        let lost = self.lost();
         let (mut connection, _copied) = match self.connect().await {
             Err(Error::Corrupt(reason)) => return self.beginning(reason).await,
             connected => connected?,
         };
-        verify::verify(&mut connection, &self.projections).await
+        let found = verify::verify(&mut connection, &self.projections).await?;
+        let lost = lost.map(|lost| BadEvent { seq: found.archived + found.verified + 1, reason: lost.words() });
+        Ok(Verification { first_bad: found.first_bad.clone().or(lost), ..found })
+    }
+
+    /// What is lost of the log, if it is lost for good: a host that writes while it is looked at makes it look so.
+    fn lost(&self) -> Option<log::Lost> {
+        let first = log::lost(&self.path)?;
+        log::lost(&self.path).filter(|second| *second == first)
     }
 
     /// How far a file is whole that SQLite does not take for one.
@@ -74,7 +83,8 @@ impl OnDisk {
 
     /// What can be read of it, in whatever state it is.
     pub async fn read(&self) -> Result<Reader, Error> {
-        Reader::open(&self.path, self.companions).await
+        let lost = self.lost().map(|lost| lost.words());
+        Ok(Reader::open(&self.path, self.companions).await?.lacking(lost))
     }
 
     /// Copies the journal as it is at one moment into a new file, and what goes with it. A host may be writing

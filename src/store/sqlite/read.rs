@@ -175,6 +175,15 @@ pub(super) async fn tail(connection: &mut SqliteConnection) -> Result<Tail, Erro
     })
 }
 
+/// The hash of an event that must be there, or of the anchor.
+pub(super) async fn hash_at(connection: &mut SqliteConnection, seq: u64) -> Result<Hash, Error> {
+    let anchor = anchor(connection).await?;
+    if seq == anchor.seq {
+        return Ok(anchor.hash);
+    }
+    hash_of(connection, seq).await?.ok_or_else(|| Error::Corrupt(format!("event {seq}: it is missing")))
+}
+
 /// The number of the last event that was committed, if the row can be read that says so.
 pub(super) async fn committed(connection: &mut SqliteConnection) -> Option<u64> {
     let seq: Option<i64> = sqlx::query_scalar("SELECT seq FROM head").fetch_optional(connection).await.ok()?;

@@ -42,6 +42,12 @@ impl Reader {
         Ok(Reader { connection: Mutex::new(connection), _copied: copied, refused })
     }
 
+    /// The same, knowing that there was more.
+    pub(super) fn lacking(mut self, reason: Option<String>) -> Reader {
+        self.refused = self.refused.or(reason);
+        self
+    }
+
     /// Why this reads what is left of a journal and not a journal, if that is so. There may have been more than it knows
     /// of, even if what it reads has no fault.
     pub fn refused(&self) -> Option<&str> {

@@ -26,7 +26,8 @@ const TABLES: &str = "CREATE TEMP TABLE rows (projection TEXT NOT NULL, key TEXT
 const DIFFERENT: &str = "SELECT coalesce(stored.projection, made.projection), coalesce(stored.key, made.key), \
         stored.value, made.value \
     FROM (SELECT * FROM main.rows WHERE projection IN (SELECT value FROM json_each(?1))) AS stored \
-    FULL OUTER JOIN temp.rows AS made ON made.projection = stored.projection AND made.key = stored.key \
+    FULL OUTER JOIN (SELECT * FROM temp.rows WHERE projection IN (SELECT value FROM json_each(?1))) AS made \
+        ON made.projection = stored.projection AND made.key = stored.key \
     WHERE stored.value IS NOT made.value \
     ORDER BY 1, 2 LIMIT 1000";
 
@@ -66,6 +67,21 @@ pub(super) async fn check(
             Ok(Some(BadEvent { seq, reason }))
         }
     }
+}
+
+/// The projections whose rows are those of the last event and of this version.
+pub(super) async fn current(
+    connection: &mut SqliteConnection,
+    projections: &[Arc<dyn Projection>],
+    last: u64,
+) -> Result<Vec<Arc<dyn Projection>>, Error> {
+    let mut current = Vec::new();
+    for projection in projections {
+        if cursor(connection, projection.as_ref()).await? == Some((i64::from(projection.version()), last)) {
+            current.push(Arc::clone(projection));
+        }
+    }
+    Ok(current)
 }
 
 /// Makes the temporary rows, as they were at the anchor.

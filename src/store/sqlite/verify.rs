@@ -30,16 +30,33 @@ pub(super) async fn verify(
     if chain.first_bad.is_some() {
         return Ok(chain);
     }
-    let last = chain.archived + chain.verified;
+    let first_bad = made_of_events(connection, projections, chain.archived + chain.verified).await?;
+    Ok(Verification { first_bad, ..chain })
+}
+
+/// The same of the rows and the structures alone, where the events up to `last` are proved.
+pub(super) async fn rows(
+    connection: &mut SqliteConnection,
+    projections: &[Arc<dyn Projection>],
+    last: u64,
+) -> Result<Option<BadEvent>, Error> {
+    connection.execute("BEGIN").await.map_err(|error| reading(&error))?;
+    made_of_events(connection, projections, last).await
+}
+
+async fn made_of_events(
+    connection: &mut SqliteConnection,
+    projections: &[Arc<dyn Projection>],
+    last: u64,
+) -> Result<Option<BadEvent>, Error> {
     let bad = match refold::check(connection, projections, last).await {
         Err(Error::Corrupt(reason)) => Some(BadEvent { seq: last, reason: format!("projections: {reason}") }),
         found => found?,
     };
-    let first_bad = match bad {
-        None => structures(connection).await?.map(|reason| BadEvent { seq: last, reason }),
-        bad => bad,
-    };
-    Ok(Verification { first_bad, ..chain })
+    match bad {
+        None => Ok(structures(connection).await?.map(|reason| BadEvent { seq: last, reason })),
+        bad => Ok(bad),
+    }
 }
 
 /// What SQLite finds wrong with its own trees and indexes: damage that no read of a table goes through.

@@ -53,6 +53,7 @@ contract!(
     a_projection_that_changes_after_an_archive_goes_on_from_its_rows,
 );
 
+// J1.
 async fn numbers_start_at_one_and_have_no_gaps(place: Place) {
     let journal = place.open().await;
     assert_eq!(journal.append(many(3), Durable).await.unwrap(), 1);
@@ -66,6 +67,7 @@ async fn numbers_start_at_one_and_have_no_gaps(place: Place) {
     assert_eq!((view.last_seq, view.written, view.queued, view.failed), (504, 504, 0, None));
 }
 
+// J2.
 async fn every_hash_follows_from_the_one_before(place: Place) {
     let journal = place.open().await;
     journal.append(many(5), Durable).await.unwrap();
@@ -134,6 +136,7 @@ async fn a_run_is_read_by_itself(place: Place) {
     assert_eq!(journal.read_run(RunId::new(&world), 2).await.unwrap(), []);
 }
 
+// J4.
 async fn rows_follow_events_and_are_removed_by_them(place: Place) {
     let journal = place.open().await;
     let forget = NewEvent::new("forgotten", None, "test", &json!({ "kind": "a" }));
@@ -269,6 +272,7 @@ async fn reopening_continues_the_chain(place: Place) {
     assert_eq!(place.open().await.verify().await.unwrap().verified, 6);
 }
 
+// J5.
 async fn payloads_are_stored_once_under_their_hash(place: Place) {
     let journal = place.open().await;
     let text = b"a long text".to_vec();
@@ -354,6 +358,7 @@ async fn after_a_failed_write_nothing_is_taken_and_nothing_acknowledged_is_lost(
     assert_eq!(journal.verify().await.unwrap().verified, 4);
 }
 
+// J6.
 async fn what_is_archived_goes_and_the_rest_stays_provable(place: Place) {
     let journal = place.open().await;
     journal.append(many(10), Durable).await.unwrap();

@@ -284,7 +284,7 @@ impl Plan {
         }
     }
 
-    /// S4: counts the restart once, dooms the group, and holds the group back until the wait is over.
+    /// SU4: counts the restart once, dooms the group, and holds the group back until the wait is over.
     fn failed(&mut self, key: Key, now: Instant, effects: &mut Vec<Effect>) {
         if restart_window(&mut self.restarts, now, self.intensity) == Verdict::GiveUp {
             let Intensity { restarts, period } = self.intensity;
@@ -374,7 +374,7 @@ impl Plan {
         }
     }
 
-    /// S2: takes the doomed down from the last to the first. True when none is left.
+    /// SU2: takes the doomed down from the last to the first. True when none is left.
     fn stop_doomed(&mut self, effects: &mut Vec<Effect>) -> bool {
         if self.beside_each_other() {
             // The others are on their way down and settle when they end, so this stays cheap with many of them.

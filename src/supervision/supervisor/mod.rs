@@ -181,6 +181,9 @@ impl Live {
     /// What a report means for the shell, before the plan hears of it.
     fn heed(&mut self, input: &Input) {
         match input {
+            // Said before any child is told, so that nobody who looks takes what ends in order for a failure. Nobody else
+            // says it of a root.
+            Input::Stop => self.entry.set_status(Status::Stopping),
             Input::Started { key, life } => {
                 let Some(slot) = self.slots.get(key) else { return };
                 let phase = self.plan.member(*key).filter(|member| member.life == *life).map(|member| member.phase);

@@ -94,6 +94,7 @@ async fn a_way_ends_where_nobody_waits() {
     assert!(held.child().with_deadline(now()).cycle(&elsewhere).is_some(), "every derived context is on the same way");
 }
 
+// SU6.
 #[tokio::test(start_paused = true)]
 async fn a_refused_question_is_handed_back() {
     let diary = Diary::default();

@@ -39,6 +39,11 @@ async fn the_outcome_of_a_job_comes_back_as_a_message() {
     address.cast(&cx(), job(&cx(), breaks, noted(&diary))).await.unwrap();
     diary.wait_for("Err(Panicked(\"no luck\"))", 1).await;
     assert_eq!(diary.text().matches("start").count(), 1, "none of this is a failure of the actor");
+    tokio::time::advance(60 * SECOND).await;
+    assert!(count(&address).await > 0);
+    for outcome in ["Ok(7)", "Err(TimedOut)", "Err(Cancelled)", "Err(Panicked"] {
+        assert_eq!(diary.text().matches(outcome).count(), 1, "{outcome} comes back once");
+    }
 }
 
 #[tokio::test(start_paused = true)]
@@ -48,8 +53,12 @@ async fn a_report_comes_before_user_mail() {
     address.try_cast(&cx(), job(&cx(), async {}, |_| Say::Note(1))).unwrap();
     address.try_cast(&cx(), Say::Wait(SECOND)).unwrap();
     address.try_cast(&cx(), Say::Note(2)).unwrap();
+    diary.wait_for("waits", 1).await;
+    // The report is there by the end of the wait, and so is a control message that came after it.
+    tokio::time::advance(SECOND / 2).await;
+    address.control(&cx(), Say::Note(3)).unwrap();
     diary.wait_for("2", 1).await;
-    assert_eq!(diary.text(), "start a, waits, 1, 2");
+    assert_eq!(diary.text(), "start a, waits, 3, 1, 2");
 }
 
 #[tokio::test(start_paused = true)]

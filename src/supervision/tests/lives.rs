@@ -18,7 +18,7 @@ async fn a_crash_is_followed_by_a_new_life_behind_the_same_address() {
     }
 }
 
-/// S1: the state of a life is gone, whatever ends it, before the next one is made.
+/// SU1: the state of a life is gone, whatever ends it, before the next one is made.
 #[tokio::test(start_paused = true)]
 async fn a_life_is_dropped_before_the_next_begins() {
     let diary = Diary::default();
@@ -36,7 +36,7 @@ async fn a_life_is_dropped_before_the_next_begins() {
     assert_eq!(diary.take(), "stop a, drop a, start a");
 }
 
-/// S1 on several threads, with a state that takes its time to be dropped.
+/// SU1 on several threads, with a state that takes its time to be dropped.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_slow_drop_holds_up_the_next_life() {
     struct Slow(Diary, Diary);
@@ -101,6 +101,8 @@ async fn a_caller_whose_question_was_lost_in_a_crash_hears_so() {
     let lost = soon(address.call(&cx(), |reply| Say::Panic(Some(reply)))).await.unwrap_err();
     assert_eq!(lost.failure, Failure::Restarting);
     assert!(lost.message.is_none(), "it was begun, so it is not handed back");
+    assert_eq!(soon(count(&address)).await, 1, "nor is it sent again to the next life");
+    assert_eq!(diary.text(), "start a, drop a, start a");
 }
 
 #[tokio::test(start_paused = true)]
@@ -237,7 +239,7 @@ async fn a_child_that_is_killed_by_rule_runs_no_stop_hook() {
     assert_eq!(diary.text(), "start a, waits, drop a");
 }
 
-/// S3, and an end of its own: a transient child ends for good, with its hook, and its address says so.
+/// SU3, and an end of its own: a transient child ends for good, with its hook, and its address says so.
 #[tokio::test(start_paused = true)]
 async fn an_actor_ends_by_its_own_decision() {
     let diary = Diary::default();

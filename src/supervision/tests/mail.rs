@@ -13,9 +13,9 @@ async fn a_control_message_overtakes_a_thousand_user_messages() {
     address.try_cast(&cx(), Say::Wait(SECOND)).unwrap();
     diary.wait_for("waits", 1).await;
     (0..1_000).for_each(|number| address.try_cast(&cx(), Say::Note(number)).unwrap());
-    address.control(&cx(), Say::Note(7_777)).unwrap();
-    assert_eq!(address.call_control(&cx(), Say::Count).await.unwrap(), 3);
-    assert!(diary.text().starts_with("start a, waits, 7777"));
+    [7_777, 7_778].into_iter().for_each(|number| address.control(&cx(), Say::Note(number)).unwrap());
+    assert_eq!(address.call_control(&cx(), Say::Count).await.unwrap(), 4);
+    assert!(diary.text().starts_with("start a, waits, 7777, 7778"), "and not each other");
     diary.wait_for("999", 1).await;
 }
 
@@ -31,6 +31,19 @@ async fn the_control_lane_has_a_limit_too() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_message_that_was_begun_is_finished_although_its_sender_cancels_it() {
+    let diary = Diary::default();
+    let (_root, address, registry) = alone(&diary, Mailbox::new(9, Overflow::Wait)).await;
+    let cancelled = cx();
+    address.try_cast(&cancelled, Say::Wait(2 * SECOND)).unwrap();
+    diary.wait_for("waits", 1).await;
+    cancelled.cancel();
+    assert_eq!(count(&address).await, 2);
+    let node = registry.node("host/a", now()).unwrap();
+    assert_eq!((node.longest_handler_micros, node.restarts, node.dropped), (2_000_000, 0, 0));
+}
+
+#[tokio::test(start_paused = true)]
 async fn mail_of_one_sender_is_handled_in_the_order_it_was_sent() {
     let diary = Diary::default();
     let (_root, address, _) = alone(&diary, Mailbox::new(3, Overflow::Wait)).await;
@@ -43,6 +56,7 @@ async fn mail_of_one_sender_is_handled_in_the_order_it_was_sent() {
     assert_eq!(diary.text(), expected.join(", "));
 }
 
+// SU6.
 #[tokio::test(start_paused = true)]
 async fn an_address_nobody_is_behind_yet_says_restarting_and_hands_the_message_back() {
     let address: Address<Say> = Address::new(Mailbox::new(9, Overflow::Refuse), &world());

@@ -33,12 +33,14 @@ async fn wait_waits_for_room_in_the_order_of_arrival() {
     assert_eq!(diary.text(), "1, 2, 4, 5, 6, 7");
 }
 
+// SU6.
 #[tokio::test(start_paused = true)]
 async fn refuse_hands_the_message_back() {
     let diary = Diary::default();
     let (_root, address, registry) = busy(&diary, 1, Overflow::Refuse).await;
     assert_eq!([note(&address, 1), note(&address, 2)], [Ok(()), Err(Failure::Busy)]);
-    assert_eq!(address.cast(&cx(), Say::Note(3)).await.unwrap_err().failure, Failure::Busy);
+    let refused = address.cast(&cx(), Say::Note(3)).await.unwrap_err();
+    assert!(refused.failure == Failure::Busy && matches!(refused.message, Some(Say::Note(3))));
     diary.wait_for("1", 1).await;
     assert_eq!(registry.node("host/a", now()).unwrap().refused, 2);
 }
@@ -114,7 +116,7 @@ async fn room_that_a_cancelled_sender_does_not_use_goes_to_the_next_in_line() {
     }
 }
 
-/// S5, with senders on several threads, of which some give up while they wait: never more than the capacity, nothing
+/// SU5, with senders on several threads, of which some give up while they wait: never more than the capacity, nothing
 /// lost, and nobody left waiting beside free room.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_crowd_of_senders_never_overfills_a_mailbox_and_loses_no_wake_up() {

@@ -66,7 +66,7 @@ struct Subject {
 
 impl Subject {
     fn new(shared: &Shared) -> Subject {
-        assert_eq!(shared.alive.fetch_add(1, SeqCst), 0, "S1: two lives of {}", shared.name);
+        assert_eq!(shared.alive.fetch_add(1, SeqCst), 0, "SU1: two lives of {}", shared.name);
         Subject { shared: shared.clone(), end: End::Broken }
     }
 }
@@ -115,7 +115,7 @@ impl Drop for Subject {
         match self.end {
             End::Done | End::Broken => {}
             End::Hung => self.shared.say("kill"),
-            End::Told | End::Own => self.shared.say("S3: no stop hook for"),
+            End::Told | End::Own => self.shared.say("SU3: no stop hook for"),
         }
         self.shared.alive.fetch_sub(1, SeqCst);
     }
@@ -201,7 +201,7 @@ impl Real {
 }
 
 fn lines(log: Vec<String>) -> String {
-    let done = |line: &String| ["start", "stop", "kill", "S3"].iter().any(|what| line.starts_with(what));
+    let done = |line: &String| ["start", "stop", "kill", "SU3"].iter().any(|what| line.starts_with(what));
     log.into_iter().filter(done).collect::<Vec<_>>().join(", ")
 }
 

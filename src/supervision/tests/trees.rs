@@ -138,7 +138,7 @@ async fn a_shutdown_past_its_deadline_kills_the_rest() {
     assert_eq!(now() - before, 2 * SECOND, "a kill is not a matter of patience");
 }
 
-/// S1 also holds for the children of a supervisor that is killed: it sees them end first.
+/// SU1 also holds for the children of a supervisor that is killed: it sees them end first.
 #[tokio::test(start_paused = true)]
 async fn a_subtree_that_is_killed_ends_after_its_children() {
     let diary = Diary::default();

@@ -5,10 +5,10 @@
 //! What it never does: keep, print or return a value it found; a [`Finding`] is a kind and a place.
 //!
 //! Invariants:
-//! - S1: findings are sorted, do not overlap, are not empty, and begin and end between characters.
-//! - S2: redaction keeps every byte outside the findings.
-//! - S3: the time taken grows linearly with the text: patterns never backtrack, and checks look at a bounded window.
-//! - S4: what looks like a number with a checksum is only reported when the checksum holds.
+//! - SV1: findings are sorted, do not overlap, are not empty, and begin and end between characters.
+//! - SV2: redaction keeps every byte outside the findings.
+//! - SV3: the time taken grows linearly with the text: patterns never backtrack, and checks look at a bounded window.
+//! - SV4: what looks like a number with a checksum is only reported when the checksum holds.
 
 mod detect;
 mod number;

@@ -124,7 +124,7 @@ fn every_country_of_a_published_example_is_accepted() {
 
 #[test]
 fn hostile_repetition_takes_linear_time() {
-    // S3: pieces with which a pattern that backtracks, or a check that looks ahead without bound, would be quadratic:
+    // SV3: pieces with which a pattern that backtracks, or a check that looks ahead without bound, would be quadratic:
     // over 200 kB that is minutes instead of milliseconds.
     for piece in ["-----BEGIN PRIVATE KEY", "eyJ", "a@", "1 ", "password", "+1", "DE89", ":", "x://a:", "1.1.", "sk-"] {
         let text = piece.repeat(200_000 / piece.len());
@@ -135,7 +135,7 @@ fn hostile_repetition_takes_linear_time() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(256))]
 
-    // S1 and S2.
+    // SV1 and SV2.
     #[test]
     fn findings_are_sorted_apart_and_on_boundaries(text in "(\\PC|[0-9@.:+ -]|sk-|password=|eyJ){0,60}") {
         let findings = find(&text);
@@ -159,7 +159,7 @@ proptest! {
         prop_assert!(found.iter().any(|f| f.start <= before.len() && f.end >= before.len() + planted.len()), "{}", text);
     }
 
-    // S4: changing any one digit of a card breaks its checksum.
+    // SV4: changing any one digit of a card breaks its checksum.
     #[test]
     fn a_wrong_digit_is_noticed(place in 1usize..16, change in 1u8..10) {
         let mut card = b"4111111111111111".to_vec();

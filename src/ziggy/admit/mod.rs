@@ -154,6 +154,11 @@ impl Governance {
         (!self.released(candidate, now) && !takes_part(trial, run, candidate)).then_some(trial)
     }
 
+    /// The trial that a candidate is on now.
+    pub fn trial(&self, candidate: &str, now: Timestamp) -> Option<&Trial> {
+        self.trials.get(candidate).filter(|_| !self.released(candidate, now))
+    }
+
     /// The trial of a candidate that this run takes part in.
     pub fn trial_of(&self, candidate: &str, run: RunId, now: Timestamp) -> Option<&Trial> {
         let trial = self.trials.get(candidate)?;
@@ -276,6 +281,19 @@ impl Admission {
     pub fn admitted(&self) -> bool {
         matches!(self, Admission::Admitted { .. })
     }
+}
+
+/// What somebody finds at the door of a legal candidate who only looks: nothing was counted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Door {
+    /// Which candidate.
+    pub candidate: String,
+    /// Why it would not be admitted; none if it would.
+    pub refusal: Option<Refusal>,
+    /// Until when that holds, where it is known.
+    pub until: Option<Timestamp>,
+    /// Percent of the runs that it is on trial for, if it is.
+    pub trial: Option<u32>,
 }
 
 /// Whether this candidate may be given this request now.

@@ -19,6 +19,7 @@ fn refusal(admission: Admission) -> Option<Refusal> {
     }
 }
 
+// A1.
 #[test]
 fn a_cap_is_never_exceeded_and_governance_has_the_last_word() {
     let own = Governance { version: 3, ..Governance::default() };
@@ -31,6 +32,7 @@ fn a_cap_is_never_exceeded_and_governance_has_the_last_word() {
     assert_eq!(admit(&own, &free, NOW), Admission::Admitted { governance: 3, left: None });
 }
 
+// A3.
 #[test]
 fn shedding_refuses_the_lowest_value_first() {
     let values = [Value::Background, Value::Normal, Value::Interactive];
@@ -44,6 +46,7 @@ fn shedding_refuses_the_lowest_value_first() {
     assert_eq!(served(Shed::Everything), [false, false, false]);
 }
 
+// A2.
 #[test]
 fn people_disable_and_release_until_their_word_expires() {
     let quarantined = BTreeMap::from([("marvin".to_owned(), "it flaps".to_owned())]);

@@ -23,6 +23,7 @@ fn parts_are_ordered_and_cited() {
     assert_eq!(whole.citations, expected);
 }
 
+// M2.
 #[test]
 fn what_the_border_repeats_is_dropped_once() {
     let whole = assemble(parts(&[

@@ -148,10 +148,7 @@ impl Ledger {
     /// Opens the accounts of a name that a limit is for. What was said of a name by itself replaces what was said of
     /// each, window by window.
     fn open(&mut self, scope: Scope, name: &str, now: Timestamp) {
-        let rules = &self.rules[scope as usize];
-        let own = rules.named.get(name).map_or(&[][..], Vec::as_slice);
-        let others = rules.each.iter().filter(|(window, _)| own.iter().all(|(said, _)| said != window));
-        let limits: Vec<(Window, Caps)> = own.iter().chain(others).copied().collect();
+        let limits = self.limits(scope, name);
         let full: Arc<str> = format!("{scope}:{name}").into();
         let mut known = Known { accounts: Vec::with_capacity(limits.len()), once: None };
         for (window, caps) in limits {
@@ -165,6 +162,13 @@ impl Ledger {
         self.known[scope as usize].insert(name.into(), known);
     }
 
+    fn limits(&self, scope: Scope, name: &str) -> Vec<(Window, Caps)> {
+        let rules = &self.rules[scope as usize];
+        let own = rules.named.get(name).map_or(&[][..], Vec::as_slice);
+        let others = rules.each.iter().filter(|(window, _)| own.iter().all(|(said, _)| said != window));
+        own.iter().chain(others).copied().collect()
+    }
+
     fn put(&mut self, account: Account) -> u32 {
         if let Some(place) = self.free.pop() {
             self.accounts[place as usize] = account;
@@ -176,14 +180,14 @@ impl Ledger {
     }
 
     /// Makes sure that a name has its accounts, if a limit is for it. Says whether there was room.
-    fn ensure(&mut self, scope: Scope, name: &str, now: Timestamp) -> bool {
+    fn ensure(&mut self, scope: Scope, name: &str, claim: Option<&Claim<'_>>, now: Timestamp) -> bool {
         let rules = &self.rules[scope as usize];
         if rules.each.is_empty() || self.known[scope as usize].contains_key(name) {
             return true;
         }
         let wanted = rules.each.len();
         if self.accounts.len() - self.free.len() + wanted > self.most {
-            self.forget(now);
+            self.forget(claim, now);
         }
         if self.accounts.len() - self.free.len() + wanted > self.most {
             return false;
@@ -194,23 +198,86 @@ impl Ledger {
 
     /// Lets go of names in whose windows nothing was charged and nothing is reserved: they begin again as they are. Since
     /// time only goes forward (B4), none of them can come back to a window it had used.
-    fn forget(&mut self, now: Timestamp) {
+    fn forget(&mut self, claim: Option<&Claim<'_>>, now: Timestamp) {
         for scope in Scope::ALL {
-            let (accounts, free) = (&mut self.accounts, &mut self.free);
+            let (accounts, free) = (&self.accounts, &mut self.free);
             let named = &self.rules[scope as usize].named;
             self.known[scope as usize].retain(|name, known| {
-                let idle = known.accounts.iter().all(|place| {
-                    let account = &accounts[*place as usize];
-                    let over = account.period.ends.is_some_and(|ends| ends <= now);
-                    account.open == 0 && !account.changed && (over || account.spent == Amounts::ZERO)
-                });
-                let stays = !idle || named.contains_key(name);
+                // Those of the claim that needs the room may have been opened for it a moment ago.
+                let asks = claim.is_some_and(|claim| claim.name(scope) == &**name);
+                let stays = asks || !idle(accounts, known, now) || named.contains_key(name);
                 if !stays {
                     free.extend(&known.accounts);
                 }
                 stays
             });
         }
+    }
+
+    /// Accounts that could be opened, once those that may be forgotten are.
+    fn room(&self, claim: &Claim<'_>, now: Timestamp) -> usize {
+        let stays = |scope: Scope| {
+            let named = &self.rules[scope as usize].named;
+            let known = self.known[scope as usize].iter();
+            known
+                .filter(|(name, known)| {
+                    let asks = claim.name(scope) == &***name;
+                    asks || named.contains_key(*name) || !idle(&self.accounts, known, now)
+                })
+                .map(|(_, known)| known.accounts.len())
+                .sum::<usize>()
+        };
+        self.most.saturating_sub(Scope::ALL.into_iter().map(stays).sum())
+    }
+
+    /// What [`Ledger::reserve`] would refuse, without opening or counting anything.
+    pub fn look(&self, claim: &Claim<'_>, amounts: Amounts, now: Timestamp) -> Option<Refusal> {
+        let (mut short, mut opened): (Option<Refusal>, usize) = (None, 0);
+        for scope in Scope::ALL {
+            let (rules, name) = (&self.rules[scope as usize], claim.name(scope));
+            let known = self.known[scope as usize].get(name);
+            if known.is_none() && rules.each.is_empty() {
+                continue;
+            }
+            let limits = self.limits(scope, name);
+            let full = || format!("{scope}:{name}");
+            if known.is_none() {
+                opened += rules.each.len();
+                if opened > self.most.saturating_sub(self.accounts.len() - self.free.len())
+                    && opened > self.room(claim, now)
+                {
+                    return Some(Refusal::Crowded { scope: full(), most: self.most });
+                }
+            }
+            let once = limits.iter().find(|(window, _)| *window == Window::Request);
+            if let Some((unit, limit)) = once.and_then(|(_, caps)| caps.exceeded_by(amounts)) {
+                let (window, wanted) = (Window::Request, amounts.of(unit));
+                return Some(Refusal::Short {
+                    scope: full(),
+                    window,
+                    unit,
+                    limit,
+                    spent: 0,
+                    reserved: 0,
+                    wanted,
+                    ends: None,
+                });
+            }
+            for (window, caps) in limits.into_iter().filter(|(window, _)| *window != Window::Request) {
+                let places = known.into_iter().flat_map(|known| &known.accounts);
+                let mut kept = places.map(|place| &self.accounts[*place as usize]).filter(|one| one.window == window);
+                let current = kept.next().filter(|one| one.period.ends.is_none_or(|ends| now < ends));
+                let begun = Account::new(full().into(), window, caps, now);
+                let account = current.unwrap_or(&begun);
+                let taken = account.spent.plus(account.reserved);
+                if let Some((unit, limit)) = caps.exceeded_by(taken.plus(amounts)) {
+                    let refusal = account.short(unit, limit, amounts);
+                    let later = short.as_ref().is_none_or(|known| ends_later(&refusal, known));
+                    short = if later { Some(refusal) } else { short };
+                }
+            }
+        }
+        short
     }
 
     /// What one request may take, for every name of a claim that has such a limit. Who counts a request's attempts
@@ -229,7 +296,8 @@ impl Ledger {
     /// Reserves the worst case in every account of these names, or in none (B2).
     pub fn reserve(&mut self, claim: &Claim<'_>, amounts: Amounts, now: Timestamp) -> Result<Held, Refusal> {
         let mut parts = Vec::with_capacity(Scope::ALL.len());
-        // Of several that are short the one whose window ends last: before that it makes no sense to come back.
+        // Of several that are short one that is used up, and of those the one whose window ends last: before that it makes
+        // no sense to come back.
         let mut short: Option<Refusal> = None;
         for scope in Scope::ALL {
             let name = claim.name(scope);
@@ -237,7 +305,7 @@ impl Ledger {
                 Some(known) => known,
                 None if self.rules[scope as usize].each.is_empty() => continue,
                 None => {
-                    if !self.ensure(scope, name, now) {
+                    if !self.ensure(scope, name, Some(claim), now) {
                         return Err(Refusal::Crowded { scope: format!("{scope}:{name}"), most: self.most });
                     }
                     let Some(opened) = self.known[scope as usize].get(name) else { continue };
@@ -261,9 +329,12 @@ impl Ledger {
                 account.roll(now);
                 let taken = account.spent.plus(account.reserved);
                 if let Some((unit, limit)) = account.caps.exceeded_by(taken.plus(amounts)) {
-                    account.refused = account.refused.saturating_add(1);
-                    account.touch(*place, &mut self.changed);
                     let refusal = account.short(unit, limit, amounts);
+                    // What is only held back is not used up, and may be asked for often.
+                    if !refusal.held_back() {
+                        account.refused = account.refused.saturating_add(1);
+                        account.touch(*place, &mut self.changed);
+                    }
                     let later = short.as_ref().is_none_or(|known| ends_later(&refusal, known));
                     short = if later { Some(refusal) } else { short };
                 }
@@ -331,7 +402,7 @@ impl Ledger {
     /// Takes over what was charged before a restart. What no limit is for any more is left out.
     pub fn load(&mut self, charge: &Charge, spent: Amounts, now: Timestamp) {
         let Some((scope, name)) = Scope::parse(&charge.scope) else { return };
-        self.ensure(scope, name, now);
+        self.ensure(scope, name, None, now);
         let Some(known) = self.known[scope as usize].get(name) else { return };
         let account = known.accounts.iter().find(|place| self.accounts[**place as usize].window == charge.window);
         let Some(account) = account.map(|place| &mut self.accounts[*place as usize]) else { return };
@@ -389,8 +460,20 @@ impl Ledger {
     }
 }
 
+/// Whether nothing was charged and nothing is reserved in the windows of a name.
+fn idle(accounts: &[Account], known: &Known, now: Timestamp) -> bool {
+    known.accounts.iter().all(|place| {
+        let account = &accounts[*place as usize];
+        let over = account.period.ends.is_some_and(|ends| ends <= now);
+        account.open == 0 && !account.changed && (over || account.spent == Amounts::ZERO)
+    })
+}
+
 /// Whether one refusal keeps a request away for longer than another.
 fn ends_later(one: &Refusal, other: &Refusal) -> bool {
+    if one.held_back() != other.held_back() {
+        return other.held_back();
+    }
     match (one.ends(), other.ends()) {
         (_, None) => false,
         (None, Some(_)) => true,

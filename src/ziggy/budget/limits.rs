@@ -56,7 +56,7 @@ impl Caps {
     }
 
     /// The first unit of which there would be more than allowed.
-    pub(super) fn exceeded_by(&self, amounts: Amounts) -> Option<(Unit, u64)> {
+    pub(crate) fn exceeded_by(&self, amounts: Amounts) -> Option<(Unit, u64)> {
         Unit::ALL.into_iter().find_map(|unit| {
             let cap = self.of(unit)?;
             (amounts.of(unit) > cap).then_some((unit, cap))
@@ -65,7 +65,14 @@ impl Caps {
 }
 
 impl Limit {
-    pub(super) fn caps(&self) -> Caps {
+    /// A right one with every key: what somebody writes is compared to it, key by key.
+    pub fn examples() -> [Limit; 1] {
+        let (money, tokens, requests) = (Some(1), Some(1), Some(1));
+        [Limit { scope: "tenant:*".to_owned(), window: Window::Day, money, tokens, requests }]
+    }
+
+    /// The same as what an account may hold.
+    pub(crate) fn caps(&self) -> Caps {
         Caps::new(self.money.map(|money| u64::try_from(money).unwrap_or(0)), self.tokens, self.requests)
     }
 }
@@ -74,61 +81,55 @@ impl Limit {
 const MOST: u64 = 10_000_000_000_000_000;
 
 impl Config {
-    /// Keys with values that cannot work, and what would. A row of `limits` is told by its number.
-    pub fn impossible(&self) -> Vec<(&'static str, String)> {
+    /// Keys with values that cannot work, and what would.
+    pub fn impossible(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut seen: BTreeMap<(&str, Window), usize> = BTreeMap::new();
         for (place, limit) in self.limits.iter().enumerate() {
-            let row = format!("row {} ({}, {})", place + 1, limit.scope, limit.window.word());
+            let mut wrong = |key: &str, expected: String| found.push((format!("limits.{place}{key}"), expected));
             if Scope::parse(&limit.scope).is_none() {
                 let kinds: Vec<&str> = Scope::ALL.iter().map(|kind| kind.word()).collect();
                 let expected = "a scope such as `tenant:acme` or `tenant:*`, of the kinds";
-                found.push(format!("{row}: {expected} {}", kinds.join(", ")));
+                wrong(".scope", format!("{expected} {}", kinds.join(", ")));
             }
             let rows = [limit.money.map(i128::from), limit.tokens.map(i128::from), limit.requests.map(i128::from)];
             if rows.iter().all(Option::is_none) {
-                found.push(format!("{row}: at least one of money, tokens and requests"));
+                wrong("", "at least one of money, tokens and requests".to_owned());
             }
             for (unit, amount) in Unit::ALL.iter().zip(rows) {
                 if amount.is_some_and(|amount| !(1..=i128::from(MOST)).contains(&amount)) {
-                    found.push(format!(
-                        "{row}: {} from 1 to {MOST}; whoever may spend nothing is disabled",
-                        unit.word()
-                    ));
+                    let expected = format!("from 1 to {MOST}; whoever may spend nothing is disabled");
+                    wrong(&format!(".{}", unit.word()), expected);
                 }
             }
             if limit.window == Window::Request && limit.requests.is_some() {
-                found.push(format!("{row}: no requests, since a request is always one"));
+                wrong(".requests", "no such key, since a request is always one".to_owned());
             }
-            if let Some(first) = seen.insert((&limit.scope, limit.window), place + 1) {
-                found.push(format!("{row}: one row for each scope and window; row {first} is of the same"));
+            if let Some(first) = seen.insert((&limit.scope, limit.window), place) {
+                let expected = format!("one row for each scope and window; budgets.limits.{first} is of the same");
+                wrong(".scope", expected);
             }
         }
         found.extend(self.contradictions());
-        let mut all: Vec<(&'static str, String)> = found.into_iter().map(|text| ("limits", text)).collect();
         if self.accounts_most == 0 {
-            all.push(("accounts_most", "at least 1".to_owned()));
+            found.push(("accounts_most".to_owned(), "at least 1".to_owned()));
         }
-        all.extend(self.burn.impossible());
-        all
+        found.extend(self.burn.impossible().into_iter().map(|(key, expected)| (key.to_owned(), expected)));
+        found
     }
 
     /// A limit that a longer window of the same scope makes unreachable is not what its writer meant.
-    fn contradictions(&self) -> Vec<String> {
+    fn contradictions(&self) -> Vec<(String, String)> {
         let mut found = Vec::new();
-        for short in &self.limits {
+        for (place, short) in self.limits.iter().enumerate() {
             for long in self.limits.iter().filter(|long| long.scope == short.scope && long.window > short.window) {
                 for unit in Unit::ALL {
                     if let (Some(less), Some(more)) = (long.caps().of(unit), short.caps().of(unit))
                         && more > less
                     {
-                        found.push(format!(
-                            "{}: not more {} in a {} ({more}) than in a {} ({less})",
-                            short.scope,
-                            unit.word(),
-                            short.window.word(),
-                            long.window.word()
-                        ));
+                        let (unit, short_of, long_of) = (unit.word(), short.window.word(), long.window.word());
+                        let expected = format!("not more {unit} in a {short_of} ({more}) than in a {long_of} ({less})");
+                        found.push((format!("limits.{place}.{unit}"), expected));
                     }
                 }
             }

@@ -37,7 +37,7 @@ pub use burn::{Burn, BurnConfig, Pace};
 pub use ledger::{Charge, Claim, Held, Ledger};
 pub use limits::{Caps, Config, Limit};
 pub use once::{Once, Portion, Room};
-pub use prices::{PriceList, PriceRow};
+pub use prices::{PriceFile, PriceList, PriceRow};
 pub use window::{Time, Window, date};
 
 /// What a budget is counted in.
@@ -195,6 +195,17 @@ pub enum Refusal {
 }
 
 impl Refusal {
+    /// Whether only reservations of others stand in the way: most requests take less than is reserved for them, so it may
+    /// pass as soon as one of those ends.
+    pub fn held_back(&self) -> bool {
+        match self {
+            Refusal::Short { window, limit, spent, wanted, .. } => {
+                *window != Window::Request && spent.saturating_add(*wanted) <= *limit
+            }
+            Refusal::Crowded { .. } => false,
+        }
+    }
+
     /// When it is worth trying again; none if waiting alone does not help.
     pub fn ends(&self) -> Option<Timestamp> {
         match self {

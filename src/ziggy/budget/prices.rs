@@ -79,7 +79,42 @@ impl Pattern {
     }
 }
 
+/// What cannot be of the amounts of a row.
+fn amounts(row: &PriceRow) -> Vec<(&'static str, String)> {
+    let prices = [("input", Some(row.input)), ("output", Some(row.output)), ("cached_input", row.cached_input)];
+    let negative = prices.into_iter().filter(|(_, price)| price.is_some_and(|price| price < 0));
+    let mut wrong: Vec<_> = negative.map(|(key, _)| (key, "at least 0".to_owned())).collect();
+    if row.cached_input.is_some_and(|cached| cached > row.input) {
+        wrong.push(("cached_input", format!("at most input, which is {}", row.input)));
+    }
+    wrong
+}
+
 impl Dated {
+    /// The row, checked, or each key of it that says nothing.
+    fn of(row: &PriceRow) -> Result<Dated, Vec<(&'static str, &'static str)>> {
+        let patterns =
+            row.matches.split_once('/').map(|(provider, model)| (Pattern::parse(provider), Pattern::parse(model)));
+        match (patterns, date(&row.from)) {
+            (Some((Some(provider), Some(model))), Some(from)) => Ok(Dated { provider, model, from, row: row.clone() }),
+            (patterns, from) => {
+                let no_match = !matches!(patterns, Some((Some(_), Some(_))));
+                let matches = no_match.then_some(("match", "a match such as `provider/model` or `*/model-*`"));
+                let day = from.is_none().then_some(("from", "a day such as \"2026-01-31\""));
+                Err(matches.into_iter().chain(day).collect())
+            }
+        }
+    }
+
+    /// Whether the two say as much of the same model at the same time.
+    fn meets(&self, other: &Dated) -> bool {
+        let apart = self.row.matches == other.row.matches && self.from != other.from;
+        !apart
+            && self.weight() == other.weight()
+            && self.provider.meets(&other.provider)
+            && self.model.meets(&other.model)
+    }
+
     fn weight(&self) -> ((bool, usize), (bool, usize)) {
         (self.model.weight(), self.provider.weight())
     }
@@ -92,79 +127,46 @@ pub struct PriceList {
 }
 
 /// What a file of prices says.
-#[derive(Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
-struct File {
+pub struct PriceFile {
+    /// Its rows.
     #[serde(default)]
-    prices: Vec<toml::Spanned<toml::Value>>,
+    pub prices: Vec<PriceRow>,
 }
 
 impl PriceList {
-    /// Reads a file of prices. Everything that is wrong with it is said at once, each with its line and the number of its
-    /// row.
-    pub fn read(text: &str) -> Result<PriceList, Vec<String>> {
-        let file: File = toml::from_str(text).map_err(|error| vec![error.to_string().trim().to_owned()])?;
-        let (mut rows, mut wrong) = (Vec::new(), Vec::new());
-        for (place, value) in file.prices.into_iter().enumerate() {
-            let line = text.get(..value.span().start).unwrap_or_default().matches('\n').count() + 1;
-            let value = value.into_inner();
-            let matches = value.get("match").and_then(toml::Value::as_str).unwrap_or("no match").to_owned();
-            let name = format!("line {line}, row {} ({matches})", place + 1);
-            match value.try_into::<PriceRow>() {
-                Ok(row) => rows.push((name, row)),
-                Err(error) => wrong.push(format!("{name}: {}", error.message())),
-            }
-        }
-        let (list, more) = PriceList::checked(rows);
-        wrong.extend(more);
-        if wrong.is_empty() { Ok(list) } else { Err(wrong) }
-    }
-
-    fn checked(rows: Vec<(String, PriceRow)>) -> (PriceList, Vec<String>) {
-        let mut wrong = Vec::new();
-        let mut list: Vec<(String, Dated)> = Vec::new();
-        for (name, row) in rows {
-            let prices = [("input", Some(row.input)), ("output", Some(row.output)), ("cached_input", row.cached_input)];
-            let negative = prices.iter().filter(|(_, price)| price.is_some_and(|price| price < 0));
-            wrong.extend(negative.map(|(key, _)| format!("{name}: {key} of at least 0")));
-            if row.cached_input.is_some_and(|cached| cached > row.input) {
-                wrong.push(format!("{name}: cached_input of at most input"));
-            }
-            let patterns =
-                row.matches.split_once('/').map(|(provider, model)| (Pattern::parse(provider), Pattern::parse(model)));
-            let (Some((Some(provider), Some(model))), Some(from)) = (patterns, date(&row.from)) else {
-                wrong.push(format!(
-                    "{name}: a match such as `provider/model` or `*/model-*`, and a day such as `from = \"2026-01-31\"`"
-                ));
-                continue;
-            };
-            let dated = Dated { provider, model, from, row };
-            let same = list.iter().find(|(_, known)| {
-                let apart = known.row.matches == dated.row.matches && known.from != dated.from;
-                !apart
-                    && known.weight() == dated.weight()
-                    && known.provider.meets(&dated.provider)
-                    && known.model.meets(&dated.model)
-            });
-            if let Some((other, _)) = same {
-                wrong.push(format!("{name}: one price at a time; {other} is for the same models"));
-            }
-            list.push((name, dated));
-        }
-        (PriceList { rows: list.into_iter().map(|(_, dated)| dated).collect() }, wrong)
-    }
-
-    /// These prices, with those of another list laid over them: a row of the same match and day takes the place of ours.
-    pub fn merged(self, over: PriceList) -> Result<PriceList, Vec<String>> {
+    /// Rows, with those of an operator laid over them: one of the same match and day takes the place of ours.
+    ///
+    /// # Errors
+    /// Everything that cannot be: the key, dotted and with the number of its row in the operator's file, and what could.
+    pub fn of(known: &PriceFile, own: &PriceFile) -> Result<PriceList, Vec<(String, String)>> {
         let replaced =
-            |row: &Dated| over.rows.iter().any(|other| other.row.matches == row.row.matches && other.from == row.from);
-        let kept: Vec<Dated> = self.rows.into_iter().filter(|row| !replaced(row)).collect();
-        let rows = kept
-            .into_iter()
-            .chain(over.rows)
-            .map(|dated| (format!("{} from {}", dated.row.matches, dated.row.from), dated.row));
-        let (list, wrong) = PriceList::checked(rows.collect());
-        if wrong.is_empty() { Ok(list) } else { Err(wrong) }
+            |row: &&PriceRow| own.prices.iter().any(|over| over.matches == row.matches && over.from == row.from);
+        let kept = known.prices.iter().filter(|row| !replaced(row));
+        let kept = kept.map(|row| (format!("{} of {}", row.matches, row.from), row));
+        let over = own.prices.iter().enumerate().map(|(number, row)| (format!("prices.{number}"), row));
+        let (mut list, mut wrong) = (Vec::<(String, Dated)>::new(), Vec::new());
+        for (name, row) in kept.chain(over) {
+            wrong.extend(amounts(row).into_iter().map(|(key, expected)| (format!("{name}.{key}"), expected)));
+            match Dated::of(row) {
+                Ok(dated) => {
+                    let same = list.iter().find(|(_, known)| known.meets(&dated));
+                    wrong.extend(same.map(|(other, _)| {
+                        (format!("{name}.match"), format!("one price at a time: {other} is for the same models"))
+                    }));
+                    list.push((name, dated));
+                }
+                Err(keys) => {
+                    wrong.extend(keys.into_iter().map(|(key, said)| (format!("{name}.{key}"), said.to_owned())))
+                }
+            }
+        }
+        if wrong.is_empty() {
+            Ok(PriceList { rows: list.into_iter().map(|(_, dated)| dated).collect() })
+        } else {
+            Err(wrong)
+        }
     }
 
     /// The price of a model at a time: of the rows that match it the one that says most, the latest that has begun.

@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::types::Timestamp;
+use crate::types::planted::{Bug, planted};
 
 /// How long a limit counts before it counts anew.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize, utoipa::ToSchema)]
@@ -133,6 +134,9 @@ impl Time {
 
     /// The time, given what both clocks say: the wall's, and microseconds of the monotonic one since the start.
     pub fn now(&mut self, wall: Timestamp, monotonic_us: u64) -> Timestamp {
+        if planted(Bug::WindowReopens) {
+            return wall;
+        }
         let passed = i64::try_from(monotonic_us.saturating_sub(self.monotonic_us)).unwrap_or(i64::MAX);
         self.now = wall.max(Timestamp(self.now.0.saturating_add(passed)));
         self.monotonic_us = self.monotonic_us.max(monotonic_us);

@@ -44,6 +44,9 @@ impl Explain for Refusal {
             Refusal::Short { scope, window, unit, limit, spent, reserved, wanted, ends } => {
                 let left = limit.saturating_sub(*spent).saturating_sub(*reserved);
                 let until = match ends {
+                    _ if self.held_back() => {
+                        "what is reserved and not used is free again when those requests end".to_owned()
+                    }
                     Some(ends) => format!("the {} ends at {}", window.word(), ends.rfc3339()),
                     None => "it does not begin again by itself".to_owned(),
                 };

@@ -4,10 +4,10 @@
 //! code, between sentences, between words, between characters.
 //!
 //! Invariants:
-//! - C1: `text[start..end]` of all chunks, in order, is the text, byte for byte.
-//! - C2: no chunk with its overlap is estimated above the limit.
-//! - C3: a chunk begins and ends between characters, and its overlap lies within the text before it.
-//! - C4: fenced code that fits into one chunk is not cut.
+//! - CH1: `text[start..end]` of all chunks, in order, is the text, byte for byte.
+//! - CH2: no chunk with its overlap is estimated above the limit.
+//! - CH3: a chunk begins and ends between characters, and its overlap lies within the text before it.
+//! - CH4: fenced code that fits into one chunk is not cut.
 
 mod pieces;
 mod tokens;

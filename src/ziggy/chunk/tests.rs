@@ -76,7 +76,7 @@ fn estimates_are_a_little_high() {
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
-    // C1 to C3 over Markdown-like and over arbitrary text.
+    // CH1 to CH3 over Markdown-like and over arbitrary text.
     #[test]
     fn chunks_lose_nothing_and_keep_the_limit(
         text in prop_oneof![
@@ -100,7 +100,7 @@ proptest! {
         }
     }
 
-    // C4, with prose of any length around the code.
+    // CH4, with prose of any length around the code.
     #[test]
     fn code_that_fits_is_never_cut(before in "([a-z]{1,9} ){0,60}", after in "([a-z]{1,9} ){0,60}", lines in 1usize..6) {
         let code = format!("```\n{}```\n", "x = 1;\n".repeat(lines));

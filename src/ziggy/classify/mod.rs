@@ -5,10 +5,10 @@
 //! What it never does: embed, or repeat what it found in the text.
 //!
 //! Invariants:
-//! - K1: the privacy class is at least the caller's and at least that of every finding.
-//! - K2: without vectors the rules decide alone; with them, the same text and vector give the same answer.
-//! - K3: complexity is the weighted sum of its named parts, each within 0 and 1.
-//! - K4: reasons name rules, examples' intents, kinds and counts, never a part of the text.
+//! - CL1: the privacy class is at least the caller's and at least that of every finding.
+//! - CL2: without vectors the rules decide alone; with them, the same text and vector give the same answer.
+//! - CL3: complexity is the weighted sum of its named parts, each within 0 and 1.
+//! - CL4: reasons name rules, examples' intents, kinds and counts, never a part of the text.
 
 mod complexity;
 mod intent;

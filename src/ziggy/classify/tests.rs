@@ -80,6 +80,7 @@ fn languages_are_told_from_sentences_and_from_single_phrases() {
     }
 }
 
+// CL4.
 #[test]
 fn findings_raise_the_class_and_are_only_counted() {
     let text = "Write to ada@example.com and bob@example.com, card 4111 1111 1111 1111.";
@@ -105,6 +106,7 @@ fn harder_tasks_are_more_complex_and_parts_add_up() {
     assert_eq!(long.complexity.length, 1.0);
 }
 
+// CL2.
 #[test]
 fn examples_are_enough_and_decide_by_nearness() {
     let model = model();
@@ -161,7 +163,7 @@ fn phrases_are_written_as_they_are_looked_up() {
 }
 
 proptest! {
-    // K1, K3 and Z1.
+    // CL1, CL3 and Z1.
     #[test]
     fn a_class_only_rises_and_parts_stay_in_bounds(text in "(\\PC|\n|[a-z ]|a@b\\.co|203\\.0\\.113\\.7){0,80}", caller in 0usize..4) {
         let caller_class = [PrivacyClass::Public, PrivacyClass::Internal, PrivacyClass::Confidential, PrivacyClass::Restricted][caller];

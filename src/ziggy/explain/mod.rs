@@ -1,14 +1,17 @@
 //! Decisions in plain words: what `why` shows to a person who was not there.
 //!
 //! Invariants:
-//! - E1: whatever is said follows from the record alone; explaining an old decision needs nothing else.
-//! - E2: a refusal says which rule was broken and what would satisfy it.
+//! - XP1: whatever is said follows from the record alone; explaining an old decision needs nothing else.
+//! - XP2: a refusal says which rule was broken and what would satisfy it.
 
 #[cfg(test)]
 mod tests;
 
-use super::admit::{Admission, Refusal, Shed};
+use crate::types::Money;
+
+use super::admit::{Admission, Door, Refusal, Shed};
 use super::classify::{self, Classification};
+use super::limit;
 use super::route::{self, Considered, Constraint, Decision, Rule, ScoreParts, Verdict};
 
 /// A record that can be said in sentences.
@@ -74,7 +77,9 @@ fn classification_reason(reason: &classify::Reason) -> String {
 impl Explain for Decision {
     fn words(&self) -> Vec<String> {
         let mut words = vec![match &self.winner {
-            Some(winner) => format!("{winner} serves {} for at most {}.", self.destination, self.cost_max),
+            Some(winner) => {
+                format!("{winner} serves {} for {}.", self.destination, costs(self.cost_expected, self.cost_max))
+            }
             None => format!("Nobody may serve {}.", self.destination),
         }];
         words.extend(self.reasons.iter().flat_map(decision_reason));
@@ -84,6 +89,14 @@ impl Explain for Decision {
         }
         words.push(format!("Decided from FIB {:.12}.", self.fib.to_string()));
         words
+    }
+}
+
+/// What something costs: as expected, and at the most, which is what is reserved. One of them if they are the same.
+fn costs(expected: Option<Money>, most: Money) -> String {
+    match expected {
+        Some(expected) => format!("an expected {expected}, and at most {most} in the worst case"),
+        None => format!("at most {most}"),
     }
 }
 
@@ -169,7 +182,7 @@ fn decision_reason(reason: &route::Reason) -> Vec<String> {
 /// What was found about one candidate.
 pub fn considered(one: &Considered) -> String {
     match &one.verdict {
-        Verdict::Legal { score, parts, cost_max, dampened, stale, .. } => {
+        Verdict::Legal { score, parts, cost_max, cost_expected, dampened, stale, .. } => {
             let ScoreParts { latency, cost, truthfulness, reliability, load, freshness } = parts;
             let mut behind = dampened.map_or(String::new(), |one| {
                 format!(", ranked last for penalty {} until {}", one.penalty, one.until.rfc3339())
@@ -179,8 +192,9 @@ pub fn considered(one: &Considered) -> String {
             }
             format!(
                 "{}: score {score} (latency {latency}, cost {cost}, truthfulness {truthfulness}, reliability \
-                 {reliability}, load {load}, freshness {freshness}), at most {cost_max}{behind}.",
-                one.candidate
+                 {reliability}, load {load}, freshness {freshness}), {}{behind}.",
+                one.candidate,
+                costs(*cost_expected, *cost_max)
             )
         }
         Verdict::Excluded { constraints } => {
@@ -190,12 +204,60 @@ pub fn considered(one: &Considered) -> String {
     }
 }
 
+impl Explain for Door {
+    fn words(&self) -> Vec<String> {
+        let mut words = Vec::new();
+        if let Some(reason) = &self.refusal {
+            words.push(format!("{} is legal, but not admitted now: {}", self.candidate, refusal(reason)));
+            words.extend(self.until.map(|until| format!("That holds until {}, as far as is known.", until.rfc3339())));
+            words.extend(past(reason).map(str::to_owned));
+        }
+        words.extend(self.trial.map(|share| {
+            format!("{} is on trial after quarantine: {share} % of the runs go to it, and no others.", self.candidate)
+        }));
+        words
+    }
+}
+
+/// What would help against a refusal, where its reason does not say so.
+fn past(reason: &Refusal) -> Option<&'static str> {
+    match reason {
+        Refusal::Limited(limit::Refused::Circuit { .. }) => {
+            Some("It is asked before that only if nobody else is left; who answers again closes its circuit.")
+        }
+        Refusal::Limited(limit::Refused::Paused { .. } | limit::Refused::Allowance { .. }) => {
+            Some("Nobody here can shorten that; another key or provider would serve meanwhile.")
+        }
+        Refusal::Limited(limit::Refused::Throttle { .. }) => {
+            Some("That is by chance, so some requests are sent; it ends as it accepts more of them.")
+        }
+        _ => None,
+    }
+}
+
+/// Who of a decision's ladder would be sent a request now.
+pub fn doors_words(doors: &[Door]) -> Vec<String> {
+    let mut words: Vec<String> = doors.iter().flat_map(Explain::words).collect();
+    let refused = doors.first().is_some_and(|first| first.refusal.is_some());
+    match doors.iter().find(|door| door.refusal.is_none()) {
+        Some(open) if refused => words.push(format!("{} would be sent it now.", open.candidate)),
+        None if !doors.is_empty() => words.push("Nobody who may serve it is admitted now.".to_owned()),
+        _ => {}
+    }
+    words
+}
+
 /// Why a candidate would or would not serve, and what would change that.
-pub fn why_not_words(one: &Considered, decision: &Decision) -> Vec<String> {
+pub fn why_not_words(one: &Considered, decision: &Decision, door: Option<&Door>) -> Vec<String> {
+    let closed = door.is_some_and(|door| door.refusal.is_some());
+    let at_door = || door.into_iter().flat_map(Explain::words);
     let winner = decision.winner.as_deref();
     match &one.verdict {
         Verdict::Legal { .. } if winner == Some(&one.candidate) => {
-            let mut words = vec![format!("It would serve {}.", decision.destination), considered(one)];
+            let would = if closed { "be chosen for" } else { "serve" };
+            let mut words = vec![format!("It would {would} {}.", decision.destination)];
+            words.extend(at_door());
+            words.push(considered(one));
             words.extend(decision.reasons.iter().flat_map(decision_reason));
             words
         }
@@ -205,6 +267,7 @@ pub fn why_not_words(one: &Considered, decision: &Decision) -> Vec<String> {
                 format!("It may serve {}, but {winner} comes before it: it is number {place}.", decision.destination),
                 considered(one),
             ];
+            words.extend(at_door());
             words.extend(decision.reasons.iter().flat_map(decision_reason));
             words
         }

@@ -4,6 +4,7 @@ use super::*;
 use crate::types::{Modality, Money, PrivacyClass, TrustTier};
 use crate::ziggy::{Input, IntentModel, Value, classify};
 
+// Z3.
 #[test]
 fn a_classification_reads_as_sentences_without_values() {
     let text = "Remember that my e-mail is ada@example.com";
@@ -17,6 +18,7 @@ fn a_classification_reads_as_sentences_without_values() {
     assert!(!words.contains("ada@"));
 }
 
+// XP2.
 #[test]
 fn every_broken_rule_says_what_would_satisfy_it() {
     let reason = || "it is down".to_owned();
@@ -50,6 +52,27 @@ fn every_broken_rule_says_what_would_satisfy_it() {
         assert!(broken(&constraint).contains(is), "{}", broken(&constraint));
         assert!(remedy(&constraint).contains(would), "{}", remedy(&constraint));
     }
+}
+
+#[test]
+fn what_is_expected_and_the_worst_case_are_told_apart() {
+    let most = Money(335);
+    assert_eq!(costs(None, most), "at most $0.000335");
+    assert_eq!(costs(Some(Money(20)), most), "an expected $0.000020, and at most $0.000335 in the worst case");
+}
+
+#[test]
+fn who_is_refused_at_the_door_is_not_said_to_serve() {
+    let door = |candidate: &str, refusal| Door { candidate: candidate.to_owned(), refusal, until: None, trial: None };
+    let full = || Some(Refusal::Full { in_flight: 4, cap: 4 });
+    let said = doors_words(&[door("a", full()), door("b", None)]).join(" ");
+    assert!(said.starts_with("a is legal, but not admitted now: 4 requests are in flight"), "{said}");
+    assert!(said.ends_with("b would be sent it now."), "{said}");
+    let nobody = doors_words(&[door("a", full())]).join(" ");
+    assert!(nobody.ends_with("Nobody who may serve it is admitted now."), "{nobody}");
+    assert!(doors_words(&[door("a", None), door("b", full())]).iter().all(|words| words.starts_with("b is legal")));
+    let trial = Door { trial: Some(5), ..door("a", None) };
+    assert!(doors_words(&[trial])[0].contains("5 % of the runs"));
 }
 
 #[test]

@@ -9,6 +9,7 @@
 //! - G4: no rule takes the last candidate out of service.
 //! - G5: what a rule does on its own is never more than its `act` says; a subject that no rule names is left alone.
 
+mod examples;
 pub mod probation;
 pub mod rule;
 pub mod series;
@@ -192,7 +193,8 @@ fn action(
             let mut targets = candidates(&subject, observed);
             targets.retain(|one| !out.contains(one));
             let stay = observed.known.iter().filter(|one| !out.contains(&one.candidate));
-            let others = stay.filter(|one| !targets.contains(&one.candidate)).count();
+            let taken: BTreeSet<&String> = targets.iter().collect();
+            let others = stay.filter(|one| !taken.contains(&one.candidate)).count();
             if !targets.is_empty() && others == 0 {
                 spared = Some("nobody else would be left to serve".to_owned());
                 targets.clear();

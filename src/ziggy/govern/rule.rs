@@ -340,84 +340,92 @@ impl Rule {
         .collect()
     }
 
-    /// What of it cannot work, each with what would; the place of the rule is for the caller to say.
-    pub fn impossible(&self, horizon_s: u64) -> Vec<String> {
+    /// Keys of it with values that cannot work, and what would.
+    pub fn impossible(&self, horizon_s: u64) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
-        let mut unless = |good: bool, expected: &str| {
+        let mut unless = |good: bool, key: &'static str, expected: &str| {
             if !good {
-                wrong.push(expected.to_owned());
+                wrong.push((key, expected.to_owned()));
             }
         };
-        unless(named(&self.name), NAMED);
-        unless(!self.of.is_empty(), "`of`: a candidate, a path or a scope, or `*` for each");
-        let window = |window_s: &u64| (1..=horizon_s).contains(window_s);
-        let windows = format!("`window_s`: from 1 to crown.observe.for_s, which is {horizon_s}");
-        match &self.watch {
-            Signal::Errors { window_s, least, share } => {
-                unless(window(window_s), &windows);
-                unless(*least > 0, "`least`: at least 1");
-                unless((1..=1_000_000).contains(&share.0), "`share`: from 1 to 1000000 millionths");
-            }
-            Signal::Slow { window_s, short_s, least, within_ms, objective, burn } => {
-                unless(window(window_s), &windows);
-                unless((1..=*window_s).contains(short_s), "`short_s`: from 1 to `window_s`");
-                unless(*least > 0 && *within_ms > 0 && *burn > 0, "`least`, `within_ms` and `burn`: at least 1");
-                unless((1..1_000_000).contains(&objective.0), "`objective`: from 1 to 999999 millionths");
-            }
-            Signal::Budget { burn } => unless(*burn > 0, "`burn`: at least 1 millionth"),
-            Signal::Repeated { window_s, times } | Signal::Restarts { window_s, times } => {
-                unless(window(window_s), &windows);
-                unless(*times > 0, "`times`: at least 1");
-            }
-            Signal::Mailbox { oldest_ms } => unless(*oldest_ms > 0, "`oldest_ms`: at least 1"),
-        }
+        unless(named(&self.name), "name", NAMED);
+        unless(!self.of.is_empty(), "of", "a candidate, a path or a scope, or `*` for each");
+        self.watch.impossible(horizon_s, &mut unless);
         match &self.act {
             Act::Throttle { percent, cap, for_s } => {
-                unless(percent.is_some() || cap.is_some(), "`percent` or `cap`: one of them at least");
-                unless(percent.is_none_or(|percent| percent <= 100), "`percent`: at most 100");
+                unless(percent.is_some() || cap.is_some(), "act", "`percent` or `cap` in it");
+                unless(percent.is_none_or(|percent| percent <= 100), "act.percent", "at most 100");
                 // None at a time would be a quarantine without a way back.
-                unless(cap.is_none_or(|cap| cap > 0), "`cap`: at least 1");
-                unless(*for_s > 0, "`for_s`: at least 1");
+                unless(cap.is_none_or(|cap| cap > 0), "act.cap", "at least 1");
+                unless(*for_s > 0, "act.for_s", "at least 1");
             }
-            Act::Shed { for_s, .. } => unless(*for_s > 0, "`for_s`: at least 1"),
+            Act::Shed { for_s, .. } => unless(*for_s > 0, "act.for_s", "at least 1"),
             Act::Alert | Act::Restart | Act::Quarantine => {}
         }
         let of_tree = matches!(self.watch, Signal::Restarts { .. } | Signal::Mailbox { .. });
         let of_budget = matches!(self.watch, Signal::Budget { .. });
-        unless(!of_tree || self.of.contains('/'), "`of`: a path such as `host/crown/agents/*`");
+        unless(!of_tree || self.of.contains('/'), "of", "a path such as `host/crown/agents/*`");
         let about_candidates = !matches!(self.act, Act::Throttle { .. } | Act::Quarantine | Act::Restart);
-        unless(!of_budget || about_candidates, "`act`: alert or shed, since a budget is nobody who could be restarted");
+        let nobody = "alert or shed, since a budget is nobody who could be restarted";
+        unless(!of_budget || about_candidates, "act.action", nobody);
         wrong
     }
 }
 
-const NAMED: &str = "`name`: lowercase letters, digits and dashes";
+impl Signal {
+    fn impossible(&self, horizon_s: u64, unless: &mut impl FnMut(bool, &'static str, &str)) {
+        let window = |window_s: &u64| (1..=horizon_s).contains(window_s);
+        let windows = format!("from 1 to crown.observe.for_s, which is {horizon_s}");
+        match self {
+            Signal::Errors { window_s, least, share } => {
+                unless(window(window_s), "watch.window_s", &windows);
+                unless(*least > 0, "watch.least", "at least 1");
+                unless((1..=1_000_000).contains(&share.0), "watch.share", "from 1 to 1000000 millionths");
+            }
+            Signal::Slow { window_s, short_s, least, within_ms, objective, burn } => {
+                unless(window(window_s), "watch.window_s", &windows);
+                unless((1..=*window_s).contains(short_s), "watch.short_s", "from 1 to `window_s`");
+                unless(*least > 0, "watch.least", "at least 1");
+                unless(*within_ms > 0, "watch.within_ms", "at least 1");
+                unless(*burn > 0, "watch.burn", "at least 1 millionth");
+                unless((1..1_000_000).contains(&objective.0), "watch.objective", "from 1 to 999999 millionths");
+            }
+            Signal::Budget { burn } => unless(*burn > 0, "watch.burn", "at least 1 millionth"),
+            Signal::Repeated { window_s, times } | Signal::Restarts { window_s, times } => {
+                unless(window(window_s), "watch.window_s", &windows);
+                unless(*times > 0, "watch.times", "at least 1");
+            }
+            Signal::Mailbox { oldest_ms } => unless(*oldest_ms > 0, "watch.oldest_ms", "at least 1"),
+        }
+    }
+}
+
+const NAMED: &str = "lowercase letters, digits and dashes";
 
 fn named(name: &str) -> bool {
     !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
 }
 
 impl AlertRule {
-    /// What of it cannot work, each with what would.
-    pub fn impossible(&self, horizon_s: u64) -> Vec<String> {
+    /// Keys of it with values that cannot work, and what would.
+    pub fn impossible(&self) -> Vec<(&'static str, String)> {
         let mut wrong = Vec::new();
-        if !named(&self.name) {
-            wrong.push(NAMED.to_owned());
-        }
+        let mut unless = |good: bool, key: &'static str, expected: &str| {
+            if !good {
+                wrong.push((key, expected.to_owned()));
+            }
+        };
+        unless(named(&self.name), "name", NAMED);
         match &self.when {
             When::Event { kind, window_s, at_least } => {
-                if kind.is_empty() || *at_least == 0 || !(1..=horizon_s).contains(window_s) {
-                    let expected = "`kind`, `at_least` of at least 1, and `window_s` from 1 to crown.observe.for_s";
-                    wrong.push(format!("{expected}, which is {horizon_s}"));
-                }
+                unless(!kind.is_empty(), "when.kind", "the kind of an event, such as `run.failed`");
+                unless(*window_s > 0, "when.window_s", "at least 1");
+                unless(*at_least > 0, "when.at_least", "at least 1");
             }
             When::Metric { name, above } => {
-                if !super::upkeep::MEASURES.contains(&name.as_str()) {
-                    wrong.push(format!("`name`: one of {}", super::upkeep::MEASURES.join(", ")));
-                }
-                if !above.is_finite() || *above < 0.0 {
-                    wrong.push("`above`: a number from 0 on".to_owned());
-                }
+                let measures = super::upkeep::MEASURES;
+                unless(measures.contains(&name.as_str()), "when.name", &format!("one of {}", measures.join(", ")));
+                unless(above.is_finite() && *above >= 0.0, "when.above", "a number from 0 on");
             }
         }
         wrong

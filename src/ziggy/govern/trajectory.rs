@@ -1,11 +1,11 @@
 //! Whether work goes round in circles: the turns of one assignment as hashes, and the cycles in them.
 //!
 //! Invariants:
-//! - T1: a cycle of one to [`LONGEST`] turns that comes round a third time is found with the last turn of that third time,
+//! - TJ1: a cycle of one to [`LONGEST`] turns that comes round a third time is found with the last turn of that third time,
 //!   and not before.
-//! - T2: what differs in one call, one argument or one text is another turn. The order in which a model wrote the arguments
+//! - TJ2: what differs in one call, one argument or one text is another turn. The order in which a model wrote the arguments
 //!   makes no difference.
-//! - T3: a turn costs the same however many there were before.
+//! - TJ3: a turn costs the same however many there were before.
 
 use std::fmt::Write;
 

@@ -333,6 +333,10 @@ fn peer(config: &Config, rungs: &[(Rung, bool)], situation: &Situation, rung: Ru
     match here.iter().find(|one| one.dampened != healthy) {
         Some(one) => Stands::Yes(step(rung, Some(one), so_far(situation), Vec::new())),
         None if !here.is_empty() => Stands::No("who is left there failed too often lately".to_owned()),
+        // Who is smaller is another rung, and says so here: it may be the very candidate that is sent to next.
+        None if untried(situation).filter(on).any(|one| Rung::of(one.tier) == rung) => {
+            Stands::No("who is left there is smaller than the first choice".to_owned())
+        }
         None => Stands::No("nobody who may serve it is left there".to_owned()),
     }
 }

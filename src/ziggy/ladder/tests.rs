@@ -107,6 +107,17 @@ fn a_destination_has_its_own_order_and_switches() {
 }
 
 #[test]
+fn a_rung_where_only_smaller_ones_are_left_says_so() {
+    let mut now = of_three();
+    now.came = [("far".to_owned(), FAILED), ("near".to_owned(), FAILED)].into();
+    let step = next(&config(), &to("general/public"), &now);
+    assert_eq!((step.rung, step.candidate.as_deref()), (Rung::Smaller, Some("tiny")));
+    let why = |rung| step.passed.iter().find(|one| one.rung == rung).map(|one| one.reason.as_str());
+    assert_eq!(why(Rung::Local), Some("who is left there is smaller than the first choice"));
+    assert_eq!(why(Rung::External), Some("nobody who may serve it is left there"));
+}
+
+#[test]
 fn waiting_has_limits() {
     let busy = |again_us| {
         let mut situation = of_three();

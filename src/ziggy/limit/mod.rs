@@ -379,7 +379,41 @@ impl Candidate {
         self.recent.p95_us()
     }
 
-    /// LI1: asks every limiter, and counts only if none refuses. The candidate's rates, then its provider's.
+    /// What stands against a request: every limiter is asked, and nothing counted. The candidate's rates, then its
+    /// provider's.
+    pub fn against(
+        &self,
+        provider: &Provider,
+        config: &Config,
+        rates: (&Rates, &Rates),
+        ask: Ask,
+        now: Timestamp,
+    ) -> Option<Refused> {
+        let open = self.circuit.against(now);
+        if let Some(again_us) = open.filter(|_| !ask.last_resort) {
+            return Some(Refused::Circuit { again_us });
+        }
+        if let Some(refused) = provider.against(rates.1, ask.tokens, now) {
+            return Some(refused);
+        }
+        if let Some((unit, per_minute, again_us)) = self.metered.against(rates.0, ask.tokens, now) {
+            return Some(Refused::Rate { unit, per_minute, again_us });
+        }
+        let limit = self.concurrency.limit();
+        if self.in_flight >= limit {
+            return Some(Refused::Concurrency { in_flight: self.in_flight, limit });
+        }
+        // The share of all 64-bit numbers that lies below, in millionths.
+        let drawn = u32::try_from((u128::from(ask.chance) * 1_000_000) >> 64).unwrap_or(u32::MAX);
+        if drawn < self.throttle.probability(&config.throttle, self.in_flight, now).0 {
+            let (sent, accepted) = self.throttle.counts(&config.throttle, now);
+            let sent = sent.saturating_sub(u64::from(self.in_flight));
+            return Some(Refused::Throttle { sent, accepted, again_us: DRAW_AGAIN_US });
+        }
+        None
+    }
+
+    /// LI1: asks every limiter, and counts only if none refuses.
     pub fn send(
         &mut self,
         provider: &mut Provider,
@@ -388,27 +422,10 @@ impl Candidate {
         ask: Ask,
         now: Timestamp,
     ) -> Result<Sent, Refused> {
-        let open = self.circuit.against(now);
-        if let Some(again_us) = open.filter(|_| !ask.last_resort) {
-            return Err(Refused::Circuit { again_us });
-        }
-        if let Some(refused) = provider.against(rates.1, ask.tokens, now) {
+        if let Some(refused) = self.against(provider, config, rates, ask, now) {
             return Err(refused);
         }
-        if let Some((unit, per_minute, again_us)) = self.metered.against(rates.0, ask.tokens, now) {
-            return Err(Refused::Rate { unit, per_minute, again_us });
-        }
-        let limit = self.concurrency.limit();
-        if self.in_flight >= limit {
-            return Err(Refused::Concurrency { in_flight: self.in_flight, limit });
-        }
-        // The share of all 64-bit numbers that lies below, in millionths.
-        let drawn = u32::try_from((u128::from(ask.chance) * 1_000_000) >> 64).unwrap_or(u32::MAX);
-        if drawn < self.throttle.probability(&config.throttle, self.in_flight, now).0 {
-            let (sent, accepted) = self.throttle.counts(&config.throttle, now);
-            let sent = sent.saturating_sub(u64::from(self.in_flight));
-            return Err(Refused::Throttle { sent, accepted, again_us: DRAW_AGAIN_US });
-        }
+        let open = self.circuit.against(now);
         let trial = self.circuit.sent(now);
         provider.sent(rates.1, ask.tokens, now);
         self.metered.take(rates.0, ask.tokens, now);

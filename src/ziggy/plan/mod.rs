@@ -3,11 +3,11 @@
 //! A plan changes nothing. It is made of what was measured and of prices, by Little's law and the queues of `queue`.
 //!
 //! Invariants:
-//! - L1: the same loads, places and config give the same plan, byte for byte.
-//! - L2: without a measured load nothing is proposed, and the plan says so.
-//! - L3: a proposal never sends a destination where its privacy class may not go, nor to somebody who would then be over
+//! - PL1: the same loads, places and config give the same plan, byte for byte.
+//! - PL2: without a measured load nothing is proposed, and the plan says so.
+//! - PL3: a proposal never sends a destination where its privacy class may not go, nor to somebody who would then be over
 //!   the utilisation wanted.
-//! - L4: with what is proposed the modelled wait and the share refused are no greater than before.
+//! - PL4: with what is proposed the modelled wait and the share refused are no greater than before.
 
 mod proposal;
 pub mod queue;

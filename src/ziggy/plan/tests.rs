@@ -76,6 +76,7 @@ fn made(loads: &[Load], places: &[Place]) -> Plan {
     plan(loads, places, &CONFIG, 100, Timestamp(5))
 }
 
+// PL2.
 #[test]
 fn without_a_load_nothing_is_proposed_and_the_plan_says_so() {
     let quiet = made(&[load("general/public", "a@x", 0, 0, 0)], &[place("a@x", TrustTier::Local, 1, Grows::Copies)]);
@@ -143,7 +144,7 @@ fn a_runtime_that_can_do_more_at_a_time_is_told_how_many() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
-    /// L1, L3, L4 for any load.
+    /// PL1, PL3, PL4 for any load.
     #[test]
     fn a_plan_makes_nothing_worse_and_sends_nothing_where_it_may_not_go(
         loads in proptest::collection::vec((0_usize..4, 0_usize..3, 0_u64..2_000, 0_u64..500, 0_u64..60_000), 0..8),

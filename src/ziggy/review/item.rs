@@ -4,12 +4,12 @@
 //! [`Item::after`], so what is in memory is what a restart finds.
 //!
 //! Invariants:
-//! - I1: an item is closed once. After that nothing happens to it but that its run is settled.
-//! - I2: it is approved only if as many different people as its quorum approved the same revision, or by an expiry whose
-//!   rule says so.
-//! - I3: one denial closes it.
-//! - I4: an edit makes a new revision; what was approved before it counts no more.
-//! - I5: from its deadline on nothing but the expiry or a cancellation closes it.
+//! - IT1: an item is closed once. After that nothing happens to it but that its run is settled.
+//! - IT2: its run goes on only if as many different people as its quorum approved the same revision, or if its deadline
+//!   came and its rule says so. Nobody can bring that about by ending its time before: then its run ends.
+//! - IT3: one denial closes it.
+//! - IT4: an edit makes a new revision; what was approved before it counts no more.
+//! - IT5: from its deadline on nothing but the expiry or a cancellation closes it.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -137,6 +137,9 @@ pub struct Item {
     pub goes_on: bool,
     /// When it was closed.
     pub closed_at: Option<Timestamp>,
+    /// Who closed it without a verdict: by cancelling its run, or by ending its time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub closed_by: Option<String>,
     /// Whether its run has heard of it.
     pub settled: bool,
 }
@@ -167,7 +170,11 @@ pub enum Happened {
         comment: Option<String>,
     },
     /// Nobody decided in time.
-    Expired,
+    Expired {
+        /// Who ended its time before its deadline, if somebody did.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        by: Option<String>,
+    },
     /// It is decided.
     Closed {
         /// How it stands now.
@@ -176,7 +183,7 @@ pub enum Happened {
         goes_on: bool,
         /// When.
         at: Timestamp,
-        /// Who closed it without a verdict: whoever cancelled the run.
+        /// Who closed it without a verdict: whoever cancelled the run or ended its time.
         by: Option<String>,
     },
     /// Its run has heard of it.
@@ -190,7 +197,7 @@ impl Happened {
             Happened::Opened { .. } => kind::OPENED,
             Happened::Judged { .. } => kind::VERDICT,
             Happened::Delegated { .. } => kind::DELEGATED,
-            Happened::Expired => kind::EXPIRED,
+            Happened::Expired { .. } => kind::EXPIRED,
             Happened::Closed { .. } => kind::CLOSED,
             Happened::Settled => kind::SETTLED,
         }
@@ -218,7 +225,8 @@ impl Happened {
                 words.extend(comment.iter().map(|comment| format!("They said: {comment}")));
                 words
             }
-            Happened::Expired => vec!["Nobody decided in time.".to_owned()],
+            Happened::Expired { by: Some(by) } => vec![format!("{by} ended its time before its deadline.")],
+            Happened::Expired { by: None } => vec!["Nobody decided in time.".to_owned()],
             Happened::Closed { status, goes_on, by, .. } => {
                 let goes = if *goes_on { "goes on" } else { "ends" };
                 let by = by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
@@ -239,7 +247,7 @@ pub enum Objection {
         status: ItemStatus,
         /// Since when.
         at: Timestamp,
-        /// Whose verdict closed it, if one did.
+        /// Who closed it, if it was somebody.
         by: Option<String>,
     },
     /// Its time is over, and it is about to expire.
@@ -293,6 +301,7 @@ impl Item {
             status: ItemStatus::Open,
             goes_on: false,
             closed_at: None,
+            closed_by: None,
             settled: false,
         }
     }
@@ -320,13 +329,18 @@ impl Item {
         self.verdicts.last().filter(|_| decided)
     }
 
-    /// Refuses what comes too late (I1, I5).
+    /// Who closed it, if it was somebody.
+    pub fn closed_by_whom(&self) -> Option<&str> {
+        self.closer().map(|verdict| verdict.author.as_str()).or(self.closed_by.as_deref())
+    }
+
+    /// Refuses what comes too late (IT1, IT5).
     fn open_at(&self, now: Timestamp) -> Result<(), Objection> {
         match self.status {
             ItemStatus::Open if now < self.deadline => Ok(()),
             ItemStatus::Open => Err(Objection::Late(self.deadline)),
             status => {
-                let by = self.closer().map(|verdict| verdict.author.clone());
+                let by = self.closed_by_whom().map(str::to_owned);
                 Err(Objection::Closed { status, at: self.closed_at.unwrap_or_default(), by })
             }
         }
@@ -385,8 +399,20 @@ impl Item {
         if self.status != ItemStatus::Open || now < self.deadline {
             return Vec::new();
         }
-        let goes_on = self.on_expiry == OnExpiry::Approve;
-        vec![Happened::Expired, Happened::Closed { status: ItemStatus::Expired, goes_on, at: now, by: None }]
+        self.expired(None, now)
+    }
+
+    /// What somebody does who ends its time before its deadline: it expires with their name on it, and its run ends,
+    /// whatever its rule says for when nobody decides. One person would else do what takes a quorum.
+    pub fn expire_by(&self, by: String, now: Timestamp) -> Result<Vec<Happened>, Objection> {
+        self.open_at(now)?;
+        Ok(self.expired(Some(by), now))
+    }
+
+    fn expired(&self, by: Option<String>, now: Timestamp) -> Vec<Happened> {
+        let goes_on = by.is_none() && self.on_expiry == OnExpiry::Approve;
+        let closed = Happened::Closed { status: ItemStatus::Expired, goes_on, at: now, by: by.clone() };
+        vec![Happened::Expired { by }, closed]
     }
 
     /// What cancelling its run does; nothing if it is closed already.
@@ -408,16 +434,17 @@ impl Item {
                 self.verdicts.push(verdict.clone());
             }
             Happened::Delegated { to, .. } => self.delegate = Some(to.clone()),
-            Happened::Expired => {}
-            Happened::Closed { status, goes_on, at, .. } => {
+            Happened::Expired { .. } => {}
+            Happened::Closed { status, goes_on, at, by } => {
                 (self.status, self.goes_on, self.closed_at) = (*status, *goes_on, Some(*at));
+                self.closed_by.clone_from(by);
             }
             Happened::Settled => self.settled = true,
         }
         self
     }
 
-    /// What something makes of an item, or of none. What does not fit its state changes nothing (I1).
+    /// What something makes of an item, or of none. What does not fit its state changes nothing (IT1).
     pub fn after(before: Option<Item>, happened: &Happened) -> Option<Item> {
         match (before, happened) {
             (None, Happened::Opened { opened }) => Some(Item::clone(opened)),

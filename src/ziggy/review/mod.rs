@@ -5,10 +5,10 @@
 //! What it never does: show anybody a text. A reason names rules and conditions, and a keyword as the rule has it.
 //!
 //! Invariants:
-//! - R1: work needs a human exactly if a rule of its stage holds, and a rule holds exactly if each of its conditions does.
-//! - R2: one more rule never makes a need weaker: no later deadline, no smaller quorum, no approval by expiry that was
+//! - RV1: work needs a human exactly if a rule of its stage holds, and a rule holds exactly if each of its conditions does.
+//! - RV2: one more rule never makes a need weaker: no later deadline, no smaller quorum, no approval by expiry that was
 //!   none before.
-//! - R3: nothing of the text is in a need.
+//! - RV3: nothing of the text is in a need.
 //!
 //! The invariants of an item stand in `item.rs`.
 
@@ -251,8 +251,8 @@ pub struct Need {
     pub reasons: Vec<Reason>,
 }
 
-/// What work in this situation needs at this stage; nothing if no rule holds (R1). Of several rules that hold the
-/// strictest terms count (R2).
+/// What work in this situation needs at this stage; nothing if no rule holds (RV1). Of several rules that hold the
+/// strictest terms count (RV2).
 pub fn review(rules: &[Rule], stage: Stage, situation: &Situation<'_>) -> Option<Need> {
     let mut text = None;
     let mut need: Option<Need> = None;
@@ -330,6 +330,27 @@ impl Rule {
             held.push(Condition::Keyword { keyword });
         }
         Some(held)
+    }
+
+    /// Right ones, which together have every key: what somebody writes is compared to them, key by key.
+    pub fn examples() -> [Rule; 2] {
+        let rule = |agents: Vec<String>, nobody| Rule {
+            name: "example".to_owned(),
+            kind: Kind::Policy,
+            action: Stage::Before,
+            deadline_s: 3_600,
+            quorum: 1,
+            on_expiry: OnExpiry::Deny,
+            delegate: Some("ann".to_owned()),
+            class: Some(PrivacyClass::Public),
+            intents: vec![Intent::Write],
+            confidence_below: Some(Millionths::ONE),
+            agents,
+            cost_over: Some(Money::ZERO),
+            keywords: vec!["press release".to_owned()],
+            nobody,
+        };
+        [rule(vec!["marvin".to_owned()], false), rule(Vec::new(), true)]
     }
 
     /// Keys with values that cannot work, and what would.

@@ -1,4 +1,4 @@
-//! Tests of rules (R1 to R3) and of what may happen to an item (I1 to I5): tables, then properties.
+//! Tests of rules (RV1 to RV3) and of what may happen to an item (IT1 to IT5): tables, then properties.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 use std::collections::BTreeSet;
@@ -94,6 +94,7 @@ fn of_several_rules_the_strictest_terms_count() {
     );
 }
 
+// Z3.
 #[test]
 fn a_need_holds_nothing_of_the_text_and_says_what_held() {
     let text = "the secret is xylophone, in a press release";
@@ -104,7 +105,7 @@ fn a_need_holds_nothing_of_the_text_and_says_what_held() {
         ..rule("press")
     };
     let need = review(&[rule], Stage::Before, &situation(text)).unwrap();
-    assert!(!serde_json::to_string(&need).unwrap().contains("xylophone"), "R3");
+    assert!(!serde_json::to_string(&need).unwrap().contains("xylophone"), "RV3");
     let words = need.reasons[0].words();
     assert_eq!(
         words,
@@ -191,6 +192,20 @@ fn an_edit_makes_a_revision_that_nobody_else_has_approved() {
     assert_eq!(done.closer().map(|verdict| verdict.author.as_str()), Some("ann"));
 }
 
+// IT2.
+#[test]
+fn ending_the_time_of_an_item_by_hand_approves_nothing() {
+    for quorum in [1, 3] {
+        let open = item(quorum, OnExpiry::Approve);
+        let by_hand = after(open.clone(), &open.expire_by("ann".to_owned(), Timestamp(1)).unwrap());
+        assert_eq!((by_hand.status, by_hand.goes_on), (ItemStatus::Expired, false), "one person is no quorum");
+        assert_eq!(by_hand.closed_by_whom(), Some("ann"));
+        let deadline = open.deadline;
+        let in_time = after(open.clone(), &open.expire(deadline));
+        assert_eq!((in_time.status, in_time.goes_on, in_time.closed_by_whom()), (ItemStatus::Expired, true, None));
+    }
+}
+
 #[test]
 fn edits_are_of_what_may_be_changed_and_to_something() {
     let item = item(1, OnExpiry::Deny);
@@ -207,6 +222,7 @@ enum Try {
     Delegate,
     Cancel,
     Expire,
+    End,
 }
 
 fn tries() -> impl Strategy<Value = Vec<(Try, i64)>> {
@@ -220,6 +236,7 @@ fn tries() -> impl Strategy<Value = Vec<(Try, i64)>> {
         1 => Just(Try::Delegate),
         1 => Just(Try::Cancel),
         2 => Just(Try::Expire),
+        1 => Just(Try::End),
     ];
     prop::collection::vec((one, 0..3_000_000_i64), 0..12)
 }
@@ -239,7 +256,7 @@ fn rules() -> impl Strategy<Value = Vec<Rule>> {
 }
 
 proptest! {
-    /// R2: one more rule never makes a need weaker, wherever it stands among the others.
+    /// RV2: one more rule never makes a need weaker, wherever it stands among the others.
     #[test]
     fn one_more_rule_makes_no_need_weaker(rules in rules(), more in rules(), place in 0..6_usize) {
         let before = review(&rules, Stage::Before, &situation(""));
@@ -255,12 +272,13 @@ proptest! {
         }
     }
 
-    /// I1 to I5, whatever is tried in whatever order; and what is in memory is what the journal's events make.
+    /// IT1 to IT5, whatever is tried in whatever order; and what is in memory is what the journal's events make.
     #[test]
     fn whatever_is_tried_an_item_keeps_its_promises(quorum in 1..4_u32, deny in any::<bool>(), tries in tries()) {
         let on_expiry = if deny { OnExpiry::Deny } else { OnExpiry::Approve };
         let mut now = item(quorum, on_expiry);
         let (mut time, mut closings, mut folded) = (0, 0, Some(now.clone()));
+        let mut by_hand = false;
         for (tried, passed) in tries {
             time += passed;
             let (before, at) = (now.clone(), Timestamp(time));
@@ -270,14 +288,20 @@ proptest! {
                     let verdict = verdict(&format!("p{author}"), opinion, edited, revision);
                     let judged = before.judge(verdict, Some(Hash::of(b"new")), at);
                     prop_assert!(!stale || judged.is_err());
-                    prop_assert!(at < before.deadline || judged.is_err(), "I5");
+                    prop_assert!(at < before.deadline || judged.is_err(), "IT5");
                     judged.unwrap_or_default()
                 }
                 Try::Delegate => before.delegate("ann".into(), "bob".into(), None, at).unwrap_or_default(),
                 Try::Cancel => before.cancel("ann", at),
                 Try::Expire => before.expire(at),
+                Try::End => {
+                    let ended = before.expire_by("ann".into(), at);
+                    by_hand |= ended.is_ok();
+                    prop_assert!(at < before.deadline || ended.is_err(), "IT5");
+                    ended.unwrap_or_default()
+                }
             };
-            prop_assert!(before.status == ItemStatus::Open || happened.is_empty(), "I1");
+            prop_assert!(before.status == ItemStatus::Open || happened.is_empty(), "IT1");
             let denied = happened.iter().any(|one| matches!(one, Happened::Judged { verdict, .. } if verdict.opinion == Opinion::Deny));
             closings += happened.iter().filter(|one| matches!(one, Happened::Closed { .. })).count();
             for one in &happened {
@@ -286,9 +310,9 @@ proptest! {
             }
             now = after(before, &happened);
             prop_assert_eq!(folded.as_ref(), Some(&now));
-            prop_assert!(!denied || now.status == ItemStatus::Denied, "I3");
+            prop_assert!(!denied || now.status == ItemStatus::Denied, "IT3");
         }
-        prop_assert_eq!(closings, usize::from(now.status != ItemStatus::Open), "I1");
+        prop_assert_eq!(closings, usize::from(now.status != ItemStatus::Open), "IT1");
         let approvals: BTreeSet<&str> = now
             .verdicts
             .iter()
@@ -296,8 +320,9 @@ proptest! {
             .map(|verdict| verdict.author.as_str())
             .collect();
         match now.status {
-            ItemStatus::Approved => prop_assert!(approvals.len() == quorum as usize && now.goes_on, "I2"),
-            ItemStatus::Expired => prop_assert_eq!(now.goes_on, !deny, "I2"),
+            ItemStatus::Approved => prop_assert!(approvals.len() == quorum as usize && now.goes_on, "IT2"),
+            // By hand nobody approves.
+            ItemStatus::Expired => prop_assert_eq!(now.goes_on, !deny && !by_hand, "IT2"),
             ItemStatus::Open => prop_assert!(approvals.len() < quorum as usize && !now.goes_on),
             _ => prop_assert!(!now.goes_on),
         }

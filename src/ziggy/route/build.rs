@@ -15,6 +15,7 @@ use super::fib::{Aside, Canonical, Choice, Entry, Facts, Fib, Pin, Route, Routes
 use super::policy::Rules;
 use super::score::ScoreParts;
 use crate::types::{Hash, Price, Timestamp};
+use crate::ziggy::Appetite;
 use crate::ziggy::admit::{Action, Governance, Override};
 use crate::ziggy::fixed::Millionths;
 
@@ -35,6 +36,41 @@ pub fn build(rib: &Rib, governance: &Governance, rules: &Rules, before: Option<&
     let routes = make(None);
     let tenants = rules.tenants().into_iter().map(|tenant| (tenant.to_owned(), make(Some(tenant)))).collect();
     let (at, rib, governance) = (now, rib.version, governance.version);
+    let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, policies, rows, routes, tenants };
+    fib.version = fib.computed_version();
+    fib
+}
+
+/// Who is in place, by tenant (none: everybody else's) and destination.
+pub(super) type Incumbents = BTreeMap<(Option<String>, Destination), String>;
+
+/// Builds the FIB where these are in place, from nothing else.
+pub(super) fn build_after(
+    rib: &Rib,
+    governance: &Governance,
+    rules: &Rules,
+    incumbents: &Incumbents,
+    now: Timestamp,
+) -> Fib {
+    let (rows, _) = rows(rib, governance, rules, None, now);
+    let making = Making { rows: &rows, governance, rules, now };
+    let make = |tenant: Option<&str>| {
+        let mut routes = Routes::new();
+        for (capability, places) in offering(&rows) {
+            for privacy in CLASSES {
+                let destination = Destination { capability: capability.clone(), privacy };
+                let ordered = making.ordered(&places, capability, rules.policy(tenant, &destination));
+                let key = (tenant.map(str::to_owned), destination);
+                let who = incumbents.get(&key).map(String::as_str);
+                let route = making.route(&key.1, &ordered, &places, who);
+                routes.insert(key.1, Arc::new(route));
+            }
+        }
+        routes
+    };
+    let tenants = rules.tenants().into_iter().map(|tenant| (tenant.to_owned(), make(Some(tenant)))).collect();
+    let (choice, policies) = (Choice::of(&rules.score), Aside(policies_hash(rules)));
+    let (routes, at, rib, governance) = (make(None), now, rib.version, governance.version);
     let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, policies, rows, routes, tenants };
     fib.version = fib.computed_version();
     fib
@@ -131,12 +167,13 @@ impl Facts {
             region: candidate.region.clone(),
             price: candidate.price,
             context_tokens: candidate.context_tokens,
+            appetite: candidate.appetite,
         }
     }
 
     fn are_of(&self, candidate: &Candidate) -> bool {
-        let Facts { candidate: id, agent, runtime, capabilities, modalities, tier, region, price, context_tokens } =
-            self;
+        let Facts { candidate: id, agent, runtime, capabilities, modalities, tier, region, .. } = self;
+        let Facts { price, context_tokens, appetite, .. } = self;
         *id == candidate.id
             && *agent == candidate.agent
             && *runtime == candidate.runtime
@@ -146,6 +183,7 @@ impl Facts {
             && *region == candidate.region
             && *price == candidate.price
             && *context_tokens == candidate.context_tokens
+            && *appetite == candidate.appetite
     }
 }
 
@@ -220,7 +258,8 @@ impl Making<'_> {
                 }
                 let policy = self.rules.policy(tenant, &destination);
                 let ordered = ordered.entry(policy).or_insert_with(|| self.ordered(&places, capability, policy));
-                let route = self.route(&destination, ordered, &places, old.map(|(route, fib)| (&**route, fib)));
+                let who = old.and_then(|(route, fib)| Some(fib.row_of(route.ranked.first()?).facts.candidate.as_str()));
+                let route = self.route(&destination, ordered, &places, who);
                 routes.insert(destination, Arc::new(route));
             }
         }
@@ -245,34 +284,24 @@ impl Making<'_> {
         entries
     }
 
-    fn route(
-        &self,
-        destination: &Destination,
-        ordered: &[Entry],
-        places: &[usize],
-        old: Option<(&Route, &Fib)>,
-    ) -> Route {
+    fn route(&self, destination: &Destination, ordered: &[Entry], places: &[usize], who: Option<&str>) -> Route {
         let near = |entry: &&Entry| !self.rows[entry.row as usize].is_too_far(destination);
         let mut ranked: Vec<Entry> = ordered.iter().filter(near).copied().collect();
-        let kept = self.keep(&mut ranked, old);
+        let kept = self.keep(&mut ranked, who);
         finish(ranked, self.pins(&destination.capability), kept, excluded(destination, places, self.rows))
     }
 
     /// R10: puts the one that is in place first, unless another stands better, is preferred, or beats it by more than
     /// the margin. Says whether that changed the order.
-    fn keep(&self, ranked: &mut [Entry], old: Option<(&Route, &Fib)>) -> bool {
-        let Some((incumbent, best)) =
-            old.and_then(|(route, fib)| Some((&fib.row_of(route.ranked.first()?).facts.candidate, *ranked.first()?)))
-        else {
-            return false;
-        };
+    fn keep(&self, ranked: &mut [Entry], who: Option<&str>) -> bool {
+        let (Some(incumbent), Some(best)) = (who, ranked.first().copied()) else { return false };
         let close = |entry: &Entry| {
             entry.standing == best.standing
                 && entry.preference == best.preference
                 && best.score.0 - entry.score.0 <= self.rules.score.keep_within.0
         };
         let near = ranked.iter().take_while(|entry| close(entry));
-        let place = near.into_iter().position(|entry| self.rows[entry.row as usize].facts.candidate == *incumbent);
+        let place = near.into_iter().position(|entry| self.rows[entry.row as usize].facts.candidate == incumbent);
         match place {
             // Of those that score the same, the order is that of their ids, whoever was there before.
             Some(place) if ranked[place].score < best.score => {
@@ -316,6 +345,7 @@ impl Entry {
             standing: row.standing(),
             context_tokens: row.facts.context_tokens,
             price: row.facts.price,
+            appetite: row.facts.appetite,
         }
     }
 }
@@ -343,6 +373,8 @@ pub(super) fn finish(ranked: Vec<Entry>, pins: Vec<Pin>, kept: bool, excluded: B
     let dearest = ranked.iter().fold(Price::default(), |most, entry| {
         Price::new(most.input.max(entry.price.input), most.output.max(entry.price.output))
     });
+    let most_context = ranked.iter().map(|entry| entry.context_tokens).max().unwrap_or(0);
+    let greediest = ranked.iter().map(|entry| entry.appetite).reduce(Appetite::or).unwrap_or_default();
     let mut bytes = Canonical::with_room(ranked.len() * 8 + 64);
     bytes.number(ranked.len() as u64);
     ranked.iter().for_each(|entry| bytes.number(u64::from(entry.row) << 32 | u64::from(entry.score.0)));
@@ -359,5 +391,5 @@ pub(super) fn finish(ranked: Vec<Entry>, pins: Vec<Pin>, kept: bool, excluded: B
         bytes.number(pin.expires.0.cast_unsigned());
     }
     let hash = Hash::of(&bytes.0);
-    Route { ranked, pins, kept, excluded, least_context, dearest, hash }
+    Route { ranked, pins, kept, excluded, least_context, most_context, dearest, greediest, hash }
 }

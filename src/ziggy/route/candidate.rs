@@ -1,6 +1,7 @@
 //! Candidates and the RIB: everything that could serve, with what is known and observed of it.
 
 use std::collections::BTreeMap;
+use std::ops::Bound;
 use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
@@ -10,7 +11,11 @@ use super::destination::Capability;
 use super::live::{Fault, Feedback, Live, LiveConfig, moved};
 use super::shared;
 use crate::types::{Modality, Price, Timestamp, TrustTier};
+use crate::ziggy::Appetite;
 use crate::ziggy::fixed::Millionths;
+
+/// The greatest weight in percent: ten times the candidate's own score. More would make every other term meaningless.
+pub const WEIGHT_MOST: u32 = 1_000;
 
 /// How a candidate came to be known.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -82,6 +87,9 @@ pub struct Candidate {
     pub price: Price,
     /// Tokens it can hold, prompt and answer together.
     pub context_tokens: u32,
+    /// What bounds the tokens it takes for one request.
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
+    pub appetite: Appetite,
     /// How truthful its answers are: a prior, moved by feedback.
     pub quality: Millionths,
     /// The same for single capabilities, where it is known better; feedback on those moves these and not the other.
@@ -204,12 +212,25 @@ impl Rib {
         gone
     }
 
-    /// Takes over what the tokens of a runtime cost. Says whether anything changed.
-    pub fn price(&mut self, runtime: &str, price: Price) -> bool {
+    /// The first candidate that a name means: its own id or that of its agent. Its id begins with its agent's name, so
+    /// nearly nobody has to be looked at.
+    pub fn named(&self, name: &str) -> Option<&Arc<Candidate>> {
+        let own = || self.candidates.get(name);
+        let near = || {
+            let prefix = format!("{name}@");
+            let begins = (Bound::Included(prefix.as_str()), Bound::Unbounded);
+            let near = self.candidates.range::<str, _>(begins).take_while(|(id, _)| id.starts_with(&prefix));
+            near.map(|(_, one)| one).find(|one| one.agent == name)
+        };
+        own().or_else(near).or_else(|| self.candidates.values().find(|one| one.agent == name))
+    }
+
+    /// Takes over what the tokens of runtimes cost. Says whether anything changed.
+    pub fn prices(&mut self, now: &BTreeMap<String, Price>) -> bool {
         let mut changed = false;
         for candidate in self.candidates.values_mut() {
-            if candidate.runtime == runtime && candidate.price != price {
-                Arc::make_mut(candidate).price = price;
+            if let Some(price) = now.get(&candidate.runtime).filter(|price| candidate.price != **price) {
+                Arc::make_mut(candidate).price = *price;
                 changed = true;
             }
         }
@@ -217,12 +238,12 @@ impl Rib {
         changed
     }
 
-    /// Records the health of every candidate on a runtime: one dead endpoint takes all its routes with it. Says whether
-    /// anything changed.
-    pub fn runtime_health(&mut self, runtime: &str, health: &Health) -> bool {
+    /// Records the health of every candidate on these runtimes: one dead endpoint takes all its routes with it. Says
+    /// whether anything changed.
+    pub fn runtimes_health(&mut self, shown: &BTreeMap<String, Health>) -> bool {
         let mut changed = false;
         for candidate in self.candidates.values_mut() {
-            if candidate.runtime == runtime && candidate.health != *health {
+            if let Some(health) = shown.get(&candidate.runtime).filter(|health| candidate.health != **health) {
                 Arc::make_mut(candidate).health = health.clone();
                 changed = true;
             }

@@ -6,12 +6,14 @@ use serde::{Deserialize, Serialize};
 
 use super::constraint::{Constraint, Rule};
 use super::damp::Dampened;
-use super::decide::{Reason, Request};
+use super::decide::Reason;
 use super::destination::{Capability, Destination};
 use super::fib::{Entry, Fib, Route, Row};
+use super::request::Request;
 use super::score::ScoreParts;
-use crate::types::Money;
+use crate::types::{Money, Price};
 use crate::ziggy::fixed::Millionths;
+use crate::ziggy::{Tokens, Wanted};
 
 /// What was found about one candidate.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -25,8 +27,11 @@ pub enum Verdict {
         score: Millionths,
         /// What the score is made of.
         parts: ScoreParts,
-        /// The most that serving this request can cost.
+        /// The most that serving this request can cost: what would be reserved for it.
         cost_max: Money,
+        /// What it is expected to cost, if that is less.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        cost_expected: Option<Money>,
         /// Why it ranks behind everybody else, if it does.
         dampened: Option<Dampened>,
         /// Whether what is known of it has expired.
@@ -104,15 +109,28 @@ pub fn consider_one(fib: &Fib, request: &Request, candidate: &str) -> Option<Con
 }
 
 fn legal(place: usize, entry: &Entry, row: &Row, destination: &Destination, request: &Request) -> Considered {
+    let (cost_max, cost_expected) = entry.costs(request);
     let verdict = Verdict::Legal {
         place: u32::try_from(place + 1).unwrap_or(u32::MAX),
         score: entry.score,
         parts: row.parts_for(&destination.capability),
-        cost_max: row.facts.price.cost(request.tokens_in, request.tokens_out_max),
+        cost_max,
+        cost_expected,
         dampened: row.dampened,
         stale: row.stale,
     };
     Considered { candidate: row.facts.candidate.clone(), agent: row.facts.agent.clone(), verdict }
+}
+
+impl Entry {
+    /// The most that serving a request can cost, and what it is expected to cost if that is less.
+    pub(super) fn costs(&self, request: &Request) -> (Money, Option<Money>) {
+        let wanted = request.wanted();
+        let most = self.appetite.worst(self.price, self.context_tokens, &wanted).money;
+        let expected = self.appetite.expected(&wanted);
+        let expected = self.price.cost(expected.read, expected.written);
+        (most, (expected < most).then_some(expected))
+    }
 }
 
 /// Every rule a candidate breaks, in the order of hardness.
@@ -127,12 +145,12 @@ pub(super) fn broken(row: &Row, destination: &Destination, request: &Request) ->
     if tokens > u64::from(facts.context_tokens) {
         constraints.push(Constraint::Context { needed: tokens, has: u64::from(facts.context_tokens) });
     }
-    let cost = facts.price.cost(request.tokens_in, request.tokens_out_max);
-    if cost > request.budget.money {
-        constraints.push(Constraint::Budget { cost, budget: request.budget.money });
+    let worst = facts.appetite.worst(facts.price, facts.context_tokens, &request.wanted());
+    if worst.money > request.budget.money {
+        constraints.push(Constraint::Budget { cost: worst.money, budget: request.budget.money });
     }
-    if tokens > request.budget.tokens {
-        constraints.push(Constraint::Tokens { needed: tokens, budget: request.budget.tokens });
+    if worst.tokens > request.budget.tokens {
+        constraints.push(Constraint::Tokens { needed: worst.tokens, budget: request.budget.tokens });
     }
     constraints.sort_by_key(Constraint::rule);
     constraints
@@ -161,9 +179,8 @@ pub(super) fn closest(fib: &Fib, destination: &Destination, request: &Request) -
 #[derive(Clone)]
 pub(super) struct Demand<'a> {
     request: &'a Request,
+    wanted: Wanted,
     tokens: u64,
-    /// Whether its own budget has the tokens, which is so for all candidates or for none.
-    tokens_fit: bool,
     /// Millionths of micro-dollars that may be spent: what price times tokens is compared with.
     money: i128,
     /// Whether more is demanded than tokens and money.
@@ -178,8 +195,8 @@ impl<'a> Demand<'a> {
         let limit = if request.budget.money == Money(i64::MAX) { i128::MAX } else { 0 };
         Demand {
             request,
+            wanted: request.wanted(),
             tokens,
-            tokens_fit: tokens <= request.budget.tokens,
             money: limit.max(i128::from(request.budget.money.0) * 1_000_000),
             particular: !request.residency.is_empty() || !request.modalities.is_empty(),
             all_fit: false,
@@ -189,18 +206,22 @@ impl<'a> Demand<'a> {
     /// Notes whether everybody of a route satisfies it, so that nobody has to be looked at.
     pub(super) fn satisfied_by_all(&mut self, route: &Route) {
         let roomy = self.tokens <= u64::from(route.least_context);
-        self.all_fit = roomy && self.tokens_fit && !self.particular && self.affords(route.dearest);
+        let most = route.greediest.most(route.dearest, route.most_context, &self.wanted);
+        self.all_fit = roomy && self.has(most) && !self.particular && self.affords(route.dearest, most);
     }
 
     pub(super) fn fits_all(&self) -> bool {
         self.all_fit
     }
 
-    fn affords(&self, price: crate::types::Price) -> bool {
+    fn affords(&self, price: Price, most: Tokens) -> bool {
         // The same as comparing the cost rounded up with the budget, without dividing.
-        let cost = i128::from(price.input) * i128::from(self.request.tokens_in)
-            + i128::from(price.output) * i128::from(self.request.tokens_out_max);
-        cost <= self.money
+        let (read, written) = (i128::from(most.read), i128::from(most.written));
+        i128::from(price.input) * read + i128::from(price.output) * written <= self.money
+    }
+
+    fn has(&self, most: Tokens) -> bool {
+        most.sum() <= self.request.budget.tokens
     }
 
     /// Whether a ranked candidate may serve the request.
@@ -221,9 +242,10 @@ impl<'a> Demand<'a> {
         if self.tokens > u64::from(entry.context_tokens) {
             return Some(Rule::Context);
         }
-        if !self.affords(entry.price) {
+        let most = entry.appetite.most(entry.price, entry.context_tokens, &self.wanted);
+        if !self.affords(entry.price, most) {
             return Some(Rule::Budget);
         }
-        (!self.tokens_fit).then_some(Rule::Tokens)
+        (!self.has(most)).then_some(Rule::Tokens)
     }
 }

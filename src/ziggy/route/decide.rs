@@ -1,4 +1,4 @@
-//! The next hop of one request, in the order of steps that the module's header gives (B1 to B9).
+//! The next hop of one request, in the order of steps that the module's header gives (BP1 to BP9).
 //!
 //! The way to the winner touches no more than it must: routes are in order, so the walk ends when the ladder is full, and
 //! what everybody satisfies is checked once. Whom it passed over, and why, [`super::consider`] says when somebody asks.
@@ -12,43 +12,10 @@ use super::consider::{self, Demand};
 use super::constraint::{Constraint, Rule};
 use super::destination::{Capability, Destination};
 use super::fib::{Entry, Fib, Route, Row};
+use super::request::Request;
 use super::spread::{Equal, by_session, is_lighter, two};
-use crate::types::{Budget, Hash, Modality, Money, Timestamp};
+use crate::types::{Hash, Money, Timestamp};
 use crate::ziggy::fixed::Millionths;
-
-/// What wants to be served.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
-#[schema(as = DecisionInputs)]
-pub struct Request {
-    /// What it needs.
-    pub destination: Destination,
-    /// Tokens of the prompt.
-    pub tokens_in: u64,
-    /// Tokens the answer may have.
-    pub tokens_out_max: u64,
-    /// What may be spent.
-    pub budget: Budget,
-    /// Requests of one session go to the same one of several equal candidates, where their cached prompt is.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub session: Option<String>,
-    /// The candidate or agent that the caller asks for by name.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub pin: Option<String>,
-    /// Whose policy counts.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub tenant: Option<String>,
-    /// What the task brings besides words.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub modalities: Vec<Modality>,
-    /// Regions the data may be in; anywhere if none is named.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub residency: Vec<String>,
-    /// Chance for the choice between equals; without it the first is taken.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub seed: Option<u64>,
-    /// When it is decided; pins that expired by then do not count.
-    pub at: Timestamp,
-}
 
 /// How many requests a candidate had in flight when it was looked at.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
@@ -182,8 +149,11 @@ pub struct Decision {
     pub winner: Option<String>,
     /// The winner and then whom to try if it fails, in order.
     pub ladder: Vec<String>,
-    /// The most that the winner can cost.
+    /// The most that the winner can cost: what is reserved for it.
     pub cost_max: Money,
+    /// What the winner is expected to cost, if that is less.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cost_expected: Option<Money>,
     /// How many could have served.
     pub counts: Counts,
     /// Why.
@@ -217,6 +187,7 @@ struct Made<'a> {
     loads: Vec<(&'a str, u32)>,
     ladder: Vec<&'a str>,
     cost_max: Money,
+    cost_expected: Option<Money>,
     legal: u32,
     excluded: Cow<'a, BTreeMap<Rule, u32>>,
     reasons: Vec<Reason>,
@@ -232,6 +203,7 @@ impl<'a> Made<'a> {
             loads: Vec::new(),
             ladder: Vec::new(),
             cost_max: Money::ZERO,
+            cost_expected: None,
             legal: 0,
             excluded: Cow::Owned(BTreeMap::new()),
             reasons: Vec::new(),
@@ -258,7 +230,7 @@ impl<'a> Made<'a> {
         if let Some(winner) = winner {
             made.loads = loads;
             made.ladder = ladder(fib, route, winner, &demand, request);
-            made.cost_max = winner.price.cost(request.tokens_in, request.tokens_out_max);
+            (made.cost_max, made.cost_expected) = winner.costs(request);
         }
         made
     }
@@ -274,13 +246,14 @@ impl<'a> Made<'a> {
             winner: self.ladder.first().map(ToString::to_string),
             ladder: owned(&self.ladder),
             cost_max: self.cost_max,
+            cost_expected: self.cost_expected,
             counts: Counts { legal: self.legal, excluded: self.excluded.into_owned() },
             reasons: self.reasons,
         }
     }
 
     fn is(&self, recorded: &Decision) -> bool {
-        let Decision { fib, destination, request, loads, winner, ladder, cost_max, counts, reasons } = recorded;
+        let Decision { fib, destination, request, loads, winner, ladder, counts, reasons, .. } = recorded;
         let load = |(seen, known): (&(&str, u32), &Load)| seen.0 == known.candidate && seen.1 == known.in_flight;
         *fib == self.fib.version
             && *destination == *self.destination
@@ -289,7 +262,8 @@ impl<'a> Made<'a> {
             && self.loads.iter().zip(loads).all(load)
             && winner.as_deref() == self.ladder.first().copied()
             && *ladder == self.ladder
-            && *cost_max == self.cost_max
+            && recorded.cost_max == self.cost_max
+            && recorded.cost_expected == self.cost_expected
             && counts.legal == self.legal
             && counts.excluded == *self.excluded
             && *reasons == self.reasons
@@ -301,12 +275,15 @@ fn ladder<'a>(fib: &'a Fib, route: &Route, winner: &Entry, demand: &Demand<'_>, 
     let most = (fib.choice.ladder_most as usize).max(1);
     let mut ladder = Vec::with_capacity(most.min(route.ranked.len()));
     ladder.push(fib.row_of(winner).facts.candidate.as_str());
-    for entry in &route.ranked {
+    let named = request.pin.as_ref().map(|pin| fib.named(pin));
+    // Whoever is asked for by name has nobody else to look for.
+    let alone = named.as_ref().is_some_and(|named| named.len() == 1);
+    for entry in route.ranked.iter().take_while(|_| !alone) {
         if ladder.len() >= most {
             break;
         }
         let row = fib.row_of(entry);
-        let meant = request.pin.as_ref().is_none_or(|pin| is(row, pin));
+        let meant = named.as_ref().is_none_or(|named| named.contains(&entry.row));
         if entry.row != winner.row && meant && demand.fits(entry, row) {
             ladder.push(&row.facts.candidate);
         }
@@ -361,7 +338,9 @@ impl<'a> Choosing<'a, '_> {
             return Some(pinned);
         }
         if let Some(pin) = &self.request.pin {
-            let pinned = self.legal().find(|entry| is(self.fib.row_of(entry), pin));
+            let named = self.fib.named(pin);
+            let meant = self.route.ranked.iter().filter(|entry| named.contains(&entry.row));
+            let pinned = meant.into_iter().find(|entry| self.demand.fits(entry, self.fib.row_of(entry)));
             let reason = pinned.map(|_| Reason::RequestPin);
             self.reasons.push(reason.unwrap_or_else(|| self.pin_excluded(pin)));
             return pinned;
@@ -421,7 +400,7 @@ impl<'a> Choosing<'a, '_> {
     }
 
     fn pin_excluded(&self, pin: &str) -> Reason {
-        let row = self.fib.row(pin).or_else(|| self.fib.rows.iter().find(|row| is(row, pin)));
+        let row = self.fib.named(pin).first().map(|place| &self.fib.rows[*place as usize]);
         let constraints = row.map(|row| consider::broken(row, self.destination, self.request)).unwrap_or_default();
         Reason::PinExcluded { pin: pin.to_owned(), constraints }
     }

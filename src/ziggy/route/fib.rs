@@ -12,6 +12,7 @@ use super::score::{ScoreConfig, ScoreParts};
 use super::shared;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Hash, Modality, Price, Timestamp, TrustTier};
+use crate::ziggy::Appetite;
 use crate::ziggy::fixed::Millionths;
 
 /// What a table knows of a candidate that does not change while it runs.
@@ -35,6 +36,9 @@ pub struct Facts {
     pub price: Price,
     /// Tokens it can hold.
     pub context_tokens: u32,
+    /// What bounds the tokens it takes for one request.
+    #[serde(default, skip_serializing_if = "crate::types::is_default")]
+    pub appetite: Appetite,
 }
 
 /// A candidate in a table, with what does not depend on the destination.
@@ -125,6 +129,7 @@ pub struct Entry {
     pub(super) standing: Standing,
     pub(super) context_tokens: u32,
     pub(super) price: Price,
+    pub(super) appetite: Appetite,
 }
 
 /// A person's preference for a candidate, until it expires.
@@ -151,9 +156,12 @@ pub struct Route {
     pub kept: bool,
     /// How many may not, by the hardest rule they break.
     pub(super) excluded: BTreeMap<Rule, u32>,
-    /// What everybody who may can hold, and what the dearest of them costs: a request within these fits all of them.
+    /// What everybody who may can hold, and what the dearest and greediest of them could take: a request within these
+    /// fits all of them.
     pub(super) least_context: u32,
+    pub(super) most_context: u32,
     pub(super) dearest: Price,
+    pub(super) greediest: Appetite,
     /// Hash of the order, so that a table in which one route changed is hashed by that route.
     pub(super) hash: Hash,
 }
@@ -235,6 +243,22 @@ impl Fib {
 
     pub(super) fn place(&self, candidate: &str) -> Option<usize> {
         self.rows.binary_search_by(|row| row.facts.candidate.as_str().cmp(candidate)).ok()
+    }
+
+    /// The places of the rows that a name means: their own id or that of their agent. An id begins with its agent's name,
+    /// so nearly nobody has to be looked at.
+    pub(super) fn named(&self, name: &str) -> Vec<u32> {
+        let place = |place: usize| u32::try_from(place).unwrap_or(u32::MAX);
+        let mut places: Vec<u32> = self.place(name).map(place).into_iter().collect();
+        let prefix = format!("{name}@");
+        let first = self.rows.partition_point(|row| row.facts.candidate.as_str() < prefix.as_str());
+        let near = self.rows[first..].iter().take_while(|row| row.facts.candidate.starts_with(&prefix));
+        places.extend(near.enumerate().filter(|(_, row)| row.facts.agent == name).map(|(more, _)| place(first + more)));
+        if places.is_empty() {
+            let others = self.rows.iter().enumerate().filter(|(_, row)| row.facts.agent == name);
+            places.extend(others.map(|(at, _)| place(at)));
+        }
+        places
     }
 
     pub(super) fn row_of(&self, entry: &Entry) -> &Row {
@@ -328,10 +352,25 @@ impl Canonical {
             // Constraints hold words and whole numbers, so they have one JSON form.
             self.text(&serde_json::to_string(barred).unwrap_or_default());
         }
+        // Rows that were written before it was kept have none, and keep their hashes.
+        if facts.appetite != Appetite::default() {
+            self.appetite(&facts.appetite);
+        }
     }
 
     fn facts(&mut self, facts: &Facts) {
-        let Facts { candidate, agent, runtime, capabilities, modalities, tier, region, price, context_tokens } = facts;
+        let Facts {
+            candidate,
+            agent,
+            runtime,
+            capabilities,
+            modalities,
+            tier,
+            region,
+            price,
+            context_tokens,
+            appetite: _,
+        } = facts;
         [candidate, agent, runtime].into_iter().for_each(|text| self.text(text));
         self.number(capabilities.len() as u64);
         capabilities.iter().for_each(|one| self.text(&one.0));
@@ -345,6 +384,22 @@ impl Canonical {
             price.cached().cast_unsigned(),
             u64::from(*context_tokens),
         ]);
+    }
+
+    fn appetite(&mut self, appetite: &Appetite) {
+        let Appetite {
+            system_tokens,
+            system_bytes,
+            facts,
+            answer_most,
+            own_tokenizer,
+            tools,
+            again,
+            turns,
+            tokens_most,
+        } = *appetite;
+        let flags = u64::from(own_tokenizer) | u64::from(tools) << 1 | u64::from(again) << 2 | u64::from(turns) << 32;
+        self.numbers(&[system_tokens, system_bytes, facts, u64::from(answer_most), flags, tokens_most]);
     }
 
     fn routes(&mut self, routes: &Routes) {

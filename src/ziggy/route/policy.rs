@@ -27,6 +27,13 @@ pub struct Policy {
 }
 
 impl Policy {
+    /// A right one with every key: what somebody writes is compared to it, key by key.
+    pub fn examples() -> [Policy; 1] {
+        let weights = ScoreWeights { latency: 1, cost: 1, truthfulness: 1, reliability: 1, load: 1, freshness: 1 };
+        let (tenant, destination) = (Some("nightly".to_owned()), Some("code/*".to_owned()));
+        [Policy { tenant, destination, weights: Some(weights), prefer: vec!["tier:local".to_owned()] }]
+    }
+
     /// How closely it fits; none if it does not. A tenant counts more than a destination, and the capability of one more
     /// than its class.
     fn fit(&self, tenant: Option<&str>, destination: &Destination) -> Option<u8> {

@@ -8,7 +8,7 @@ use super::candidate::Rib;
 use super::decide::{Decision, decide_under, is_same};
 use super::fib::Fib;
 use super::policy::Rules;
-use crate::types::{Hash, Money, Timestamp, TrustTier};
+use crate::types::{Hash, Money, PrivacyClass, Timestamp, TrustTier};
 use crate::ziggy::admit::Governance;
 
 /// The first place where a decision that was made again is another one.
@@ -106,6 +106,8 @@ pub struct Compared {
     pub fib: Hash,
     /// What it was for.
     pub destination: String,
+    /// How private that was.
+    pub privacy: PrivacyClass,
     /// As it was.
     pub before: Outcome,
     /// As it would have been.
@@ -143,13 +145,15 @@ impl Outcome {
     }
 }
 
-/// Decides what was recorded once more on the table that other rules made of the same basis.
-pub fn compare(recorded: &Decision, basis: &Basis, other: &Fib) -> Compared {
-    let after = again(other, recorded);
+/// Decides what was recorded once more on the table that another configuration made, asked as that one would. `basis` is
+/// what the recorded table was made from, `other` what the other was.
+pub fn compare(recorded: &Decision, basis: &Basis, asked: &Decision, (other, table): (&Basis, &Fib)) -> Compared {
+    let after = again(table, asked);
     Compared {
         fib: recorded.fib,
         destination: recorded.destination.to_string(),
+        privacy: recorded.destination.privacy,
         before: Outcome::of(recorded, basis),
-        after: Outcome::of(&after, basis),
+        after: Outcome::of(&after, other),
     }
 }

@@ -85,13 +85,14 @@ impl Fib {
         }
     }
 
-    fn shown(&self, route: &Route) -> ShownRoute {
-        let ranked = |entry: &Entry| Ranked {
-            candidate: self.row_of(entry).facts.candidate.clone(),
-            score: entry.score,
-            preference: entry.preference,
-        };
-        ShownRoute { ranked: route.ranked.iter().map(ranked).collect(), pins: route.pins.clone(), kept: route.kept }
+    pub(super) fn shown(&self, route: &Route) -> ShownRoute {
+        let ranked = route.ranked.iter().map(|entry| self.with_name(entry)).collect();
+        ShownRoute { ranked, pins: route.pins.clone(), kept: route.kept }
+    }
+
+    pub(super) fn with_name(&self, entry: &Entry) -> Ranked {
+        let candidate = self.row_of(entry).facts.candidate.clone();
+        Ranked { candidate, score: entry.score, preference: entry.preference }
     }
 }
 

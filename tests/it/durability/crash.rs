@@ -114,6 +114,7 @@ async fn an_ask_whose_host_is_killed_says_so_and_why_tells_what_became_of_the_ru
     let reading = asking.stdout.as_mut().unwrap().read_exact(&mut shown);
     tokio::time::timeout(MINUTE, reading).await.unwrap().unwrap();
     assert_eq!(&shown, b"Well");
+    let process = host.id();
     host.kill().await;
     drop(asked);
     let Output { status, stderr, .. } = tokio::time::timeout(MINUTE, asking.wait_with_output()).await.unwrap().unwrap();
@@ -121,6 +122,18 @@ async fn an_ask_whose_host_is_killed_says_so_and_why_tells_what_became_of_the_ru
     assert_eq!(status.code(), Some(code(Class::Unavailable)), "{said}");
     let (_, rest) = said.split_once("`syzygy why ").unwrap_or_else(|| panic!("{said}"));
     let run = rest.split('`').next().unwrap();
+    let died =
+        format!("(pid {process}) ended without stopping; start it again (`syzygy up`), and `syzygy why RUN` tells");
+    for arguments in [&["ask", "And now?"][..], &["runs"], &["why", run], &["tree"]] {
+        let (exit, _, said) = crate::program::run(data, arguments).await;
+        assert_eq!(exit, code(Class::Unavailable), "{arguments:?}: {said}");
+        assert!(said.contains(&died) && !said.contains("no host.json"), "{arguments:?}: {said}");
+    }
+    let doctor = good(data, &["doctor"]).await;
+    // It is broken into lines for a terminal.
+    let doctor = doctor.split_whitespace().collect::<Vec<_>>().join(" ");
+    assert!(doctor.contains("note host the host on ") && doctor.contains(&died), "{doctor}");
+    good(data, &["audit", "verify"]).await;
     let host = Running::start(data).await;
     let why = good(data, &["why", run]).await;
     assert!(why.contains("interrupted") && why.contains("the host stopped before the run had ended"), "{why}");

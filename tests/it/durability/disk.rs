@@ -5,6 +5,9 @@ use std::os::unix::fs::{PermissionsExt, chown};
 use std::path::Path;
 use std::process::Command as Plain;
 
+use syzygy::config::Inputs;
+use syzygy::host::{projections, real_world};
+use syzygy::store::{Durability, Journal, NewEvent, Sqlite};
 use syzygy::types::{Class, Random, Seeded};
 use tempfile::TempDir;
 use tokio::sync::watch;
@@ -346,4 +349,31 @@ async fn a_file_that_may_grow_no_more_ends_the_host_in_words_and_loses_nothing()
     host.keeps(&promised, "after a file that could not grow").await;
     host.stop().await;
     good(&data, &["audit", "verify"]).await;
+}
+
+// KE2.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_host_that_runs_on_a_long_journal_ends_when_its_beginning_is_found_damaged() {
+    let home = tempfile::tempdir().unwrap();
+    let (data, _) = used(&home).await;
+    let config = syzygy::config::load(&Inputs {
+        environment: vec![("SYZYGY_HOST__DATA_DIR".to_owned(), data.display().to_string())],
+        ..Inputs::default()
+    });
+    let (path, config) = (data.join("journal.db"), config.unwrap().config.store);
+    let journal = Sqlite::open(&path, &config, real_world(), projections()).await.unwrap();
+    for _ in 0..21 {
+        let noise = (0..500).map(|number| NewEvent::new("test.noise", None, "test", &number));
+        journal.append(noise.collect(), Durability::Durable).await.unwrap();
+    }
+    journal.close().await.unwrap();
+    Host::start(&data).await.stop().await;
+    let mut bytes = std::fs::read(&path).unwrap();
+    let places: Vec<usize> = (0..bytes.len() - PROMPT.len()).filter(|at| bytes[*at..].starts_with(PROMPT)).collect();
+    places.into_iter().for_each(|at| bytes[at] ^= 1);
+    std::fs::write(&path, bytes).unwrap();
+    let mut host = Host::spawn(&data);
+    let status = host.died().await;
+    assert!(!status.success(), "{status}");
+    assert!(host.log().contains("the journal is damaged at event "), "{}", host.log());
 }

@@ -11,6 +11,7 @@ use crate::inference::{Request, Role, Scripted, Step};
 use crate::store::{Disk, Journal};
 use crate::types::{Budget, Class, Money};
 
+// AG1.
 #[tokio::test(start_paused = true)]
 async fn every_assignment_is_answered_once_however_it_ends() {
     let bench = bench(profile("marvin"), Watched::new("local")).await;
@@ -86,9 +87,21 @@ async fn tools_are_called_in_order_on_the_record_and_their_errors_are_messages()
     assert!(told[3].contains("arguments do not fit"), "{told:?}");
     assert_eq!((outcome.turns, outcome.tools), (2, ["sum", "fly", "break", "count"].map(ToOwned::to_owned).to_vec()));
     let events = bench.journal.read(1, 100).await.unwrap();
-    let kinds: Vec<&str> = events.iter().map(|event| event.kind.as_str()).collect();
-    assert_eq!(kinds, ["tool.called", "tool.answered"].repeat(4));
+    // What the executor says of the one call that was made stands between.
+    let kinds = events.iter().map(|event| event.kind.as_str()).filter(|kind| *kind != "tool.invoked");
+    assert_eq!(kinds.collect::<Vec<_>>(), ["tool.called", "tool.answered"].repeat(4));
     assert_eq!(events[0].body.value()["name"], "sum");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_a_tool_keeps_off_the_record_is_in_no_event_and_the_model_has_it_all_the_same() {
+    let bench = bench(profile("marvin"), calling(vec![("door", json!({ "word": "sesame", "side": "left" }))])).await;
+    let outcome = bench.ask("Open it.").await.unwrap();
+    assert!(outcome.text.contains("opened with") && outcome.text.contains("sesame"), "{}", outcome.text);
+    let events = bench.journal.read(1, 100).await.unwrap();
+    let said: Vec<String> = events.iter().map(|event| event.body.value().to_string()).collect();
+    assert!(said.iter().all(|body| !body.contains("sesame")), "{said:#?}");
+    assert!(said[0].contains(r#""side":"left""#) && said[0].contains(r#""word":"[redacted]""#), "{said:#?}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -98,8 +111,25 @@ async fn no_tool_runs_that_is_not_on_the_record() {
     let error = bench.ask("Do it.").await.unwrap_err();
     assert!(error.to_string().contains("disk full"), "{error}");
     assert_eq!(error.class(), Class::Unavailable);
+    let tree = bench.registry.tree(bench.world.clock.now());
+    let executor = tree[0].children.iter().find(|node| node.view.get("succeeded").is_some()).unwrap();
+    assert_eq!((&executor.view["succeeded"], &executor.view["failed"]), (&json!(0), &json!(0)));
 }
 
+// AG5.
+#[tokio::test(start_paused = true)]
+async fn an_answer_that_grows_too_long_is_stopped_where_it_is_made_also_if_nobody_reads() {
+    // Eleven pieces of ten thousand bytes, of which ten are as much as may be, and then more to come.
+    let pieces = (0..11).map(|_| Step::text("word ".repeat(2_000)));
+    let script: Vec<Step> = pieces.chain([Step::Hang]).collect();
+    let bench = bench(profile("marvin"), Watched::playing(Scripted::list("local", [script]))).await;
+    let error = bench.ask("Do it.").await.unwrap_err();
+    assert!(matches!(error.cause(), Error::TooLong { bytes: 110_000, limit: 100_000 }), "{error:?}");
+    assert_eq!((error.class(), error.usage()), (Class::Unavailable, None), "nobody knows what it has taken");
+    bench.runtime.until(|count| count.inside == 0).await;
+}
+
+// AG2.
 #[tokio::test(start_paused = true)]
 async fn a_model_that_goes_round_in_circles_is_stopped() {
     let round = |_: &Request| vec![Step::call("c", "sum", json!({ "terms": [1] }))];
@@ -163,6 +193,7 @@ async fn what_she_is_told_she_recalls_also_after_a_restart() {
     assert_eq!(asked.text, "Known: My dog is called Rex. What is my dog called?");
 }
 
+// AG3.
 #[tokio::test(start_paused = true)]
 async fn what_is_not_in_the_journal_is_neither_remembered_nor_answered() {
     let bench = bench_on(&Disk::default(), world(), Definition::prompted(zoi()), echo()).await;

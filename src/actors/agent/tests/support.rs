@@ -20,7 +20,7 @@ use crate::types::{Cx, World};
 pub(super) fn profile(name: &str) -> Profile {
     read(json!({
         "name": name, "description": "a test agent", "enabled": true, "runtime": "local",
-        "capabilities": ["general"], "system": "Be brief.", "tools": ["count", "sum", "break"], "remembers": false,
+        "capabilities": ["general"], "system": "Be brief.", "tools": ["count", "sum", "break", "door"], "remembers": false,
         "recall_most": 4, "recall_prompt": "Known: {facts} {prompt}", "learn_prompt": "Noted: {facts} {prompt}", "concurrency": 2, "waiting": 8, "max_turns": 4, "max_answer_tokens": 256,
         "max_tokens": 32_768, "work_within_s": 20, "temperature": 0.0, "quality": 0.5, "weight": 100,
         "assumed_first_token_ms": 100, "assumed_token_ms": 10,
@@ -47,11 +47,14 @@ pub(super) async fn bench_on(disk: &Disk, world: World, definition: Definition, 
     let mut tools = core_tools(Arc::clone(&world.clock));
     let breaks = |_cx, _arguments: serde_json::Value| async { panic!("told to break") };
     tools.push(Tool::new("break", "Breaks.", json!({ "type": "object" }), breaks));
-    let (executor, executor_child) = executor::Handle::launch("native", tools, configs::executor(), &world).unwrap();
+    tools.push(discreet());
+    let (executor, executor_child) =
+        executor::Handle::of_functions("native", tools, journal.clone(), configs::executor(), &world).unwrap();
     let parts = Parts {
         runtimes: Arc::new([("local".to_owned(), driver.clone())].into()),
         runtime: Some(driver),
         executor,
+        workspace: None,
         embedder: Arc::new(Lexical),
         journal: journal.clone(),
         memory: configs::memory(),
@@ -96,4 +99,22 @@ impl Bench {
         stop(&self.root, &self.world).await;
         self.journal.close().await.unwrap();
     }
+}
+
+/// A tool of which the description says what is not to be on record.
+fn discreet() -> Tool {
+    let text = json!({ "type": "string" });
+    let input = json!({ "type": "object", "properties": { "word": text, "side": text } });
+    let output = json!({ "type": "object", "properties": { "key": text, "open": { "type": "boolean" } } });
+    let words = json!({
+        "tds": crate::tds::tool::STANDARD, "id": "door", "name": "Door", "version": "1.0.0",
+        "description": "Opens a door to whoever knows the word.", "capabilities": ["query"], "side_effects": "none",
+        "isolation": "native", "interface": { "input": input, "output": output },
+        "run": { "native": { "function": "door" } },
+        "observability": { "redact": ["/input/word", "/output/key"] },
+    });
+    let tool = crate::tds::read(crate::tds::Format::Json, &words.to_string()).unwrap().tool;
+    Tool::described(tool, |_cx, envelope| async move {
+        Ok(json!({ "key": format!("opened with {}", envelope["input"]["word"]), "open": true }))
+    })
 }

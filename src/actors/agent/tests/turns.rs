@@ -79,6 +79,7 @@ fn no_more_turns_than_allowed() {
     assert_eq!(turns.outcome.turns, 2);
 }
 
+// AG2.
 #[test]
 fn no_more_tokens_than_allowed_and_the_last_answer_gets_what_is_left() {
     let mut turns = turns(Limits { tokens: 110, ..LIMITS });

@@ -48,6 +48,7 @@ fn what_comes_again_while_it_fires_is_counted_and_after_that_is_a_new_alert() {
     assert_eq!(kinds(&book.raise(restart(), at(17))), [(kind::RAISED, 2)]);
 }
 
+// BK2.
 #[test]
 fn what_lasts_is_over_when_its_condition_is() {
     let mut book = book();
@@ -75,6 +76,7 @@ fn silence(matcher: &[(&str, &str)], until: Timestamp) -> Silence {
     Silence { id: 0, matcher, until, author, reason, since: BEGIN }
 }
 
+// BK3.
 #[test]
 fn whoever_is_silenced_is_recorded_and_nobody_is_told() {
     let mut book = book();
@@ -134,7 +136,7 @@ fn an_alert_is_seen_by_the_first_who_says_so_and_only_while_it_is_kept() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
-    /// B1, B4: whatever comes in whatever order, of one fingerprint one fires, and no more are kept than may be.
+    /// BK1, BK4: whatever comes in whatever order, of one fingerprint one fires, and no more are kept than may be.
     #[test]
     fn one_fires_for_each_fingerprint_and_the_book_stays_small(
         steps in proptest::collection::vec((0_u8..4, 0_u8..3, 0_u32..40), 1..80),

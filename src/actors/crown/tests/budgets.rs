@@ -15,7 +15,9 @@ use crate::inference::Pacing;
 use crate::store::{Disk, Journal};
 use crate::types::{Clock, Money, Price, RunId, Seeded, Timestamp, World};
 use crate::ziggy::Value;
-use crate::ziggy::budget::{Amounts, BurnConfig, Claim, Config, Ledger, Limit, PriceList, Refusal, Standing, Window};
+use crate::ziggy::budget::{
+    Amounts, BurnConfig, Claim, Config, Ledger, Limit, PriceFile, PriceList, Refusal, Standing, Window,
+};
 
 const CLAIM: Claim<'static> = Claim {
     tenant: "acme",
@@ -51,7 +53,7 @@ fn standing(crown: &Handle) -> Standing {
     crown.treasury().standings().remove(0)
 }
 
-// T1.
+// TR1.
 #[tokio::test(start_paused = true)]
 async fn a_reservation_ends_once_whoever_holds_it() {
     let world = world();
@@ -106,7 +108,7 @@ impl Clock for Wayward {
     }
 }
 
-// T2.
+// TR2.
 #[tokio::test(start_paused = true)]
 async fn a_clock_that_was_set_neither_refunds_a_window_nor_holds_it_open() {
     const MINUTE: i64 = 60_000_000;
@@ -188,12 +190,12 @@ async fn a_price_of_the_configuration_goes_before_the_list() {
     let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
     let (crown, _child) = Handle::launch(journal, config(), &world);
     let rows = "[[prices]]\nmatch = \"*/small\"\ninput = 3\noutput = 4\nfrom = \"2020-01-01\"\nsource = \"a test\"\n";
-    let provider = |price| Provider { model: "small".to_owned(), tools: false, own_tokenizer: false, price };
+    let provider = |price| Provider { model: "small".to_owned(), price };
     let own = Price::new(1, 2);
     let ledger =
         Ledger::new(&Config { limits: vec![], accounts_most: 1, burn: BurnConfig { fast: 2, slow: 1 } }, BEGIN);
     let providers = BTreeMap::from([("own".to_owned(), provider(Some(own))), ("listed".to_owned(), provider(None))]);
-    let prices = PriceList::read(rows).unwrap();
+    let prices = PriceList::of(&PriceFile::default(), &toml::from_str(rows).unwrap()).unwrap();
     crown.treasury().open(Opening { ledger, since: BEGIN, first: 0, prices, providers });
     assert_eq!(crown.treasury().price("own"), Some(own));
     assert_eq!(crown.treasury().price("listed"), Some(Price::new(3, 4)));

@@ -11,10 +11,10 @@ use tokio::sync::broadcast;
 
 use crate::actors::crown::{AlertState, AlertsConfig, Asked, Config, GovernanceProjection, Handle, Known, Parts};
 use crate::actors::tests::{SECOND, cx, journal, later, read, soon, start, stop, world};
-use crate::field::{self, Key, Notice, Outbound};
+use crate::field::{self, Notice, Outbound};
 use crate::store::{Disk, Durability, Event, Journal, Memory, NewEvent};
 use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Registry, Root};
-use crate::types::{Class, Cleared, Cx, RunId, World};
+use crate::types::{Class, Cleared, Cx, RunId, Secret, World};
 use crate::ziggy::plan::Grows;
 use crate::ziggy::{Admission, Refusal, Value};
 
@@ -76,7 +76,7 @@ async fn carried_by(
         config,
         alerts,
         outbound: carrier.clone(),
-        keys: [("ops".to_owned(), Key::new("secret"))].into(),
+        keys: [("ops".to_owned(), Secret::new("secret"))].into(),
     };
     let (crown, child) = Handle::launch_with(parts, &world);
     let known = |name: &str| Known {
@@ -166,7 +166,7 @@ async fn who_goes_round_in_circles_is_taken_out_and_comes_back_by_proving_itself
     assert!(reason.contains("rule loops: 2 runs of a@x went round in circles"), "{reason}");
     assert!(matches!(one.crown.admit("a@x", None, Value::Normal).0, Admission::Refused { .. }));
     one.end().await;
-    // C4: another host on the same journal, the wait of which goes on.
+    // CR4: another host on the same journal, the wait of which goes on.
     let mut two = bench(&disk, config(loops()), alerts(json!([])), Vec::new(), world).await;
     let asked = cx(&two.world, 500 * SECOND);
     assert_eq!(two.crown.standings(&asked).await.unwrap().on_the_way.len(), 1);
@@ -225,6 +225,7 @@ async fn what_fails_is_throttled_for_a_while_and_the_alert_is_over_with_it() {
     one.end().await;
 }
 
+// CR6.
 #[tokio::test(start_paused = true)]
 async fn what_cannot_be_written_down_is_not_done() {
     let mut one = bench(&Disk::default(), config(loops()), alerts(json!([])), Vec::new(), world()).await;
@@ -236,7 +237,8 @@ async fn what_cannot_be_written_down_is_not_done() {
     for _ in 0..100 {
         tokio::task::yield_now().await;
     }
-    assert!(one.crown.governance().quarantined.is_empty(), "C5");
+    assert!(one.crown.governance().quarantined.is_empty(), "CR5");
+    assert!(one.journal.view().failed.is_some(), "it was tried");
     assert!(one.news.try_recv().is_ok());
     drop(one);
 }
@@ -320,6 +322,7 @@ fn webhook() -> Json {
     }])
 }
 
+// W2.
 #[tokio::test(start_paused = true)]
 async fn a_webhook_is_told_in_order_again_and_again_until_it_has_it() {
     let (disk, world) = (Disk::default(), world());
@@ -337,11 +340,12 @@ async fn a_webhook_is_told_in_order_again_and_again_until_it_has_it() {
         assert!(names[0].starts_with("ops-") && names.iter().all(|name| *name == names[0]), "{names:?}");
         let body: Json = serde_json::from_str(&carried[2].body).unwrap();
         assert_eq!((&body["event"], &body["alert"]["kind"]), (&json!("alert.raised"), &json!("loops")));
-        assert_eq!(carried[2].key, Some(Key::new("secret")));
+        assert_eq!(carried[2].key, Some(Secret::new("secret")));
     }
     one.end().await;
 }
 
+// W1 and W3.
 #[tokio::test(start_paused = true)]
 async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     let (disk, world) = (Disk::default(), world());
@@ -370,4 +374,27 @@ async fn a_letter_outlives_the_host_and_is_given_up_in_words() {
     let last: Json = serde_json::from_str(&two.carrier.carried.lock()[3].body).unwrap();
     assert_eq!(last["event"], "alert.resolved");
     two.end().await;
+}
+
+// H1 and H2.
+#[tokio::test(start_paused = true)]
+async fn every_event_counts_once_also_for_who_fell_behind_and_none_of_the_host_before() {
+    const EVENTS: u64 = 1_500;
+    let (disk, world) = (Disk::default(), world());
+    let mut rules = loops();
+    rules[0]["watch"]["times"] = json!(EVENTS);
+    let before = bench(&disk, config(rules.clone()), alerts(json!([])), Vec::new(), world.clone()).await;
+    before.tell("trajectory.repeated", run(0), json!({ "candidate": "a@x", "what": "sum" })).await;
+    before.end().await;
+    let mut one = bench(&disk, config(rules), alerts(json!([])), Vec::new(), world).await;
+    let body = json!({ "candidate": "a@x", "what": "sum" });
+    let event = |number| NewEvent::new("trajectory.repeated", Some(run(number)), "test", &body);
+    for first in (1..=EVENTS).step_by(100) {
+        one.journal.append((first..first + 100).map(event).collect(), Durability::Behind).await.unwrap();
+    }
+    let behind = one.news.try_recv();
+    assert!(matches!(behind, Err(broadcast::error::TryRecvError::Lagged(_))), "{behind:?}");
+    let acted = one.next("crown.acted").await;
+    assert_eq!((&acted["evidence"]["value"], &acted["evidence"]["threshold"]), (&json!(EVENTS), &json!(EVENTS)));
+    one.end().await;
 }

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use futures::future::join_all;
+use tokio::sync::Notify;
 
 use super::{config, disable};
 use crate::actors::crown::{Asked, Change, Error, GovernanceProjection, Handle};
@@ -12,7 +13,9 @@ use crate::actors::runtime::Hears;
 use crate::actors::tests::{SECOND, cx, journal, later, soon, start, stop, world};
 use crate::inference::{Capabilities, Left, Pacing, Provider, Runtime, Scripted, accounts};
 use crate::store::{Disk, Journal, Memory};
-use crate::supervision::{Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Root};
+use crate::supervision::{
+    Actor, Address, Child, Context, Envelope, Fault, Mailbox, Overflow, Restart, Root, Shutdown, Status, Strategy, Tree,
+};
 use crate::types::{Class, World};
 use crate::ziggy::limit::{self, Refused, RetryConfig, Verdict};
 use crate::ziggy::{Admission, Refusal, Shed, Value};
@@ -42,6 +45,7 @@ fn cap(candidate: &str, cap: u32) -> Change {
     Change::Cap { candidate: candidate.to_owned(), cap: Some(cap) }
 }
 
+// CR1.
 #[tokio::test(start_paused = true)]
 async fn a_change_is_in_the_journal_with_its_author_before_it_is_in_force() {
     let bench = bench_on(&Disk::default()).await;
@@ -66,6 +70,7 @@ async fn a_change_the_journal_does_not_take_changes_nothing() {
     assert_eq!((bench.crown.governance().version, bench.crown.governance().caps["a"]), (1, 3));
 }
 
+// CR1.
 #[tokio::test(start_paused = true)]
 async fn changes_that_come_at_once_are_made_one_after_another_and_none_is_lost() {
     let bench = bench_on(&Disk::default()).await;
@@ -108,7 +113,7 @@ async fn admission_follows_the_governance_of_the_moment() {
     let second = admit(Value::Normal);
     assert!(second.0.admitted() && !admit(Value::Normal).0.admitted());
     drop((kept, second));
-    assert_eq!(bench.crown.in_flight("a"), 0, "C3: dropped permits give their places back");
+    assert_eq!(bench.crown.in_flight("a"), 0, "CR3: dropped permits give their places back");
     bench.change(Change::Override(disable("a", later(10 * SECOND)))).await.unwrap();
     assert!(!admit(Value::Normal).0.admitted());
     tokio::time::advance(11 * SECOND).await;
@@ -118,6 +123,7 @@ async fn admission_follows_the_governance_of_the_moment() {
     assert_eq!(bench.crown.in_flight("a"), 0, "what is refused takes no place");
 }
 
+// CR2.
 #[tokio::test(start_paused = true)]
 async fn a_cap_is_never_exceeded_however_many_ask_at_once() {
     const CAP: u32 = 7;
@@ -182,6 +188,61 @@ async fn a_restart_in_the_tree_is_an_alert_that_can_be_acknowledged() {
     assert_eq!((unknown.class(), unknown.to_string().as_str()), (Class::NotFound, "could not find alert 77"));
 }
 
+/// Ends when it is told anything, and stops no sooner than its gate lets it, if it has one.
+struct Leaver(Option<Arc<Notify>>);
+
+impl Actor for Leaver {
+    type Message = ();
+
+    async fn handle(&mut self, _envelope: Envelope<()>, context: &mut Context<()>) -> Result<(), Fault> {
+        context.end();
+        Ok(())
+    }
+
+    async fn stop(&mut self, _context: &mut Context<()>) {
+        if let Some(gate) = &self.0 {
+            gate.notified().await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_because_the_host_stops_is_no_alert() {
+    let world = world();
+    let journal = journal(&Disk::default(), &world, vec![Arc::new(GovernanceProjection)]);
+    let (_crown, governor) = Handle::launch(journal.clone(), config(), &world);
+    let gate = Arc::new(Notify::new());
+    let leaver = |id: &str, gate: Option<&Arc<Notify>>| {
+        let (address, gate) = (Address::new(Mailbox::new(4, Overflow::Refuse), &world), gate.cloned());
+        let child = Child::actor(id, &address, move || Leaver(gate.clone())).restart(Restart::Transient);
+        (child.shutdown(Shutdown::After(60 * SECOND)), address)
+    };
+    let (slow, _) = leaver("slow", Some(&gate));
+    let ((first, told), (last, _)) = (leaver("first", None), leaver("last", None));
+    // Children of a supervisor that has stopped have ended, while those of one that is stopping wait for what it decides.
+    let below = Child::tree(Tree::new("below", Strategy::OneForOne).child(last));
+    let (root, registry) = start(vec![governor, slow, first, below], &world).await;
+    let mut news = journal.subscribe();
+    // One that ends while the host goes on is an alert.
+    told.try_cast(&cx(&world, SECOND), ()).unwrap();
+    let event = soon(news.recv()).await.unwrap();
+    assert_eq!((event.kind.as_str(), event.body.value()["subject"].as_str()), ("alert.raised", Some("host/first")));
+    let show = |path: &str| registry.node(path, world.clock.now()).unwrap();
+    let looks = async {
+        // Three looks fall into the stop, since the one it waits for takes longer.
+        let _ = tokio::time::timeout(SECOND / 2, std::future::pending::<()>()).await;
+        let before = show("host/governor").handled;
+        let _ = tokio::time::timeout(3 * SECOND, std::future::pending::<()>()).await;
+        let seen = (show("host").status, show("host/below/last").status, show("host/slow").status);
+        assert_eq!(seen, (Status::Stopping, Status::Ended, Status::Stopping));
+        assert_eq!(show("host/governor").handled - before, 3);
+        gate.notify_one();
+    };
+    tokio::join!(stop(&root, &world), looks);
+    let more: Vec<String> = std::iter::from_fn(|| news.try_recv().ok()).map(|event| event.kind.clone()).collect();
+    assert_eq!(more, Vec::<String>::new());
+}
+
 #[tokio::test(start_paused = true)]
 async fn runtimes_with_one_key_share_what_is_left_for_trying_again_and_those_with_one_model_all_else() {
     let bench = bench_on(&Disk::default()).await;
@@ -215,6 +276,7 @@ async fn runtimes_with_one_key_share_what_is_left_for_trying_again_and_those_wit
     assert_eq!(["a", "b", "c", "d"].map(paused), [true, true, false, false], "the pause is the model's");
 }
 
+// CR7.
 #[tokio::test(start_paused = true)]
 async fn what_a_provider_asks_for_holds_for_everybody_who_uses_it() {
     let bench = bench_on(&Disk::default()).await;
@@ -227,7 +289,7 @@ async fn what_a_provider_asks_for_holds_for_everybody_who_uses_it() {
         _ => None,
     };
     let first = ask("a@lab", "lab").1.unwrap();
-    // C5: as the runtime passes it on, before the answer.
+    // RT5: as the runtime passes it on, before the answer.
     bench.crown.heard("lab", Some(Some(2 * SECOND)), &Pacing::default());
     first.settle(Verdict::Overloaded);
     for candidate in ["a@lab", "b@lab"] {
@@ -244,6 +306,26 @@ async fn what_a_provider_asks_for_holds_for_everybody_who_uses_it() {
     // Governance is asked first.
     bench.change(cap("b@lab", 0)).await.unwrap();
     assert!(matches!(ask("b@lab", "lab").0, Admission::Refused { reason: Refusal::Full { .. }, .. }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_governance_refuses_is_counted_by_no_limiter() {
+    let bench = bench_on(&Disk::default()).await;
+    let once = limit::Rates { requests_per_minute: 1, tokens_per_minute: 0, burst_s: 60 };
+    let rates = BTreeMap::from([("lab".to_owned(), once)]);
+    let crown = bench.crown.clone().limited(limit::Config { rates, ..limit::Config::unlimited() });
+    let ask = || {
+        let (candidate, runtime, value) = ("a@lab", "lab", Value::Normal);
+        crown.ask(&Asked { candidate, runtime, cap: None, value, tokens: 10, last_resort: false })
+    };
+    bench.change(cap("a@lab", 0)).await.unwrap();
+    for _ in 0..5 {
+        assert!(matches!(ask().0, Admission::Refused { reason: Refusal::Full { .. }, .. }));
+    }
+    bench.change(Change::Cap { candidate: "a@lab".to_owned(), cap: None }).await.unwrap();
+    let first = ask().1;
+    assert!(first.is_some(), "the only one of this minute is still there");
+    assert!(matches!(ask().0, Admission::Refused { reason: Refusal::Limited(Refused::Rate { .. }), .. }));
 }
 
 #[tokio::test(start_paused = true)]

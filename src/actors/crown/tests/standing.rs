@@ -94,6 +94,7 @@ fn the_strictest_of_several_counts_and_the_last_gives_back_what_was() {
     assert_eq!(bench.standing, Standing::default());
 }
 
+// ST3.
 #[test]
 fn what_a_person_sets_meanwhile_stays() {
     let mut bench = Bench::new();
@@ -163,7 +164,7 @@ fn a_quarantined_candidate_comes_back_by_trial_or_by_hand() {
 proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(256) })]
 
-    /// N1, N2: with nobody else at the levers, what counts is always the strictest in force, and in the end nothing is left.
+    /// ST1, ST2: with nobody else at the levers, what counts is always the strictest in force, and in the end nothing is left.
     #[test]
     fn throttles_leave_no_trace(
         steps in proptest::collection::vec((0_u8..4, 1_u32..=100, 1_u32..=12, 1_u64..30, 0_u32..10), 1..40),

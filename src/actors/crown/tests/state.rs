@@ -74,7 +74,9 @@ fn a_newer_override_of_the_same_thing_takes_the_place_of_the_older() {
     };
     let (old, new) = (disable("a", later(SECOND)), disable("a", later(2 * SECOND)));
     assert_eq!(kept(&old, &new), std::slice::from_ref(&new));
-    assert_eq!(kept(&pin("a", None), &pin("b", None)), [pin("b", None)]);
+    let (again, other) = (Override { expires: later(9 * SECOND), ..pin("a", None) }, pin("b", None));
+    assert_eq!(kept(&pin("a", None), &again), std::slice::from_ref(&again));
+    assert_eq!(kept(&again, &other), [again.clone(), other], "for when b cannot serve");
     let (code, all) = (pin("a", Some("code")), pin("a", None));
     assert_eq!(kept(&code, &all), [code.clone(), all]);
     assert_eq!(kept(&old, &code), [old, code]);

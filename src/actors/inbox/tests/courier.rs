@@ -1,4 +1,4 @@
-//! Notices: at least once, in order, over restarts, and given up with an alert (N5).
+//! Notices: at least once, in order, over restarts, and given up with an alert (IN5).
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -39,7 +39,7 @@ async fn a_receiver_is_told_what_it_asked_for_in_order_signed_and_without_a_text
     assert!(came.iter().all(|notice| notice.key.is_some() && notice.url == "http://desk.example"));
     let body: Value = serde_json::from_str(&came[1].body).unwrap();
     assert_eq!((&body["item"], &body["status"]), (&json!(opened.id), &json!("approved")));
-    assert!(!came.iter().any(|notice| notice.body.contains("Forty-two")), "N3");
+    assert!(!came.iter().any(|notice| notice.body.contains("Forty-two")), "IN3");
     delivered(&bench).await;
     assert_eq!(mail.attempts().len(), 2, "what arrived is not sent again");
     bench.end().await;
@@ -75,6 +75,25 @@ async fn all_attempts_are_made_and_no_more() {
     delivered(&bench).await;
     assert_eq!(mail.attempts().len(), 3, "delivery.attempts");
     assert_eq!(bench.events("hitl.notified").await[0].body.value()["arrived"], false);
+    bench.end().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn one_that_stays_down_is_given_up_after_its_attempts_and_the_next_notice_goes() {
+    let own = told(&["opened"]);
+    let attempts = own.delivery.attempts as usize;
+    let mail = Arc::new(Mailroom::answering(vec![Err(Error::Status(503)); attempts]));
+    let bench = bench_on(&Disk::default(), own, &mail).await;
+    bench.open(1, need(1, 60_000)).await;
+    bench.open(2, need(1, 60_000)).await;
+    let came = soon(mail.until(attempts + 1)).await;
+    assert!(came[..attempts].iter().all(|one| one.id == came[0].id) && came[attempts].id != came[0].id);
+    delivered(&bench).await;
+    let said: Vec<Value> = bench.events("hitl.notified").await.iter().map(|event| event.body.value()).collect();
+    let told: Vec<(bool, u64)> =
+        said.iter().map(|one| (one["arrived"].as_bool().unwrap(), one["attempts"].as_u64().unwrap())).collect();
+    assert_eq!(told, [(false, attempts as u64), (true, 1)]);
+    assert_eq!(bench.events("alert.raised").await.len(), 1);
     bench.end().await;
 }
 

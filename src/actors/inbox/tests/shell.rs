@@ -44,7 +44,7 @@ async fn an_edit_changes_what_is_shown_and_is_in_no_event() {
     let opened = bench.open(1, need(2, 60)).await;
     bench.inbox.approve(&bench.who("ann"), &opened.id, Said::default()).await.unwrap();
     let edited = bench.inbox.approve(&bench.who("bob"), &opened.id, edits("Forty-three, in secret.")).await.unwrap();
-    assert_eq!((edited.revision, edited.status), (1, ItemStatus::Open), "ann has not seen that (I4)");
+    assert_eq!((edited.revision, edited.status), (1, ItemStatus::Open), "ann has not seen that (IT4)");
     let stale = Said { seen: Some(0), ..Said::default() };
     let error = bench.inbox.approve(&bench.who("ann"), &opened.id, stale).await.unwrap_err();
     assert!(error.to_string().contains("revision 1 and not 0"), "{error}");
@@ -53,7 +53,7 @@ async fn an_edit_changes_what_is_shown_and_is_in_no_event() {
     assert_eq!(done.status, ItemStatus::Approved);
     for event in bench.events("").await {
         let text = event.body.text();
-        assert!(!text.contains("in secret") && !text.contains("Forty-two"), "N3: {}", event.kind);
+        assert!(!text.contains("in secret") && !text.contains("Forty-two"), "IN3: {}", event.kind);
     }
     bench.end().await;
 }
@@ -106,6 +106,7 @@ async fn an_item_nobody_decides_on_expires_as_its_rule_says_also_while_the_host_
     second.end().await;
 }
 
+// IN4.
 #[tokio::test(start_paused = true)]
 async fn a_closed_item_is_unsettled_until_its_run_has_heard_of_it_over_restarts_too() {
     let disk = Disk::default();

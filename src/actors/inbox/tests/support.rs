@@ -8,10 +8,10 @@ use serde_json::{Value, json};
 use crate::actors::crown::{self, GovernanceProjection};
 use crate::actors::inbox::{Config, Handle, InboxProjection, Opening, Parts};
 use crate::actors::tests::{SECOND, configs, cx, journal, read, start, stop, world};
-use crate::field::{Key, Mailroom};
+use crate::field::Mailroom;
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::Root;
-use crate::types::{Budget, Cx, Hash, Money, Principal, RunId, Timestamp, TraceId, World};
+use crate::types::{Budget, Cx, Hash, Money, Principal, RunId, Secret, Timestamp, TraceId, World};
 use crate::ziggy::review::{Item, Kind, Need, OnExpiry, Stage};
 
 /// A need of so many people, with so many seconds.
@@ -63,7 +63,7 @@ pub(super) async fn bench_on(disk: &Disk, config: Config, outbound: &Arc<Mailroo
     let journal = journal(disk, &world, vec![Arc::new(InboxProjection), Arc::new(GovernanceProjection)]);
     let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
-    let keys = BTreeMap::from([("desk".to_owned(), Key::new("secret"))]);
+    let keys = BTreeMap::from([("desk".to_owned(), Secret::new("secret"))]);
     let parts = Parts { journal: journal.clone(), crown: crown.clone(), outbound: outbound.clone(), keys };
     let (inbox, child) = Handle::launch(parts, config, &world);
     let (root, _) = start(vec![governor, child], &world).await;

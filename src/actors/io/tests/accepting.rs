@@ -8,6 +8,7 @@ use crate::actors::tests::{SECOND, Watched, soon};
 use crate::store::{Disk, Durability, Journal, NewEvent};
 use crate::types::{Class, RunId};
 
+// IO2.
 #[tokio::test(start_paused = true)]
 async fn a_run_is_handed_out_when_the_journal_has_it_and_goes_on_by_itself() {
     let bench = bench(&[Watched::new("only")]).await;
@@ -57,6 +58,7 @@ async fn everybody_who_waits_hears_the_end_and_a_cancelled_run_stops_working() {
     assert_eq!(bench.io.wait(&cx, stranger).await.unwrap_err().class(), Class::NotFound);
 }
 
+// IO4.
 #[tokio::test(start_paused = true)]
 async fn who_gives_up_waiting_for_a_detached_run_stops_nothing() {
     let bench = bench(&[Watched::new("only")]).await;

@@ -17,7 +17,7 @@ use crate::store::{Disk, Event, Journal};
 use crate::types::{Class, Money, Price, RunId};
 use crate::ziggy::budget::{BurnConfig, Config, Limit, PriceList, Reservation, Settlement, Standing, Unit, Window};
 
-fn money(scope: &str, window: Window, micros: i64) -> Limit {
+pub(super) fn money(scope: &str, window: Window, micros: i64) -> Limit {
     Limit { scope: scope.to_owned(), window, money: Some(micros), tokens: None, requests: None }
 }
 
@@ -26,7 +26,7 @@ fn config(limits: Vec<Limit>) -> Config {
 }
 
 /// Opens the books of a bench with what its journal says, as a host does.
-async fn open(bench: &Bench, limits: Vec<Limit>) -> usize {
+pub(super) async fn open(bench: &Bench, limits: Vec<Limit>) -> usize {
     let journal: Arc<dyn Journal> = bench.journal.clone();
     let found = find(&journal, &config(limits), bench.world.clock.wall(), "host").await.unwrap();
     let (prices, providers) = (PriceList::default(), BTreeMap::new());
@@ -42,7 +42,7 @@ async fn open(bench: &Bench, limits: Vec<Limit>) -> usize {
 }
 
 /// A runtime that answers in two words at one micro-dollar a token.
-fn priced(name: &str, micros: i64) -> Arc<Watched> {
+pub(super) fn priced(name: &str, micros: i64) -> Arc<Watched> {
     let price = Price::new(micros * 1_000_000, micros * 1_000_000);
     let script = Scripted::new(name, |request| match request.messages.last().unwrap().content.as_str() {
         "hang" => vec![Step::text("well"), Step::Hang],
@@ -73,6 +73,31 @@ fn reservation(event: &Event) -> Reservation {
 
 fn settlement(event: &Event) -> Settlement {
     serde_json::from_value(event.body.value()["spent"].clone()).unwrap()
+}
+
+// WO1: what the decision says is what is reserved, and no less than what is taken.
+#[tokio::test(start_paused = true)]
+async fn at_most_in_a_decision_is_what_is_reserved_for_whatever_is_asked() {
+    let runtime = priced("only", 1);
+    let bench = bench(std::slice::from_ref(&runtime)).await;
+    open(&bench, vec![money("tenant:*", Window::Day, 1_000_000_000)]).await;
+    for length in [1, 7, 40, 333, 2_000] {
+        for max_tokens in [None, Some(1), Some(50), Some(9_999)] {
+            for text in ["word ", "語", "qzxj", "é1\n"] {
+                let asked = Task { max_tokens, ..task(&text.repeat(length / text.len() + 1)) };
+                let Ok(answer) = soon(bench.route(&bench.cx(LONG), asked)).await else {
+                    // It does not fit the context, and so was decided on and refused.
+                    continue;
+                };
+                let events = events(&bench, answer.run_id).await;
+                let said = of(&events, "hop.decided")[0].body.value()["decision"]["cost_max"].as_i64().unwrap();
+                let reserved = reservation(of(&events, "hop.admitted")[0]).amounts;
+                assert_eq!(Money(said), reserved.money, "{length} x {text:?}, {max_tokens:?}");
+                assert!(answer.cost <= reserved.money && answer.usage.tokens() <= reserved.tokens);
+            }
+        }
+    }
+    assert!(runtime.count().begun > 40, "{}", runtime.count().begun);
 }
 
 // IO7.
@@ -153,7 +178,7 @@ async fn a_failure_costs_what_the_runtime_says_it_took_and_everything_if_nobody_
     assert_eq!(standing(&bench, "principal:tester").spent, u64::try_from(spent.reserved.money.0).unwrap());
 }
 
-// T1 of the treasury, B5.
+// TR1 of the treasury, B5.
 #[tokio::test(start_paused = true)]
 async fn a_run_whose_caller_left_is_charged_in_full_before_its_end() {
     let runtime = priced("only", 1);
@@ -251,7 +276,8 @@ async fn all_pieces_of_a_run_together_take_no_more_than_its_caller_allowed() {
     let (begun, cost) = (runtime.count().begun, all.cost.0);
     // Too few tokens for all of them are known before anything is spent.
     let error = bench.ask_for(in_pieces(4), 1_000_000, 400).await.unwrap_err();
-    assert!(error.to_string().contains("request may spend 400 tokens for one request"), "{error}");
+    assert_eq!(error.class(), Class::Exhausted);
+    assert!(error.to_string().contains("only could if the budget has at least 671 tokens"), "{error}");
     assert_eq!(runtime.count().begun, begun);
     // Too little money is found on the way, and never overrun.
     let before = standing_of(&bench).await;

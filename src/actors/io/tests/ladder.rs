@@ -126,8 +126,10 @@ async fn an_answer_is_given_again_to_its_own_principal_for_the_same_words_in_tim
     let given = bench.ask("hello").await.unwrap();
     assert_eq!((given.answer.as_str(), rungs(&given).last()), ("Again.", Some(&"cached")));
     assert_eq!((given.served_by.as_slice(), given.cost.0), (&["only".to_owned()][..], 0));
-    // IL3: other words, another class, another principal, too late.
+    // IL3: other words, other limits, another class, another principal, too late.
     assert!(bench.ask("good day").await.is_err());
+    let brief = Task { max_tokens: Some(1), ..task("hello") };
+    assert!(bench.route(&bench.cx(LONG), brief).await.is_err());
     let secret = Task { privacy: PrivacyClass::Restricted, ..task("hello") };
     assert!(bench.route(&bench.cx(LONG), secret).await.is_err());
     let other = Cx::housekeeping(bench.world.clock.now(), LONG).with_budget(bench.cx(LONG).budget());

@@ -3,6 +3,7 @@
 
 mod accepting;
 mod budgets;
+mod doors;
 mod ladder;
 mod parking;
 mod projection;

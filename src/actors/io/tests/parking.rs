@@ -37,6 +37,7 @@ async fn count(bench: &Bench, run: RunId, kind: &str) -> usize {
     events.iter().filter(|event| event.kind == kind).count()
 }
 
+// IO5.
 #[tokio::test(start_paused = true)]
 async fn a_verdict_nobody_acted_on_is_acted_on_by_the_next_life_once() {
     let (disk, runtime) = (Disk::default(), Watched::new("only"));

@@ -6,6 +6,7 @@ use crate::actors::io::{Document, Error, Progress, Task};
 use crate::actors::tests::{SECOND, Watched};
 use crate::types::{Budget, Class, Money, PrivacyClass, TrustTier};
 
+// IO1.
 #[tokio::test(start_paused = true)]
 async fn every_run_begins_and_ends_on_the_record_exactly_once() {
     let runtime = Watched::new("only");
@@ -56,6 +57,7 @@ async fn what_makes_no_sense_is_refused_before_there_is_a_run() {
     assert!(bench.runs().await.is_empty());
 }
 
+// IO4.
 #[tokio::test(start_paused = true)]
 async fn a_caller_who_leaves_stops_the_work() {
     let runtime = Watched::new("only");

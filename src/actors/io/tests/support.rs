@@ -21,7 +21,7 @@ use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::{Child, Root, Strategy, Tree};
 use crate::types::{Budget, Class, Cx, Money, RunId, World};
 use crate::ziggy::route::Candidate;
-use crate::ziggy::{IntentModel, ladder};
+use crate::ziggy::{IntentModel, ladder, privacy};
 
 /// Longer than any run of these tests may take.
 pub(super) const LONG: Duration = Duration::from_secs(300);
@@ -71,7 +71,7 @@ async fn bench_of(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Conf
     let governing = read(json!({ "watch_every_s": 600, "alerts_kept": 4, "overrides_most": 4 }));
     let (crown, governor) = crown::Handle::launch(journal.clone(), governing, &world);
     let (executor, executor_child) =
-        executor::Handle::launch("native", Vec::new(), configs::executor(), &world).unwrap();
+        executor::Handle::of_functions("native", Vec::new(), journal.clone(), configs::executor(), &world).unwrap();
     let mut children = vec![governor, executor_child];
     let (mut agents, mut candidates, mut drivers) = (BTreeMap::new(), Vec::new(), Vec::new());
     for (place, runtime) in runtimes.iter().enumerate() {
@@ -81,13 +81,15 @@ async fn bench_of(disk: &Disk, runtimes: &[Arc<Watched>], reviewing: inbox::Conf
         agents.insert(made.agent.profile().name.clone(), made.agent);
         children.extend(made.children);
     }
-    let routing = read(json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600 }));
+    let routing = read(
+        json!({ "rebuild_every_ms": 1_000, "waiting": 64, "snapshot_every_s": 3_600, "candidates_most": 100, "deltas_most": 8 }),
+    );
     let (router, router_child) = router::Handle::launch(
         candidates,
         drivers,
         crown.clone(),
         journal.clone(),
-        (routing, configs::ziggy()),
+        (routing, &configs::ziggy(), &privacy::Config::default()),
         &world,
     );
     let outbound = Arc::new(Mailroom::default());
@@ -144,6 +146,7 @@ fn agent(
         runtime: Some(driver.clone()),
         runtimes: Arc::default(),
         executor: executor.clone(),
+        workspace: None,
         embedder: Arc::new(Lexical),
         journal: journal.clone(),
         memory: configs::memory(),
@@ -155,6 +158,8 @@ fn agent(
         tier: seen.tier,
         price: seen.price,
         context_tokens: seen.context_tokens,
+        // As if nobody knew how it counts.
+        appetite: agent.profile().appetite(false, true, seen.tools),
         cap: Some(8),
         ..configs::candidate(&seen.name, quality, BEGIN)
     };

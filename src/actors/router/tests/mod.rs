@@ -1,6 +1,7 @@
 //! Tests of the router: its pure state, and when a new table is there.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+mod record;
 mod shell;
 mod state;
 

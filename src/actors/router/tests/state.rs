@@ -4,18 +4,24 @@ use std::collections::BTreeMap;
 
 use super::{candidate, observed, ranked, ziggy};
 use crate::actors::router::Config;
+use crate::actors::router::record::Registry;
 use crate::actors::router::state::{Built, State};
 use crate::actors::tests::{BEGIN, SECOND, later};
 use crate::inference::{Capabilities, Health, Provider, Runtime, Scripted};
 use crate::types::{Timestamp, TrustTier};
 use crate::ziggy::route::{Candidate, Origin, Rib, build};
-use crate::ziggy::{Action, Announced, Capability, Governance, Millionths, Override};
+use crate::ziggy::{Action, Announced, Capability, Governance, Millionths, Override, privacy};
 
-const CONFIG: Config = Config { rebuild_every_ms: 1_000, waiting: 64, snapshot_every_s: 60 };
+const CONFIG: Config =
+    Config { rebuild_every_ms: 1_000, waiting: 64, snapshot_every_s: 60, candidates_most: 100, deltas_most: 8 };
+
+fn registry() -> Registry {
+    Registry { providers: BTreeMap::new(), rules: ziggy().rules(), privacy: privacy::Config::default() }
+}
 
 fn state() -> State {
     let rib = Rib::of([candidate("a", 0.9), candidate("b", 0.5)]).unwrap();
-    State::new(rib, &CONFIG, &ziggy())
+    State::new(rib, &CONFIG, registry())
 }
 
 #[test]
@@ -117,7 +123,7 @@ fn a_table_is_written_once_and_again_when_its_time_is_over() {
 #[test]
 fn what_expired_is_timed_until_it_is_stale_and_until_it_goes() {
     let found = Candidate { origin: Origin::Discovered, expires: Some(later(SECOND * 10)), ..candidate("found", 0.9) };
-    let mut state = State::new(Rib::of([found, candidate("b", 0.5)]).unwrap(), &CONFIG, &ziggy());
+    let mut state = State::new(Rib::of([found, candidate("b", 0.5)]).unwrap(), &CONFIG, registry());
     let plain = Governance::default();
     let mut seen = Vec::new();
     let mut now = BEGIN;

@@ -57,6 +57,7 @@ impl Bench {
     }
 }
 
+// RT1.
 #[tokio::test(start_paused = true)]
 async fn every_request_is_answered_once_however_its_work_ends() {
     let bench = bench(2, 16).await;
@@ -71,6 +72,7 @@ async fn every_request_is_answered_once_however_its_work_ends() {
     assert!((3..=4).contains(&view.failed), "{view:?}");
 }
 
+// RT2.
 #[tokio::test(start_paused = true)]
 async fn no_more_generate_at_a_time_than_there_are_places() {
     let bench = bench(3, 12).await;
@@ -186,6 +188,7 @@ async fn an_agent_in_code_gets_the_text_of_an_answer() {
     assert_eq!(gone.unwrap_err().class(), Class::Unavailable);
 }
 
+// RT4.
 #[tokio::test(start_paused = true)]
 async fn what_is_damaged_is_repaired_and_a_failed_repair_is_tried_again_later() {
     let bench = bench(1, 4).await;

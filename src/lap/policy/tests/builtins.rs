@@ -6,7 +6,8 @@ use serde_json::json;
 
 use crate::types::{PrivacyClass, Residency, TrustTier};
 
-use super::super::{Book, Circumstances, Kind, PersonalData, SideEffects, ToolFacts, builtin};
+use super::super::{Book, Circumstances, Kind, ToolFacts, builtin};
+use crate::tds::tool::{PersonalData, SideEffects};
 use super::{caller, circumstances, said, tool, words};
 
 const CLASSES: [PrivacyClass; 4] =

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::super::{Book, Circumstances, Explanation, Kind, Remedy, SideEffects, Slice};
+use super::super::{Book, Circumstances, Explanation, Kind, Remedy, Slice};
+use crate::tds::tool::{SideEffects};
 use super::{caller, circumstances, permit, slice, sources, tool, words};
 
 fn explain(slice: &Slice, call: &Circumstances, arguments: serde_json::Value) -> Explanation {

@@ -8,7 +8,8 @@ use crate::types::PrivacyClass;
 
 use super::super::slice::Compiled;
 use super::super::tree::Want;
-use super::super::{Book, Caller, Circumstances, Kind, Listed, SideEffects, ToolFacts};
+use super::super::{Book, Subject, Circumstances, Kind, Listed, ToolFacts};
+use crate::tds::tool::{SideEffects};
 use super::{circumstances, said, sources, tool, words};
 
 pub(super) fn config(cases: u32) -> ProptestConfig {
@@ -125,8 +126,8 @@ fn tools() -> [ToolFacts; 2] {
     [one, two]
 }
 
-fn callers() -> Vec<Caller> {
-    let of = |kind, tenant: &str, roles: &[&str]| Caller::new(kind, "x", tenant, &words(roles)).unwrap();
+fn callers() -> Vec<Subject> {
+    let of = |kind, tenant: &str, roles: &[&str]| Subject::new(kind, "x", tenant, &words(roles)).unwrap();
     vec![of(Kind::Agent, "ab", &["ops"]), of(Kind::Agent, "c", &[]), of(Kind::User, "ab", &[])]
 }
 
@@ -226,7 +227,7 @@ proptest! {
 }
 
 /// Whether any call would be allowed, by trying all of them.
-fn any_allowed(slice: &super::super::Slice, caller: &Caller, asked: &Circumstances, arguments: &[Value]) -> bool {
+fn any_allowed(slice: &super::super::Slice, caller: &Subject, asked: &Circumstances, arguments: &[Value]) -> bool {
     [false, true].iter().any(|approved| {
         [false, true].iter().any(|personal_data| {
             let call = Circumstances { approved: *approved, personal_data: *personal_data, ..asked.clone() };

@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::super::{Book, Circumstances, Kind, Listed, SideEffects};
+use super::super::{Book, Circumstances, Kind, Listed};
+use crate::tds::tool::{SideEffects};
 use super::{caller, circumstances, git_log, permit, slice, sources, tool, words};
 
 #[track_caller]

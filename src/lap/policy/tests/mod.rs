@@ -17,7 +17,8 @@ use serde_json::{Value, json};
 
 use crate::types::{PrivacyClass, Residency, Timestamp, TrustTier};
 
-use super::{Book, Caller, Circumstances, Decision, Kind, PersonalData, SideEffects, Slice, Source, ToolFacts};
+use super::{Book, Subject, Circumstances, Decision, Kind, Slice, Source, ToolFacts};
+use crate::tds::tool::{PersonalData, SideEffects};
 
 pub(super) fn words(words: &[&str]) -> BTreeSet<String> {
     words.iter().map(ToString::to_string).collect()
@@ -69,8 +70,8 @@ pub(super) fn git_log() -> Value {
     })
 }
 
-pub(super) fn caller(kind: Kind, roles: &[&str]) -> Caller {
-    Caller::new(kind, "anna", "acme", &words(roles)).unwrap()
+pub(super) fn caller(kind: Kind, roles: &[&str]) -> Subject {
+    Subject::new(kind, "anna", "acme", &words(roles)).unwrap()
 }
 
 pub(super) fn circumstances() -> Circumstances {

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
 mod place;
+mod proof;
 mod rescue;
 
 use serde_json::json;
@@ -263,6 +264,7 @@ fn crash(place: &Place) -> Place {
     after
 }
 
+// J3.
 #[tokio::test]
 async fn a_crash_loses_nothing_that_was_acknowledged() {
     let (place, journal) = with_ten_events().await;

@@ -164,6 +164,15 @@ async fn looked_at(what: &str, damaged: &[u8], events: &[Event]) -> bool {
         Err(other) => panic!("{what}: {other}"),
     }
     assert!(std::fs::read(place.path()).unwrap() == damaged, "{what}: looking changed the file");
+    let opened = place.try_open(counts(1)).await;
+    assert_eq!(
+        opened.is_err(),
+        found,
+        "{what}: what verification finds is not built upon, and nothing else is refused"
+    );
+    if found {
+        assert!(std::fs::read(place.path()).unwrap() == damaged, "{what}: a refused opening changed the file");
+    }
     found
 }
 

@@ -1,4 +1,4 @@
-//! Tests of the plan, by subject. `sim` plays the shell and the children, and checks S1 and S2 at every order.
+//! Tests of the plan, by subject. `sim` plays the shell and the children, and checks SU1 and SU2 at every order.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 #![expect(
     clippy::disallowed_methods,

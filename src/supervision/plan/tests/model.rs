@@ -113,7 +113,7 @@ fn causes_restart(sim: &Sim, key: Key, exit: &Exit) -> bool {
 proptest! {
     #![proptest_config(ProptestConfig { cases: cases(2_000), ..ProptestConfig::default() })]
 
-    /// Whatever happens in whatever order: one life of a child at a time and the orders of S2 (checked by the sim at
+    /// Whatever happens in whatever order: one life of a child at a time and the orders of SU2 (checked by the sim at
     /// every order), one restart counted for each end that caused it, all that should run does in the end, and nothing
     /// is left when the supervisor has ended.
     #[test]
@@ -155,9 +155,9 @@ proptest! {
         sim.stubborn.clear();
         let counted = sim.plan.restarts.len();
         let too_slow = sim.log.iter().filter(|line| line.starts_with("kill")).count();
-        prop_assert!(counted <= causes + too_slow, "S4: {} counted for {} causes", counted, causes);
+        prop_assert!(counted <= causes + too_slow, "SU4: {} counted for {} causes", counted, causes);
         if strategy == Strategy::OneForOne {
-            prop_assert!(counted >= causes, "S4: {} counted for {} causes", counted, causes);
+            prop_assert!(counted >= causes, "SU4: {} counted for {} causes", counted, causes);
         }
         sim.settle();
         if sim.ended.is_none() {

@@ -18,7 +18,7 @@ pub(super) struct Sim {
     pub(super) now: Instant,
     strategy: Strategy,
     pub(super) keys: Vec<Key>,
-    /// What lives, by child. S1 holds as there is one place for each, and taking a taken one fails the test.
+    /// What lives, by child. SU1 holds as there is one place for each, and taking a taken one fails the test.
     pub(super) alive: BTreeMap<Key, (Life, Doing)>,
     timers: BTreeMap<Token, Instant>,
     pub(super) log: Vec<String>,
@@ -126,7 +126,7 @@ impl Sim {
         match effect {
             Effect::Start { key, life } => {
                 self.check_start(key);
-                assert_eq!(self.alive.insert(key, (life, Doing::Starting)), None, "S1: two lives of one child");
+                assert_eq!(self.alive.insert(key, (life, Doing::Starting)), None, "SU1: two lives of one child");
                 self.starts += 1;
                 self.log.push(format!("start {}", self.name(key)));
             }
@@ -161,23 +161,23 @@ impl Sim {
         }
     }
 
-    /// S2: whatever else lives is up, and what comes before it in the table is not on its way down or up.
+    /// SU2: whatever else lives is up, and what comes before it in the table is not on its way down or up.
     fn check_start(&self, key: Key) {
         if self.strategy == Strategy::OneForOne && self.ready {
             return;
         }
         let settled = self.alive.values().all(|(_, doing)| *doing == Doing::Running);
         let earlier_up = self.plan.members.range(..key).all(|(_, member)| !member.wanted || member.phase == Phase::Up);
-        assert!(settled && earlier_up, "S2: {} starts while another is on its way: {:?}", self.name(key), self.alive);
+        assert!(settled && earlier_up, "SU2: {} starts while another is on its way: {:?}", self.name(key), self.alive);
     }
 
-    /// S2: whatever behind it is to end has ended.
+    /// SU2: whatever behind it is to end has ended.
     fn check_stop(&self, key: Key) {
         if self.strategy == Strategy::OneForOne && self.plan.ending.is_none() {
             return;
         }
         let last = self.plan.doomed.range(key..).all(|other| *other == key || !self.alive.contains_key(other));
-        assert!(last, "S2: {} is told to stop too early: {:?}", self.name(key), self.alive);
+        assert!(last, "SU2: {} is told to stop too early: {:?}", self.name(key), self.alive);
     }
 
     /// Lets children do as they were told, in any order, and timers fire when nothing else moves, until all is quiet.

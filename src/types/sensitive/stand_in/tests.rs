@@ -86,6 +86,7 @@ fn a_value_is_replaced_where_it_is_not_recognised_too() {
     assert_eq!(originals.restore("no word of it"), "no word of it");
 }
 
+// SI5.
 #[test]
 fn what_is_not_replaced_keeps_its_class_and_what_has_no_stand_in_fails_the_whole() {
     let emails = StandIns::new(PrivacyClass::Internal, BTreeSet::from([Kind::Email]), [0; 32]);

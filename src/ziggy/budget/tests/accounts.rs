@@ -2,7 +2,7 @@
 
 use super::{NOW, at, claim, config, ledger, limit, money, standing};
 use crate::types::{Money, Timestamp};
-use crate::ziggy::budget::{Amounts, Charge, Ledger, Limit, Refusal, Unit, Window};
+use crate::ziggy::budget::{Amounts, Charge, Config, Ledger, Limit, Refusal, Unit, Window};
 use crate::ziggy::explain::Explain;
 
 const DAY: i64 = 86_400;
@@ -163,4 +163,25 @@ fn no_more_accounts_are_kept_than_allowed_and_idle_ones_go_first() {
     ledger.refund(carl);
     let names: Vec<String> = ledger.standings(at(DAY)).into_iter().map(|one| one.scope).collect();
     assert_eq!(names, ["principal:anna", "principal:anna", "principal:carl", "principal:carl"]);
+}
+
+// B1, where there is no room for more accounts.
+#[test]
+fn making_room_for_one_name_of_a_request_forgets_no_other_of_it() {
+    let day = |scope, window| Limit { money: Some(10), ..limit(scope, window) };
+    let limits = [day("tenant:*", Window::Day), day("principal:*", Window::Day), day("principal:*", Window::Month)];
+    let mut ledger = Ledger::new(&Config { accounts_most: 5, ..config(limits) }, NOW);
+    let spent = ledger.reserve(&claim("acme", "anna"), money(5), NOW).unwrap();
+    ledger.commit(spent, money(5), NOW);
+    ledger.news(NOW);
+    // The tenant has room and the principal has none, unless what was opened for the tenant is forgotten again.
+    let newcomers = claim("bolt", "bert");
+    let looked = ledger.look(&newcomers, money(5), NOW);
+    let refused = ledger.reserve(&newcomers, money(5), NOW).unwrap_err();
+    assert_eq!(refused, Refusal::Crowded { scope: "principal:bert".to_owned(), most: 5 });
+    assert_eq!(looked, Some(refused));
+    // Who needs no more room than there is has it, and no more than its limit.
+    let held = ledger.reserve(&claim("bolt", "anna"), money(5), NOW).unwrap();
+    assert!(ledger.reserve(&claim("bolt", "anna"), money(6), NOW).is_err());
+    ledger.refund(held);
 }

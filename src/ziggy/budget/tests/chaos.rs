@@ -123,7 +123,11 @@ impl World {
         match act {
             Act::Reserve { tenant, principal, amounts } => {
                 let claim = claim(TENANTS[*tenant], PRINCIPALS[*principal]);
-                if let Ok(held) = self.ledger.reserve(&claim, *amounts, self.now) {
+                // Whoever only looks is told the same, and leaves no trace.
+                let seen = self.ledger.look(&claim, *amounts, self.now);
+                let reserved = self.ledger.reserve(&claim, *amounts, self.now);
+                assert_eq!(seen.as_ref(), reserved.as_ref().err());
+                if let Ok(held) = reserved {
                     let charges = self.ledger.accounts(&held);
                     self.model.reserve(&charges, *amounts);
                     self.held.push((charges, held));

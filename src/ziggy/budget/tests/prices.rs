@@ -1,14 +1,23 @@
 //! Prices: the row that counts at a time, and rows that cannot.
 
 use crate::types::Price;
-use crate::ziggy::budget::{PriceList, date};
+use crate::ziggy::budget::{PriceFile, PriceList, date};
 
 fn row(matches: &str, input: &str, from: &str) -> String {
     format!("[[prices]]\nmatch = \"{matches}\"\ninput = {input}\noutput = 10\nfrom = \"{from}\"\nsource = \"a test\"\n")
 }
 
+fn file(rows: &[String]) -> PriceFile {
+    toml::from_str(&rows.concat()).unwrap()
+}
+
+/// These rows, and nothing that is known without them.
+fn read(rows: &[String]) -> Result<PriceList, Vec<(String, String)>> {
+    PriceList::of(&PriceFile::default(), &file(rows))
+}
+
 fn list(rows: &[String]) -> PriceList {
-    PriceList::read(&rows.concat()).unwrap()
+    read(rows).unwrap()
 }
 
 fn input(list: &PriceList, provider: &str, model: &str, day: &str) -> Option<i64> {
@@ -17,7 +26,7 @@ fn input(list: &PriceList, provider: &str, model: &str, day: &str) -> Option<i64
 
 #[test]
 fn the_prices_that_come_with_the_host_can_be_read() {
-    let own = PriceList::read(include_str!("../../../../config/prices.toml")).unwrap();
+    let own = list(&[include_str!("../../../../config/prices.toml").to_owned()]);
     assert!(own.rows().count() > 0);
 }
 
@@ -49,52 +58,51 @@ fn the_row_that_says_most_counts_from_its_day_on() {
 }
 
 #[test]
-fn prices_that_cannot_be_are_all_said_with_their_rows() {
+fn prices_that_cannot_be_are_all_said_with_their_keys() {
     let rows = [
         row("*/a", "-1", "2024-01-01"),
-        row("*/b", "nan", "2024-01-01"),
-        row("*/c", "1.5", "2024-01-01"),
         row("noslash", "1", "2024-01-01"),
         row("*/d", "1", "2024-02-30"),
         row("*/e", "1", "2024-01-01"),
         row("*/e", "2", "2024-01-01"),
         row("ab*/f", "1", "2024-01-01"),
         row("abc/f*", "1", "2024-01-01"),
-        row("*/f*/g", "1", "2024-01-01"),
-        row("*/h", "1", "2024-01-01").replace("source", "sauce"),
+        row("*/f*/g", "1", "never"),
         row("*/i", "1", "2024-01-01") + "cached_input = 2\n",
+        row("*/known", "1", "2024-01-01"),
+        row("*/known-not", "1", "2024-01-01"),
     ];
-    let found = PriceList::read(&rows.concat()).unwrap_err();
+    let known = file(&[row("*/known", "7", "2024-01-01"), row("*/known-not", "7", "2023-01-01")]);
+    let found = PriceList::of(&known, &file(&rows)).unwrap_err();
     let expected = [
-        "line 1, row 1 (*/a): input of at least 0",
-        "line 7, row 2 (*/b): invalid type: floating point `NaN`",
-        "line 13, row 3 (*/c): invalid type: floating point `1.5`",
-        "line 19, row 4 (noslash): a match such as",
-        "line 25, row 5 (*/d): a match such as",
-        "line 37, row 7 (*/e): one price at a time; line 31, row 6 (*/e) is for the same models",
-        "line 55, row 10 (*/f*/g): a match such as",
-        "line 61, row 11 (*/h): unknown field `sauce`",
-        "line 67, row 12 (*/i): cached_input of at most input",
+        ("prices.0.input", "at least 0"),
+        ("prices.1.match", "a match such as"),
+        ("prices.2.from", "a day such as"),
+        ("prices.4.match", "one price at a time: prices.3 is for the same models"),
+        ("prices.7.match", "a match such as"),
+        ("prices.7.from", "a day such as"),
+        ("prices.8.cached_input", "at most input, which is 1"),
     ];
-    for line in expected {
-        assert!(found.iter().any(|text| text.starts_with(line)), "{line} is not among {found:#?}");
+    let told: Vec<(&str, &str)> = found.iter().map(|(key, said)| (key.as_str(), said.as_str())).collect();
+    assert_eq!(told.len(), expected.len(), "{told:#?}");
+    for ((key, said), (own, start)) in told.into_iter().zip(expected) {
+        assert!(key == own && said.starts_with(start), "{key}: {said}, and not {own}: {start}");
     }
-    assert_eq!(found.len(), expected.len(), "{found:#?}");
 }
 
 #[test]
 fn two_rows_that_say_as_much_of_the_same_models_are_refused() {
     let rows = [row("ab*/f", "1", "2024-01-01"), row("ac*/f", "1", "2024-01-01"), row("a*/f", "1", "2024-01-01")];
-    assert!(PriceList::read(&rows.concat()).is_ok(), "none of these meet with the same weight");
+    assert!(read(&rows).is_ok(), "none of these meet with the same weight");
     let rows = [row("a*/f", "1", "2024-01-01"), row("a*/f", "2", "2025-01-01")];
-    assert!(PriceList::read(&rows.concat()).is_ok(), "the later one follows the earlier one");
+    assert!(read(&rows).is_ok(), "the later one follows the earlier one");
 }
 
 #[test]
 fn a_list_laid_over_another_replaces_its_rows_and_adds_to_them() {
-    let own = list(&[row("*/a", "1", "2024-01-01"), row("*/b", "1", "2024-01-01")]);
-    let over = list(&[row("*/a", "7", "2024-01-01"), row("*/c", "9", "2024-01-01")]);
-    let both = own.merged(over).unwrap();
+    let own = file(&[row("*/a", "1", "2024-01-01"), row("*/b", "1", "2024-01-01")]);
+    let over = file(&[row("*/a", "7", "2024-01-01"), row("*/c", "9", "2024-01-01")]);
+    let both = PriceList::of(&own, &over).unwrap();
     let now = "2024-05-05";
     assert_eq!(["a", "b", "c"].map(|model| input(&both, "any", model, now)), [Some(7), Some(1), Some(9)]);
 }

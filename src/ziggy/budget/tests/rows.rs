@@ -34,15 +34,15 @@ fn everything_that_is_wrong_with_the_rows_is_said_at_once() {
         Limit { tokens: Some(9), ..limit("tenant:f", Window::Minute) },
     ]);
     let expected = [
-        "row 1 (tenant:a, day): money from 1",
-        "row 2 (tenant:b, day): money from 1",
-        "row 2 (tenant:b, day): tokens from 1",
-        "row 3 (tenant:c, day): at least one of money, tokens and requests",
-        "row 4 (team:d, day): a scope such as `tenant:acme`",
-        "row 5 (tenant:, day): a scope such as",
-        "row 6 (tenant:e, request): no requests, since a request is always one",
-        "row 8 (tenant:f, day): one row for each scope and window; row 7 is of the same",
-        "tenant:f: not more tokens in a minute (9) than in a day (1)",
+        "limits.0.money: from 1",
+        "limits.1.money: from 1",
+        "limits.1.tokens: from 1",
+        "limits.2: at least one of money, tokens and requests",
+        "limits.3.scope: a scope such as `tenant:acme`",
+        "limits.4.scope: a scope such as",
+        "limits.5.requests: no such key, since a request is always one",
+        "limits.7.scope: one row for each scope and window; budgets.limits.6 is of the same",
+        "limits.8.tokens: not more tokens in a minute (9) than in a day (1)",
     ];
     for line in expected {
         assert!(found.iter().any(|text| text.contains(line)), "{line} is not among {found:#?}");
@@ -54,6 +54,6 @@ fn everything_that_is_wrong_with_the_rows_is_said_at_once() {
 fn thresholds_that_can_never_be_told_apart_are_refused() {
     let mut odd = config([]);
     (odd.accounts_most, odd.burn.slow, odd.burn.fast) = (0, 20_000, 14_400);
-    let keys: Vec<&str> = odd.impossible().into_iter().map(|(key, _)| key).collect();
+    let keys: Vec<String> = odd.impossible().into_iter().map(|(key, _)| key).collect();
     assert_eq!(keys, ["accounts_most", "burn.fast"]);
 }

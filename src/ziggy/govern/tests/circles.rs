@@ -1,4 +1,4 @@
-//! T1 to T3: cycles of every length are found with the last turn of their third time, and nothing else is.
+//! TJ1 to TJ3: cycles of every length are found with the last turn of their third time, and nothing else is.
 
 use proptest::prelude::*;
 use serde_json::json;

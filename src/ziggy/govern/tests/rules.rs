@@ -84,6 +84,7 @@ fn errors(least: u64, share: u32) -> Signal {
     Signal::Errors { window_s: 60, least, share: Millionths(share) }
 }
 
+// G3.
 #[test]
 fn failures_count_by_share_of_enough_answers_within_the_window() {
     let mut world = World::new(&["a@x", "b@x"]);
@@ -147,6 +148,7 @@ fn budgets_loops_restarts_and_mailboxes_are_found_at_their_thresholds() {
     assert_eq!(world.found(&aged("host/io/**"), at(0))[0].0, "host/io");
 }
 
+// G5.
 #[test]
 fn an_action_reaches_the_candidate_or_those_on_a_path() {
     let mut world = World::new(&["a@x", "a@y", "b@y"]);
@@ -226,29 +228,33 @@ fn rules_that_cannot_work_say_what_would() {
     let slow =
         Signal::Slow { window_s: 10, short_s: 11, least: 0, within_ms: 1, objective: Millionths(1_000_000), burn: 1 };
     let wrong = [
-        (rule("", errors(0, 0), Act::Alert), vec!["`of`", "`least`", "`share`"]),
-        (rule("*", slow, Act::Alert), vec!["`short_s`", "`least`, `within_ms`", "`objective`"]),
+        (rule("", errors(0, 0), Act::Alert), vec!["of: ", "watch.least: ", "watch.share: "]),
+        (rule("*", slow, Act::Alert), vec!["watch.short_s: ", "watch.least: ", "watch.objective: "]),
         (
             rule(
                 "*",
                 Signal::Restarts { window_s: 999, times: 0 },
                 Act::Throttle { percent: None, cap: None, for_s: 0 },
             ),
-            vec!["`window_s`", "`times`", "`percent` or `cap`", "`for_s`", "a path"],
+            vec!["watch.window_s: ", "watch.times: ", "`percent` or `cap`", "act.for_s: ", "of: a path"],
         ),
-        (rule("*", Signal::Budget { burn: 0 }, Act::Restart), vec!["`burn`", "alert or shed"]),
-        (Rule { name: "A b".to_owned(), ..rule("*", errors(1, 1), Act::Alert) }, vec!["lowercase letters"]),
+        (rule("*", Signal::Budget { burn: 0 }, Act::Restart), vec!["watch.burn: ", "act.action: alert or shed"]),
+        (Rule { name: "A b".to_owned(), ..rule("*", errors(1, 1), Act::Alert) }, vec!["name: lowercase letters"]),
     ];
     for (rule, expected) in wrong {
         let said = rule.impossible(100);
         assert_eq!(said.len(), expected.len(), "{said:?}");
-        for (said, expected) in said.iter().zip(expected) {
+        for ((key, said), expected) in said.iter().zip(expected) {
+            let said = format!("{key}: {said}");
             assert!(said.contains(expected), "{said} lacks {expected}");
         }
     }
     assert!(rule("*", errors(1, 1), Act::Alert).impossible(100).is_empty());
+    assert!(Rule::examples().iter().all(|one| one.impossible(1).is_empty()));
+    assert!(AlertRule::examples().iter().all(|one| one.impossible().is_empty()));
 }
 
+// U1 and U2.
 #[test]
 fn an_alert_rule_says_what_has_held_long_enough_and_no_longer() {
     let events = When::Event { kind: "run.failed".to_owned(), window_s: 60, at_least: 2 };
@@ -261,7 +267,7 @@ fn an_alert_rule_says_what_has_held_long_enough_and_no_longer() {
         labels: BTreeMap::new(),
     };
     let rules = [alert(events, 0), alert(metric, 10)];
-    assert!(rules.iter().all(|rule| rule.impossible(60).is_empty()));
+    assert!(rules.iter().all(|rule| rule.impossible().is_empty()));
     let mut samples = Samples::new(1, 600, 10, Vec::new());
     let queued = |value: u64| Measure { name: "syzygy_journal_queued", subject: "journal".to_owned(), value };
     let mut upkeep = Upkeep::default();
@@ -277,8 +283,8 @@ fn an_alert_rule_says_what_has_held_long_enough_and_no_longer() {
     assert_eq!(look(&samples, 10_500_000, at(11)), [0], "not above any more");
     assert_eq!(look(&samples, 11_000_000, at(12)), [0], "and from there on it has to hold anew");
     assert_eq!(look(&samples, 11_000_000, at(-500)), [0, 1][..1], "a clock that went back makes nothing due");
-    let unknown = alert(When::Metric { name: "syzygy_nothing".to_owned(), above: f64::NAN }, 0).impossible(60);
-    assert!(unknown.len() == 2 && unknown[0].contains("syzygy_mailbox_depth"), "{unknown:?}");
+    let unknown = alert(When::Metric { name: "syzygy_nothing".to_owned(), above: f64::NAN }, 0).impossible();
+    assert!(unknown.len() == 2 && unknown[0].1.contains("syzygy_mailbox_depth"), "{unknown:?}");
 }
 
 proptest! {

@@ -30,6 +30,7 @@ fn sessions_spread_over_equals_and_stay() {
     let counted = served(&fib, (0..300).map(of_session));
     // A fair share is 100; far from it means the hash does not spread.
     assert!(["a", "b", "c"].iter().all(|name| (60..140).contains(&counted[*name])), "{counted:?}");
+    // BP9.
     let alone = decide(&fib, &public());
     assert_eq!(alone.winner.as_deref(), Some("a"));
     let margin = Reason::BestScore { runner_up: "b".to_owned(), margin: Millionths::ZERO };
@@ -60,6 +61,7 @@ fn a_candidate_that_leaves_moves_only_its_own_sessions() {
     }
 }
 
+// BP7.
 #[test]
 fn a_session_moves_only_beyond_the_load_margin() {
     let fib = three([100, 100, 100]);
@@ -79,6 +81,7 @@ fn a_session_moves_only_beyond_the_load_margin() {
     assert!(moved.ladder.contains(&own), "{:?}", moved.ladder);
 }
 
+// BP8.
 #[test]
 fn of_two_drawn_the_less_loaded_serves() {
     let fib = three([100, 100, 100]);
@@ -106,6 +109,7 @@ fn only_so_many_are_equal_and_only_so_many_on_the_ladder() {
     assert!(serde_json::to_string(&decision).unwrap().len() < 2_000);
 }
 
+// BP6.
 #[test]
 fn who_is_in_place_stays_until_somebody_is_better_by_the_margin() {
     let rules = scored(|score| score.keep_within = Millionths(20_000));

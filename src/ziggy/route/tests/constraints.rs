@@ -2,6 +2,7 @@
 
 use super::*;
 
+// BP1.
 #[test]
 fn every_hard_constraint_excludes_and_is_named() {
     let base = || candidate("a", TrustTier::External, &["general"]);
@@ -96,7 +97,34 @@ fn pins_beat_scores_but_never_constraints_and_end_in_time() {
     assert_eq!(decide(&fib, &unknown).winner, None);
 }
 
+// BP3.
+#[test]
+fn where_the_newest_pin_cannot_serve_the_one_before_it_counts() {
+    let best = Candidate { quality: Millionths::ONE, ..candidate("best", TrustTier::Local, &["general"]) };
+    let others = [("near", TrustTier::Local), ("far", TrustTier::External)];
+    let rib = rib(std::iter::once(best).chain(others.map(|(id, tier)| candidate(id, tier, &["general"]))));
+    let pin = |candidate: &str, until: i64| Override {
+        author: "ada".to_owned(),
+        reason: "trial".to_owned(),
+        expires: at(until),
+        action: Action::Pin { candidate: candidate.to_owned(), capability: None },
+    };
+    let governance = Governance { overrides: vec![pin("near", 2), pin("far", 1)], ..Governance::default() };
+    let fib = build(&rib, &governance, &rules(), None, NOW);
+    assert_eq!(decide(&fib, &public()).winner.as_deref(), Some("far"), "the newest");
+    let restricted = decide(&fib, &request("general", PrivacyClass::Restricted));
+    assert_eq!(restricted.winner.as_deref(), Some("near"), "and not whoever scores best");
+    assert!(
+        matches!(&restricted.reasons[..], [Reason::PinExcluded { pin, .. }, Reason::OperatorPin { .. }] if pin == "far"),
+        "{:?}",
+        restricted.reasons
+    );
+    let later = Request { at: at(1), ..public() };
+    assert_eq!(decide(&fib, &later).winner.as_deref(), Some("near"), "the newest has expired");
+}
+
 // R8.
+// BP3.
 #[test]
 fn whom_the_caller_asked_for_by_name_no_pin_of_an_operator_displaces() {
     let rib =
@@ -146,6 +174,17 @@ fn a_rib_refuses_what_cannot_be_in_words() {
     rib.put(local("a", 2)).unwrap();
     assert_eq!(rib.candidates["a"].quality, Millionths(2));
     assert!(rib.put(Candidate { origin: Origin::Discovered, ..local("a", 3) }).is_err());
+}
+
+#[test]
+fn as_many_candidates_as_there_may_be_are_ranked_and_the_record_stays_small() {
+    let many = (0..10_000).map(|number| local(&format!("c{number:05}"), 500_000 + 50 * number));
+    let fib = fib(&rib(many));
+    let request = Request { seed: Some(7), ..public() };
+    assert_eq!(fib.ranked(&request.destination).len(), 10_000);
+    let decision = decide(&fib, &request);
+    assert_eq!((decision.counts.legal, decision.winner.as_deref()), (10_000, Some("c09999")));
+    assert!(serde_json::to_string(&decision).unwrap().len() < 2_000);
 }
 
 #[test]

@@ -49,14 +49,15 @@ fn one_dead_endpoint_takes_all_its_routes_and_gives_them_back() {
     let on = |id: &str| Candidate { runtime: "shared".to_owned(), ..candidate(id, TrustTier::Local, &["general", id]) };
     let mut rib = rib([on("a"), on("b"), local("c", 1)]);
     let down = Health::Unhealthy { reason: "connection refused".to_owned() };
-    assert!(rib.runtime_health("shared", &down) && !rib.runtime_health("shared", &down));
+    let all = |health: &Health| [("shared".to_owned(), health.clone())].into();
+    assert!(rib.runtimes_health(&all(&down)) && !rib.runtimes_health(&all(&down)));
     let dead = fib(&rib);
     for (destination, route) in &dead.routes {
         let left: Vec<&str> = dead.ranked(destination);
         assert_eq!(left, if destination.capability.0 == "general" { vec!["c"] } else { vec![] }, "{destination}");
         assert_eq!(route.ranked.len(), left.len());
     }
-    assert!(rib.runtime_health("shared", &Health::Healthy));
+    assert!(rib.runtimes_health(&all(&Health::Healthy)));
     assert_eq!(fib(&rib).ranked(&public().destination), ["a", "b", "c"]);
 }
 
@@ -162,6 +163,7 @@ fn a_peak_counts_at_once_and_fades_with_the_half_life() {
     assert_eq!(rib.candidates["a"].live, learnt.live);
 }
 
+// BP2.
 #[test]
 fn what_expired_is_stale_for_a_while_and_then_gone() {
     let found = Candidate { origin: Origin::Discovered, expires: Some(at(0)), ..local("found", 1_000_000) };

@@ -19,11 +19,12 @@ fn load(candidate: &str) -> u32 {
 /// Whether somebody may serve, by the candidate itself and not by a table.
 fn may(candidate: &Candidate, decision: &Decision) -> bool {
     let request = &decision.request;
+    let worst = candidate.appetite.worst(candidate.price, candidate.context_tokens, &request.wanted());
     decision.destination.privacy.may_go_to(candidate.tier)
         && candidate.capabilities.contains(&decision.destination.capability)
-        && candidate.price.cost(request.tokens_in, request.tokens_out_max) <= request.budget.money
+        && worst.money <= request.budget.money
         && request.tokens_in + request.tokens_out_max <= u64::from(candidate.context_tokens)
-        && request.tokens_in + request.tokens_out_max <= request.budget.tokens
+        && worst.tokens <= request.budget.tokens
         && candidate.enabled
         && candidate.weight > 0
         && candidate.quarantined.is_none()
@@ -183,7 +184,7 @@ proptest! {
                 0 => { rib.observe(&failed(&id, Fault::Runtime), &rules.live, now); }
                 1 => { rib.remove(&id); }
                 2 => { rib.put(local(&id, 500_000)).ok(); }
-                3 => { rib.runtime_health(&format!("{id}-runtime"), &Health::Healthy); }
+                3 => { rib.runtimes_health(&[(format!("{id}-runtime"), Health::Healthy)].into()); }
                 4 => {
                     // It ends by itself, which no version says.
                     let action = Action::Pin { candidate: id, capability: None };

@@ -5,6 +5,7 @@
 mod choice;
 mod constraints;
 mod dampening;
+mod delta;
 mod laws;
 mod policies;
 mod replayed;
@@ -16,6 +17,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::types::{Budget, Modality, Money, Price, PrivacyClass, Timestamp, TrustTier};
+use crate::ziggy::Appetite;
 use crate::ziggy::admit::{Action, Governance, Override};
 use crate::ziggy::fixed::Millionths;
 
@@ -85,6 +87,7 @@ fn candidate(id: &str, tier: TrustTier, capabilities: &[&str]) -> Candidate {
         region: None,
         price: Price::new(100_000, 400_000),
         context_tokens: 4_096,
+        appetite: Appetite::default(),
         quality: Millionths(700_000),
         qualities: BTreeMap::new(),
         live: Live::assumed(500_000, 20_000, Timestamp(0)),
@@ -120,6 +123,7 @@ fn request(capability: &str, privacy: PrivacyClass) -> Request {
     Request {
         destination: Destination { capability: Capability::new(capability), privacy },
         tokens_in: 500,
+        bytes_in: None,
         tokens_out_max: 200,
         budget: Budget { money: Money(10_000), tokens: 10_000 },
         session: None,
@@ -182,6 +186,7 @@ fn any_candidates() -> impl Strategy<Value = Vec<Candidate>> {
                 weight: levers.0,
                 enabled: levers.1 || rest.1 > 2,
                 context_tokens: rest.0,
+                appetite: if index % 2 == 0 { Appetite::default() } else { hungry(rest.0, rest.1) },
                 expires: rest.2.map(at),
                 health: if rest.1 == 0 { Health::Unhealthy { reason: "down".to_owned() } } else { Health::Healthy },
                 quarantined: (rest.1 == 1).then(|| "trial".to_owned()),
@@ -192,6 +197,21 @@ fn any_candidates() -> impl Strategy<Value = Vec<Candidate>> {
     })
 }
 
+/// One that takes more than it is asked with, in one way or another.
+fn hungry(some: u32, bits: u8) -> Appetite {
+    Appetite {
+        system_tokens: u64::from(some) / 10,
+        system_bytes: u64::from(some) / 3,
+        facts: 7,
+        answer_most: some / 2,
+        own_tokenizer: bits & 1 > 0,
+        tools: bits & 2 > 0,
+        again: bits & 2 > 0,
+        turns: u32::from(bits),
+        tokens_most: u64::from(some) * 2,
+    }
+}
+
 fn any_request() -> impl Strategy<Value = Request> {
     let pin = proptest::option::of((0usize..9).prop_map(|index| format!("c{index}")));
     let session = proptest::option::of("[a-c]");
@@ -199,6 +219,7 @@ fn any_request() -> impl Strategy<Value = Request> {
     (0usize..4, 0usize..3, 0u64..2_000, 0u64..2_000, 0i64..3_000, more).prop_map(
         |(class, capability, tokens_in, tokens_out_max, money, (pin, session, seed, region, sees))| Request {
             tokens_in,
+            bytes_in: sees.then_some(tokens_in * 3),
             tokens_out_max,
             budget: Budget { money: Money(money), tokens: 3_500 },
             pin,

@@ -31,6 +31,7 @@ fn winner(fib: &Fib, tenant: &str, destination: &str) -> String {
     decide(fib, &request).winner.unwrap()
 }
 
+// BP4.
 #[test]
 fn a_tenant_has_its_own_weights_and_preferences() {
     let saving = Policy { weights: Some(CHEAP), ..policy(Some("saver"), None, &[]) };
@@ -103,6 +104,7 @@ fn quality_counts_for_the_capability_it_is_known_for() {
     assert_eq!(winner(&fib, "x", "code/public"), "coder");
 }
 
+// BP5.
 #[test]
 fn load_freshness_tail_and_cached_prompts_move_scores() {
     let weights = |load, freshness| ScoreWeights { load, freshness, ..SCORE.weights };

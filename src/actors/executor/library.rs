@@ -1,0 +1,229 @@
+//! The tools an executor has, by id and version, as a snapshot that readers load without waiting.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+
+use arc_swap::ArcSwap;
+use tokio::sync::watch;
+
+use super::handle::Error;
+use super::stage::{Asker, Stage, chosen};
+use super::tools::Tool;
+use crate::lap::Ready;
+use crate::tds;
+use crate::tds::tool::{Date, Range, Reference, Run, Version};
+use crate::types::{Timestamp, ToolSpec};
+use crate::ziggy::budget::date;
+
+/// A tool as it is called: its description, and the function behind it if it is one of the host that may wait.
+#[derive(Clone)]
+pub struct Entry {
+    /// Its description, ready to be called.
+    pub ready: Arc<Ready>,
+    /// The function, if it is one of the host that waits without holding a thread.
+    pub(super) function: Option<Tool>,
+    /// Whom it serves.
+    pub stage: Stage,
+}
+
+impl Entry {
+    /// Whether a function of the host is behind it that waits without holding a thread.
+    pub(super) fn is_function(&self) -> bool {
+        self.function.is_some()
+    }
+
+    /// The tool as errors name it: with its version, if it has one of its own.
+    pub(super) fn label(&self) -> String {
+        let plain = self.function.as_ref().is_some_and(Tool::is_plain);
+        if plain { self.id() } else { self.ready.label() }
+    }
+
+    /// The day from which on it is not called any more, if that has come.
+    pub(super) fn gone_since(&self, now: Timestamp) -> Option<Date> {
+        let day = self.ready.tool.deprecation.as_ref()?.sunset_at?;
+        date(&day.to_string()).is_some_and(|begins| begins <= now).then_some(day)
+    }
+
+    fn id(&self) -> String {
+        self.ready.tool.id.to_string()
+    }
+}
+
+/// Functions of the host that wait, by the name a description may give them.
+type Functions = BTreeMap<String, Tool>;
+
+type Shelf = BTreeMap<String, BTreeMap<Version, Entry>>;
+
+/// All tools. Shared between whoever adds some and those that are asked for them.
+pub struct Library {
+    shelf: ArcSwap<Shelf>,
+    functions: Functions,
+    /// Counts up with each change.
+    changed: watch::Sender<u64>,
+}
+
+impl Library {
+    /// These functions of the host.
+    ///
+    /// # Errors
+    /// Two have one name, or a schema of one is none.
+    pub fn of(tools: Vec<Tool>) -> Result<Library, Error> {
+        let (mut shelf, mut functions) = (Shelf::new(), Functions::new());
+        for tool in tools {
+            let ready = Arc::new(tool.ready()?);
+            let entry = Entry { ready, function: Some(tool), stage: Stage::Active };
+            let id = entry.id();
+            if shelf.contains_key(&id) {
+                return Err(Error::Twice { name: id });
+            }
+            functions.extend(entry.function.clone().map(|tool| (id.clone(), tool)));
+            shelf.entry(id).or_default().insert(entry.ready.tool.version.clone(), entry);
+        }
+        Ok(Library { shelf: ArcSwap::from_pointee(shelf), functions, changed: watch::Sender::new(0) })
+    }
+
+    /// Whether this is a function of the host, which nobody publishes or takes back.
+    pub(super) fn is_own(&self, id: &str) -> bool {
+        self.functions.contains_key(id)
+    }
+
+    /// A published tool as it is called.
+    pub(super) fn entry(&self, ready: Ready, stage: Stage) -> Entry {
+        let function = match &ready.tool.run {
+            Run::Native(native) => self.functions.get(native.function.as_str()).map(|tool| tool.under(&ready.tool)),
+            _ => None,
+        };
+        Entry { ready: Arc::new(ready), function, stage }
+    }
+
+    /// Puts in a version of a tool, in the place of the same version if there is one.
+    pub fn put(&self, entry: Entry) {
+        self.put_all(&[entry]);
+    }
+
+    /// Puts in all of them with one change, as a host that starts does with thousands.
+    pub(super) fn put_all(&self, entries: &[Entry]) {
+        self.shelf.rcu(|shelf| {
+            let mut shelf = Shelf::clone(shelf);
+            for entry in entries {
+                shelf.entry(entry.id()).or_default().insert(entry.ready.tool.version.clone(), entry.clone());
+            }
+            shelf
+        });
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Takes out a version. Whether it was there.
+    pub fn remove(&self, id: &str, version: &Version) -> bool {
+        let mut found = false;
+        self.shelf.rcu(|shelf| {
+            let mut shelf = Shelf::clone(shelf);
+            found = shelf.get_mut(id).is_some_and(|versions| versions.remove(version).is_some());
+            shelf.retain(|_, versions| !versions.is_empty());
+            shelf
+        });
+        self.changed.send_modify(|count| *count += u64::from(found));
+        found
+    }
+
+    /// The newest version of each tool, by id.
+    pub fn newest(&self) -> Vec<Entry> {
+        self.shelf.load().iter().filter_map(|(id, versions)| taken(id, versions, None, None)).collect()
+    }
+
+    /// Every version of a tool, oldest first.
+    pub fn versions(&self, id: &str) -> Vec<Entry> {
+        self.shelf.load().get(id).map(|versions| versions.values().cloned().collect()).unwrap_or_default()
+    }
+
+    /// How many tools there are, each counted once for all its versions.
+    pub(super) fn count(&self) -> usize {
+        self.shelf.load().len()
+    }
+
+    /// Whether this is the only version of a tool in general use.
+    pub(super) fn is_last(&self, id: &str, version: &Version) -> bool {
+        let others = |entry: &&Entry| entry.ready.tool.version != *version && entry.stage == Stage::Active;
+        self.shelf.load().get(id).is_none_or(|versions| versions.values().filter(others).count() == 0)
+    }
+
+    /// The ids of all tools.
+    pub fn ids(&self) -> Vec<String> {
+        self.shelf.load().keys().cloned().collect()
+    }
+
+    /// Counts up with each change; follow it and read again.
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+
+    /// The newest version of a tool that a caller takes, of those in general use.
+    ///
+    /// # Errors
+    /// There is no such tool, or no version of it that the caller takes; both say what there is.
+    pub fn find(&self, id: &str, required: Option<&Range>) -> Result<Entry, Error> {
+        self.find_for(id, required, None)
+    }
+
+    /// The version of a tool that serves who asks: one on trial, if it is meant for them.
+    ///
+    /// # Errors
+    /// Those of [`Library::find`].
+    pub fn find_for(&self, id: &str, required: Option<&Range>, asker: Option<&Asker<'_>>) -> Result<Entry, Error> {
+        let shelf = self.shelf.load();
+        let Some(versions) = shelf.get(id) else {
+            let known = tds::nearest(id, &shelf.keys().map(String::as_str).collect::<Vec<_>>());
+            let known = known.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+            let all: Vec<&str> = shelf.keys().take(NAMES_MOST).map(String::as_str).collect();
+            let more = if shelf.len() > NAMES_MOST {
+                format!(" and {} more", shelf.len() - NAMES_MOST)
+            } else {
+                String::new()
+            };
+            let known = format!("{known}there are {}{more}", all.join(", "));
+            return Err(Error::Unknown { name: id.to_owned(), known });
+        };
+        taken(id, versions, required, asker).ok_or_else(|| Error::Unsatisfied {
+            name: id.to_owned(),
+            required: required.map_or("in general use".to_owned(), ToString::to_string),
+            known: versions.values().map(shown).collect::<Vec<_>>().join(", "),
+        })
+    }
+
+    /// What a model is told of those of these tools that are shown, each named as `id` or `id@range`; unknown ones are left
+    /// out.
+    pub(super) fn specs(&self, names: &[String], shows: impl Fn(&Entry) -> bool) -> Vec<ToolSpec> {
+        let read = |name: &String| match name.parse::<Reference>() {
+            Ok(reference) => self.find(reference.id.as_str(), Some(&reference.range)).ok(),
+            // A function of an embedding program may have a name that is no id.
+            Err(_) => self.find(name, None).ok(),
+        };
+        let mut told = BTreeSet::new();
+        let entries = names.iter().filter_map(read).filter(|entry| shows(entry) && told.insert(entry.id()));
+        entries.map(|entry| tds::spec(&entry.ready.tool)).collect()
+    }
+}
+
+/// Names in an error at the most: a screen of them.
+const NAMES_MOST: usize = 40;
+
+/// The version that serves.
+fn taken(
+    id: &str,
+    versions: &BTreeMap<Version, Entry>,
+    required: Option<&Range>,
+    asker: Option<&Asker<'_>>,
+) -> Option<Entry> {
+    let stages = versions.iter().map(|(version, entry)| (version.clone(), entry.stage.clone())).collect();
+    versions.get(chosen(id, &stages, required, asker)?).cloned()
+}
+
+/// A version as errors list it.
+fn shown(entry: &Entry) -> String {
+    let version = &entry.ready.tool.version;
+    match &entry.stage {
+        Stage::Active => version.to_string(),
+        Stage::Canary(_) => format!("{version} (on trial)"),
+        Stage::Quarantined { reason } => format!("{version} (taken out: {reason})"),
+    }
+}

@@ -1,0 +1,66 @@
+//! What an executor performs calls with: tiers, the way out, the place of secrets, the journal.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+use std::sync::Arc;
+
+use crate::actors::crown;
+use crate::egress::{self, Cidr, Proxy};
+use crate::lap::Rules;
+use crate::sandbox::{Sandbox, Tier};
+use crate::secrets::Secrets;
+use crate::store::Journal;
+
+/// Everything outside that a call may need.
+#[derive(Clone)]
+pub struct Ports {
+    /// The tiers that can be used on this machine.
+    pub tiers: BTreeMap<Tier, Arc<dyn Sandbox>>,
+    /// Why the others cannot.
+    pub unusable: BTreeMap<Tier, String>,
+    /// The way out, and its limits; none if nothing may go out.
+    pub way_out: Option<WayOut>,
+    /// Where secrets are; none if there are none.
+    pub secrets: Option<Arc<dyn Secrets>>,
+    /// Who was granted what, and where this host is.
+    pub rules: Arc<Rules>,
+    /// Who is told of a tool that is not as good as it has to be; nobody if there is no governor.
+    pub crown: Option<crown::Handle>,
+    /// Where effects are recorded.
+    pub journal: Arc<dyn Journal>,
+    /// Where files of published tools are run from. None for a host without a directory.
+    pub shelf: Option<PathBuf>,
+    /// Where files of a call may lie that end with it; only the host enters it. None for a host without a directory.
+    pub folder: Option<PathBuf>,
+}
+
+/// The way out of sandboxes.
+#[derive(Clone)]
+pub struct WayOut {
+    /// Who makes one for a call.
+    pub proxy: Arc<Proxy>,
+    /// What bounds it.
+    pub limits: egress::Limits,
+    /// Addresses that are not public and may be reached all the same.
+    pub networks: Vec<Cidr>,
+    /// Whether records have paths without what stands behind `?`.
+    pub hide_queries: bool,
+}
+
+impl Ports {
+    /// Functions of the host that may wait, and nothing else.
+    pub fn bare(journal: Arc<dyn Journal>) -> Ports {
+        let (tiers, unusable) = (BTreeMap::new(), BTreeMap::new());
+        Ports {
+            tiers,
+            unusable,
+            way_out: None,
+            secrets: None,
+            rules: Arc::default(),
+            crown: None,
+            journal,
+            shelf: None,
+            folder: None,
+        }
+    }
+}

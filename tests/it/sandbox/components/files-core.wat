@@ -1,0 +1,22 @@
+  (core func $get-directories
+    (canon lower (func $preopens "get-directories") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core func $open-at (canon lower (func $fs "[method]descriptor.open-at") (memory (core memory $libc "memory"))))
+  (core func $file-read
+    (canon lower (func $fs "[method]descriptor.read") (memory (core memory $libc "memory")) (realloc (core func $libc "realloc"))))
+  (core func $file-write (canon lower (func $fs "[method]descriptor.write") (memory (core memory $libc "memory"))))
+  (core func $set-size (canon lower (func $fs "[method]descriptor.set-size") (memory (core memory $libc "memory"))))
+  (core func $write-via-stream (canon lower (func $fs "[method]descriptor.write-via-stream") (memory (core memory $libc "memory"))))
+  (core func $append-via-stream (canon lower (func $fs "[method]descriptor.append-via-stream") (memory (core memory $libc "memory"))))
+  (core func $create-directory-at (canon lower (func $fs "[method]descriptor.create-directory-at") (memory (core memory $libc "memory"))))
+  (core func $unlink-file-at (canon lower (func $fs "[method]descriptor.unlink-file-at") (memory (core memory $libc "memory"))))
+  (core func $symlink-at (canon lower (func $fs "[method]descriptor.symlink-at") (memory (core memory $libc "memory"))))
+  (core func $link-at (canon lower (func $fs "[method]descriptor.link-at") (memory (core memory $libc "memory"))))
+  (core func $rename-at (canon lower (func $fs "[method]descriptor.rename-at") (memory (core memory $libc "memory"))))
+  (core func $close (canon resource.drop $descriptor))
+  (core instance $files
+    (export "get-directories" (func $get-directories)) (export "open-at" (func $open-at))
+    (export "read" (func $file-read)) (export "write" (func $file-write)) (export "set-size" (func $set-size))
+    (export "write-via-stream" (func $write-via-stream)) (export "append-via-stream" (func $append-via-stream))
+    (export "create-directory-at" (func $create-directory-at)) (export "unlink-file-at" (func $unlink-file-at))
+    (export "symlink-at" (func $symlink-at)) (export "link-at" (func $link-at)) (export "rename-at" (func $rename-at))
+    (export "close" (func $close)))

@@ -1,0 +1,66 @@
+    (global $directories (mut i32) (i32.const 0))
+    ;; The directory that was granted as this: 0 is /work, what was granted follows.
+    (func $dir (param $at i32) (result i32)
+      (if (i32.eqz (global.get $directories)) (then
+        (call $get-directories (i32.const 16))
+        (global.set $directories (i32.load (i32.const 16)))))
+      (i32.load (i32.add (global.get $directories) (i32.mul (local.get $at) (i32.const 12)))))
+    ;; Whether the host said yes.
+    (func $good (result i32) (i32.eqz (i32.load8_u (i32.const 16))))
+    ;; A file or directory in it, following links, or -1.
+    (func $open (param $dir i32) (param $at i32) (param $length i32) (param $how i32) (param $flags i32) (result i32)
+      (call $open-at (local.get $dir) (i32.const 1) (local.get $at) (local.get $length) (local.get $how) (local.get $flags)
+        (i32.const 16))
+      (if (result i32) (call $good) (then (i32.load (i32.const 20))) (else (i32.const -1))))
+    ;; Whether it can be opened to be read, and anything can be read from it.
+    (func $reads (param $dir i32) (param $at i32) (param $length i32) (result i32)
+      (local $file i32)
+      (local.set $file (call $open (local.get $dir) (local.get $at) (local.get $length) (i32.const 0) (i32.const 1)))
+      (if (i32.eq (local.get $file) (i32.const -1)) (then (return (i32.const 0))))
+      (call $file-read (local.get $file) (i64.const 4096) (i64.const 0) (i32.const 16))
+      ;; A directory cannot be read as a file, but it was opened.
+      (i32.const 1))
+    ;; Whether a file can be made there, and written to.
+    (func $writes (param $dir i32) (param $at i32) (param $length i32) (result i32)
+      (local $file i32)
+      (local.set $file (call $open (local.get $dir) (local.get $at) (local.get $length) (i32.const 1) (i32.const 2)))
+      (if (i32.eq (local.get $file) (i32.const -1)) (then (return (i32.const 0))))
+      (call $file-write (local.get $file) (i32.const 1024) (i32.const 1) (i64.const 0) (i32.const 16))
+      (call $good))
+    (func $makes-directory (param $dir i32) (param $at i32) (param $length i32) (result i32)
+      (call $create-directory-at (local.get $dir) (local.get $at) (local.get $length) (i32.const 16)) (call $good))
+    (func $removes (param $dir i32) (param $at i32) (param $length i32) (result i32)
+      (call $unlink-file-at (local.get $dir) (local.get $at) (local.get $length) (i32.const 16)) (call $good))
+    (func $makes-link (param $dir i32) (param i32 i32 i32 i32) (result i32)
+      (call $symlink-at (local.get $dir) (local.get 1) (local.get 2) (local.get 3) (local.get 4) (i32.const 16))
+      (call $good))
+    (func $links (param $dir i32) (param i32 i32) (param $other i32) (param i32 i32) (result i32)
+      (call $link-at (local.get $dir) (i32.const 0) (local.get 1) (local.get 2) (local.get $other) (local.get 4)
+        (local.get 5) (i32.const 16))
+      (call $good))
+    (func $renames (param $dir i32) (param i32 i32) (param $other i32) (param i32 i32) (result i32)
+      (call $rename-at (local.get $dir) (local.get 1) (local.get 2) (local.get $other) (local.get 4) (local.get 5)
+        (i32.const 16))
+      (call $good))
+    ;; Writes so many pieces of 64 KiB from there on, as long as the host lets it; how many it let.
+    (func $fills (param $file i32) (param $pieces i32) (result i32)
+      (local $done i32)
+      (block $full
+        (loop $more
+          (br_if $full (i32.eq (local.get $done) (local.get $pieces)))
+          (call $file-write (local.get $file) (i32.const 65536) (i32.const 65536)
+            (i64.mul (i64.const 65536) (i64.extend_i32_u (local.get $done))) (i32.const 16))
+          (br_if $full (i32.eqz (call $good)))
+          (local.set $done (i32.add (local.get $done) (i32.const 1)))
+          (br $more)))
+      (local.get $done))
+    ;; `n` and six digits: a name for everything.
+    (func $number (param $value i32)
+      (local $at i32)
+      (i32.store8 (i32.const 512) (i32.const 0x6e))
+      (local.set $at (i32.const 518))
+      (loop $digit
+        (i32.store8 (local.get $at) (i32.add (i32.const 0x30) (i32.rem_u (local.get $value) (i32.const 10))))
+        (local.set $value (i32.div_u (local.get $value) (i32.const 10)))
+        (local.set $at (i32.sub (local.get $at) (i32.const 1)))
+        (br_if $digit (i32.gt_u (local.get $at) (i32.const 512)))))
