@@ -14,11 +14,12 @@ use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
 use super::handle::Error;
 use super::health::{Allowance, Health};
-use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
+use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Refused, Row, Standing, in_doubt, kind};
 use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
-use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
+use crate::lap::policy::Explanation;
+use crate::lap::{self, Caller, Denial, Facts, Key, Mismatches, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
 use crate::store::{Durability, NewEvent};
 use crate::tds::canonical_value;
@@ -68,7 +69,13 @@ struct Checked {
 impl Invocation<'_> {
     /// Makes the call.
     pub(super) async fn make(&self) -> Result<Answer, Error> {
-        let checked = self.check()?;
+        let checked = match self.check() {
+            Ok(checked) => checked,
+            Err(error) => {
+                self.refused(&error).await;
+                return Err(error);
+            }
+        };
         if let Some(hash) = checked.cached {
             return self.again_or_anew(hash, &checked).await;
         }
@@ -107,8 +114,8 @@ impl Invocation<'_> {
         }
         let caller = self.caller();
         let label = self.cx.label();
-        let admitted = lap::admit(&ready.tool, &caller, &label, &self.shared.ports.rules, &request.arguments);
-        let arguments = match admitted {
+        let gate = self.entry.gate(&self.shared.ports.rules, self.now());
+        let arguments = match gate.admit(&caller, &label, &request.arguments) {
             Ok(arguments) => arguments.into_owned(),
             Err(denial) => return Err(Error::Denied { name: self.name(), denial }),
         };
@@ -131,6 +138,26 @@ impl Invocation<'_> {
         let envelope = lap::envelope(ready, &arguments, &facts).map_err(impossible)?;
         let cached = lap::cache_key(ready, &envelope, self.cx.privacy(), &caller);
         Ok(Checked { caller, arguments, envelope, key, cached })
+    }
+
+    /// Writes down that a call was denied, and by which policy (EX7). Whoever called hears the same.
+    async fn refused(&self, error: &Error) {
+        let Error::Denied { denial, .. } = error else { return };
+        let Caller { tenant, principal, agent, .. } = self.caller();
+        let refused = Refused {
+            invocation: self.id.clone(),
+            tool: self.entry.ready.tool.id.to_string(),
+            version: self.entry.ready.tool.version.to_string(),
+            tenant,
+            principal,
+            agent,
+            reason: denial.to_string(),
+            explanation: if let Denial::Policy(why) = denial { Some(Explanation::clone(why)) } else { None },
+        };
+        // A refusal needs nothing of the journal, and stands if that is down.
+        if let Err(error) = self.record(kind::REFUSED, self.cx.run(), &refused, Durability::Behind).await {
+            tracing::warn!(%error, "a refusal is not on record");
+        }
     }
 
     fn caller(&self) -> Caller {

@@ -58,7 +58,8 @@ impl Publisher<'_> {
             return Ok(Publication { published, warnings, known: true });
         }
         self.fits(&ready.tool).map_err(|reasons| Error::NotPublished { name: label.clone(), reasons })?;
-        let entry = self.library.entry(ready, published.stage.clone());
+        let unfit = |reasons: Vec<String>| Error::NotPublished { name: label.clone(), reasons };
+        let entry = self.library.entry(ready, published.stage.clone()).map_err(unfit)?;
         let failures = self.try_out(&entry, &unpacked.cases).await;
         if !failures.is_empty() {
             return Err(Error::NotPublished { name: label, reasons: failures });
@@ -76,7 +77,9 @@ impl Publisher<'_> {
         let unpacked = package.unpack().map_err(refused)?;
         let (ready, _) = self.keep(&unpacked).await?;
         let label = ready.label();
-        let failures = self.try_out(&self.library.entry(ready, Stage::Active), &unpacked.cases).await;
+        let unfit = |reasons: Vec<String>| Error::NotPublished { name: label.clone(), reasons };
+        let entry = self.library.entry(ready, Stage::Active).map_err(unfit)?;
+        let failures = self.try_out(&entry, &unpacked.cases).await;
         if failures.is_empty() {
             return Ok(unpacked.cases.iter().map(Case::label).collect());
         }
@@ -253,7 +256,10 @@ impl Publisher<'_> {
                 let package = Package { format: tds::Format::Json, text: tds::canonical(&ready.tool), files };
                 match package.unpack() {
                     Err(reasons) => reasons,
-                    Ok(unpacked) => self.try_out(&self.library.entry(ready, Stage::Active), &unpacked.cases).await,
+                    Ok(unpacked) => match self.library.entry(ready, Stage::Active) {
+                        Err(problems) => problems,
+                        Ok(entry) => self.try_out(&entry, &unpacked.cases).await,
+                    },
                 }
             }
         };

@@ -14,7 +14,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::atom::is_unknown;
-use super::facts::{Subject, Circumstances};
+use super::facts::{Circumstances, Subject};
 use super::plan::{Listed, Vary};
 use super::slice::{Decision, Slice};
 use super::source::{Rule, scope_words};
@@ -220,7 +220,9 @@ impl Explanation {
             format!("{what} {} ({}): {} [{clauses}]", said.policy, said.at, said.because)
         };
         let mut parts: Vec<String> = match (self.determining.is_empty(), self.faults.is_empty()) {
-            (true, true) if self.unmet.is_empty() => vec!["no policy allows it, and there is none that could".to_owned()],
+            (true, true) if self.unmet.is_empty() => {
+                vec!["no policy allows it, and there is none that could".to_owned()]
+            }
             (true, true) => vec!["no policy allows it".to_owned()],
             _ => self.faults.iter().map(|fault| format!("it cannot be judged: {fault}")).collect(),
         };

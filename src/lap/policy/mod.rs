@@ -195,10 +195,10 @@ impl Book {
     }
 
     /// The policies that are about a tool or a tag of which there is none. They may be early, or misspelled.
-    pub fn unbound<'a>(&'a self, tools: impl Iterator<Item = &'a ToolFacts> + Clone) -> Vec<Problem> {
+    pub fn unbound(&self, tools: &[&Tool]) -> Vec<Problem> {
         let missing = |rule: &&Arc<Rule>| match &rule.reach {
-            Reach::Tool(id) => !tools.clone().any(|tool| tool.id == *id),
-            Reach::Tag(tag) => !tools.clone().any(|tool| tool.tags.contains(tag)),
+            Reach::Tool(id) => !tools.iter().any(|tool| tool.id.as_str() == id),
+            Reach::Tag(tag) => !tools.iter().any(|tool| tool.tags.iter().any(|own| own.as_str() == tag)),
             Reach::All => false,
         };
         let say =

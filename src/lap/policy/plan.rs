@@ -18,7 +18,7 @@ use cedar_policy::pst::{BinaryOp, Clause, Expr, Policy as Tree, StaticPolicy, Un
 use cedar_policy::{Policy, RestrictedExpression};
 
 use super::atom::{Atom, Holder, Operand, UNKNOWN, atom, is_unknown, shape_at};
-use super::facts::{Attribute, Attributes, Subject, Circumstances};
+use super::facts::{Attribute, Attributes, Circumstances, Subject};
 use super::guess::{Compared, Guess, guesses};
 use super::shape::{Field, Shape};
 use super::slice::{Compiled, Slice};

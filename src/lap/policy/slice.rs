@@ -10,7 +10,7 @@ use cedar_policy::{
 use serde_json::Value;
 
 use super::explain::Explanation;
-use super::facts::{Attributes, Subject, Circumstances, ToolFacts, Unfit, uid};
+use super::facts::{Attributes, Circumstances, Subject, ToolFacts, Unfit, uid};
 use super::plan::Plan;
 use super::shape::Shape;
 use super::source::Rule;
@@ -111,7 +111,8 @@ impl Slice {
             resource: uid("Tool", &tool.id).map_err(say)?,
             entities: Entities::from_entities([entity], None).map_err(|error| error.to_string())?,
             order: invoke.iter().enumerate().map(|(place, rule)| (Arc::clone(&rule.id), place)).collect(),
-            hide: Compiled::of(hide.iter().map(|rule| (&rule.policy, &rule.want)))?,
+            hide: Compiled::of(hiding.iter().map(|rule| (&rule.policy, &rule.want)))?,
+            hiding,
             actions: Actions::new().map_err(say)?,
             invoke: compiled,
             rules: invoke,

@@ -73,7 +73,7 @@ async fn stage_on(disk: &Disk, tools: Vec<(Ready, Script)>, secrets: Option<Arc<
     let mut puppets = [Tier::Jail, Tier::Docker].map(|tier| Puppet::new(tier, Arc::clone(&world.clock)));
     for (ready, script) in tools {
         puppets = puppets.map(|puppet| puppet.with(&ready.label(), script.clone()));
-        library.put(library.entry(ready, executor::Stage::Active));
+        library.put(library.entry(ready, executor::Stage::Active).unwrap());
     }
     let [jail, docker] = puppets.map(Arc::new);
     let mut ports = Ports::bare(journal.clone());

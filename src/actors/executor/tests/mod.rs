@@ -209,7 +209,8 @@ fn two_tools_of_one_name_are_refused() {
 async fn a_model_is_told_of_the_tools_there_are() {
     let bench = bench(1, 1).await;
     let wanted: Vec<String> = ["sum", "fly", "do"].map(ToOwned::to_owned).to_vec();
-    let names: Vec<String> = bench.handle.specs("marvin", &wanted).into_iter().map(|spec| spec.name).collect();
+    let names: Vec<String> =
+        bench.handle.specs(&cx(&bench.world, SECOND), "marvin", &wanted).into_iter().map(|spec| spec.name).collect();
     assert_eq!(names, ["sum", "do"]);
     assert_eq!(bench.handle.names(), ["count", "do", "sum", "time"]);
 }

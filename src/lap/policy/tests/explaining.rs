@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::super::{Book, Circumstances, Explanation, Kind, Remedy, Slice};
-use crate::tds::tool::{SideEffects};
 use super::{caller, circumstances, permit, slice, sources, tool, words};
+use crate::tds::tool::SideEffects;
 
 fn explain(slice: &Slice, call: &Circumstances, arguments: serde_json::Value) -> Explanation {
     let agent = caller(Kind::Agent, &["dev"]);
@@ -67,7 +67,7 @@ fn scopes_and_agreements_are_offered_if_they_would_do() {
     let mut push = tool("git.push", json!({ "type": "object" }));
     push.scopes = words(&["git:read", "git:write"]);
     push.side_effects = SideEffects::NonIdempotent;
-    let slice = Book::read(&super::super::builtin()).unwrap().slice(&push).unwrap();
+    let slice = Book::read(&super::builtins::strict()).unwrap().slice(&push).unwrap();
     let held = |scopes: &[&str], approved| Circumstances { scopes: words(scopes), approved, ..circumstances() };
     let remedies = |scopes: &[&str], approved| explain(&slice, &held(scopes, approved), json!({})).remedies;
     let lacking = vec!["git:write".to_owned()];

@@ -8,9 +8,9 @@ use crate::types::PrivacyClass;
 
 use super::super::slice::Compiled;
 use super::super::tree::Want;
-use super::super::{Book, Subject, Circumstances, Kind, Listed, ToolFacts};
-use crate::tds::tool::{SideEffects};
+use super::super::{Book, Circumstances, Kind, Listed, Subject, ToolFacts};
 use super::{circumstances, said, sources, tool, words};
+use crate::tds::tool::SideEffects;
 
 pub(super) fn config(cases: u32) -> ProptestConfig {
     ProptestConfig {

@@ -3,8 +3,8 @@
 use serde_json::json;
 
 use super::super::{Book, Circumstances, Kind, Listed};
-use crate::tds::tool::{SideEffects};
 use super::{caller, circumstances, git_log, permit, slice, sources, tool, words};
+use crate::tds::tool::SideEffects;
 
 #[track_caller]
 fn expect(text: &str, listed: Listed) {
@@ -136,7 +136,7 @@ fn a_tool_that_needs_an_agreement_is_shown_to_those_who_could_get_it() {
     let mut push = tool("git.push", json!({ "type": "object" }));
     push.side_effects = SideEffects::NonIdempotent;
     push.scopes = words(&["git:write"]);
-    let slice = Book::read(&super::super::builtin()).unwrap().slice(&push).unwrap();
+    let slice = Book::read(&super::builtins::strict()).unwrap().slice(&push).unwrap();
     let listed = |scopes: &[&str]| {
         let asked = Circumstances { scopes: words(scopes), ..circumstances() };
         slice.lists(&caller(Kind::Agent, &[]), &asked)

@@ -17,7 +17,7 @@ use serde_json::{Value, json};
 
 use crate::types::{PrivacyClass, Residency, Timestamp, TrustTier};
 
-use super::{Book, Subject, Circumstances, Decision, Kind, Slice, Source, ToolFacts};
+use super::{Book, Circumstances, Decision, Kind, Slice, Source, Subject, ToolFacts};
 use crate::tds::tool::{PersonalData, SideEffects};
 
 pub(super) fn words(words: &[&str]) -> BTreeSet<String> {
