@@ -188,6 +188,7 @@ fn main() {
                 version: "1.0.0",
                 arguments: hash,
                 tenant: "acme",
+                audience: "egress",
                 scopes: &needs,
                 class,
                 now: call.now,

@@ -12,6 +12,7 @@ use crate::actors::executor::{self, Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
 use crate::lap::Rules;
+use crate::lap::grant::Issuer;
 use crate::lap::policy::{self, Book, Source};
 use crate::sandbox::{Function, Native, Sandbox, Tier, wasm};
 use crate::secrets::{self, Kept, Secrets, Token};
@@ -169,6 +170,7 @@ pub(super) fn ports(
         unusable: tiers.unusable,
         way_out,
         secrets: secrets(&config.secrets, environment, world)?,
+        grants: Some(Arc::new(Issuer::new(Arc::new(chance)).map_err(|_| Error::NoChance)?)),
         rules: Arc::new(Rules {
             grants: config.tools.grants.clone(),
             here: config.privacy.here().map(ToOwned::to_owned),
@@ -180,6 +182,12 @@ pub(super) fn ports(
         shelf: data.map(|data| data.join(SHELF)),
         folder,
     })
+}
+
+/// Chance of the operating system, for the keys of grants.
+fn chance() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
 }
 
 /// The folder of calls, emptied: what is in it belongs to a host that did not live to clean up.

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::Config;
-use super::attempt::{Attempt, Tried, function};
+use super::attempt::{Attempt, Tried, function, grant};
 use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
 use super::handle::Error;
@@ -18,6 +18,7 @@ use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Refused, 
 use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
+use crate::lap::grant::{Errand, Token};
 use crate::lap::policy::Explanation;
 use crate::lap::{self, Caller, Denial, Facts, Key, Mismatches, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
@@ -309,9 +310,16 @@ impl Invocation<'_> {
     /// Attempts until one is good, or was bad in a way that does not pass, or there were enough.
     async fn tries(&self, checked: &Checked) -> (Tried, u32) {
         let retry = &self.entry.ready.tool.retry;
+        let (tool, class) = (&*self.entry.ready.tool, self.cx.privacy());
+        let errand = Errand { tool, arguments: &checked.arguments, caller: &checked.caller, class };
+        let issuer = self.shared.ports.grants.as_deref();
+        let grant = match grant(issuer, &errand, self.cx, &*self.shared.world.clock) {
+            Ok(grant) => grant,
+            Err(error) => return (Tried::refused(error.class(), error.to_string()), 0),
+        };
         let mut attempts = 1;
         loop {
-            let tried = self.attempt(checked, attempts).await;
+            let tried = self.attempt(checked, grant.as_ref(), attempts).await;
             let passes = matches!(&tried.outcome.answer, Err(failure) if self.may_pass(failure, tried.outcome.ended));
             if !passes || u64::from(attempts) >= retry.attempts || self.cx.is_cancelled() {
                 return (tried, attempts);
@@ -340,7 +348,7 @@ impl Invocation<'_> {
         class && (self.entry.ready.tool.side_effects != SideEffects::NonIdempotent || !in_doubt(ended))
     }
 
-    async fn attempt(&self, checked: &Checked, number: u32) -> Tried {
+    async fn attempt(&self, checked: &Checked, grant: Option<&Token>, number: u32) -> Tried {
         let ready = &self.entry.ready;
         let most = usize::try_from(ready.tool.limits.concurrency).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let places =
@@ -349,7 +357,7 @@ impl Invocation<'_> {
             Ok(place) => place,
             Err(error) => {
                 let failure = Failure::new(error.class(), "it waited for others until its time was over");
-                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None };
+                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None, grant: None };
             }
         };
         let tried = if self.entry.function.is_some() {
@@ -359,6 +367,8 @@ impl Invocation<'_> {
                 ports: &self.shared.ports,
                 ready,
                 request: self.request,
+                caller: &checked.caller,
+                grant,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,
                 id: format!("{}-{number}", self.id),
@@ -371,7 +381,7 @@ impl Invocation<'_> {
 
     /// Looks at the answer, writes down what happened, and says it.
     async fn close(&self, checked: &Checked, tried: Tried, attempts: u32, key: Option<Key>) -> Result<Answer, Error> {
-        let Tried { outcome, tier } = tried;
+        let Tried { outcome, tier, grant } = tried;
         let mut outcome = *outcome;
         self.judge(&mut outcome);
         self.counted(&outcome).await;
@@ -392,6 +402,7 @@ impl Invocation<'_> {
             tier,
             answer,
             ended: outcome.ended,
+            grant,
             attempts,
             effects: outcome.effects.clone(),
             usage: outcome.usage.clone(),

@@ -74,6 +74,9 @@ pub struct EndedCall {
     pub answer: Result<Hash, Failure>,
     /// Why it ended.
     pub ended: Ended,
+    /// The hash of the grant under which the host did something for it, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Hash>,
     /// How often it was tried.
     pub attempts: u32,
     /// What it did.

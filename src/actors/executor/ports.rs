@@ -7,6 +7,7 @@ use std::sync::Arc;
 use crate::actors::crown;
 use crate::egress::{self, Cidr, Proxy};
 use crate::lap::Rules;
+use crate::lap::grant::Issuer;
 use crate::sandbox::{Sandbox, Tier};
 use crate::secrets::Secrets;
 use crate::store::Journal;
@@ -22,6 +23,8 @@ pub struct Ports {
     pub way_out: Option<WayOut>,
     /// Where secrets are; none if there are none.
     pub secrets: Option<Arc<dyn Secrets>>,
+    /// Who issues and checks the grants of calls that need secrets or a way out; without one they are refused.
+    pub grants: Option<Arc<Issuer>>,
     /// Who was granted what, and where this host is.
     pub rules: Arc<Rules>,
     /// Who is told of a tool that is not as good as it has to be; nobody if there is no governor.
@@ -56,6 +59,7 @@ impl Ports {
             unusable,
             way_out: None,
             secrets: None,
+            grants: None,
             rules: Arc::default(),
             crown: None,
             journal,

@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::attempt::{Attempt, function};
+use super::attempt::{Attempt, function, grant};
 use super::call::Shared;
 use super::handle::Error;
 use super::library::{Entry, Library};
 use super::request::Request;
 use super::shelf::{Checked, Kept, Published, Retired, kind, open, put_down, volumes};
 use super::stage::Stage;
-use crate::lap::{Case, Package, Ready, Unpacked};
+use crate::lap::grant::Errand;
+use crate::lap::{Caller, Case, Package, Ready, Unpacked};
 use crate::store::{Durability, NewEvent};
 use crate::tds::tool::{HostSource, Version};
 use crate::tds::{self, Tool, compat};
@@ -174,12 +175,20 @@ impl Publisher<'_> {
         let tried = if entry.is_function() {
             function(entry, self.cx, envelope, &*self.shared.world.clock).await
         } else {
+            let caller = Caller::of(self.cx.principal());
+            let errand =
+                Errand { tool: &ready.tool, arguments: &case.input, caller: &caller, class: self.cx.privacy() };
+            let (ports, clock) = (&self.shared.ports, &*self.shared.world.clock);
+            let grant = grant(ports.grants.as_deref(), &errand, self.cx, clock)
+                .map_err(|error| (error.class(), error.to_string()))?;
             let attempt = Attempt {
-                ports: &self.shared.ports,
+                ports,
                 ready,
                 request: &request,
+                caller: &caller,
+                grant: grant.as_ref(),
                 cx: self.cx,
-                clock: &*self.shared.world.clock,
+                clock,
                 id: format!("test-{}-{number}", crate::types::RunId::new(&self.shared.world)),
             };
             attempt.run(envelope).await

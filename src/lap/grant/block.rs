@@ -48,6 +48,7 @@ pub(super) fn source(bounds: &Bounds) -> Result<String, Error> {
         ("version", &bounds.versions),
         ("arguments", &hashes),
         ("tenant", &bounds.tenants),
+        ("audience", &bounds.audiences),
         ("needs", &bounds.scopes),
     ];
     for (fact, set) in sets {
@@ -122,6 +123,7 @@ fn bound(check: &Check) -> Option<Bounds> {
                 "tool" => bounds.tools = Some(words),
                 "version" => bounds.versions = Some(words),
                 "tenant" => bounds.tenants = Some(words),
+                "audience" => bounds.audiences = Some(words),
                 "needs" => bounds.scopes = Some(words),
                 "arguments" => {
                     bounds.arguments = Some(words.iter().map(|word| word.parse::<Hash>().ok()).collect::<Option<_>>()?);

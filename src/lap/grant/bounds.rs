@@ -15,6 +15,8 @@ pub struct Bounds {
     pub arguments: Option<BTreeSet<Hash>>,
     /// Tenants for whom they may be called.
     pub tenants: Option<BTreeSet<String>>,
+    /// Parts of the host that may act on it for a call, such as `egress`.
+    pub audiences: Option<BTreeSet<String>>,
     /// Scopes that calls may need.
     pub scopes: Option<BTreeSet<String>>,
     /// The most private data that may be in a call.
@@ -34,6 +36,8 @@ pub struct Use<'a> {
     pub arguments: Hash,
     /// For whom.
     pub tenant: &'a str,
+    /// The part of the host that is to act for the call.
+    pub audience: &'a str,
     /// The scopes the tool requires.
     pub scopes: &'a BTreeSet<String>,
     /// How private what is in the call is.
@@ -90,6 +94,12 @@ pub enum Refusal {
     /// It is for other tenants.
     #[error("could not use the grant for this tenant: it was given for another")]
     Tenant,
+    /// It is for other parts of the host.
+    #[error("could not use the grant for {audience}: it was not granted")]
+    Audience {
+        /// What it was shown to.
+        audience: String,
+    },
     /// It lacks scopes that the tool requires.
     #[error("could not use the grant for a tool that requires {}: it does not hold that", lacking.join(" and "))]
     Scopes {
@@ -120,6 +130,7 @@ impl Refusal {
             | Refusal::Version { .. }
             | Refusal::Arguments
             | Refusal::Tenant
+            | Refusal::Audience { .. }
             | Refusal::Scopes { .. }
             | Refusal::Privacy { .. } => Class::Denied,
         }
@@ -153,6 +164,7 @@ impl Bounds {
             versions: both(&self.versions, &other.versions),
             arguments: both(&self.arguments, &other.arguments),
             tenants: both(&self.tenants, &other.tenants),
+            audiences: both(&self.audiences, &other.audiences),
             scopes: both(&self.scopes, &other.scopes),
             class: least(self.class, other.class),
             until: least(self.until, other.until),
@@ -178,6 +190,9 @@ impl Bounds {
         }
         if !holds(&self.tenants, call.tenant) {
             return Err(Refusal::Tenant);
+        }
+        if !holds(&self.audiences, call.audience) {
+            return Err(Refusal::Audience { audience: call.audience.to_owned() });
         }
         let lacking: Vec<String> = call.scopes.iter().filter(|scope| !holds(&self.scopes, *scope)).cloned().collect();
         if !lacking.is_empty() {

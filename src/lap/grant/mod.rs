@@ -13,9 +13,11 @@
 //! - G1: whatever a narrowed token allows, the token it came from allowed.
 //! - G2: a token that was changed, that another root issued, or whose time is over allows nothing.
 //! - G3: no token and no key is ever printed: not by `Debug`, not in an error.
+//! - G4: a secret is leased and a way out is opened for a call only under a token that was issued for exactly this call.
 
 mod block;
 mod bounds;
+mod issuer;
 mod token;
 mod verify;
 
@@ -23,6 +25,7 @@ mod verify;
 mod tests;
 
 pub use bounds::{Bounds, Refusal, Use};
+pub use issuer::{Audience, Chance, Errand, Issuer, Pass};
 pub use token::{Account, Error, Root, Token};
 pub use verify::{Grant, Verifier};
 

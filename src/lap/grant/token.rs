@@ -25,6 +25,9 @@ pub enum Error {
     /// The root's secret is no key.
     #[error("could not use the root key of grants: it is not 32 bytes of an ed25519 key")]
     Key,
+    /// There is no chance to make a key of.
+    #[error("could not issue a grant: the operating system gives no randomness")]
+    Chance,
     /// A word that would need escaping, or none at all.
     #[error(
         "could not put a {what} into a grant: it has to begin with a letter or digit, and may hold letters, digits and ._:/@+*-"
@@ -63,6 +66,7 @@ impl Error {
     pub fn class(&self) -> Class {
         match self {
             Error::Key => Class::Internal,
+            Error::Chance => Class::Unavailable,
             Error::TooLarge => Class::Exhausted,
             Error::Sealed => Class::Denied,
             Error::Word { .. } | Error::TooMany { .. } | Error::Unbounded { .. } | Error::Malformed => Class::Invalid,

@@ -80,6 +80,7 @@ async fn stage_on(disk: &Disk, tools: Vec<(Ready, Script)>, secrets: Option<Arc<
     ports.tiers = BTreeMap::from([(Tier::Jail, jail.clone() as Arc<_>), (Tier::Docker, docker.clone() as Arc<_>)]);
     ports.unusable = BTreeMap::from([(Tier::Gvisor, "there is none".to_owned())]);
     ports.secrets = secrets;
+    ports.grants = Some(super::issuer());
     ports.folder = Some(std::env::temp_dir());
     let config = read(json!({
         "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 10_000,

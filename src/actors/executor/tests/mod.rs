@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
 mod calls;
+mod policies;
 mod publishing;
 mod staging;
 
@@ -61,6 +62,16 @@ fn tool(inside: &Arc<Inside>) -> Tool {
             }
         }
     })
+}
+
+/// An issuer whose keys are drawn from a seed.
+fn issuer() -> Arc<crate::lap::grant::Issuer> {
+    let next = AtomicU32::new(1);
+    let chance = move || {
+        let [one, two, three, four] = next.fetch_add(1, Ordering::AcqRel).to_le_bytes();
+        Some(std::array::from_fn(|at| [one, two, three, four][at % 4]))
+    };
+    Arc::new(crate::lap::grant::Issuer::new(Arc::new(chance)).unwrap())
 }
 
 struct Bench {

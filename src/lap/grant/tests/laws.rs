@@ -22,6 +22,7 @@ fn config(cases: u32) -> ProptestConfig {
 
 const TOOLS: [&str; 3] = ["git.log", "git.push", "jira.create"];
 const VERSIONS: [&str; 2] = ["1.0.0", "2.0.0"];
+const AUDIENCES: [&str; 2] = ["egress", "secrets"];
 const TENANTS: [&str; 2] = ["acme", "globex"];
 const SCOPES: [&str; 3] = ["git:read", "git:write", "jira"];
 const CLASSES: [PrivacyClass; 4] =
@@ -42,12 +43,13 @@ fn bounds() -> impl Strategy<Value = Bounds> {
     let hashes = proptest::option::of(proptest::collection::btree_set((0_u8..3).prop_map(arguments), 0..3));
     let class = proptest::option::of(proptest::sample::select(&CLASSES[..]));
     let until = proptest::option::of((0..SECONDS).prop_map(|second| Timestamp(NOW.0 + second)));
-    (some(&TOOLS), some(&VERSIONS), hashes, some(&TENANTS), some(&SCOPES), class, until).prop_map(
-        |(tools, versions, arguments, tenants, scopes, class, until)| Bounds {
+    (some(&TOOLS), some(&VERSIONS), hashes, some(&TENANTS), some(&AUDIENCES), some(&SCOPES), class, until).prop_map(
+        |(tools, versions, arguments, tenants, audiences, scopes, class, until)| Bounds {
             tools,
             versions,
             arguments,
             tenants,
+            audiences,
             scopes,
             class,
             until,
@@ -61,6 +63,7 @@ struct Call {
     version: &'static str,
     arguments: Hash,
     tenant: &'static str,
+    audience: &'static str,
     scopes: BTreeSet<String>,
     class: PrivacyClass,
     now: Timestamp,
@@ -73,6 +76,7 @@ impl Call {
             version: self.version,
             arguments: self.arguments,
             tenant: self.tenant,
+            audience: self.audience,
             scopes: &self.scopes,
             class: self.class,
             now: self.now,
@@ -85,12 +89,13 @@ fn call() -> impl Strategy<Value = Call> {
     let scopes = proptest::sample::subsequence(&SCOPES[..], 0..=SCOPES.len());
     let (hash, class) = ((0_u8..3).prop_map(arguments), proptest::sample::select(&CLASSES[..]));
     let now = (0..SECONDS).prop_map(|second| Timestamp(NOW.0 + second));
-    (pick(&TOOLS), pick(&VERSIONS), hash, pick(&TENANTS), scopes, class, now).prop_map(
-        |(tool, version, arguments, tenant, scopes, class, now)| Call {
+    (pick(&TOOLS), pick(&VERSIONS), hash, pick(&TENANTS), pick(&AUDIENCES), scopes, class, now).prop_map(
+        |(tool, version, arguments, tenant, audience, scopes, class, now)| Call {
             tool,
             version,
             arguments,
             tenant,
+            audience,
             scopes: scopes.into_iter().map(str::to_owned).collect(),
             class,
             now,
@@ -124,6 +129,7 @@ fn datalog(token: &Token, call: &Call) -> bool {
         ("version", text(call.version)),
         ("arguments", text(&call.arguments.to_string())),
         ("tenant", text(call.tenant)),
+        ("audience", text(call.audience)),
         ("needs", scopes),
         ("class", Term::Integer(i64::try_from(class).unwrap())),
         ("time", Term::Integer(call.now.0)),

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
 mod forged;
+mod issued;
 mod laws;
 
 use std::collections::BTreeSet;
@@ -51,6 +52,7 @@ fn invocation() -> Bounds {
         versions: Some(set(&["1.2.0"])),
         arguments: Some(BTreeSet::from([Hash::of(b"{}")])),
         tenants: Some(set(&["acme"])),
+        audiences: Some(set(&["egress"])),
         scopes: Some(set(&["git:read"])),
         class: Some(PrivacyClass::Internal),
         until: Some(Timestamp(END.0 - 50_000_000)),
@@ -74,6 +76,7 @@ fn a_grant_is_good_for_what_it_says_and_nothing_else() {
         version: "1.2.0",
         arguments: Hash::of(b"{}"),
         tenant: "acme",
+        audience: "egress",
         scopes: &scopes,
         class: PrivacyClass::Internal,
         now: NOW,
@@ -85,6 +88,7 @@ fn a_grant_is_good_for_what_it_says_and_nothing_else() {
         (Use { version: "1.3.0", ..call.clone() }, Refusal::Version { version: "1.3.0".to_owned() }),
         (Use { arguments: Hash::of(b"{1}"), ..call.clone() }, Refusal::Arguments),
         (Use { tenant: "globex", ..call.clone() }, Refusal::Tenant),
+        (Use { audience: "secrets", ..call.clone() }, Refusal::Audience { audience: "secrets".to_owned() }),
         (Use { scopes: &more, ..call.clone() }, Refusal::Scopes { lacking: vec!["git:write".to_owned()] }),
         (
             Use { class: PrivacyClass::Confidential, ..call.clone() },
