@@ -33,10 +33,7 @@ async fn start(data: &Path, policies: &str) -> (Host, String) {
     std::fs::write(&file, policies).unwrap();
     configure(data, &configured(&file));
     let flag = |key: &str, value: String| Flag { name: key.to_owned(), key: key.to_owned(), value };
-    let flags = vec![
-        flag("api.listen", "127.0.0.1:0".to_owned()),
-        flag("host.data_dir", data.display().to_string()),
-    ];
+    let flags = vec![flag("api.listen", "127.0.0.1:0".to_owned()), flag("host.data_dir", data.display().to_string())];
     let config = load(&Inputs { flags, ..Inputs::default() }).unwrap().config;
     let host = scripted("Forty-two.").config(config).data_dir(data).serve().start().await.unwrap();
     let token = std::fs::read_to_string(data.join("operator.token")).unwrap();

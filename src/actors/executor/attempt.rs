@@ -39,7 +39,11 @@ pub(super) struct Tried {
 
 impl Tried {
     pub(super) fn refused(class: Class, reason: impl Into<String>) -> Tried {
-        Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, Failure::new(class, reason))), tier: None, grant: None }
+        Tried {
+            outcome: Box::new(Outcome::nothing(Ended::Refused, Failure::new(class, reason))),
+            tier: None,
+            grant: None,
+        }
     }
 }
 
@@ -214,7 +218,7 @@ impl Attempt<'_> {
         outcome
     }
 
-    /// That the call's grant is good for this part of what is about to be run (G4).
+    /// That the call's grant is good for this part of what is about to be run (GR4).
     fn pass(&self, audience: Audience, envelope: &Value) -> Result<Pass, Tried> {
         let Some(issuer) = &self.ports.grants else {
             let reason = "it needs secrets or a way out, and this host issues no grants for them";

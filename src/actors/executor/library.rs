@@ -201,9 +201,9 @@ impl Library {
     /// Policies about tools or tags that are not here: too early, or misspelled.
     pub fn unbound(&self) -> Vec<Problem> {
         let shelf = self.shelf.load();
-        let tools: Vec<&tds::Tool> =
-            shelf.values().flat_map(BTreeMap::values).map(|entry| &*entry.ready.tool).collect();
-        self.book.unbound(&tools)
+        let entries = || shelf.values().flat_map(BTreeMap::values);
+        let tags = entries().flat_map(|entry| entry.ready.tool.tags.iter().map(ToString::to_string));
+        self.book.unbound(&shelf.keys().cloned().collect(), &tags.collect())
     }
 
     /// The version of a tool that serves who asks: one on trial, if it is meant for them. `shows` says of which tools they

@@ -344,6 +344,8 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     let folders = lap::Config {
         grants: BTreeMap::new(),
         flags: Vec::new(),
+        accounts: Vec::new(),
+        policy: lap::policy::Config { own: vec!["admitted".to_owned()], files: Vec::new() },
         readable: BTreeMap::new(),
         writable: BTreeMap::new(),
     };

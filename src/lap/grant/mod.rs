@@ -10,10 +10,10 @@
 //! because what is not understood must not be passed over.
 //!
 //! Invariants:
-//! - G1: whatever a narrowed token allows, the token it came from allowed.
-//! - G2: a token that was changed, that another root issued, or whose time is over allows nothing.
-//! - G3: no token and no key is ever printed: not by `Debug`, not in an error.
-//! - G4: a secret is leased and a way out is opened for a call only under a token that was issued for exactly this call.
+//! - GR1: whatever a narrowed token allows, the token it came from allowed.
+//! - GR2: a token that was changed, that another root issued, or whose time is over allows nothing.
+//! - GR3: no token and no key is ever printed: not by `Debug`, not in an error.
+//! - GR4: a secret is leased and a way out is opened for a call only under a token that was issued for exactly this call.
 
 mod block;
 mod bounds;

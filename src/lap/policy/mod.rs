@@ -40,7 +40,7 @@ mod value;
 #[cfg(test)]
 mod tests;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use crate::tds::Tool;
@@ -194,11 +194,11 @@ impl Book {
         Slice::new(Arc::new(tool.clone()), shape, invoke, hide)
     }
 
-    /// The policies that are about a tool or a tag of which there is none. They may be early, or misspelled.
-    pub fn unbound(&self, tools: &[&Tool]) -> Vec<Problem> {
+    /// The policies that are about a tool or a tag of which there is none; these there are. They may be early, or misspelled.
+    pub fn unbound(&self, ids: &BTreeSet<String>, tags: &BTreeSet<String>) -> Vec<Problem> {
         let missing = |rule: &&Arc<Rule>| match &rule.reach {
-            Reach::Tool(id) => !tools.iter().any(|tool| tool.id.as_str() == id),
-            Reach::Tag(tag) => !tools.iter().any(|tool| tool.tags.iter().any(|own| own.as_str() == tag)),
+            Reach::Tool(id) => !ids.contains(id),
+            Reach::Tag(tag) => !tags.contains(tag),
             Reach::All => false,
         };
         let say =

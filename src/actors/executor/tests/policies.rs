@@ -35,8 +35,7 @@ when { principal in Role::"intern" };
 "#;
 
 fn book(own: &[&str], text: &str) -> Book {
-    let mut sources: Vec<Source> =
-        builtin().into_iter().filter(|source| own.contains(&source.name.as_str())).collect();
+    let mut sources: Vec<Source> = builtin().into_iter().filter(|source| own.contains(&source.name.as_str())).collect();
     sources.push(Source { name: "operator.cedar".to_owned(), text: text.to_owned() });
     Book::read(&sources).unwrap_or_else(|problems| panic!("{problems:?}"))
 }
@@ -62,8 +61,7 @@ struct Given {
 
 async fn stage(book: Book, given: Given) -> Stage {
     let (world, folder) = (world(), tempfile::tempdir().unwrap());
-    let kept = vec![Arc::new(EffectsProjection) as Arc<_>, Arc::new(ToolsProjection)];
-    let journal = journal(&given.disk, &world, kept);
+    let journal = journal(&given.disk, &world, vec![Arc::new(EffectsProjection), Arc::new(ToolsProjection)]);
     let library = Arc::new(Library::under(book, core_tools(Arc::clone(&world.clock))).unwrap());
     let script = Script::default().prints(json!({ "type": "result", "value": { "n": 7 } }).to_string());
     let mut jail = Puppet::new(Tier::Jail, Arc::clone(&world.clock));
@@ -235,7 +233,10 @@ async fn a_tools_own_policies_are_typed_like_others_and_only_forbid() {
         )
     };
     for (rules, says) in [
-        (rule("forbid", "", "context.args.words > 5"), "policy.rules of text.count@1.0.0:3:8: policy text.count/small: "),
+        (
+            rule("forbid", "", "context.args.words > 5"),
+            "policy.rules of text.count@1.0.0:3:8: policy text.count/small: ",
+        ),
         (rule("forbid", "", "context.args.text > 5"), "String"),
         (rule("permit", "", "true"), "a tool's own policies forbid"),
         (rule("forbid", " == Tool::\"sum\"", "true"), "it is about another tool"),
@@ -270,12 +271,14 @@ async fn a_published_tool_that_new_policies_do_not_fit_is_left_out_with_the_reas
 
 #[test]
 fn a_function_of_the_host_that_a_policy_does_not_fit_keeps_the_host_from_starting() {
-    let text = OPERATOR.replace("Tool::\"text.count\"", "Tool::\"count\"").replace("context.args.text", "context.args.letters");
+    let text = OPERATOR
+        .replace("Tool::\"text.count\"", "Tool::\"count\"")
+        .replace("context.args.text", "context.args.letters");
     let Err(error) = Library::under(book(&["admitted"], &text), core_tools(world().clock)) else { panic!("it fits") };
     assert!(error.to_string().contains("operator.cedar:4:8: policy no-keys: for tool count: "), "{error}");
 }
 
-// G4.
+// GR4.
 #[tokio::test(start_paused = true)]
 async fn a_secret_is_leased_only_under_a_grant_of_the_call() {
     let holding = |value: &mut Value| {

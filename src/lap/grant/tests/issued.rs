@@ -37,7 +37,7 @@ fn caller() -> Caller {
     Caller { tenant: "acme".to_owned(), principal: "acme/anna".to_owned(), agent, scopes: Vec::new() }
 }
 
-// G4.
+// GR4.
 #[test]
 fn a_grant_of_a_call_is_good_for_that_call_until_it_ends_and_for_nothing_else() {
     let (issuer, git, anna) = (issuer(1), tool(|_| {}), caller());
@@ -71,7 +71,7 @@ fn a_grant_of_a_call_is_good_for_that_call_until_it_ends_and_for_nothing_else() 
     assert_eq!(early, Ok(()));
 }
 
-// G2.
+// GR2.
 #[test]
 fn a_grant_of_another_host_is_none_and_one_that_was_issued_is_not_narrowed_any_more() {
     let (own, other, git, anna) = (issuer(1), issuer(101), tool(|_| {}), caller());

@@ -1,4 +1,4 @@
-//! G1 and G2 for tokens and calls that are drawn.
+//! GR1 and GR2 for tokens and calls that are drawn.
 
 use std::collections::BTreeSet;
 

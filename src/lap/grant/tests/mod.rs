@@ -168,6 +168,7 @@ fn a_sealed_grant_cannot_be_narrowed_and_an_open_one_only_so_often() {
     assert_eq!(token.narrow(&Bounds::default(), &entropy(99)), Err(Error::TooLarge));
 }
 
+// GR3.
 #[test]
 fn tokens_and_keys_are_never_shown() {
     let token = issued();

@@ -85,6 +85,7 @@ fn what_nothing_would_help_is_offered_nothing() {
     assert_eq!(found.unmet[0].clauses, ["principal is ServiceAccount"]);
 }
 
+// L3.
 #[test]
 fn an_explanation_is_read_by_people_and_by_programs() {
     let text = permit("context.args.path like \"src/*\"");
