@@ -112,7 +112,7 @@ impl Token {
         }
         let block = BlockBuilder::new().code(source(bounds)?).map_err(|_| Error::Word { what: "bound" })?;
         let narrowed = token.append_with_keypair(&key(entropy)?, block).map_err(|error| match error {
-            biscuit_auth::error::Token::AppendOnSealed => Error::Sealed,
+            biscuit_auth::error::Token::AppendOnSealed | biscuit_auth::error::Token::AlreadySealed => Error::Sealed,
             _ => Error::Malformed,
         })?;
         Token::of(narrowed.to_vec().map_err(|_| Error::Malformed)?)

@@ -102,6 +102,10 @@ impl Verifier {
             if foreign.is_some() {
                 return Err(Refusal::Unknown { block: place });
             }
+            // Its source does not say what else a block trusts; its version does, and bounds need only the first.
+            if opened.block_version(place).map_err(|_| Refusal::Malformed)? != biscuit_auth::MIN_SCHEMA_VERSION {
+                return Err(Refusal::Unknown { block: place });
+            }
             let source = opened.print_block_source(place).map_err(|_| Refusal::Malformed)?;
             let (own, name) = block::read(&source, place)?;
             bounds = bounds.and(&own);

@@ -299,10 +299,10 @@ fn reach(tree: &Template) -> Reach {
 pub(super) fn scope_words(tree: &Template) -> String {
     let mut words = Vec::new();
     if tree.principal != PrincipalConstraint::Any {
-        words.push(tree.principal.to_string());
+        words.push(format!("principal {}", tree.principal));
     }
     if tree.resource != ResourceConstraint::Any {
-        words.push(tree.resource.to_string());
+        words.push(format!("resource {}", tree.resource));
     }
     words.join(", ")
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use super::publishing::package;
 use crate::actors::executor;
-use crate::actors::tests::{SECOND, cx, journal, read, soon, start, world};
+use crate::actors::tests::{SECOND, cx, journal, read, soon, start, stop, world};
 use crate::lap::policy::{Book, Source, builtin};
 use crate::lap::{Caller, Denial, Rules};
 use crate::sandbox::{Puppet, Script, Tier};
@@ -45,9 +45,10 @@ struct Stage {
     handle: Handle,
     journal: Arc<Memory>,
     jail: Arc<Puppet>,
+    docker: Arc<Puppet>,
     troubles: Vec<String>,
     _folder: tempfile::TempDir,
-    _root: Root,
+    root: Root,
 }
 
 /// What a stage is made of, besides policies.
@@ -69,8 +70,9 @@ async fn stage(book: Book, given: Given) -> Stage {
         jail = jail.with(&format!("text.count@{version}"), script.clone());
     }
     let jail = Arc::new(jail);
+    let docker = Arc::new(Puppet::new(Tier::Docker, Arc::clone(&world.clock)).with("text.count@1.0.0", script.clone()));
     let mut ports = Ports::bare(journal.clone());
-    ports.tiers = BTreeMap::from([(Tier::Jail, jail.clone() as Arc<_>)]);
+    ports.tiers = BTreeMap::from([(Tier::Jail, jail.clone() as Arc<_>), (Tier::Docker, docker.clone() as Arc<_>)]);
     ports.shelf = Some(folder.path().to_owned());
     ports.folder = Some(folder.path().to_owned());
     ports.rules = Arc::new(given.rules);
@@ -82,7 +84,7 @@ async fn stage(book: Book, given: Given) -> Stage {
     }));
     let (handle, child) = Handle::launch("tools", library, ports, config, &world);
     let (root, _) = start(vec![child], &world).await;
-    Stage { world, handle, journal, jail, troubles, _folder: folder, _root: root }
+    Stage { world, handle, journal, jail, docker, troubles, _folder: folder, root }
 }
 
 fn granting(rows: &[(&str, &[&str])]) -> Rules {
@@ -261,6 +263,7 @@ async fn a_published_tool_that_new_policies_do_not_fit_is_left_out_with_the_reas
         let first = stage(book(&["admitted"], OPERATOR), Given { disk: disk.clone(), ..Given::default() }).await;
         first.publish(package("1.0.0", |_| {})).await.unwrap();
         first.journal.flush().await.unwrap();
+        stop(&first.root, &first.world).await;
     }
     let changed = OPERATOR.replace("context.args.text like \"*.key\"", "context.args.text == 1");
     let next = stage(book(&["admitted"], &changed), Given { disk, ..Given::default() }).await;
@@ -283,25 +286,27 @@ fn a_function_of_the_host_that_a_policy_does_not_fit_keeps_the_host_from_startin
 async fn a_secret_is_leased_only_under_a_grant_of_the_call() {
     let holding = |value: &mut Value| {
         value["secrets"] = json!([{ "path": "team/key", "deliver": { "file": { "name": "key" } } }]);
-        value["tests"] = json!({});
+        value["isolation"] = json!("docker");
+        value["run"] = json!({ "image": { "image": format!("tool@sha256:{}", "0".repeat(64)) } });
     };
     for grants in [false, true] {
         let place = Arc::new(secrets::Fake::new(world().clock));
         place.put("team/key", &[("value", "correct-horse-battery")]);
         let secrets: Option<Arc<dyn Secrets>> = Some(place.clone());
         let stage = stage(book(&["admitted"], ""), Given { secrets, grants, ..Given::default() }).await;
-        stage.publish(package("1.0.0", holding)).await.unwrap();
-        let called = stage.call("acme/anna", "a").await;
-        let ended: EndedCall = stage.events("tool.invoked").await[0].body.parse().unwrap();
-        if grants {
-            assert_eq!(called.unwrap().effects.secrets, ["team/key"]);
-            assert!(ended.grant.is_some(), "the record says under which grant");
-        } else {
-            let refused = called.unwrap_err();
-            assert_eq!(refused.class(), Class::Unavailable);
-            assert!(refused.to_string().contains("this host issues no grants"), "{refused}");
-            assert!(stage.jail.calls().is_empty() && place.out() == 0 && ended.grant.is_none());
+        let published = stage.publish(package("1.0.0", holding)).await;
+        if !grants {
+            // Its own tests are calls too.
+            let refused = reasons(published.unwrap_err());
+            assert!(refused.contains("this host issues no grants"), "{refused}");
+            assert!(stage.docker.calls().is_empty() && place.out() == 0);
+            continue;
         }
+        published.unwrap();
+        assert_eq!(stage.call("acme/anna", "a").await.unwrap().effects.secrets, ["team/key"]);
+        let ended: EndedCall = stage.events("tool.invoked").await[0].body.parse().unwrap();
+        assert!(ended.grant.is_some(), "the record says under which grant");
+        assert_eq!(place.out(), 0);
     }
 }
 

@@ -16,9 +16,9 @@ fn tool(change: impl FnOnce(&mut Value)) -> Tool {
     let mut value = json!({
         "tds": 1, "id": "git.log", "name": "Log", "version": "1.2.0",
         "description": "Says what was committed lately to a repository.",
-        "capabilities": ["query"], "side_effects": "none", "isolation": "jail",
+        "capabilities": ["query"], "side_effects": "none", "isolation": "docker",
         "interface": { "input": { "type": "object" }, "output": { "type": "object" } },
-        "run": { "program": { "argv": ["tool"] } },
+        "run": { "image": { "image": format!("tool@sha256:{}", "0".repeat(64)) } },
         "auth": { "scopes": ["git.read"] },
         "secrets": [{ "path": "git/key", "deliver": { "file": { "name": "key" } } }],
     });

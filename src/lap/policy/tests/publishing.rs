@@ -124,7 +124,7 @@ fn a_statement_ends_where_cedar_says_it_does() {
 #[test]
 fn everything_has_a_limit() {
     let deep = format!("{}true{}", "(".repeat(40), ")".repeat(40));
-    expect(&permit(&deep), 3, 30, "brackets within each other");
+    expect(&permit(&deep), 3, 31, "brackets within each other");
     let long = vec!["context.args.count == 1"; 200].join(" || ");
     let problems = wrong(&permit(&long));
     assert!(said(&problems).contains("more than 256 operators"), "{}", said(&problems));
@@ -172,4 +172,29 @@ fn a_schema_with_names_that_cedar_keeps_for_itself_does_not_break_anything() {
     let text = permit("context.args has \"a b\" && context.args[\"a b\"] == \"x\"");
     let slice = Book::read(&sources(&text)).unwrap().slice(&tool("git.log", input)).unwrap();
     assert!(super::decide(&slice, &json!({ "a b": "x", "__entity": "y" })).allowed);
+}
+
+#[test]
+fn zz_depths() {
+    for (name, unit) in [("and", 0), ("not", 1), ("if", 2), ("plus", 3)] {
+        for n in [10, 20, 30, 40, 60, 80, 100, 120, 160, 200, 240] {
+            let condition = match unit {
+                0 => vec!["true"; n].join(" && "),
+                1 => (0..n.min(20)).fold("true".to_owned(), |inner, _| format!("!(true && {inner})")),
+                2 => (0..n.min(20)).fold("true".to_owned(), |inner, _| format!("if true then {inner} else false")),
+                _ => format!("context.args.count == {}1", "1 + ".repeat(n)),
+            };
+            for megabytes in [2_usize, 4, 8] {
+                let condition = condition.clone();
+                eprintln!("{name} {n} {megabytes}");
+                let found = std::thread::Builder::new()
+                    .stack_size(megabytes << 20)
+                    .spawn(move || wrong(&permit(&condition)).len())
+                    .unwrap()
+                    .join()
+                    .unwrap();
+                eprintln!("ok {name} {n} {megabytes} {found}");
+            }
+        }
+    }
 }
