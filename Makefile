@@ -4,8 +4,10 @@
 #   make test    everything that must hold: formatting, lints, all tests with real models, documentation
 #   make check   the quick part of it, for while you work
 #   make bench   the figures of docs/benchmarks.md
-#   make soak    what takes long: 10,000 random schedules of the supervisor, the kills, the seeds, the fuzz targets,
-#                ten minutes of overload with 100,000 agents, and the kills of tools
+#   make soak    what takes long: 10,000 random schedules of the supervisor, the kills, the seeds, a million requests that
+#                must not go astray, the fuzz targets, ten minutes of overload, 100,000 actors and 100,000 agents, and the
+#                kills of tools
+#   make privacy the million requests of it alone (REQUESTS=1000000, SEED=...)
 #   make schedules  the 10,000 random schedules of it alone (CASES=10000), two minutes
 #   make kills   the thousand kills of it alone (ROUNDS=1000, SEED=...), half an hour
 #   make fuzz    every fuzz target, guided by coverage, for a minute each (SECONDS=...); cargo-fuzz is installed first
@@ -40,11 +42,12 @@ test: parts lint
 check: lint
 	$(CARGO) test $(LOCKED) --test tidy
 
-bench:
+bench: parts
 	$(CARGO) bench $(LOCKED)
 
-soak: schedules kills seeds fuzz
+soak: schedules kills seeds privacy fuzz
 	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
+	$(CARGO) bench $(LOCKED) --bench agents
 	SYZYGY_JAIL_KILLS=1000 $(CARGO) test $(LOCKED) --test it -- sandbox::kills sandbox::components::kills --nocapture
 
 # Of the plan against its reference, of chaos, and of the real supervisor: so many each.

@@ -182,5 +182,9 @@ fn no_cliff(steps: &[Step]) {
             // The first step has less to do than the clock of a busy machine is off by.
             assert!(ratio <= CLIFF || own < Duration::from_secs(1), "{what} has a cliff: {ratio:.1} times");
         }
+        let slower = step.ask_p50.as_secs_f64() / first.ask_p50.as_secs_f64();
+        let fewer = first.crowd / step.crowd;
+        println!("  asking of {}: {slower:.1} times as long, {fewer:.1} times fewer a second", step.agents);
+        assert!(slower <= CLIFF && fewer <= CLIFF, "asking has a cliff: {slower:.1} and {fewer:.1} times");
     }
 }

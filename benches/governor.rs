@@ -55,6 +55,8 @@ fn candidates(count: usize) -> Vec<Known> {
         waiting: 16,
         weight: 100,
         grows: Grows::Concurrency,
+        capabilities: vec!["general".to_owned()],
+        placed: true,
     };
     (0..count).map(row).collect()
 }

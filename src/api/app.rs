@@ -12,7 +12,7 @@ use super::follow::Work;
 use super::meter::Meter;
 use super::peers::Peers;
 use super::tokens::{Token, Tokens};
-use super::{Config, Error, Parts, Scope};
+use super::{Config, Error, Parts, Scope, gate};
 use crate::types::Timestamp;
 
 /// What all requests share.
@@ -22,6 +22,10 @@ pub(super) struct App {
     pub(super) meter: Meter,
     /// Places for requests; a permit is held until the last byte of the answer.
     pub(super) places: Arc<Semaphore>,
+    /// Places that only requests take which steer or look.
+    pub(super) steering: Arc<Semaphore>,
+    /// Places of those who follow runs, which take one of the others besides.
+    pub(super) watching: Arc<Semaphore>,
     /// Bytes of bodies that may still be read at the same time.
     pub(super) room: Arc<Semaphore>,
     /// Who is at the other end of connections.
@@ -43,12 +47,17 @@ impl App {
     pub(super) fn new(parts: Parts, bound: watch::Sender<Option<SocketAddr>>) -> App {
         let room = Arc::new(Semaphore::new(parts.config.bodies_bytes_max.min(Semaphore::MAX_PERMITS)));
         let places = Arc::new(Semaphore::new(parts.config.requests_max.min(Semaphore::MAX_PERMITS)));
+        let steering = Arc::new(Semaphore::new(gate::STEERING));
+        let watching =
+            Arc::new(Semaphore::new(gate::watchers_most(parts.config.requests_max).min(Semaphore::MAX_PERMITS)));
         let meter = Meter::new(Arc::clone(&parts.metrics));
         let peers = Arc::new(Peers::new(&parts.config));
         App {
             parts,
             meter,
             places,
+            steering,
+            watching,
             room,
             peers,
             bound,

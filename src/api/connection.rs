@@ -67,7 +67,7 @@ impl Server {
         tokio::select! {
             biased;
             () = self.stopping.cancelled() => {}
-            () = linger(&mut stream, config.read_timeout()) => {}
+            () = linger(&mut stream, config.read_timeout().min(LINGER_MOST)) => {}
         }
     }
 
@@ -136,6 +136,9 @@ const LINGER_BYTES_MAX: usize = 64 << 20;
 
 /// Silence that ends the reading: whoever still sends pauses no longer than this on this machine or a near one.
 const LINGER_SILENCE: Duration = Duration::from_secs(2);
+
+/// How long is read on for in all: who drips keeps the place of a connection no longer than who is silent.
+const LINGER_MOST: Duration = Duration::from_secs(2);
 
 /// Bytes thrown away at a time.
 const WASTE_BYTES: usize = 64 << 10;

@@ -126,23 +126,61 @@ pub(super) async fn plain(request: Request, next: Next) -> Result<Response, Prob
     Ok(next.run(request).await)
 }
 
+/// Requests that steer or look and are served at a time whatever else is: people and their scripts have few at a time.
+pub(super) const STEERING: usize = 16;
+
+/// How many may follow runs at a time, of so many requests: the other half is for whoever brings work.
+pub(super) fn watchers_most(requests_max: usize) -> usize {
+    (requests_max / 2).max(1)
+}
+
+/// Whether it follows a run for as long as that takes.
+fn watches(request: &Request) -> bool {
+    let path = request.uri().path();
+    path.starts_with("/runs/") && path.ends_with("/events")
+}
+
+/// Whether it is of those by which an operator sees and steers, and is answered at once.
+fn steers(request: &Request) -> bool {
+    const OWN: [&str; 9] =
+        ["/tree", "/metrics", "/runs", "/control/", "/overrides", "/alerts", "/hitl", "/budgets", "/effects/"];
+    let path = request.uri().path();
+    OWN.iter().any(|own| path.starts_with(own)) && !watches(request)
+}
+
 /// Takes a place for the request, or says that there is none. Health is answered all the same: a full host lives.
 pub(super) async fn place(State(app): State<Arc<App>>, request: Request, next: Next) -> Response {
     if super::auth::OPEN.contains(&request.uri().path()) {
         return next.run(request).await;
     }
-    let Ok(permit) = Arc::clone(&app.places).try_acquire_owned() else {
-        let most = app.config().requests_max;
-        let detail = format!("{most} requests are being served (api.requests_max); try again in a moment");
-        return Problem::new(Code::Overloaded, detail).into_response();
+    let full = |detail: String| Problem::new(Code::Overloaded, detail).into_response();
+    let most = app.config().requests_max;
+    let watching = match watches(&request).then(|| Arc::clone(&app.watching).try_acquire_owned()) {
+        None => None,
+        Some(Ok(watching)) => Some(watching),
+        Some(Err(_)) => {
+            let half = watchers_most(most);
+            return full(format!("{half} runs are being watched, and no more may be (half of api.requests_max)"));
+        }
     };
+    let place = || Arc::clone(&app.places).try_acquire_owned();
+    let permit = if steers(&request) {
+        // Of its own, so that work and watchers never keep an operator out; and of the others if there is one.
+        Arc::clone(&app.steering).try_acquire_owned().or_else(|_| place())
+    } else {
+        place()
+    };
+    let Ok(permit) = permit else {
+        return full(format!("{most} requests are being served (api.requests_max); try again in a moment"));
+    };
+    let permit = (permit, watching);
     next.run(request).await.map(|body| Body::new(Held { body, _permit: permit }))
 }
 
 /// A body that keeps its request's place until it is sent or dropped.
 struct Held {
     body: Body,
-    _permit: OwnedSemaphorePermit,
+    _permit: (OwnedSemaphorePermit, Option<OwnedSemaphorePermit>),
 }
 
 impl HttpBody for Held {

@@ -173,7 +173,7 @@ impl Told {
 /// Accepts connections until told to stop, and ends with the last of them. Dropping it drops them all.
 async fn serve(listener: TcpListener, server: Arc<Server>, done: oneshot::Sender<()>) {
     let places = Arc::new(Semaphore::new(server.app.config().connections_max.min(Semaphore::MAX_PERMITS)));
-    let (mut connections, mut told) = (JoinSet::new(), Told::default());
+    let (mut connections, mut told, mut crowded) = (JoinSet::new(), Told::default(), Told::default());
     loop {
         // A connection beyond the limit waits in the system's backlog until another one ends.
         let accepted = tokio::select! {
@@ -186,7 +186,15 @@ async fn serve(listener: TcpListener, server: Arc<Server>, done: oneshot::Sender
             Ok((stream, peer, place)) => {
                 let now = server.app.parts.world.clock.now();
                 let Some(own) = server.app.peers.connect(peer.ip(), now) else {
-                    tracing::debug!(%peer, "a connection too many is closed (api.connections_per_peer_max)");
+                    server.app.meter.closed();
+                    if let Some(times) = crowded.again(now) {
+                        let most = server.app.config().connections_per_peer_max;
+                        tracing::warn!(
+                            %peer,
+                            times,
+                            "connections are closed: their peer has {most} (api.connections_per_peer_max)"
+                        );
+                    }
                     continue;
                 };
                 let server = Arc::clone(&server);

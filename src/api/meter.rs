@@ -54,6 +54,11 @@ impl Meter {
         self.metrics.histogram(&telemetry::HTTP_REQUEST_SECONDS, &[route]).observe(took.as_secs_f64());
     }
 
+    /// Counts one connection that was closed at once.
+    pub(super) fn closed(&self) {
+        self.metrics.counter(&telemetry::HTTP_CONNECTIONS_CLOSED, &[]).add(1);
+    }
+
     /// Counts one event of the journal, once.
     fn count(&self, event: &Event) {
         use record::kind;

@@ -51,6 +51,9 @@ pub struct ToolRow {
     pub side_effects: String,
     /// What a caller must have been granted.
     pub scopes: Vec<String>,
+    /// Why this machine cannot run it, if it cannot.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub unavailable: Option<String>,
 }
 
 /// A list of tools.
@@ -263,6 +266,7 @@ fn row(entry: &Entry) -> ToolRow {
         capabilities: tool.capabilities.iter().map(word).collect(),
         side_effects: word(&tool.side_effects),
         scopes: tool.auth.scopes.iter().map(ToString::to_string).collect(),
+        unavailable: entry.unavailable.as_deref().map(str::to_owned),
     }
 }
 

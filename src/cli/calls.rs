@@ -101,10 +101,7 @@ fn table(found: &api::Tools, console: &mut Console) -> Result<u8, Error> {
     }
     let width = console.columns().max(60) / 2;
     let mut rows = vec![["TOOL", "VERSION", "EFFECTS", "WHAT IT DOES"].map(str::to_owned).to_vec()];
-    rows.extend(found.tools.iter().map(|tool| {
-        let does = short(&plain(&tool.description), width);
-        vec![tool.id.clone(), tool.version.clone(), tool.side_effects.clone(), does]
-    }));
+    rows.extend(found.tools.iter().map(|tool| line(tool, width)));
     let paint = console.paint();
     let text = columns(&rows);
     let text = match text.split_once('\n') {
@@ -116,6 +113,15 @@ fn table(found: &api::Tools, console: &mut Console) -> Result<u8, Error> {
         console.remark(&format!("there are {} more: syzygy tool search WORD", found.more));
     }
     Ok(0)
+}
+
+/// A tool in the list. Why it cannot be called matters more than what it would do, and is told whole.
+pub(super) fn line(tool: &api::ToolRow, width: usize) -> Vec<String> {
+    let does = match &tool.unavailable {
+        Some(reason) => format!("cannot be run here: {}", plain(reason)),
+        None => short(&plain(&tool.description), width),
+    };
+    vec![tool.id.clone(), tool.version.clone(), tool.side_effects.clone(), does]
 }
 
 async fn shown(client: &Client, id: &str, version: Option<&String>) -> Result<api::ToolShown, Error> {

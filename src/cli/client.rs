@@ -214,11 +214,10 @@ impl Client {
             let advice = "if it wants to see a certificate, name one with --cert and --key";
             return Error::Usage(format!("{url} ended the connection without a word ({reason}); {advice}"));
         }
-        if cut || error.is_connect() || error.is_timeout() {
-            Error::NoHost { url, reason }
-        } else {
-            self.broken(reason)
+        if cut {
+            return Error::Cut { url, reason };
         }
+        if error.is_connect() || error.is_timeout() { Error::NoHost { url, reason } } else { self.broken(reason) }
     }
 }
 

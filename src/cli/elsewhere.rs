@@ -193,7 +193,7 @@ fn table(of: &str, all: &BTreeMap<String, Sums>, paint: Paint) -> String {
         "CHANGED",
         "COST AT MOST",
         "WOULD BE",
-        "LATENCY",
+        "LATENCY MAX",
         "WOULD BE",
         "TIERS",
         "WOULD BE",

@@ -17,6 +17,17 @@ pub enum Error {
         /// What the system said.
         reason: String,
     },
+    /// Somebody is there and closes the connection.
+    #[error(
+        "the host at {url} closed the connection ({reason}): it has as many connections from this machine as it takes \
+         (api.connections_per_peer_max), or it is stopping; try again in a moment"
+    )]
+    Cut {
+        /// Where it is.
+        url: String,
+        /// What was seen.
+        reason: String,
+    },
     /// No host has written down where it is.
     #[error(
         "no host runs on {data_dir}: it has no host.json; start one with `syzygy up`, or name another with --url or \
@@ -122,9 +133,11 @@ impl Error {
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
-            Error::NoHost { .. } | Error::NotRunning { .. } | Error::Died { .. } | Error::Broke { .. } => {
-                Class::Unavailable
-            }
+            Error::NoHost { .. }
+            | Error::Cut { .. }
+            | Error::NotRunning { .. }
+            | Error::Died { .. }
+            | Error::Broke { .. } => Class::Unavailable,
             Error::Problem(problem) => problem.code.class(),
             Error::Answer { .. } | Error::Output(_) => Class::Internal,
             Error::Usage(_) => Class::Invalid,

@@ -141,7 +141,13 @@ async fn again_all(hops: Vec<Event>, each: bool, library: &mut Library, console:
 
 async fn again_one(event: &Event, library: &mut Library) -> Result<Again, Error> {
     let mut one = Again { seq: event.seq, run_id: event.run, fib: None, equal: None, missing: None, difference: None };
-    let Some(hop) = event.body.parse::<Hop>() else { return Ok(one) };
+    let Some(hop) = event.body.parse::<Hop>() else {
+        // Whoever wrote it meant something that this program does not read: that is no equal decision.
+        one.equal = Some(false);
+        let computed = "a decision as this version writes it".into();
+        one.difference = Some(Difference { at: String::new(), recorded: event.body.value(), computed });
+        return Ok(one);
+    };
     one.fib = Some(hop.decision.fib);
     let fib = match library.table(hop.decision.fib).await? {
         Ok(Known { fib, .. }) => fib,

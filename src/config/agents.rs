@@ -44,14 +44,14 @@ pub fn bundled_agents() -> Result<Vec<Profile>, Error> {
 /// the files is wrong: then all of it.
 pub fn agents_in(data: &Path, most: usize) -> Result<Vec<Profile>, Error> {
     let folder = data.join(FOLDER);
-    let files = files(&folder).map_err(|problem| Error::of(vec![problem]))?;
+    let files = files(&folder).map_err(Error::of)?;
     if files.len() > most {
         let (found, expected) = (format!("{} agents", files.len()), format!("at most {most} (router.candidates_most)"));
         return Err(Error::of(vec![Problem::of_whole(&folder, found, expected)]));
     }
     all(files.iter().filter_map(|path| match beside::text(path) {
         Ok(text) => text.map(|text| placed(&path.display().to_string(), &text)),
-        Err(problem) => Some(Err(vec![problem])),
+        Err(problems) => Some(Err(problems)),
     }))
 }
 
@@ -124,15 +124,16 @@ fn placed(file: &str, text: &str) -> Result<Placed, Vec<Problem>> {
 }
 
 /// `*.toml` in this folder, in order of name; none if there is no such folder.
-fn files(folder: &Path) -> Result<Vec<PathBuf>, Problem> {
+fn files(folder: &Path) -> Result<Vec<PathBuf>, Vec<Problem>> {
+    let failed = |error: &std::io::Error| vec![Problem::unreadable(folder, error)];
     let entries = match std::fs::read_dir(folder) {
         Ok(entries) => entries,
         Err(error) if beside::absent(&error) => return Ok(Vec::new()),
-        Err(error) => return Err(Problem::unreadable(folder, &error)),
+        Err(error) => return Err(failed(&error)),
     };
     let mut files = Vec::new();
     for entry in entries {
-        let path = entry.map_err(|error| Problem::unreadable(folder, &error))?.path();
+        let path = entry.map_err(|error| failed(&error))?.path();
         if path.extension().is_some_and(|extension| extension == "toml") {
             files.push(path);
         }

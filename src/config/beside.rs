@@ -90,7 +90,7 @@ fn file<T: Checked>(data: Option<&Path>, name: &str, list: &str) -> Result<Optio
     let Some(path) = data.filter(|data| !data.as_os_str().is_empty()).map(|data| data.join(name)) else {
         return Ok(None);
     };
-    let Some(text) = text(&path).map_err(|problem| vec![problem])? else { return Ok(None) };
+    let Some(text) = text(&path)? else { return Ok(None) };
     listed(&path.display().to_string(), list, &text).map(Some)
 }
 
@@ -103,14 +103,14 @@ pub(super) fn listed<T: Checked>(path: &str, list: &str, text: &str) -> Result<T
 }
 
 /// The text of a file; nothing if there is none.
-pub(super) fn text(path: &Path) -> Result<Option<String>, Problem> {
+pub(super) fn text(path: &Path) -> Result<Option<String>, Vec<Problem>> {
     match std::fs::read(path) {
         Ok(bytes) => String::from_utf8(bytes).map(Some).map_err(|error| {
             let valid = error.utf8_error().valid_up_to();
-            Problem::no_text(path, error.as_bytes(), valid)
+            vec![Problem::no_text(path, error.as_bytes(), valid)]
         }),
         Err(error) if absent(&error) => Ok(None),
-        Err(error) => Err(Problem::unreadable(path, &error)),
+        Err(error) => Err(vec![Problem::unreadable(path, &error)]),
     }
 }
 

@@ -143,7 +143,11 @@ fn runtimes(config: &Config, found: &mut Found) {
     let penalty = inference.embedded.repeat_penalty;
     found.unless(penalty.is_finite() && penalty > 0.0, "inference.embedded.repeat_penalty", "a number above 0");
     let openai = &inference.openai;
-    let waits = [("connect_timeout_s", openai.connect_timeout_s), ("idle_timeout_s", openai.idle_timeout_s)];
+    let waits = [
+        ("connect_timeout_s", openai.connect_timeout_s),
+        ("idle_timeout_s", openai.idle_timeout_s),
+        ("head_timeout_s", openai.head_timeout_s),
+    ];
     found.at_least_one("inference.openai", &waits);
     for (name, runtime) in &inference.runtimes {
         let section = format!("inference.runtimes.{name}");
@@ -271,11 +275,19 @@ const MOST: u64 = 1_000_000_000;
 /// More connections than this read no faster; each has a thread and a cache.
 const READERS_MOST: u32 = 1_024;
 
+/// What is gathered for a second is lost with it in a crash; nobody gains by more.
+const GATHERS_MOST_MS: u64 = 1_000;
+
+/// Keys that have a lower ceiling of their own.
+const LOWER: [&str; 2] = ["store.read_connections", "store.group_commit_ms"];
+
 /// Every whole number has a ceiling, by what its key says it counts; a far greater one would overflow a time or take all
 /// memory at the start.
 fn ceilings(config: &Config, found: &mut Found) {
     let readers = config.store.read_connections.get();
     found.unless(readers <= READERS_MOST, "store.read_connections", format!("at most {READERS_MOST}"));
+    let gathers = config.store.group_commit_ms;
+    found.unless(gathers <= GATHERS_MOST_MS, "store.group_commit_ms", format!("at most {GATHERS_MOST_MS}"));
     // What cannot be written as JSON has no numbers to look at.
     let Ok(values) = serde_json::to_value(config) else { return };
     let mut left = vec![(String::new(), &values)];
@@ -285,7 +297,7 @@ fn ceilings(config: &Config, found: &mut Found) {
             left.extend(table.iter().map(|(name, value)| (under(name), value)));
         } else if let Some(entries) = value.as_array() {
             left.extend(entries.iter().enumerate().map(|(place, value)| (format!("{key}.{place}"), value)));
-        } else if let Some(number) = value.as_u64() {
+        } else if let Some(number) = value.as_u64().filter(|_| !LOWER.contains(&key.as_str())) {
             let most = match key.rsplit('_').next() {
                 Some("s") => LONGEST_S,
                 Some("ms") => LONGEST_S * 1_000,

@@ -393,7 +393,8 @@ fn answer_head(head: &AnswerHead) -> Vec<u8> {
         Length::Chunks | Length::Close => out.extend_from_slice(b"transfer-encoding: chunked\r\n"),
         Length::None => {}
     }
-    for (name, value) in &head.headers {
+    // Whether a request was refused is for the proxy to say.
+    for (name, value) in head.headers.iter().filter(|(name, _)| name != "x-syzygy-refused") {
         [name.as_bytes(), b": ", value, b"\r\n"].iter().for_each(|part| out.extend_from_slice(part));
     }
     out.extend_from_slice(b"\r\n");

@@ -20,6 +20,7 @@
 
 mod address;
 mod body;
+mod client;
 mod config;
 mod decide;
 mod dial;
@@ -44,6 +45,7 @@ pub mod fuzz;
 mod tests;
 
 pub use address::{Network as Cidr, not_public};
+pub use client::{Message, Reply, Unsent};
 pub use config::Config;
 pub use decide::{Ask, decide};
 pub use error::{Error, Reason, Refusal};

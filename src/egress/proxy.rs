@@ -17,7 +17,7 @@ use super::error::{Reason, Refusal};
 use super::exchange;
 use super::ledger::{Ended, Ledger, Report};
 use super::network::Network;
-use super::policy::Policy;
+use super::policy::{Limits, Policy};
 use crate::types::{Clock, Cx};
 
 /// Bytes of a path of a unix socket at the most, as Linux has it, its end included.
@@ -58,12 +58,13 @@ impl Proxy {
         let listener = UnixListener::bind(&socket).map_err(failed)?;
         // The tool may run as any user of its sandbox.
         std::fs::set_permissions(&socket, std::fs::Permissions::from_mode(0o666)).map_err(failed)?;
-        let ledger = Arc::new(Ledger::new(policy.limits.clone(), Arc::clone(&self.clock)));
+        let limits = policy.limits.clone();
+        let ledger = Arc::new(Ledger::new(limits.clone(), Arc::clone(&self.clock)));
         let shared = Arc::new(Shared { policy, network: Arc::clone(&self.network), ledger: Arc::clone(&ledger) });
         let stop = CancellationToken::new();
         let mut task = JoinSet::new();
         task.spawn(run(listener, folder, shared, cx.clone(), stop.clone()));
-        Ok(Passage { socket, ledger, stop, task })
+        Ok(Passage { socket, limits, ledger, stop, task })
     }
 }
 
@@ -77,6 +78,7 @@ pub(super) struct Shared {
 /// The way out of one invocation. Dropping it ends it (EG5).
 pub struct Passage {
     socket: PathBuf,
+    limits: Limits,
     ledger: Arc<Ledger>,
     stop: CancellationToken,
     task: JoinSet<()>,
@@ -92,6 +94,10 @@ impl Passage {
     /// Where it is, for the sandbox to be shown.
     pub fn socket(&self) -> &Path {
         &self.socket
+    }
+
+    pub(super) fn limits(&self) -> Limits {
+        self.limits.clone()
     }
 
     /// What has ended until now.

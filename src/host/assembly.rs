@@ -51,7 +51,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (runtimes, runtimes_tree) = launch_runtimes(launches, &config, &world);
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
-    let tools = tools(&mut builder);
+    let tools = tools(&mut builder, &config, &notebooks(&config, &journal, &embedder, &world))?;
     let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone()).await?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
@@ -97,7 +97,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     };
     let root = Root::start(table(rows).watch(config.supervision.watch()), world.clone(), Arc::clone(&registry)).await?;
     record_start(&journal, interrupted).await?;
-    Ok(Host { root, registry, world, journal, io, inbox, router, crown, served, lacking, config })
+    let tools = parts.executor.clone();
+    Ok(Host { root, registry, world, journal, io, inbox, router, crown, tools, served, lacking, config })
 }
 
 /// What takes tasks in.
@@ -259,14 +260,30 @@ fn launches(
     Ok(launches)
 }
 
+/// What agents are told to remember by calling a tool.
+fn notebooks(
+    config: &Config,
+    journal: &Arc<dyn Journal>,
+    embedder: &Arc<dyn Embedder>,
+    world: &World,
+) -> agent::Notebooks {
+    agent::Notebooks {
+        journal: Arc::clone(journal),
+        embedder: Arc::clone(embedder),
+        config: config.memory,
+        world: world.clone(),
+    }
+}
+
 /// The tools of the binary and those in code.
-fn tools(builder: &mut Builder) -> Vec<executor::Tool> {
+fn tools(builder: &mut Builder, config: &Config, notebooks: &agent::Notebooks) -> Result<Vec<executor::Tool>, Error> {
     let own = std::mem::take(&mut builder.tools);
-    let all = executor::core_tools(Arc::clone(&builder.world.clock)).into_iter().chain(own);
-    match &builder.wrap_tool {
+    let core = super::core::wanted(config, notebooks)?;
+    let all = executor::core_tools(Arc::clone(&builder.world.clock)).into_iter().chain(core).chain(own);
+    Ok(match &builder.wrap_tool {
         Some(wrap) => all.map(wrap).collect(),
         None => all.collect(),
-    }
+    })
 }
 
 /// Ends what the host before this one had started and did not live to end. It would keep its port and its memory, and
@@ -346,7 +363,7 @@ fn launch_governor(
     let (journal, alerts) = (Arc::clone(journal), config.alerts.clone());
     let parts = crown::Parts { journal, config: config.crown.clone(), alerts, outbound, keys };
     let (crown, governor) = crown::Handle::launch_with(parts, world);
-    crown.know(agents.iter().map(|definition| known(definition, config)).collect());
+    crown.know(agents.iter().map(|definition| known(definition, config, runtimes)).collect());
     let crown = crown.limited(config.limit.clone());
     crown.count_as_one(accounts(&places(runtimes)));
     runtimes.values().for_each(|runtime| runtime.tell(Arc::new(crown.clone())));
@@ -354,7 +371,7 @@ fn launch_governor(
 }
 
 /// An agent as the governor's rules and plans see it. A runtime in this process works on one request at a time.
-fn known(definition: &Definition, config: &Config) -> crown::Known {
+fn known(definition: &Definition, config: &Config, runtimes: &BTreeMap<String, runtime::Handle>) -> crown::Known {
     let profile = &definition.profile;
     let runtime = config.inference.runtimes.get(&profile.runtime);
     let code = matches!(definition.brain, agent::Brain::Code(_));
@@ -378,6 +395,8 @@ fn known(definition: &Definition, config: &Config) -> crown::Known {
         concurrency: profile.concurrency.min(at_once),
         waiting: u32::try_from(profile.waiting).unwrap_or(u32::MAX),
         weight: profile.weight,
+        capabilities: profile.capabilities.clone(),
+        placed: profile.enabled && (in_process || runtimes.contains_key(&profile.runtime)),
         grows: if matches!(runtime, Some(RuntimeConfig::Embedded(_))) { Grows::Copies } else { Grows::Concurrency },
     }
 }

@@ -22,8 +22,6 @@ use crate::store::{self, Journal, Projection, Sqlite};
 use crate::types::{Cx, Secret, World};
 use crate::ziggy::IntentModel;
 
-/// Models the binary knows; the same file in the data directory adds to them.
-
 /// What intents look like.
 const INTENTS: &str = include_str!("../../config/intents.toml");
 

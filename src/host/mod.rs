@@ -9,6 +9,7 @@ mod backends;
 mod budgets;
 mod builder;
 mod candidates;
+mod core;
 mod descriptors;
 mod error;
 mod offered;
@@ -27,7 +28,7 @@ use std::time::Duration;
 use tokio::sync::mpsc;
 
 use crate::actors::io::{Answer, Task};
-use crate::actors::{crown, inbox, io, router};
+use crate::actors::{crown, executor, inbox, io, router};
 use crate::api;
 use crate::config::Config;
 use crate::store::{Durability, Journal, NewEvent};
@@ -50,6 +51,7 @@ pub struct Host {
     inbox: inbox::Handle,
     router: router::Handle,
     crown: crown::Handle,
+    tools: executor::Handle,
     served: Option<api::Handle>,
     lacking: Option<String>,
     config: Config,
@@ -79,6 +81,11 @@ impl Host {
     /// The governor.
     pub fn crown(&self) -> &crown::Handle {
         &self.crown
+    }
+
+    /// Calls tools.
+    pub fn tools(&self) -> &executor::Handle {
+        &self.tools
     }
 
     /// Where HTTP is served, if it is.

@@ -33,6 +33,7 @@ impl Toolbox for Executed {
         self.tools
             .list(&lap::Caller::of(cx.principal()))
             .into_iter()
+            .filter(|entry| entry.unavailable.is_none())
             .map(|entry| Arc::clone(&entry.ready.tool))
             .collect()
     }

@@ -4,6 +4,9 @@
 use super::descriptors::{fit, raise};
 use crate::actors::agent::{Definition, Profile};
 use crate::config::{Inputs, load};
+use crate::lap::core::{ALL, Core};
+use crate::tds::Tool;
+use crate::tds::tool::{Isolation, SideEffects};
 
 #[test]
 fn connections_have_half_of_what_there_is_and_one_address_its_share_of_them() {
@@ -59,4 +62,18 @@ async fn a_million_agents_in_code_are_refused_in_words_and_at_once() {
 fn what_is_taken_of_the_system_is_all_it_gives() {
     let taken = raise();
     assert_eq!(raise(), taken, "a second time there is nothing more to take");
+}
+
+#[test]
+fn what_is_there_without_being_asked_for_only_looks_and_reaches_nobody() {
+    let inputs = Inputs { environment: vec![("HOME".to_owned(), "/h".to_owned())], ..Inputs::default() };
+    let config = load(&inputs).unwrap().config.tools;
+    let meant = |own: &&Core| config.core.iter().any(|word| own.is_meant(word));
+    let there: Vec<Tool> = ALL.iter().filter(meant).map(|own| own.set_up(&config).unwrap()).collect();
+    assert!(there.len() >= config.core.len() && there.len() < ALL.len());
+    for tool in there {
+        let held = (tool.side_effects, tool.egress.len(), tool.secrets.len());
+        assert_eq!(held, (SideEffects::None, 0, 0), "{}", tool.id);
+        assert!(tool.isolation >= Isolation::Jail, "{}", tool.id);
+    }
 }

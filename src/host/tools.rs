@@ -8,7 +8,7 @@ use std::time::Duration;
 use super::Error;
 use super::builder::{Builder, Environment};
 use crate::actors::crown;
-use crate::actors::executor::{self, Ports, WayOut};
+use crate::actors::executor::{self, Alarm, Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
 use crate::lap::Rules;
@@ -18,7 +18,7 @@ use crate::sandbox::{Function, Native, Sandbox, Tier, wasm};
 use crate::secrets::{self, Kept, Secrets, Token};
 use crate::store::Journal;
 use crate::supervision::Child;
-use crate::types::{Secret, World};
+use crate::types::{Cx, Secret, World};
 
 /// Folder of the data directory in which files and sockets of calls lie while they run. Short, since the path of a unix
 /// socket is.
@@ -62,7 +62,8 @@ pub(super) async fn launch(
     };
     let tiers = tiers(config, data.as_deref(), own, &world).await;
     let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
-    ports.crown = Some(crown);
+    ports.alarm = Some(alarm(crown));
+    super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
     }
@@ -85,6 +86,19 @@ fn book(config: &policy::Config) -> Result<Book, Error> {
     Book::read(&sources).map_err(|problems| Error::File {
         file: "[tools.policy]".to_owned(),
         reason: problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    })
+}
+
+/// Raises an alert for a tool that is not as good as it has to be.
+fn alarm(crown: crown::Handle) -> Alarm {
+    Arc::new(move |cx: Cx, subject: String, message: String| {
+        let crown = crown.clone();
+        Box::pin(async move {
+            let raised = crown.raise(&cx, crown::Severity::Warning, "tool_slo", &subject, &message).await;
+            if let Err(error) = raised {
+                tracing::error!(subject, %error, "an alert could not be raised");
+            }
+        })
     })
 }
 
@@ -177,7 +191,7 @@ pub(super) fn ports(
             flags: config.tools.flags.clone(),
             accounts: config.tools.accounts.clone(),
         }),
-        crown: None,
+        alarm: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,

@@ -301,4 +301,6 @@ pub struct OpenaiConfig {
     pub connect_timeout_s: u64,
     /// Seconds a stream may stay silent before it counts as dead.
     pub idle_timeout_s: u64,
+    /// Seconds until an endpoint that took a request has to begin its answer; never more than half of what the caller has left.
+    pub head_timeout_s: u64,
 }

@@ -17,6 +17,8 @@
 mod admit;
 mod arguments;
 mod config;
+pub mod core;
+mod front;
 mod gate;
 pub mod grant;
 mod keys;
@@ -32,6 +34,7 @@ mod tests;
 pub use admit::{Denial, Rules, clean, granted};
 pub use arguments::{Caller, Facts, Mismatches, envelope, shown};
 pub use config::Config;
+pub use front::{Came, Command, Front, STEPS_MOST, Step, cut};
 pub use gate::Gate;
 pub use keys::{KEY_BYTES_MAX, Key, cache_key, key};
 pub use outfit::{Workspace, rules, spec, tiers};

@@ -7,7 +7,7 @@ use std::time::Duration;
 use super::Ready;
 use crate::egress::{self, Cidr, HostPattern, PathPattern, Rule, Transport};
 use crate::sandbox::{Access, Egress, Grant, Input, Limits, Program, Spec, Speech, Tier};
-use crate::tds::tool::{FilePath, Isolation, Method, Run};
+use crate::tds::tool::{FilePath, Isolation, Method, Run, SideEffects};
 use crate::tds::{self, Tool};
 
 /// A folder that was granted for a call.
@@ -98,7 +98,8 @@ pub fn spec(
     let grants = workspace.map(|own| Grant {
         name: Workspace::NAME.to_owned(),
         source: own.source.clone(),
-        access: own.access,
+        // A tool that says it changes nothing is held to it.
+        access: if tool.side_effects == SideEffects::None { Access::ReadOnly } else { own.access },
         growth: None,
     });
     let inputs = inputs(ready)?.into_iter().chain(secrets).collect();

@@ -86,6 +86,9 @@ pub const RUN_SECONDS: HistogramSpec =
 /// HTTP requests that were answered; `route` is the pattern and not the path.
 pub const HTTP_REQUESTS: CounterSpec =
     counter("syzygy_http_requests", &["route", "status"], "HTTP requests, by route and status");
+/// Connections that were closed at once, since their peer has as many as it may have.
+pub const HTTP_CONNECTIONS_CLOSED: CounterSpec =
+    counter("syzygy_http_connections_closed", &[], "Connections closed at once, for there being too many of one peer");
 /// From the first byte of a request to the last of its answer's head.
 pub const HTTP_REQUEST_SECONDS: HistogramSpec =
     histogram("syzygy_http_request_seconds", &["route"], Buckets::Long, "Time to answer an HTTP request");
@@ -186,6 +189,7 @@ pub const BUDGET_BURN_RATE: GaugeSpec =
 pub(super) const COUNTERS: &[CounterSpec] = &[
     RUNS,
     HTTP_REQUESTS,
+    HTTP_CONNECTIONS_CLOSED,
     RUNTIME_REQUESTS,
     RUNTIME_TOKENS,
     MAILBOX_REFUSED,

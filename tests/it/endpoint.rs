@@ -80,7 +80,7 @@ async fn host(url: &str) -> Host {
         api_key_env: None,
         child: None,
     };
-    let settings = OpenaiConfig { connect_timeout_s: 5, idle_timeout_s: SILENCE_S };
+    let settings = OpenaiConfig { connect_timeout_s: 5, idle_timeout_s: SILENCE_S, head_timeout_s: 30 };
     let world = real_world();
     let runtime = Openai::new("only", runtime, &settings, None, world.clock.clone()).unwrap();
     let mut only = agent("only");

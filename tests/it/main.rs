@@ -5,6 +5,7 @@ mod announced;
 mod budgets;
 mod cancellation;
 mod company;
+mod core_tools;
 mod cycles;
 mod descriptors;
 mod documents;

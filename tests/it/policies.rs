@@ -68,7 +68,8 @@ async fn a_rule_hides_a_tool_everywhere_and_refuses_a_call_for_its_arguments() {
     assert!(status == 200 && !body.contains("\"sum\""), "{body}");
     assert_eq!(get("/tools/count").await.0, 200);
     let (status, body) = get("/tools/sum").await;
-    assert!(status == 404 && body.contains("there are count, time"), "{body}");
+    let known = body.split_once("there are ").map(|(_, known)| known.to_owned()).unwrap_or_default();
+    assert!(status == 404 && known.contains("count") && !known.contains("sum"), "{body}");
 
     assert_eq!(invoke("count", json!({ "text": "a b" })).await.0, 200);
     let (status, body) = invoke("count", json!({ "text": "my password is swordfish" })).await;

@@ -43,7 +43,7 @@ const REFUSED: &[(&str, u16, &str)] = &[
     ("GET /tools/{id}", 422, "a range of versions has a form that no schema says"),
     ("POST /tools", 422, "what is handed in has to be a tool"),
     ("DELETE /tools/{id}/versions/{version}", 404, "there is one such version, and it is taken back once"),
-    ("POST /tools/{id}/versions/{version}/stage", 422, "the only version in general use stays that"),
+    ("POST /tools/{id}/versions/{version}/stage", 409, "the only version in general use stays that"),
     ("POST /tools/{id}/invoke", 422, "only the tool knows what it takes, and a range of versions has a form"),
     ("POST /effects/doubts/{invocation}", 404, "there is one call in doubt, and it is settled once"),
 ];

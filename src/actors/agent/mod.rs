@@ -17,6 +17,7 @@ mod actor;
 mod definition;
 mod handle;
 mod message;
+mod notebook;
 mod recollection;
 mod state;
 
@@ -31,6 +32,7 @@ use crate::types::{Label, Timestamp};
 
 pub use definition::{Brain, Definition, Kit, Profile, Work};
 pub use handle::{Error, Handle, Parts};
+pub use notebook::Notebooks;
 pub use recollection::MemoryProjection;
 
 /// One piece of work for an agent.

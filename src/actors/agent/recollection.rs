@@ -5,12 +5,12 @@ use std::sync::Arc;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use crate::memory::{Config, Delta, Memory, Op, Recalled, Statement, extract};
+use crate::memory::{Change, Config, Delta, Memory, Op, Recalled, Statement, extract};
 use crate::store::{self, Event, Journal, NewEvent, Projection, RowQuery};
 use crate::types::{Cx, Place, World};
 
 /// Kind of the events a memory is made of.
-const DELTA: &str = "memory.delta";
+pub(super) const DELTA: &str = "memory.delta";
 
 /// Rows of the projection read at a time when an agent starts.
 const READ_AT_ONCE: usize = 1_000;
@@ -21,11 +21,11 @@ const SURE_SAID: f32 = 0.7;
 
 /// Body of a [`DELTA`] event.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-struct Body {
+pub(super) struct Body {
     /// Whose memory.
-    agent: String,
+    pub(super) agent: String,
     /// What changed in it.
-    delta: Delta,
+    pub(super) delta: Delta,
 }
 
 /// Keeps every delta of every agent under the agent's name, in order, so that one agent's memory can be read without
@@ -129,6 +129,16 @@ impl Recollection {
         let vector = vectors.first().map(Vec::as_slice).unwrap_or_default();
         let recalled = self.memory.recall(said, vector, &self.embedder, self.config.max_facts);
         recalled.into_iter().filter(|fact| fact.label().check(place).is_ok()).take(most).collect()
+    }
+
+    /// Every fact that fits a question, best first, wherever it may go: who asks looks at that.
+    pub(super) fn all(&self, asked: &str, vector: &[f32]) -> Vec<Recalled> {
+        self.memory.recall(asked, vector, &self.embedder, self.config.max_facts)
+    }
+
+    /// What one more change does.
+    pub(super) fn apply_one(&mut self, delta: &Delta) -> Change {
+        self.memory.apply(delta)
     }
 
     /// What is new in what was said. `vectors` are those of [`Recollection::texts`].

@@ -243,6 +243,11 @@ impl Handle {
         self.published.gates.may_retry(runtime)
     }
 
+    /// Takes what a request beside another one costs of a provider's budget for those.
+    pub fn hedged(&self, runtime: &str) {
+        self.published.gates.hedged(runtime);
+    }
+
     /// The latency that 95 of 100 of a candidate's answers stay under, in microseconds, once there were enough.
     pub fn p95_us(&self, candidate: &str) -> Option<u64> {
         self.published.gates.p95_us(candidate)

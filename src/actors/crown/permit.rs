@@ -220,6 +220,11 @@ impl Gates {
         self.budget(runtime).lock().allows(&self.limits().retry)
     }
 
+    /// Takes a token for a request beside another one.
+    pub(super) fn hedged(&self, runtime: &str) {
+        self.budget(runtime).lock().hedged();
+    }
+
     /// The latency that 95 of 100 of a candidate's answers stay under, once there were enough.
     pub(super) fn p95_us(&self, candidate: &str) -> Option<u64> {
         self.gates.get(candidate).and_then(|gate| gate.candidate.lock().p95_us())

@@ -54,7 +54,7 @@ impl Shell {
         let Some(shared) = self.shared.clone() else { return };
         let name = entry.label();
         let id = RunId::new(context.world()).to_string();
-        let waits = entry.function.is_some();
+        let waits = entry.is_function();
         let job_cx = cx.clone();
         let job = async move {
             let call = Invocation { shared: &shared, entry: &entry, request: &request, cx: &job_cx, id };

@@ -8,16 +8,17 @@ use serde_json::Value;
 use tokio::sync::mpsc;
 use tokio::time::timeout_at;
 
+use super::fronted::Walk;
 use super::library::Entry;
 use super::ports::Ports;
 use super::request::Request;
 use crate::egress::{Injection, Passage, Policy};
 use crate::lap::grant::{self, Audience, Errand, Issuer, Pass, Refusal, Token};
-use crate::lap::{self, Caller, Ready, Redactor};
-use crate::sandbox::{Call, Ended, Failure, Input, Level, Line, Outcome, Prepared, Sandbox, Tier};
+use crate::lap::{self, Caller, Front, Ready, Redactor};
+use crate::sandbox::{Call, Ended, Failure, Input, Level, Line, Outcome, Prepared, Sandbox, Speech, Tier};
 use crate::secrets::{self, Lease};
 use crate::tds::Tool;
-use crate::tds::tool::{Deliver, LogLevel, PersonalData, Secret as Wanted};
+use crate::tds::tool::{Deliver, LogLevel, PersonalData, Run, Secret as Wanted};
 use crate::types::secret::Scanner;
 use crate::types::sensitive::redact;
 use crate::types::{Class, Clock, Cx, Hash, Timestamp};
@@ -58,7 +59,7 @@ pub(super) async fn function(entry: &Entry, cx: &Cx, envelope: Value, clock: &dy
         () = cx.cancelled() => (Err(Failure::new(Class::Cancelled, "its caller gave up")), Ended::Cancelled),
         answer = work => match answer {
             Ok(Ok(value)) => (Ok(value), Ended::Finished),
-            Ok(Err(reason)) => (Err(Failure::new(Class::Invalid, reason)), Ended::Finished),
+            Ok(Err(failure)) => (Err(failure), Ended::Finished),
             Err(_) => (Err(Failure::new(Class::Timeout, "its time was over")), Ended::Deadline),
         },
     };
@@ -88,6 +89,8 @@ pub(super) fn grant(
 pub(super) struct Attempt<'a> {
     pub(super) ports: &'a Ports,
     pub(super) ready: &'a Ready,
+    /// What makes steps of the call, if the tool's program or server knows nothing of tools.
+    pub(super) front: Option<&'a dyn Front>,
     pub(super) request: &'a Request,
     /// Who calls.
     pub(super) caller: &'a Caller,
@@ -112,9 +115,12 @@ struct Leased {
 impl Attempt<'_> {
     /// Runs the tool on what it reads.
     pub(super) async fn run(&self, envelope: Value) -> Tried {
-        let tier = match self.tier() {
-            Ok(tier) => tier,
-            Err(reason) => return Tried::refused(Class::Unavailable, reason),
+        // Steps that only send need no sandbox: the host makes them, and its proxy stands between.
+        let sends_only = self.front.is_some() && matches!(self.ready.tool.run, Run::Native(_));
+        let tier = match (sends_only, self.tier()) {
+            (true, _) => None,
+            (false, Ok(tier)) => Some(tier),
+            (false, Err(reason)) => return Tried::refused(Class::Unavailable, reason),
         };
         let leased = match self.lease(&envelope).await {
             Ok(leased) => leased,
@@ -128,11 +134,14 @@ impl Attempt<'_> {
 
     /// The weakest of the tiers the tool may be run in that can be used here and can do all it asks for. A tier that
     /// cannot is passed over, never made to do less.
-    fn tier(&self) -> Result<Arc<dyn Sandbox>, String> {
+    pub(super) fn tier(&self) -> Result<Arc<dyn Sandbox>, String> {
         let allowed = lap::tiers(&self.ready.tool);
         // Which socket it will be is not known yet, only that there will be one.
         let socket = (!self.ready.tool.egress.is_empty()).then(|| std::path::Path::new("/"));
-        let spec = lap::spec(self.ready, self.request.workspace.as_ref(), Vec::new(), socket)?;
+        let mut spec = lap::spec(self.ready, self.request.workspace.as_ref(), Vec::new(), socket)?;
+        if self.front.is_some() {
+            spec.speech = Speech::Plain;
+        }
         let mut reasons = Vec::new();
         for tier in &allowed {
             match self.ports.tiers.get(tier) {
@@ -149,7 +158,7 @@ impl Attempt<'_> {
         Err(format!("it may only be run in a tier that cannot be had here: {}", reasons.join("; ")))
     }
 
-    async fn with(&self, tier: Arc<dyn Sandbox>, leased: &Leased, scanner: &Scanner, envelope: Value) -> Tried {
+    async fn with(&self, tier: Option<Arc<dyn Sandbox>>, leased: &Leased, scanner: &Scanner, envelope: Value) -> Tried {
         let passage = match self.passage(&leased.injections, &envelope) {
             Ok(passage) => passage,
             Err(tried) => return tried,
@@ -159,12 +168,18 @@ impl Attempt<'_> {
             Ok(spec) => spec,
             Err(reason) => return Tried::refused(Class::NotFound, reason),
         };
-        let name = tier.capabilities().tier;
-        let prepared = match tier.prepare(self.cx, spec).await {
-            Ok(prepared) => prepared,
-            Err(error) => return Tried::refused(error.class(), error.to_string()),
+        let name = tier.as_ref().map_or(Tier::Native, |tier| tier.capabilities().tier);
+        let mut outcome = match (self.front, &tier) {
+            (Some(front), _) => {
+                let walk = Walk { front, tier: tier.as_deref(), spec, passage: passage.as_ref() };
+                self.sifted(scanner, self.walk(&walk, &envelope).await)
+            }
+            (None, Some(tier)) => match tier.prepare(self.cx, spec).await {
+                Ok(prepared) => self.invoke(&**tier, &prepared, scanner, envelope).await,
+                Err(error) => return Tried::refused(error.class(), error.to_string()),
+            },
+            (None, None) => return Tried::refused(Class::Internal, "there is no tier"),
         };
-        let mut outcome = self.invoke(&*tier, &prepared, scanner, envelope).await;
         let files = leased.leases.iter().filter(|_| !leased.inputs.is_empty());
         let mut used: Vec<String> = files.map(|lease| lease.path().to_string()).collect();
         if let Some(passage) = passage {
@@ -197,7 +212,13 @@ impl Attempt<'_> {
                 let _ = out.send(last).await;
             }
         };
-        let (mut outcome, ()) = tokio::join!(tier.invoke(self.cx, prepared, call), forward);
+        let (outcome, ()) = tokio::join!(tier.invoke(self.cx, prepared, call), forward);
+        self.sifted(scanner, outcome)
+    }
+
+    /// What came of it, without what nobody may see of it.
+    fn sifted(&self, scanner: &Scanner, mut outcome: Outcome) -> Outcome {
+        let tool = &self.ready.tool;
         let mut veil = Veil::of(tool);
         let lines = std::mem::take(&mut outcome.lines);
         outcome.lines = lines.into_iter().flat_map(|line| veil.pass(clean(scanner, line))).collect();

@@ -14,18 +14,17 @@ use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
 use super::handle::Error;
 use super::health::{Allowance, Health};
-use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Refused, Row, Standing, in_doubt, kind};
+use super::ledger::{ALL, Begun, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
 use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
 use crate::lap::grant::{Errand, Token};
-use crate::lap::policy::Explanation;
-use crate::lap::{self, Caller, Denial, Facts, Key, Mismatches, Workspace};
+use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
-use crate::store::{Durability, NewEvent};
+use crate::store::Durability;
 use crate::tds::canonical_value;
 use crate::tds::tool::{RetryOn, SideEffects};
-use crate::types::{Class, Cx, Hash, Money, RunId, Timestamp, World};
+use crate::types::{Class, Cx, Hash, Money, Timestamp, World};
 
 /// What all calls of an executor share.
 pub(super) struct Shared {
@@ -97,6 +96,10 @@ impl Invocation<'_> {
     /// Everything that can be said before anything is spent.
     fn check(&self) -> Result<Checked, Error> {
         let (ready, request) = (&self.entry.ready, self.request);
+        if let Some(reason) = &self.entry.unavailable {
+            let reason = format!("it cannot be run here: {reason}");
+            return Err(Error::Failed { name: self.name(), class: Class::Unavailable, reason });
+        }
         if let Some(day) = self.entry.gone_since(self.now()) {
             return Err(Error::Gone { name: self.name(), day, instead: self.instead() });
         }
@@ -141,27 +144,7 @@ impl Invocation<'_> {
         Ok(Checked { caller, arguments, envelope, key, cached })
     }
 
-    /// Writes down that a call was denied, and by which policy (EX7). Whoever called hears the same.
-    async fn refused(&self, error: &Error) {
-        let Error::Denied { denial, .. } = error else { return };
-        let Caller { tenant, principal, agent, .. } = self.caller();
-        let refused = Refused {
-            invocation: self.id.clone(),
-            tool: self.entry.ready.tool.id.to_string(),
-            version: self.entry.ready.tool.version.to_string(),
-            tenant,
-            principal,
-            agent,
-            reason: denial.to_string(),
-            explanation: if let Denial::Policy(why) = denial { Some(Explanation::clone(why)) } else { None },
-        };
-        // A refusal needs nothing of the journal, and stands if that is down.
-        if let Err(error) = self.record(kind::REFUSED, self.cx.run(), &refused, Durability::Behind).await {
-            tracing::warn!(%error, "a refusal is not on record");
-        }
-    }
-
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         Caller { agent: self.request.agent.clone(), ..Caller::of(self.cx.principal()) }
     }
 
@@ -360,12 +343,13 @@ impl Invocation<'_> {
                 return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None, grant: None };
             }
         };
-        let tried = if self.entry.function.is_some() {
+        let tried = if self.entry.is_function() {
             function(self.entry, self.cx, checked.envelope.clone(), &*self.shared.world.clock).await
         } else {
             let attempt = Attempt {
                 ports: &self.shared.ports,
                 ready,
+                front: self.entry.front().map(|front| &**front),
                 request: self.request,
                 caller: &checked.caller,
                 grant,
@@ -445,27 +429,6 @@ impl Invocation<'_> {
         }
         let personal = |what| Failure::new(Class::Denied, format!("its answer holds personal data: {what}"));
         lap::clean(ready.tool.policy.pii.output, value).map(std::borrow::Cow::into_owned).map_err(personal)
-    }
-
-    async fn doubt(&self, begun: Begun, run: Option<RunId>, reason: &str) -> Result<(), Error> {
-        let doubted = Doubted { begun, reason: reason.to_owned() };
-        self.record(kind::DOUBTED, run, &doubted, Durability::Durable).await
-    }
-
-    async fn record(
-        &self,
-        kind: &str,
-        run: Option<RunId>,
-        body: &impl serde::Serialize,
-        durability: Durability,
-    ) -> Result<(), Error> {
-        let event = NewEvent::new(kind, run, &self.shared.source, body);
-        let written = self.shared.ports.journal.append(vec![event], durability).await;
-        written.map(drop).map_err(|error| self.unrecorded(&error))
-    }
-
-    fn unrecorded(&self, error: &crate::store::Error) -> Error {
-        Error::Unrecorded { name: self.name(), class: error.class(), reason: error.to_string() }
     }
 
     fn answer(&self, value: Value, how: How) -> Answer {

@@ -151,6 +151,14 @@ pub enum Error {
         /// Everything that is wrong with it.
         reasons: Vec<String>,
     },
+    /// Somebody must be served by something.
+    #[error("could not change whom {name} serves: {reason}")]
+    NotStaged {
+        /// Which version.
+        name: String,
+        /// Why not.
+        reason: String,
+    },
     /// No call of this id is in doubt.
     #[error("could not find the call {0} among those in doubt")]
     NoDoubt(String),
@@ -192,7 +200,9 @@ impl Error {
             Error::Unknown { .. } | Error::Unsatisfied { .. } | Error::Gone { .. } | Error::NoDoubt(_) => {
                 Class::NotFound
             }
-            Error::Twice { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => Class::Conflict,
+            Error::Twice { .. } | Error::NotStaged { .. } | Error::KeyReused { .. } | Error::InDoubt { .. } => {
+                Class::Conflict
+            }
             Error::NotPublished { .. }
             | Error::Description { .. }
             | Error::Arguments { .. }
@@ -247,7 +257,7 @@ impl Handle {
     /// so are tools the agent may not call (LAP4).
     pub fn specs(&self, cx: &Cx, agent: &str, names: &[String]) -> Vec<ToolSpec> {
         let caller = Caller { agent: Some(agent.to_owned()), ..Caller::of(cx.principal()) };
-        self.library.specs(names, |entry| self.shows(entry, &caller))
+        self.library.specs(names, |entry| entry.unavailable.is_none() && self.shows(entry, &caller))
     }
 
     /// The newest version of each tool that this caller may call, by id.

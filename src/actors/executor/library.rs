@@ -10,7 +10,7 @@ use super::handle::Error;
 use super::stage::{Asker, Stage, chosen};
 use super::tools::Tool;
 use crate::lap::policy::{Book, Problem, Slice};
-use crate::lap::{Caller, Gate, Ready, Rules};
+use crate::lap::{Caller, Front, Gate, Ready, Rules};
 use crate::tds;
 use crate::tds::tool::{Date, Range, Reference, Run, Version};
 use crate::types::{Timestamp, ToolSpec};
@@ -25,6 +25,8 @@ pub struct Entry {
     pub(super) function: Option<Tool>,
     /// Its policies. None if they are a permit of everything.
     pub(super) policies: Option<Arc<Slice>>,
+    /// Why this machine cannot run it, if it was tried and cannot.
+    pub unavailable: Option<Arc<str>>,
     /// Whom it serves.
     pub stage: Stage,
 }
@@ -32,7 +34,12 @@ pub struct Entry {
 impl Entry {
     /// Whether a function of the host is behind it that waits without holding a thread.
     pub(super) fn is_function(&self) -> bool {
-        self.function.is_some()
+        self.function.is_some() && self.front().is_none()
+    }
+
+    /// What makes steps of a call, if anything does.
+    pub(super) fn front(&self) -> Option<&Arc<dyn Front>> {
+        self.function.as_ref().and_then(Tool::front)
     }
 
     /// The tool as errors name it: with its version, if it has one of its own.
@@ -99,7 +106,7 @@ impl Library {
                 .of_tool(&ready.tool)
                 .map_err(|problems| Error::Description { name: ready.tool.id.to_string(), reason: told(&problems) })?;
             let policies = policies.map(Arc::new);
-            let entry = Entry { ready, function: Some(tool), policies, stage: Stage::Active };
+            let entry = Entry { ready, function: Some(tool), policies, unavailable: None, stage: Stage::Active };
             let id = entry.id();
             if shelf.contains_key(&id) {
                 return Err(Error::Twice { name: id });
@@ -126,7 +133,7 @@ impl Library {
             Run::Native(native) => self.functions.get(native.function.as_str()).map(|tool| tool.under(&ready.tool)),
             _ => None,
         };
-        Ok(Entry { ready: Arc::new(ready), function, policies, stage })
+        Ok(Entry { ready: Arc::new(ready), function, policies, unavailable: None, stage })
     }
 
     /// Puts in a version of a tool, in the place of the same version if there is one.
@@ -144,6 +151,13 @@ impl Library {
             shelf
         });
         self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Says of a tool of the host that this machine cannot run it: it is listed with the reason, and no model is told of it.
+    pub fn lacking(&self, id: &str, reason: &str) {
+        for entry in self.versions(id) {
+            self.put(Entry { unavailable: Some(reason.into()), ..entry });
+        }
     }
 
     /// Takes out a version. Whether it was there.

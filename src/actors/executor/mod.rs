@@ -22,6 +22,7 @@ mod call;
 mod cost;
 mod counting;
 mod doubts;
+mod fronted;
 mod handle;
 mod health;
 mod ledger;
@@ -35,17 +36,19 @@ mod stage;
 mod staging;
 mod state;
 mod tools;
+mod writing;
 
 #[cfg(test)]
 mod tests;
 
 use serde::{Deserialize, Serialize};
 
+pub use fronted::lacking;
 pub use handle::{Error, Handle};
 pub use health::Pulse;
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Refused, Row, Settled, Standing};
 pub use library::{Entry, Library};
-pub use ports::{Ports, WayOut};
+pub use ports::{Alarm, Ports, WayOut};
 pub use publishing::Publication;
 pub use request::{Answer, How, Request};
 pub use shelf::{Kept, Published, ToolsProjection, Volume, shelve};

@@ -4,13 +4,15 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use crate::actors::crown;
+use futures::future::BoxFuture;
+
 use crate::egress::{self, Cidr, Proxy};
 use crate::lap::Rules;
 use crate::lap::grant::Issuer;
 use crate::sandbox::{Sandbox, Tier};
 use crate::secrets::Secrets;
 use crate::store::Journal;
+use crate::types::Cx;
 
 /// Everything outside that a call may need.
 #[derive(Clone)]
@@ -28,7 +30,7 @@ pub struct Ports {
     /// Who was granted what, and where this host is.
     pub rules: Arc<Rules>,
     /// Who is told of a tool that is not as good as it has to be; nobody if there is no governor.
-    pub crown: Option<crown::Handle>,
+    pub alarm: Option<Alarm>,
     /// Where effects are recorded.
     pub journal: Arc<dyn Journal>,
     /// Where files of published tools are run from. None for a host without a directory.
@@ -36,6 +38,9 @@ pub struct Ports {
     /// Where files of a call may lie that end with it; only the host enters it. None for a host without a directory.
     pub folder: Option<PathBuf>,
 }
+
+/// Tells people of something about a subject: under whose context, of what, and what there is to say.
+pub type Alarm = Arc<dyn Fn(Cx, String, String) -> BoxFuture<'static, ()> + Send + Sync>;
 
 /// The way out of sandboxes.
 #[derive(Clone)]
@@ -61,7 +66,7 @@ impl Ports {
             secrets: None,
             grants: None,
             rules: Arc::default(),
-            crown: None,
+            alarm: None,
             journal,
             shelf: None,
             folder: None,

@@ -184,6 +184,7 @@ impl Publisher<'_> {
             let attempt = Attempt {
                 ports,
                 ready,
+                front: entry.front().map(|front| &**front),
                 request: &request,
                 caller: &caller,
                 grant: grant.as_ref(),

@@ -8,7 +8,6 @@ use super::library::{Entry, Library};
 use super::publishing::Publisher;
 use super::shelf::{Staged, kind};
 use super::stage::Stage;
-use crate::actors::crown::Severity;
 use crate::store::{Durability, NewEvent};
 use crate::tds::tool::Version;
 use crate::types::Cx;
@@ -22,10 +21,9 @@ impl Publisher<'_> {
         }
         let last = !matches!(stage, Stage::Active) && entry.stage == Stage::Active && self.library.is_last(id, version);
         if last {
-            let reasons = vec![format!(
-                "{id}@{version} is the only version in general use; retire it, or let another take its place first"
-            )];
-            return Err(Error::NotPublished { name: entry.label(), reasons });
+            let reason =
+                "it is the only version in general use; retire it, or let another take its place first".to_owned();
+            return Err(Error::NotStaged { name: entry.label(), reason });
         }
         let by = self.cx.principal().name.clone();
         stand(self.shared, self.library, &entry, stage, by).await
@@ -83,11 +81,7 @@ pub(super) async fn burnt(shared: &Shared, cx: &Cx, entry: &Entry, reason: Strin
             }
         }
     }
-    if let Some(crown) = &shared.ports.crown {
-        let message = format!("{reason}; it {what}");
-        let raised = crown.raise(cx, Severity::Warning, "tool_slo", &format!("tool {label}"), &message).await;
-        if let Err(error) = raised {
-            tracing::error!(tool = label, %error, "an alert could not be raised");
-        }
+    if let Some(alarm) = &shared.ports.alarm {
+        alarm(cx.clone(), format!("tool {label}"), format!("{reason}; it {what}")).await;
     }
 }

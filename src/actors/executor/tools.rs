@@ -2,17 +2,24 @@
 
 use std::sync::Arc;
 
+use futures::TryFutureExt;
 use futures::future::BoxFuture;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::handle::Error;
-use crate::lap::Ready;
+use crate::lap::{Front, Ready};
+use crate::sandbox::Failure;
 use crate::tds;
-use crate::types::{Clock, Cx, ToolSpec};
+use crate::types::{Class, Clock, Cx, ToolSpec};
 
-type Call = Arc<dyn Fn(Cx, Value) -> BoxFuture<'static, Result<Value, String>> + Send + Sync>;
+type Call = Arc<dyn Fn(Cx, Value) -> BoxFuture<'static, Result<Value, Failure>> + Send + Sync>;
+
+/// What a function says that only says no.
+fn invalid(reason: String) -> Failure {
+    Failure::new(Class::Invalid, reason)
+}
 
 /// A native tool: what a model is told of it, and the function behind it.
 #[derive(Clone)]
@@ -20,7 +27,16 @@ pub struct Tool {
     spec: ToolSpec,
     /// What is said of it beside that, in the words of TDS.
     described: Option<Arc<tds::Tool>>,
-    call: Call,
+    does: Does,
+}
+
+/// What is behind a tool of the host.
+#[derive(Clone)]
+enum Does {
+    /// A function that waits without holding a thread.
+    Function(Call),
+    /// Steps in the tool's own sandbox and through its own way out.
+    Front(Arc<dyn Front>),
 }
 
 impl Tool {
@@ -33,12 +49,12 @@ impl Tool {
         R: Future<Output = Result<Value, String>> + Send + 'static,
     {
         let call: Call = Arc::new(move |cx, arguments| match serde_json::from_value::<A>(arguments) {
-            Ok(arguments) => Box::pin(function(cx, arguments)),
-            Err(error) => Box::pin(std::future::ready(Err(format!("arguments do not fit: {error}")))),
+            Ok(arguments) => Box::pin(function(cx, arguments).map_err(invalid)),
+            Err(error) => Box::pin(std::future::ready(Err(invalid(format!("arguments do not fit: {error}"))))),
         });
         let spec =
             ToolSpec { name: name.to_owned(), description: description.to_owned(), parameters: Arc::new(parameters) };
-        Tool { spec, described: None, call }
+        Tool { spec, described: None, does: Does::Function(call) }
     }
 
     /// The function behind a description. It is given `{"input": ..., "host": ...}`.
@@ -47,9 +63,32 @@ impl Tool {
         F: Fn(Cx, Value) -> R + Send + Sync + 'static,
         R: Future<Output = Result<Value, String>> + Send + 'static,
     {
+        Tool::failing(tool, move |cx, envelope| function(cx, envelope).map_err(invalid))
+    }
+
+    /// The same for a function whose failures have classes.
+    pub fn failing<F, R>(tool: tds::Tool, function: F) -> Tool
+    where
+        F: Fn(Cx, Value) -> R + Send + Sync + 'static,
+        R: Future<Output = Result<Value, Failure>> + Send + 'static,
+    {
         let spec = tds::spec(&tool);
         let call: Call = Arc::new(move |cx, envelope| Box::pin(function(cx, envelope)));
-        Tool { spec, described: Some(Arc::new(tool)), call }
+        Tool { spec, described: Some(Arc::new(tool)), does: Does::Function(call) }
+    }
+
+    /// A tool of which a front makes steps: it runs as its description says, in the sandbox and with the way out that it
+    /// asks for.
+    pub fn fronted(tool: tds::Tool, front: Arc<dyn Front>) -> Tool {
+        Tool { spec: tds::spec(&tool), described: Some(Arc::new(tool)), does: Does::Front(front) }
+    }
+
+    /// The front, if that is what is behind it.
+    pub(super) fn front(&self) -> Option<&Arc<dyn Front>> {
+        match &self.does {
+            Does::Front(front) => Some(front),
+            Does::Function(_) => None,
+        }
     }
 
     /// What a model is told of it.
@@ -61,13 +100,18 @@ impl Tool {
     /// which it is given and may make.
     pub(crate) fn behind<F>(self, gate: F) -> Tool
     where
-        F: Fn(BoxFuture<'static, Result<Value, String>>) -> BoxFuture<'static, Result<Value, String>>
+        F: Fn(BoxFuture<'static, Result<Value, Failure>>) -> BoxFuture<'static, Result<Value, Failure>>
             + Send
             + Sync
             + 'static,
     {
-        let Tool { spec, described, call } = self;
-        Tool { spec, described, call: Arc::new(move |cx, arguments| gate(call(cx, arguments))) }
+        let Tool { spec, described, does } = self;
+        let does = match does {
+            Does::Function(call) => Does::Function(Arc::new(move |cx, arguments| gate(call(cx, arguments)))),
+            // What a sandbox does is not the function's.
+            front @ Does::Front(_) => front,
+        };
+        Tool { spec, described, does }
     }
 
     /// The same function under another description.
@@ -75,7 +119,7 @@ impl Tool {
         Tool {
             spec: tds::spec(tool),
             described: self.described.as_ref().map(|_| Arc::clone(tool)),
-            call: Arc::clone(&self.call),
+            does: self.does.clone(),
         }
     }
 
@@ -116,10 +160,14 @@ impl Tool {
         serde_json::from_value(words).map_err(wrong)
     }
 
-    pub(super) fn call(&self, cx: Cx, envelope: Value) -> BoxFuture<'static, Result<Value, String>> {
+    pub(super) fn call(&self, cx: Cx, envelope: Value) -> BoxFuture<'static, Result<Value, Failure>> {
+        let Does::Function(call) = &self.does else {
+            let failure = Failure::new(Class::Internal, "it is no function of the host");
+            return Box::pin(std::future::ready(Err(failure)));
+        };
         match (&self.described, envelope) {
-            (None, Value::Object(mut parts)) => (self.call)(cx, parts.remove("input").unwrap_or(Value::Null)),
-            (_, envelope) => (self.call)(cx, envelope),
+            (None, Value::Object(mut parts)) => call(cx, parts.remove("input").unwrap_or(Value::Null)),
+            (_, envelope) => call(cx, envelope),
         }
     }
 }

@@ -140,6 +140,9 @@ impl Pipeline {
             () = tokio::time::sleep(after) => {}
         }
         let Some(other) = step.candidate.clone() else { return one.await.map_err(of(id)) };
+        if let Some(candidate) = self.parts.router.rib().candidates.get(&other) {
+            self.parts.crown.hedged(&candidate.runtime);
+        }
         self.record_step(run, piece, climb, &step).await.map_err(|error| (other.clone(), Missed::from(error)))?;
         let mut two = Box::pin(self.hop(run, piece, &other, Attempt { number: 2, last_resort: false, ..attempt }));
         let (missed, rest) = tokio::select! {

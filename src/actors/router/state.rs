@@ -174,6 +174,7 @@ impl State {
     /// RO1: the table as of now.
     pub(super) fn build(&mut self, governance: &Governance, now: Timestamp) -> Built {
         self.gathering = false;
+        self.rib.set_back(now);
         self.rib.expire(now, &self.rules.live);
         let before = self.fib.as_deref();
         let fib = Arc::new(build(&self.rib, governance, &self.rules, before, now));

@@ -197,15 +197,42 @@ async fn one_request_too_many_is_told_to_come_back() {
     let task = json!({ "prompt": "What is six times seven?", "privacy": "restricted" }).to_string();
     let mut first = host.send("POST", "/route", &headers, task.as_bytes()).await;
     first.read_u8().await.unwrap();
-    let second = host.get("/tree").await;
+    let second = host.get("/fib").await;
     assert_eq!((second.status, second.code().as_str()), (503, "overloaded"));
     assert_eq!(second.headers["retry-after"], "1");
     assert_eq!(host.get("/healthz").await.status, 200, "a full host lives");
+    for path in ["/tree", "/runs", "/alerts", "/control/caps", "/metrics", "/hitl", "/budgets"] {
+        assert_eq!(host.get(path).await.status, 200, "{path}: who steers has places of their own");
+    }
     let mut news = host.journal.subscribe();
     drop(first);
     while news.recv().await.unwrap().kind != "run.cancelled" {}
     // The place is free when the connection is gone, which is a moment after the run is.
-    while host.get("/tree").await.status != 200 {}
+    while host.get("/fib").await.status != 200 {}
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn who_watches_leaves_half_of_the_places_to_whoever_brings_work() {
+    let mut wanted = Wanted::steps(vec![Step::text("Wait"), Step::Hang]);
+    wanted.config.requests_max = 4;
+    let host = TestHost::start(wanted).await;
+    let headers = host.headers(&[("accept", "text/event-stream")]);
+    let task = json!({ "prompt": "What is six times seven?", "privacy": "restricted" }).to_string();
+    let mut work = host.send("POST", "/route", &headers, task.as_bytes()).await;
+    work.read_u8().await.unwrap();
+    let runs: serde_json::Value = serde_json::from_str(&host.get("/runs").await.body).unwrap();
+    let path = format!("/runs/{}/events", runs["runs"][0]["run_id"].as_str().unwrap());
+    let mut watchers = Vec::new();
+    for _ in 0..2 {
+        let mut watcher = host.send("GET", &path, &headers, b"").await;
+        watcher.read_u8().await.unwrap();
+        watchers.push(watcher);
+    }
+    let third = host.get(&path).await;
+    assert_eq!((third.status, third.code().as_str()), (503, "overloaded"));
+    assert_eq!(host.get("/fib").await.status, 200, "there is a place for work");
+    drop((watchers, work));
     host.stop().await;
 }
 

@@ -281,6 +281,22 @@ pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
     Arc::new(api::app::App::new(parts, tokio::sync::watch::channel(None).0))
 }
 
+/// Nothing is granted, and no core tool is there.
+fn folders() -> lap::Config {
+    lap::Config {
+        core: Vec::new(),
+        hosts: BTreeMap::new(),
+        programs: Vec::new(),
+        jira: Default::default(),
+        grants: BTreeMap::new(),
+        flags: Vec::new(),
+        accounts: Vec::new(),
+        policy: lap::policy::Config { own: vec!["admitted".to_owned()], files: Vec::new() },
+        readable: BTreeMap::new(),
+        writable: BTreeMap::new(),
+    }
+}
+
 /// What a host is made of.
 struct Base {
     world: World,
@@ -341,14 +357,7 @@ fn assemble(base: Base) -> (api::Parts, Rows) {
     rows.extend([router_child, inbox_child, io_child]);
     let (metrics, chunk) = (Arc::new(Metrics::new()), ziggy_config().chunk);
     let (version, data_dir) = ("0.0.0-test", data);
-    let folders = lap::Config {
-        grants: BTreeMap::new(),
-        flags: Vec::new(),
-        accounts: Vec::new(),
-        policy: lap::policy::Config { own: vec!["admitted".to_owned()], files: Vec::new() },
-        readable: BTreeMap::new(),
-        writable: BTreeMap::new(),
-    };
+    let folders = folders();
     let parts = api::Parts {
         io,
         inbox,

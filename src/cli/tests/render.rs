@@ -7,6 +7,7 @@ use parking_lot::Mutex;
 use serde_json::json;
 
 use crate::api::{TreeAnswer, Why};
+use crate::cli::calls::line;
 use crate::cli::models::Bars;
 use crate::cli::paint::{Paint, bytes, columns, micros, plain, short, wrap};
 use crate::cli::sse::{Parser, SentEvent};
@@ -48,6 +49,22 @@ fn tree() -> TreeAnswer {
 #[test]
 fn the_tree_is_drawn() {
     insta::assert_snapshot!(draw(&tree(), Paint(false), 100));
+}
+
+#[test]
+fn a_tool_that_cannot_be_run_here_is_listed_with_all_of_the_reason() {
+    let row = |more: serde_json::Value| {
+        let mut row = json!({
+            "id": "git.log", "name": "Git history", "version": "1.0.0", "description": "Lists commits. ".repeat(9),
+            "tags": [], "capabilities": ["query"], "side_effects": "none", "scopes": [],
+        });
+        row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
+        line(&serde_json::from_value(row).unwrap(), 30)
+    };
+    assert!(row(json!({}))[3].chars().count() <= 30);
+    let reason = "git does not run in a jail: could not find git in any folder of PATH";
+    let told = row(json!({ "unavailable": reason }));
+    assert_eq!(told, ["git.log", "1.0.0", "none", &format!("cannot be run here: {reason}")]);
 }
 
 #[test]

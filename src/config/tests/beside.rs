@@ -168,7 +168,7 @@ fn a_wrong_configuration_is_gone_on_without_what_is_wrong() {
         value: data.path().display().to_string(),
     };
     let attempt = attempt(&Inputs { flags: vec![flag], ..Inputs::default() }).unwrap();
-    let config = attempt.loaded.expect("the rest of it can be used").config;
+    let config = attempt.loaded.unwrap().config;
     assert_eq!((config.router.candidates_most, config.host.data_dir.as_path()), (7, data.path()));
     assert!(attempt.problems.len() >= 4, "{:#?}", attempt.problems);
 }
@@ -180,6 +180,6 @@ fn a_file_that_may_have_said_where_data_is_is_not_gone_on_without() {
     assert!(attempt.loaded.is_none() && !attempt.problems.is_empty());
     let (_folder, inputs) = with_file("[host]\ndata_dir = \"/data\"\n[api]\nlisten = 5\n");
     let attempt = super::super::attempt(&inputs).unwrap();
-    let config = attempt.loaded.expect("where data is was said").config;
+    let config = attempt.loaded.unwrap().config;
     assert_eq!(config.host.data_dir, Path::new("/data"));
 }

@@ -22,7 +22,7 @@ use async_trait::async_trait;
 use reqwest::header::CONTENT_TYPE;
 use reqwest::{Client, RequestBuilder, Response, Url, redirect};
 use tokio::sync::mpsc;
-use tokio::time::{timeout, timeout_at};
+use tokio::time::{Instant, timeout, timeout_at};
 
 use self::answer::Answer;
 use self::sse::Parser;
@@ -41,6 +41,7 @@ pub struct Openai {
     name: String,
     runtime: OpenaiRuntime,
     idle: Duration,
+    head: Duration,
     client: Client,
     base: Url,
     key: Option<Secret>,
@@ -65,8 +66,9 @@ impl Openai {
             .build()
             .map_err(|cause| unusable(http::why(cause)))?;
         let idle = Duration::from_secs(settings.idle_timeout_s);
+        let head = Duration::from_secs(settings.head_timeout_s);
         let capabilities = runtime.capabilities(name);
-        Ok(Openai { name: name.to_owned(), runtime, idle, client, base, key, capabilities, clock })
+        Ok(Openai { name: name.to_owned(), runtime, idle, head, client, base, key, capabilities, clock })
     }
 
     fn url(&self, path: &str) -> Result<Url, Error> {
@@ -89,10 +91,16 @@ impl Openai {
     }
 
     /// Sends the request; returns the response once it is known to be a good one.
-    async fn ask(&self, request: &Request) -> Result<Response, Error> {
+    async fn ask(&self, request: &Request, deadline: Instant) -> Result<Response, Error> {
         let ask = Ask::new(&self.runtime.model, request, self.runtime.max_tokens, self.runtime.tools);
         let request = self.signed(self.client.post(self.url("chat/completions")?)).json(&ask);
-        let response = request.send().await.map_err(|cause| self.unavailable(http::why(cause)))?;
+        // Half of what is left is for somebody else, if this one only holds the connection.
+        let left = deadline.saturating_duration_since(self.clock.now());
+        let most = self.head.min(left / 2);
+        let silent =
+            |_| self.unavailable(format!("it took the request and said nothing for {:.1} s", most.as_secs_f64()));
+        let response = timeout(most, request.send()).await.map_err(silent)?;
+        let response = response.map_err(|cause| self.unavailable(http::why(cause)))?;
         if response.status().is_success() { Ok(response) } else { Err(self.refusal(response).await) }
     }
 
@@ -213,7 +221,7 @@ impl Runtime for Openai {
         let mut answer = Answer::new(&request, request.max_tokens.min(self.runtime.max_tokens));
         let mut asked = false;
         let work = async {
-            let response = self.ask(&request).await?;
+            let response = self.ask(&request, cx.deadline()).await?;
             asked = true;
             answer.paced(pacing::pacing(response.headers()));
             self.read(response, &mut answer, &mut news).await

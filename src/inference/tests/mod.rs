@@ -92,7 +92,7 @@ fn embedded_config() -> EmbeddedConfig {
 }
 
 fn openai_config() -> OpenaiConfig {
-    OpenaiConfig { connect_timeout_s: 5, idle_timeout_s: 30 }
+    OpenaiConfig { connect_timeout_s: 5, idle_timeout_s: 30, head_timeout_s: 30 }
 }
 
 fn openai_runtime(base_url: &str) -> OpenaiRuntime {

@@ -165,6 +165,23 @@ async fn a_silent_stream_is_cut_by_its_own_limit() {
 }
 
 // IF1.
+/// As one that is stopped and still has its socket: the other half of the time is for somebody else.
+#[tokio::test]
+async fn an_endpoint_that_takes_the_request_and_says_nothing_is_given_up_while_there_is_time() {
+    let server = answering(ResponseTemplate::new(200).set_delay(Duration::from_secs(60))).await;
+    let cx = patient().with_deadline(clock().now() + Duration::from_secs(2));
+    let error = generate(&runtime(&server.uri()), &cx, request("Hi", 4)).await.unwrap_err();
+    assert!(
+        matches!(&error, Error::Unavailable { reason, .. } if reason.contains("said nothing for 1.0 s")),
+        "{error}"
+    );
+    let settings = OpenaiConfig { head_timeout_s: 0, ..openai_config() };
+    let config = openai_runtime(&format!("{}/v1", server.uri()));
+    let impatient = Openai::new("lab", config, &settings, None, clock()).unwrap();
+    let error = generate(&impatient, &patient(), request("Hi", 4)).await.unwrap_err();
+    assert!(matches!(error, Error::Unavailable { .. }), "{error}");
+}
+
 #[tokio::test]
 async fn a_dropped_call_closes_the_connection() {
     let (url, gone) = serve(EVENTS, vec![event("one").into()], Then::Hang).await;

@@ -1,6 +1,7 @@
 //! Tests of what a call is made of: what goes in, under which key, in what.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod core;
 mod redactor;
 
 use std::path::Path;

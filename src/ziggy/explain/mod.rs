@@ -268,7 +268,9 @@ pub fn why_not_words(one: &Considered, decision: &Decision, door: Option<&Door>)
                 considered(one),
             ];
             words.extend(at_door());
-            words.extend(decision.reasons.iter().flat_map(decision_reason));
+            // What is said of who comes first is not said of this one.
+            let why = decision.reasons.iter().flat_map(decision_reason);
+            words.extend(why.map(|reason| format!("Of {winner}: {reason}")));
             words
         }
         Verdict::Excluded { constraints } => {
@@ -346,6 +348,7 @@ impl Explain for Admission {
 
 fn refusal(reason: &Refusal) -> String {
     match reason {
+        Refusal::Full { cap: 0, .. } => "its cap is 0, so it takes nothing; raise the cap.".to_owned(),
         Refusal::Full { in_flight, cap } => {
             format!("{in_flight} requests are in flight and {cap} may be; wait for one to end or raise the cap.")
         }

@@ -49,6 +49,10 @@ pub struct Known {
     pub weight: u32,
     /// How it gets larger.
     pub grows: Grows,
+    /// What it offers.
+    pub capabilities: Vec<String>,
+    /// Whether it has a place to run in, by the configuration.
+    pub placed: bool,
 }
 
 /// One actor at the time of the look.
@@ -192,11 +196,8 @@ fn action(
         Act::Quarantine => {
             let mut targets = candidates(&subject, observed);
             targets.retain(|one| !out.contains(one));
-            let stay = observed.known.iter().filter(|one| !out.contains(&one.candidate));
-            let taken: BTreeSet<&String> = targets.iter().collect();
-            let others = stay.filter(|one| !taken.contains(&one.candidate)).count();
-            if !targets.is_empty() && others == 0 {
-                spared = Some("nobody else would be left to serve".to_owned());
+            if let Some(nobody) = last_for(&targets, observed, out) {
+                spared = Some(nobody);
                 targets.clear();
             }
             out.extend(targets.iter().cloned());
@@ -208,6 +209,17 @@ fn action(
     }
     let (rule, act, severity) = (rule.name.clone(), rule.act.clone(), rule.severity);
     Action { rule, subject, act, targets, severity, evidence, spared }
+}
+
+/// What nobody would be left for without these: something that one of them offers and no other who stays and has a place.
+/// Nothing, if somebody is left for everything.
+fn last_for(targets: &[String], observed: &Observed<'_>, out: &BTreeSet<String>) -> Option<String> {
+    let taken: BTreeSet<&String> = targets.iter().chain(out).collect();
+    let stays = |one: &&Known| one.placed && !taken.contains(&one.candidate);
+    let left: BTreeSet<&String> = observed.known.iter().filter(stays).flat_map(|one| &one.capabilities).collect();
+    let going = observed.known.iter().filter(|one| one.placed && targets.contains(&one.candidate));
+    let lost = going.flat_map(|one| &one.capabilities).find(|offered| !left.contains(offered))?;
+    Some(format!("nobody else would be left to serve {lost}"))
 }
 
 /// The candidates a subject stands for: itself, or those whose agent or runtime it is, or lies above.

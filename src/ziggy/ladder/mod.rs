@@ -140,6 +140,15 @@ impl Config {
                 found.push((format!("destinations.{destination}.order"), "each rung once".to_owned()));
             }
         }
+        if self.off.contains(&Rung::Refuse) {
+            found.push(("off".to_owned(), "no `refuse`: whom nobody serves is always refused".to_owned()));
+        }
+        for (destination, own) in &self.destinations {
+            if own.off.as_ref().is_some_and(|off| off.contains(&Rung::Refuse)) {
+                let expected = "no `refuse`: whom nobody serves is always refused".to_owned();
+                found.push((format!("destinations.{destination}.off"), expected));
+            }
+        }
         if doubled(&self.order) {
             found.push(("order".to_owned(), "each rung once".to_owned()));
         }

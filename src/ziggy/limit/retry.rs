@@ -47,6 +47,11 @@ impl RetryBudget {
         self.left = self.left.saturating_sub(1_000);
     }
 
+    /// A request was sent beside another, before anybody knew whether that would fail.
+    pub fn hedged(&mut self) {
+        self.failed();
+    }
+
     /// A request was answered.
     pub fn answered(&mut self, config: &RetryConfig) {
         let most = u64::from(config.tokens) * 1_000;

@@ -262,6 +262,24 @@ impl Rib {
         }
     }
 
+    /// Takes over a clock that was set back: what was observed later than now was observed now, so that it fades from here on
+    /// and not only from where the clock had been.
+    pub fn set_back(&mut self, now: Timestamp) {
+        let mut any = false;
+        for candidate in self.candidates.values_mut() {
+            if candidate.live.updated > now || candidate.live.dampening.updated > now {
+                let live = &mut Arc::make_mut(candidate).live;
+                live.updated = live.updated.min(now);
+                live.dampening.set_back(now);
+                any = true;
+            }
+        }
+        for damper in self.runtimes.values_mut() {
+            any |= damper.set_back(now);
+        }
+        self.version += u64::from(any);
+    }
+
     /// Learns from one answer. Says whether the candidate is known.
     pub fn observe(&mut self, feedback: &Feedback, config: &LiveConfig, now: Timestamp) -> bool {
         let Some(candidate) = self.candidates.get_mut(&feedback.candidate).map(Arc::make_mut) else { return false };

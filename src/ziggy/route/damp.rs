@@ -51,6 +51,13 @@ impl Damper {
         self.updated = self.updated.max(now);
     }
 
+    /// Takes over a clock that was set back: what was left stays, and fades from now on. Says whether it was.
+    pub(super) fn set_back(&mut self, now: Timestamp) -> bool {
+        let ahead = self.updated > now;
+        self.updated = self.updated.min(now);
+        ahead
+    }
+
     /// What it means at this time, if it is suppressed.
     pub fn dampened_at(&self, now: Timestamp, config: &LiveConfig) -> Option<Dampened> {
         self.suppressed_at(now, config).then(|| Dampened { penalty: self.penalty, until: self.reuse_at(config) })

@@ -123,7 +123,8 @@ pub struct Outcome {
     pub tier: Option<TrustTier>,
     /// The most it may cost.
     pub cost_max: Money,
-    /// How long a typical answer of it takes, by what was observed, in microseconds.
+    /// How long an answer as long as the request allows takes it, by what was observed, in microseconds: the most, as the cost
+    /// is.
     pub latency_us: u64,
 }
 

@@ -3,6 +3,7 @@
 
 mod children;
 mod code;
+mod notebook;
 mod recollection;
 mod shell;
 mod support;

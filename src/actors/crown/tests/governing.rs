@@ -87,6 +87,8 @@ async fn carried_by(
         waiting: 4,
         weight: 100,
         grows: Grows::Concurrency,
+        capabilities: vec!["general".to_owned()],
+        placed: true,
     };
     crown.know(vec![known("a"), known("b")]);
     let news = journal.subscribe();

@@ -36,6 +36,8 @@ fn known(weight: u32, concurrency: u32) -> Vec<Known> {
         waiting: 0,
         weight,
         grows: Grows::Copies,
+        capabilities: vec!["general".to_owned()],
+        placed: true,
     }]
 }
 

@@ -2,8 +2,10 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
 mod calls;
+mod jira;
 mod policies;
 mod publishing;
+mod reach;
 mod staging;
 
 use std::sync::Arc;

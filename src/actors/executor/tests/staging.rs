@@ -6,7 +6,6 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 use serde_json::{Value, json};
-use tokio::time::Instant;
 
 use super::super::health::{Allowance, Health};
 use super::super::stage::chosen;
@@ -226,7 +225,7 @@ fn a_share_is_the_same_runs_each_time_and_about_as_many_as_it_says() {
 #[test]
 fn only_calls_of_the_window_count_and_enough_of_them() {
     let slo = Slo { success_percent: 50, p95_ms: None, window_s: 60, calls_least: 4 };
-    let (mut health, began) = (Health::default(), Instant::now());
+    let (mut health, began) = (Health::default(), world().clock.now());
     for _ in 0..10 {
         health.saw(began, false, Duration::ZERO);
     }
@@ -247,7 +246,7 @@ proptest! {
     fn no_minute_has_more_than_twice_the_quota_and_none_is_wasted(
         most in 1_u64..50, pauses in prop::collection::vec(0_u64..4_000, 1..400)
     ) {
-        let (quota, began) = (Quota { calls_per_minute: most }, Instant::now());
+        let (quota, began) = (Quota { calls_per_minute: most }, world().clock.now());
         let (mut room, mut now, mut taken) = (Allowance::default(), began, Vec::new());
         for pause in pauses {
             now += Duration::from_millis(pause);

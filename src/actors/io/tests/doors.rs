@@ -75,7 +75,7 @@ async fn a_cap_is_seen() {
     bench.crown.change(&bench.cx(LONG), cap).await.unwrap();
     let found = door(&bench).await;
     assert_eq!(found.refusal, Some(Refusal::Full { in_flight: 0, cap: 0 }));
-    assert!(told(&found).contains("wait for one to end or raise the cap"));
+    assert!(told(&found).contains("its cap is 0, so it takes nothing; raise the cap"));
     assert_eq!(bench.ask("hello").await.unwrap_err().class(), Class::Exhausted);
 }
 

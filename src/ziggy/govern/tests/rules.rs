@@ -30,6 +30,8 @@ fn known(candidates: &[&str]) -> Vec<Known> {
             waiting: 4,
             weight: 100,
             grows: Grows::Concurrency,
+            capabilities: vec!["general".to_owned()],
+            placed: true,
         }
     };
     candidates.iter().map(row).collect()
@@ -174,7 +176,7 @@ fn nobody_is_taken_out_as_the_last_and_the_governor_does_not_end_itself() {
     assert_eq!((actions[0].targets.as_slice(), &actions[0].spared), (&["a@x".to_owned()][..], &None));
     assert_eq!(
         (actions[1].targets.len(), actions[1].spared.as_deref()),
-        (0, Some("nobody else would be left to serve"))
+        (0, Some("nobody else would be left to serve general"))
     );
     world.out.insert("a@x".to_owned());
     let actions = world.judge(&[out], at(1)).actions;
@@ -185,6 +187,22 @@ fn nobody_is_taken_out_as_the_last_and_the_governor_does_not_end_itself() {
         let action = world.judge(&[again], at(1)).actions.remove(0);
         assert_eq!((action.targets.len(), action.spared.as_deref()), (0, Some("it would end the governor with it")));
     }
+}
+
+#[test]
+fn who_alone_offers_something_or_has_a_place_is_the_last() {
+    let mut world = World::new(&["a@x", "b@x", "c@x"]);
+    world.known[1].capabilities = vec!["memory".to_owned()];
+    world.known[2].placed = false;
+    world.answers("a@x", 0, 0, 20, at(0));
+    let out = rule("*", errors(5, 1), Act::Quarantine);
+    let actions = world.judge(std::slice::from_ref(&out), at(1)).actions;
+    assert_eq!(
+        (actions[0].targets.len(), actions[0].spared.as_deref()),
+        (0, Some("nobody else would be left to serve general"))
+    );
+    world.known[2].placed = true;
+    assert_eq!(world.judge(&[out], at(1)).actions[0].targets, ["a@x"]);
 }
 
 #[test]

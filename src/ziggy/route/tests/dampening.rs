@@ -29,6 +29,23 @@ fn failures_dampen_until_they_are_forgiven_but_never_leave_nobody() {
 }
 
 #[test]
+fn a_clock_that_was_ahead_and_is_right_again_holds_nobody_back_for_longer() {
+    let mut rib = rib([local("good", 1_000_000), local("other", 700_000)]);
+    // A day ahead, three failures, and right again.
+    let day = 86_400;
+    (0..3).for_each(|second| assert!(rib.observe(&failed("good", Fault::Runtime), &LIVE, at(day + second))));
+    let version = rib.version;
+    rib.set_back(at(day + 2));
+    assert_eq!(rib.version, version, "the clock was not set back");
+    rib.set_back(at(10));
+    assert_eq!(ladder(&rib, at(10)).ladder, ["other", "good"], "what was left stays");
+    assert_eq!(ladder(&rib, at(120)).ladder, ["other", "good"]);
+    assert_eq!(ladder(&rib, at(135)).ladder, ["good", "other"], "and fades from then on");
+    let live = rib.candidates["good"].live;
+    assert!(live.reliability_at(at(10), &LIVE) < Millionths::ONE && live.updated == at(10));
+}
+
+#[test]
 fn a_runtime_that_fails_takes_everybody_on_it_back_and_an_agent_only_itself() {
     let on = |id: &str, runtime: &str| Candidate { runtime: runtime.to_owned(), ..local(id, 900_000) };
     let all = || rib([on("a", "shared"), on("b", "shared"), Candidate { quality: Millionths(1), ..on("c", "own") }]);
