@@ -10,12 +10,12 @@ pub(super) const POLICIES_MAX: usize = 10_000;
 /// Policies that apply to one tool. Each costs a decision about 0.7 us, so these cost a tenth of a millisecond.
 pub(super) const SLICE_MAX: usize = 128;
 
-/// Brackets within brackets in one policy. The parser goes ten functions deep for each.
-pub(super) const BRACKETS_MAX: usize = 24;
+/// Brackets within brackets, and ifs, in one policy. The parser goes ten functions deep for each.
+pub(super) const BRACKETS_MAX: usize = 12;
 
 /// Operators, dots and brackets in one policy: how deep its tree may become at the most. Cedar converts and frees trees
 /// by recursion, and a thread has two megabytes of stack.
-pub(super) const OPERATORS_MAX: usize = 256;
+pub(super) const OPERATORS_MAX: usize = 96;
 
 /// Bytes of an id or of a reason.
 pub(super) const WORDS_BYTES_MAX: usize = 512;

@@ -103,7 +103,7 @@ struct Statement {
 fn statements(text: &str) -> Vec<Statement> {
     let bytes = text.as_bytes();
     let (mut found, mut at) = (Vec::new(), 0);
-    let (mut start, mut depth, mut operators) = (None, 0_usize, 0_usize);
+    let (mut start, mut depth, mut ifs, mut operators) = (None, 0_usize, 0_usize, 0_usize);
     let mut excess = None;
     while at < bytes.len() {
         let byte = bytes[at];
@@ -121,11 +121,12 @@ fn statements(text: &str) -> Vec<Statement> {
             b'(' | b'[' | b'{' => (depth, operators) = (depth + 1, operators + 1),
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
             b'&' | b'|' | b'!' | b'-' | b'+' | b'*' | b'.' => operators += 1,
-            b'i' if bytes[at..].starts_with(b"if") => operators += 1,
+            // What stands in an `else` is as deep within it as what stands in brackets, and nothing says where it ends.
+            b'i' if bytes[at..].starts_with(b"if") => (ifs, operators) = (ifs + 1, operators + 1),
             _ => {}
         }
-        if depth > BRACKETS_MAX {
-            excess.get_or_insert((at, format!("there are more than {BRACKETS_MAX} brackets within each other")));
+        if depth + ifs > BRACKETS_MAX {
+            excess.get_or_insert((at, format!("there are more than {BRACKETS_MAX} brackets and ifs within each other")));
         } else if operators > OPERATORS_MAX {
             let says =
                 format!("it has more than {OPERATORS_MAX} operators, dots and brackets; make two policies of it");
@@ -134,7 +135,7 @@ fn statements(text: &str) -> Vec<Statement> {
         at += 1;
         if byte == b';' {
             found.extend(start.take().map(|offset| Statement { offset, end: at, excess: excess.take() }));
-            (depth, operators) = (0, 0);
+            (depth, ifs, operators) = (0, 0, 0);
         }
     }
     found.extend(start.map(|offset| Statement { offset, end: bytes.len(), excess }));

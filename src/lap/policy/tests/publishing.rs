@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use super::super::limits::{BRACKETS_MAX, OPERATORS_MAX};
 use super::super::{Book, Problem, Source};
 use super::{git_log, permit, said, sources, tool, words};
 
@@ -124,10 +125,11 @@ fn a_statement_ends_where_cedar_says_it_does() {
 #[test]
 fn everything_has_a_limit() {
     let deep = format!("{}true{}", "(".repeat(40), ")".repeat(40));
-    expect(&permit(&deep), 3, 31, "brackets within each other");
+    // `when {` is the first of them.
+    expect(&permit(&deep), 3, 7 + BRACKETS_MAX, "brackets and ifs within each other");
     let long = vec!["context.args.count == 1"; 200].join(" || ");
     let problems = wrong(&permit(&long));
-    assert!(said(&problems).contains("more than 256 operators"), "{}", said(&problems));
+    assert!(said(&problems).contains(&format!("more than {OPERATORS_MAX} operators")), "{}", said(&problems));
     let huge = Source { name: "huge.cedar".to_owned(), text: " ".repeat(300 << 10) };
     assert!(said(&Book::read(&[huge]).unwrap_err()).contains("bytes"));
     let many: String = (0..129).map(|number| permit("true").replace("\"allow\"", &format!("\"p{number}\""))).collect();
@@ -144,10 +146,17 @@ fn the_deepest_policy_that_is_taken_fits_on_the_stack_of_a_thread() {
         #[expect(clippy::disallowed_methods, reason = "the test is about the stack of a thread")]
         thread.spawn(built).unwrap().join().unwrap()
     };
-    assert_eq!(run(vec!["true"; 120].join(" && ")), 0);
-    run((0..20).fold("true".to_owned(), |inner, _| format!("!(true && {inner})")));
-    run((0..20).fold("true".to_owned(), |inner, _| format!("if true then {inner} else false")));
-    run(format!("context.args.count == {}1", "1 + ".repeat(200)));
+    // As deep and as long as is taken; what is written around them has some brackets and dots of its own.
+    let (deep, long) = (BRACKETS_MAX - 3, OPERATORS_MAX - 12);
+    assert_eq!(run(vec!["true"; long / 2].join(" && ")), 0);
+    assert_eq!(run((0..deep).fold("true".to_owned(), |inner, _| format!("!(true && {inner})"))), 0);
+    assert_eq!(run((0..deep).fold("true".to_owned(), |inner, _| format!("(true || {inner})"))), 0);
+    run((0..deep).fold("true".to_owned(), |inner, _| format!("if true then {inner} else false")));
+    run((0..deep).fold("true".to_owned(), |inner, _| format!("if true then true else {inner}")));
+    run(format!("context.args.count == {}1", "1 + ".repeat(long)));
+    // One more is refused, and not by the stack.
+    let ifs = (0..1_000).fold("true".to_owned(), |inner, _| format!("if true then true else {inner}"));
+    assert!(said(&wrong(&permit(&ifs))).contains("brackets and ifs within each other"));
 }
 
 #[test]
@@ -176,25 +185,19 @@ fn a_schema_with_names_that_cedar_keeps_for_itself_does_not_break_anything() {
 
 #[test]
 fn zz_depths() {
-    for (name, unit) in [("and", 0), ("not", 1), ("if", 2), ("plus", 3)] {
-        for n in [10, 20, 30, 40, 60, 80, 100, 120, 160, 200, 240] {
+    for (name, unit) in [("and", 0), ("plus", 3), ("ifelse", 2), ("ifthen", 4), ("not", 1)] {
+        for n in [4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 240] {
             let condition = match unit {
                 0 => vec!["true"; n].join(" && "),
-                1 => (0..n.min(20)).fold("true".to_owned(), |inner, _| format!("!(true && {inner})")),
-                2 => (0..n.min(20)).fold("true".to_owned(), |inner, _| format!("if true then {inner} else false")),
+                1 => (0..n).fold("true".to_owned(), |inner, _| format!("!(true && {inner})")),
+                2 => (0..n).fold("true".to_owned(), |inner, _| format!("if true then true else {inner}")),
+                4 => (0..n).fold("true".to_owned(), |inner, _| format!("if true then {inner} else false")),
                 _ => format!("context.args.count == {}1", "1 + ".repeat(n)),
             };
-            for megabytes in [2_usize, 4, 8] {
-                let condition = condition.clone();
-                eprintln!("{name} {n} {megabytes}");
-                let found = std::thread::Builder::new()
-                    .stack_size(megabytes << 20)
-                    .spawn(move || wrong(&permit(&condition)).len())
-                    .unwrap()
-                    .join()
-                    .unwrap();
-                eprintln!("ok {name} {n} {megabytes} {found}");
-            }
+            eprintln!("{name} {n}");
+            let megabytes = std::env::var("MB").map_or(2, |text| text.parse().unwrap());
+            let found = std::thread::Builder::new().stack_size(megabytes << 20).spawn(move || wrong(&permit(&condition)).len()).unwrap().join().unwrap();
+            eprintln!("ok {name} {n} {found}");
         }
     }
 }
