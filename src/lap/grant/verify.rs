@@ -10,6 +10,10 @@ use crate::types::{Hash, Timestamp};
 
 use super::{BLOCKS_MAX, Bounds, Refusal, Root, TOKEN_BYTES_MAX, Token, Use, block};
 
+/// The version of a block that has nothing but facts and plain checks: the first that Biscuit has. Later ones are for what no
+/// bound needs, such as trusting other blocks.
+const PLAIN: u32 = 3;
+
 /// What a verified token proves.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Grant {
@@ -102,8 +106,8 @@ impl Verifier {
             if foreign.is_some() {
                 return Err(Refusal::Unknown { block: place });
             }
-            // Its source does not say what else a block trusts; its version does, and bounds need only the first.
-            if opened.block_version(place).map_err(|_| Refusal::Malformed)? != biscuit_auth::MIN_SCHEMA_VERSION {
+            // What else a block trusts is not in its source; its version tells.
+            if opened.block_version(place).map_err(|_| Refusal::Malformed)? != PLAIN {
                 return Err(Refusal::Unknown { block: place });
             }
             let source = opened.print_block_source(place).map_err(|_| Refusal::Malformed)?;

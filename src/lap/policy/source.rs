@@ -126,7 +126,8 @@ fn statements(text: &str) -> Vec<Statement> {
             _ => {}
         }
         if depth + ifs > BRACKETS_MAX {
-            excess.get_or_insert((at, format!("there are more than {BRACKETS_MAX} brackets and ifs within each other")));
+            excess
+                .get_or_insert((at, format!("there are more than {BRACKETS_MAX} brackets and ifs within each other")));
         } else if operators > OPERATORS_MAX {
             let says =
                 format!("it has more than {OPERATORS_MAX} operators, dots and brackets; make two policies of it");

@@ -186,6 +186,9 @@ fn a_schema_with_names_that_cedar_keeps_for_itself_does_not_break_anything() {
 #[test]
 fn zz_depths() {
     for (name, unit) in [("and", 0), ("plus", 3), ("ifelse", 2), ("ifthen", 4), ("not", 1)] {
+        if std::env::var("UNIT").is_ok_and(|only| only != name) {
+            continue;
+        }
         for n in [4, 6, 8, 10, 12, 16, 20, 24, 32, 48, 64, 96, 128, 192, 240] {
             let condition = match unit {
                 0 => vec!["true"; n].join(" && "),
@@ -196,7 +199,12 @@ fn zz_depths() {
             };
             eprintln!("{name} {n}");
             let megabytes = std::env::var("MB").map_or(2, |text| text.parse().unwrap());
-            let found = std::thread::Builder::new().stack_size(megabytes << 20).spawn(move || wrong(&permit(&condition)).len()).unwrap().join().unwrap();
+            let found = std::thread::Builder::new()
+                .stack_size(megabytes << 20)
+                .spawn(move || wrong(&permit(&condition)).len())
+                .unwrap()
+                .join()
+                .unwrap();
             eprintln!("ok {name} {n} {found}");
         }
     }
