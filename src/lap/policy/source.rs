@@ -103,7 +103,7 @@ struct Statement {
 fn statements(text: &str) -> Vec<Statement> {
     let bytes = text.as_bytes();
     let (mut found, mut at) = (Vec::new(), 0);
-    let (mut start, mut depth, mut ifs, mut operators) = (None, 0_usize, 0_usize, 0_usize);
+    let (mut start, mut depth, mut nested, mut operators) = (None, 0_usize, 0_usize, 0_usize);
     let mut excess = None;
     while at < bytes.len() {
         let byte = bytes[at];
@@ -120,14 +120,18 @@ fn statements(text: &str) -> Vec<Statement> {
             b'"' => at = end_of_string(bytes, at),
             b'(' | b'[' | b'{' => (depth, operators) = (depth + 1, operators + 1),
             b')' | b']' | b'}' => depth = depth.saturating_sub(1),
-            b'&' | b'|' | b'!' | b'-' | b'+' | b'*' | b'.' => operators += 1,
-            // What stands in an `else` is as deep within it as what stands in brackets, and nothing says where it ends.
-            b'i' if bytes[at..].starts_with(b"if") => (ifs, operators) = (ifs + 1, operators + 1),
+            b'&' | b'|' | b'!' | b'.' => operators += 1,
+            b'-' | b'+' | b'*' => (nested, operators) = (nested + 1, operators + 1),
+            // What stands in an `else` is as deep within it as what stands in brackets, and nothing says where it ends. A sum
+            // is a tree as deep as it is long.
+            b'i' if is_if(bytes, at) => (nested, operators) = (nested + 1, operators + 1),
             _ => {}
         }
-        if depth + ifs > BRACKETS_MAX {
-            excess
-                .get_or_insert((at, format!("there are more than {BRACKETS_MAX} brackets and ifs within each other")));
+        if depth + nested > BRACKETS_MAX {
+            excess.get_or_insert((
+                at,
+                format!("there are more than {BRACKETS_MAX} brackets, ifs and sums within each other"),
+            ));
         } else if operators > OPERATORS_MAX {
             let says =
                 format!("it has more than {OPERATORS_MAX} operators, dots and brackets; make two policies of it");
@@ -136,11 +140,18 @@ fn statements(text: &str) -> Vec<Statement> {
         at += 1;
         if byte == b';' {
             found.extend(start.take().map(|offset| Statement { offset, end: at, excess: excess.take() }));
-            (depth, ifs, operators) = (0, 0, 0);
+            (depth, nested, operators) = (0, 0, 0);
         }
     }
     found.extend(start.map(|offset| Statement { offset, end: bytes.len(), excess }));
     found
+}
+
+/// Whether the word `if` stands here, and not in the middle of another.
+fn is_if(bytes: &[u8], at: usize) -> bool {
+    let letter = |byte: &u8| byte.is_ascii_alphanumeric() || *byte == b'_';
+    let begins = at == 0 || !letter(&bytes[at - 1]);
+    begins && bytes[at..].starts_with(b"if") && !bytes.get(at + 2).is_some_and(letter)
 }
 
 /// The last byte of the string that begins here.

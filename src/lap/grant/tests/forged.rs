@@ -86,11 +86,14 @@ fn a_condition_that_the_host_does_not_know_is_refused() {
         "check if arguments($v), {\"not a hash\"}.contains($v);",
         "check if tool($v), {\"git log\"}.contains($v);",
         "check if true;",
-        "trusting previous; check if tool($v), {\"git.log\"}.contains($v);",
     ];
     for source in sources {
         assert_eq!(verify(&with(source)), Err(Refusal::Unknown { block: 1 }), "{source}");
     }
+    let trusting = BlockBuilder::new().code("check if tool($v), {\"git.log\"}.contains($v);").unwrap();
+    let trusting = trusting.scope(biscuit_auth::builder::Scope::Previous);
+    let token = open(&issued()).append_with_keypair(&pair(9), trusting).unwrap().to_vec().unwrap();
+    assert_eq!(verify(&Token::from_bytes(token)), Err(Refusal::Unknown { block: 1 }), "it trusts other blocks");
     let known = verify(&with("check if tool($any), {\"git.log\"}.contains($any);")).unwrap();
     assert_eq!(known.bounds.tools, Some(super::set(&["git.log"])));
 }
