@@ -18,6 +18,7 @@ mod error;
 mod event;
 mod fold;
 mod memory;
+mod rows;
 mod sqlite;
 
 #[cfg(test)]
@@ -36,6 +37,7 @@ pub use config::{Config, Retention};
 pub use error::Error;
 pub use event::{Body, Event, NewEvent};
 pub use memory::{Disk, Memory};
+pub use rows::Rows;
 pub use sqlite::{Belonging, OnDisk, Reader, Sqlite};
 
 /// Where an append stands when it returns.

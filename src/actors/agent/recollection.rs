@@ -6,14 +6,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use crate::memory::{Change, Config, Delta, Memory, Op, Recalled, Statement, extract};
-use crate::store::{self, Event, Journal, NewEvent, Projection, RowQuery};
+use crate::store::{self, Event, Journal, NewEvent, Projection, Rows};
 use crate::types::{Cx, Place, World};
 
 /// Kind of the events a memory is made of.
 pub(super) const DELTA: &str = "memory.delta";
-
-/// Rows of the projection read at a time when an agent starts.
-const READ_AT_ONCE: usize = 1_000;
 
 /// How sure a statement is that somebody asked to be remembered, and one that was only made in passing.
 const SURE_ASKED: f32 = 1.0;
@@ -101,19 +98,9 @@ impl Recollection {
     ) -> Result<Recollection, store::Error> {
         let mut memory = Memory::new(config);
         let prefix = format!("{agent}/");
-        let mut after: Option<String> = None;
-        loop {
-            let query = RowQuery {
-                projection: MemoryProjection::NAME,
-                prefix: &prefix,
-                reverse: false,
-                after: after.as_deref(),
-                limit: READ_AT_ONCE,
-            };
-            let rows = journal.rows(query).await?;
-            let Some((last, _)) = rows.last() else { break };
-            after = Some(last.clone());
-            for (_, row) in rows {
+        let mut rows = Rows::under(&**journal, MemoryProjection::NAME, &prefix);
+        while let Some(page) = rows.page().await? {
+            for (_, row) in page {
                 if let Ok(delta) = serde_json::from_value::<Delta>(row) {
                     memory.apply(&delta);
                 }

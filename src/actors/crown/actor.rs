@@ -13,7 +13,7 @@ use super::standing::Standing;
 use super::state::State;
 use super::webhook::Line;
 use super::{Change, ear};
-use crate::store::{self, Durability, NewEvent, RowQuery};
+use crate::store::{self, Durability, NewEvent, Rows};
 use crate::supervision::{Actor, Context, Envelope, Fault};
 use crate::types::Cx;
 use crate::types::planted::{Bug, planted};
@@ -38,9 +38,6 @@ pub(super) struct Shell {
 
 /// The journal syncs in milliseconds; a disk that takes longer than this to store one change is a fault to report.
 pub(super) const STORE_WITHIN: Duration = Duration::from_secs(10);
-
-/// Rows read at once at the start.
-const ROWS_AT_ONCE: usize = 1_000;
 
 /// The ear listens for as long as the host lives: longer than any does.
 const LISTENS: Duration = Duration::from_secs(10 * 365 * 24 * 3600);
@@ -142,23 +139,12 @@ impl Shell {
 
     /// All rows under a prefix, as values of a type.
     async fn rows<T: serde::de::DeserializeOwned>(&self, prefix: &str) -> Result<Vec<T>, store::Error> {
-        let (mut all, mut after) = (Vec::new(), None::<String>);
-        loop {
-            let query = RowQuery {
-                projection: GovernanceProjection::NAME,
-                prefix,
-                reverse: false,
-                after: after.as_deref(),
-                limit: ROWS_AT_ONCE,
-            };
-            let rows = self.parts.journal.rows(query).await?;
-            after = rows.last().map(|(key, _)| key.clone());
-            let full = rows.len() == ROWS_AT_ONCE;
-            all.extend(rows.into_iter().filter_map(|(_, row)| serde_json::from_value(row).ok()));
-            if !full {
-                return Ok(all);
-            }
+        let mut all = Vec::new();
+        let mut rows = Rows::under(&*self.parts.journal, GovernanceProjection::NAME, prefix);
+        while let Some(page) = rows.page().await? {
+            all.extend(page.into_iter().filter_map(|(_, row)| serde_json::from_value(row).ok()));
         }
+        Ok(all)
     }
 }
 

@@ -10,7 +10,7 @@ use super::call::Shared;
 use crate::lap::Key;
 use crate::lap::policy::Explanation;
 use crate::sandbox::{Effects, Ended, Failure, Tier, Usage};
-use crate::store::{self, Durability, Event, NewEvent, Projection, RowQuery};
+use crate::store::{self, Durability, Event, NewEvent, Projection, Rows};
 use crate::types::{Hash, Money, RunId, Timestamp};
 
 /// Kinds of events.
@@ -185,26 +185,13 @@ impl Row {
     }
 }
 
-/// Rows that are read, and forgotten, at a time.
-const ROWS_AT_ONCE: usize = 512;
-
 /// Lets go of every key whose time is over.
 pub(super) async fn forget(shared: &Shared) -> Result<(), store::Error> {
     let (journal, now) = (&shared.ports.journal, shared.world.clock.wall());
-    let mut after = None::<String>;
-    loop {
-        let query = RowQuery {
-            projection: EffectsProjection::NAME,
-            prefix: ALL,
-            reverse: false,
-            after: after.as_deref(),
-            limit: ROWS_AT_ONCE,
-        };
-        let rows = journal.rows(query).await?;
-        let full = rows.len() == ROWS_AT_ONCE;
-        after = rows.last().map(|(key, _)| key.clone());
+    let mut all = Rows::under(&**journal, EffectsProjection::NAME, ALL);
+    while let Some(page) = all.page().await? {
         let over = |row: Value| serde_json::from_value::<Row>(row).is_ok_and(|row| row.is_over(now));
-        let rows: Vec<String> = rows
+        let rows: Vec<String> = page
             .into_iter()
             .filter_map(|(key, row)| over(row).then(|| key.strip_prefix(ALL).unwrap_or(&key).to_owned()))
             .collect();
@@ -212,10 +199,8 @@ pub(super) async fn forget(shared: &Shared) -> Result<(), store::Error> {
             let event = NewEvent::new(kind::FORGOTTEN, None, &shared.source, &Forgotten { rows });
             journal.append(vec![event], Durability::Behind).await?;
         }
-        if !full {
-            return Ok(());
-        }
     }
+    Ok(())
 }
 
 /// Keeps every key that was ever begun, until its time is over.

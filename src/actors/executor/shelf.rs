@@ -10,7 +10,7 @@ use serde_json::Value;
 use super::library::Library;
 use super::stage::Stage;
 use crate::lap::{File, PackedFile, Ready};
-use crate::store::{self, Event, Journal, Projection, RowQuery};
+use crate::store::{self, Event, Journal, Projection, Rows};
 use crate::tds::Tool;
 use crate::types::{Hash, Timestamp};
 
@@ -175,32 +175,17 @@ impl Projection for ToolsProjection {
     }
 }
 
-/// Rows that are read at a time.
-const ROWS_AT_ONCE: usize = 512;
-
 /// Every version that was ever published, by its row.
 ///
 /// # Errors
 /// The journal cannot be read.
 pub(super) async fn volumes(journal: &dyn Journal) -> Result<BTreeMap<String, Volume>, store::Error> {
-    let (mut all, mut after) = (BTreeMap::new(), None::<String>);
-    loop {
-        let query = RowQuery {
-            projection: ToolsProjection::NAME,
-            prefix: "",
-            reverse: false,
-            after: after.as_deref(),
-            limit: ROWS_AT_ONCE,
-        };
-        let rows = journal.rows(query).await?;
-        let full = rows.len() == ROWS_AT_ONCE;
-        after = rows.last().map(|(key, _)| key.clone());
+    let (mut all, mut rows) = (BTreeMap::new(), Rows::under(journal, ToolsProjection::NAME, ""));
+    while let Some(page) = rows.page().await? {
         let read = |(key, row): (String, Value)| serde_json::from_value(row).ok().map(|volume| (key, volume));
-        all.extend(rows.into_iter().filter_map(read));
-        if !full {
-            return Ok(all);
-        }
+        all.extend(page.into_iter().filter_map(read));
     }
+    Ok(all)
 }
 
 /// Puts every published version that is called onto the shelf. Returns what could not be, and why.

@@ -15,7 +15,7 @@ use super::projection::{ALL, InboxProjection, UNSETTLED};
 use super::state::{Ask, What};
 use crate::actors::crown;
 use crate::field::Outbound;
-use crate::store::{self, Journal, NewEvent, RowQuery};
+use crate::store::{self, Journal, NewEvent, RowQuery, Rows};
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown, Strategy, Tree};
 use crate::types::{Class, Cx, RunId, Secret, Timestamp, World};
 use crate::ziggy::review::{Edits, Item, ItemStatus, Need, Objection, Opinion, Rule, Verdict};
@@ -374,15 +374,11 @@ impl Handle {
 
 /// Every item that is open, or closed and not settled.
 pub(super) async fn unsettled(journal: &dyn Journal) -> Result<Vec<Item>, store::Error> {
-    let (mut items, mut after): (Vec<Item>, Option<String>) = (Vec::new(), None);
-    loop {
-        let (projection, limit) = (InboxProjection::NAME, ROWS_AT_ONCE);
-        let query = RowQuery { projection, prefix: UNSETTLED, reverse: false, after: after.as_deref(), limit };
-        let rows = journal.rows(query).await?;
-        let Some((last, _)) = rows.last() else { return Ok(items) };
-        after = Some(last.clone());
-        items.extend(rows.into_iter().filter_map(|(_, row)| serde_json::from_value(row).ok()));
+    let (mut items, mut rows) = (Vec::new(), Rows::under(journal, InboxProjection::NAME, UNSETTLED));
+    while let Some(page) = rows.page().await? {
+        items.extend(page.into_iter().filter_map(|(_, row)| serde_json::from_value(row).ok()));
     }
+    Ok(items)
 }
 
 /// A comment as it is kept: none if nothing is said.

@@ -57,27 +57,37 @@ impl StandIns {
 
     /// How private these texts are with stand-ins, and what stands for what; `None` if something has none (SI5).
     pub fn of(&self, texts: &[&str]) -> Option<(PrivacyClass, Originals)> {
-        let (mut class, mut pairs) = (self.class, BTreeMap::new());
+        let (mut class, mut values) = (self.class, BTreeMap::new());
         for text in texts {
             for Finding { kind, start, end } in find(text) {
-                if !self.kinds.contains(&kind) {
+                if self.kinds.contains(&kind) {
+                    values.entry(&text[start..end]).or_insert(kind);
+                } else {
                     class = class.max(kind.class());
-                    continue;
-                }
-                let value = &text[start..end];
-                if !pairs.contains_key(value) {
-                    if pairs.len() == MOST {
-                        return None;
-                    }
-                    let taken = |made: &str| {
-                        texts.iter().any(|text| text.contains(made)) || pairs.values().any(|known| known == made)
-                    };
-                    let made = self.stand_in(kind, value, &taken)?;
-                    pairs.insert(value.to_owned(), made);
                 }
             }
         }
-        Some((class, Originals::new(pairs)))
+        if values.len() > MOST {
+            return None;
+        }
+        let lower: Vec<String> = values.keys().map(|value| value.to_ascii_lowercase()).collect();
+        // A long stand-in may have a short value in it: "ab@c.com" has "b@c.com".
+        let tells = |text: &str| {
+            let text = text.to_ascii_lowercase();
+            lower.iter().any(|value| text.contains(value.as_str()))
+        };
+        let (mut pairs, mut drawn) = (BTreeMap::new(), BTreeSet::new());
+        for (value, kind) in values {
+            let taken =
+                |made: &str| drawn.contains(made) || tells(made) || texts.iter().any(|text| text.contains(made));
+            let made = self.stand_in(kind, value, &taken)?;
+            drawn.insert(made.clone());
+            pairs.insert(value.to_owned(), made);
+        }
+        let originals = Originals::new(pairs);
+        // What stands around a stand-in may complete a value too, and nothing leaves with one (SI1).
+        let clean = texts.iter().all(|text| !tells(&originals.replace(text)));
+        clean.then_some((class, originals))
     }
 
     fn stand_in(&self, kind: Kind, value: &str, taken: &dyn Fn(&str) -> bool) -> Option<String> {
