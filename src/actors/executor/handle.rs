@@ -375,7 +375,9 @@ impl Handle {
     }
 
     /// Makes a call and returns its answer.
-    pub async fn invoke(&self, cx: &Cx, request: Request) -> Result<Answer, Error> {
+    pub async fn invoke(&self, cx: &Cx, mut request: Request) -> Result<Answer, Error> {
+        // The same call in another order of its keys is the same in every word that a program or a person gets to see.
+        request.arguments.sort_all_objects();
         let run = cx.run().map(|run| run.to_string());
         let caller = Caller { agent: request.agent.clone(), ..Caller::of(cx.principal()) };
         let asker = Asker {

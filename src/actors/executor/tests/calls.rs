@@ -141,6 +141,34 @@ async fn what_was_done_under_a_key_is_not_done_again_and_its_result_is_the_same(
 }
 
 #[tokio::test(start_paused = true)]
+async fn the_order_of_keys_makes_no_other_call_and_no_other_answer() {
+    let wide = |value: &mut Value| {
+        effect(value);
+        value["interface"]["input"]["additionalProperties"] = json!(true);
+    };
+    let script = |text: &str| Script::default().prints(format!(r#"{{"type":"result","value":{text}}}"#));
+    let tools = vec![
+        (described("note.add", wide), script(r#"{"n":1,"of":{"b":2,"a":3}}"#)),
+        (described("note.put", wide), script(r#"{"of":{"a":3,"b":2},"n":1}"#)),
+    ];
+    let stage = stage(tools).await;
+    let call = async |tool: &str, text: &str| {
+        let (tool, key, arguments) = (tool.to_owned(), Some("k".to_owned()), serde_json::from_str(text).unwrap());
+        soon(stage.handle.invoke(&stage.cx(), Request { tool, key, arguments, ..Request::default() })).await.unwrap()
+    };
+    let first = call("note.add", r#"{"text":"milk","more":{"y":1,"x":2}}"#).await;
+    let again = call("note.add", r#"{"more":{"x":2,"y":1},"text":"milk"}"#).await;
+    assert_eq!((first.how, again.how), (How::Performed, How::Repeated));
+    let other = call("note.put", r#"{"more":{"x":2,"y":1},"text":"milk"}"#).await;
+    assert_eq!(first.value.to_string(), other.value.to_string());
+    let given: Vec<String> = stage.docker.calls().iter().map(|(_, given)| given["input"].to_string()).collect();
+    assert_eq!(given, vec![r#"{"more":{"x":2,"y":1},"text":"milk"}"#; 2]);
+    let ended = stage.events().await.into_iter().filter(|event| event.kind == "effect.ended");
+    let kept: Vec<_> = ended.map(|event| event.body.parse::<EndedCall>().unwrap().answer.unwrap()).collect();
+    assert_eq!(kept[0], kept[1], "one text has one address");
+}
+
+#[tokio::test(start_paused = true)]
 async fn equal_calls_at_a_time_are_one() {
     let slow = answers(1).waits(SECOND);
     let cached = described("text.count", |value| value["cache"] = json!({ "keep_s": 60 }));
