@@ -3,7 +3,7 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 58] = [
+const MAY_BE_ZERO: [&str; 59] = [
     "executor.cache_bytes_max",
     "api.listen",
     "api.drain_s",
@@ -41,6 +41,7 @@ const MAY_BE_ZERO: [&str; 58] = [
     "ziggy.live.reuse",
     "ziggy.score.anchors.typical_input_tokens",
     "ziggy.score.anchors.typical_output_tokens",
+    "sandbox.docker.tree_files_max",
     "sandbox.jail.tree_files_max",
     "sandbox.wasm.tree_files_max",
     "memory.same_above",
