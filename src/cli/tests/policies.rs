@@ -17,6 +17,7 @@ isolation = "jail"
 
 [interface.input]
 type = "object"
+required = ["text"]
 properties.text = {{ type = "string" }}
 
 [interface.output]
@@ -36,16 +37,15 @@ fn told(format: Format, text: &str) -> Vec<String> {
     wrong(text, &checked.tool, &checked.document).problems.iter().map(ToString::to_string).collect()
 }
 
-const GOOD: &str =
-    "@id(\"no-drafts\")\nforbid (principal, action, resource)\nwhen { context.args.text like \"DRAFT*\" };";
+const GOOD: &str = "@id(\"no-drafts\") @because(\"a test\")\nforbid (principal, action == Action::\"invoke\", resource)\n\
+                    when { context.args.text like \"DRAFT*\" };";
 
 #[test]
 fn policies_of_a_description_are_typed_and_what_is_wrong_has_its_place_in_the_file() {
-    let rules = GOOD.replace("action,", "action == Action::\"invoke\",");
-    assert_eq!(told(Format::Toml, &described(&format!("'''\n{rules}\n'''"))), Vec::<String>::new());
-    let wrong = rules.replace("context.args.text", "context.args.txt");
-    // `rules` stands in line 21; the condition is in the third line of the policies, from its eighth column on.
-    for (opening, line) in [("'''\n", 24), ("'''", 23)] {
+    assert_eq!(told(Format::Toml, &described(&format!("'''\n{GOOD}\n'''"))), Vec::<String>::new());
+    let wrong = GOOD.replace("context.args.text", "context.args.txt");
+    // `rules` stands in line 22; the condition is in the third line of the policies, from its eighth column on.
+    for (opening, line) in [("'''\n", 25), ("'''", 24)] {
         let found = told(Format::Toml, &described(&format!("{opening}{wrong}\n'''")));
         assert_eq!(found.len(), 1, "{found:?}");
         assert!(
@@ -55,13 +55,12 @@ fn policies_of_a_description_are_typed_and_what_is_wrong_has_its_place_in_the_fi
         assert!(found[0].contains("txt"), "{found:?}");
     }
     let permits = told(Format::Toml, &described("'permit (principal, action == Action::\"invoke\", resource);'"));
-    assert!(permits.iter().all(|one| one.starts_with("21:")) && !permits.is_empty(), "{permits:?}");
+    assert!(permits.iter().all(|one| one.starts_with("22:")) && !permits.is_empty(), "{permits:?}");
 }
 
 #[test]
 fn where_the_file_has_them_in_another_form_the_words_say_the_place() {
-    let rules =
-        GOOD.replace("action,", "action == Action::\"invoke\",").replace("context.args.text", "context.args.txt");
+    let rules = GOOD.replace("context.args.text", "context.args.txt");
     let tool = read(Format::Toml, &described(&format!("'''\n{rules}\n'''"))).unwrap().tool;
     let found = told(Format::Json, &canonical(&tool));
     assert!(found[0].starts_with("1:") && found[0].contains("line 3, column 8 of it: "), "{found:?}");

@@ -10,8 +10,8 @@ pub(super) const POLICIES_MAX: usize = 10_000;
 /// Policies that apply to one tool. Each costs a decision about 0.7 us, so these cost a tenth of a millisecond.
 pub(super) const SLICE_MAX: usize = 128;
 
-/// Brackets within brackets, ifs and signs of sums in one policy. The parser goes ten functions deep for each, and a sum of 64
-/// was found to be more than a thread's stack without optimisation.
+/// Brackets, ifs and signs of sums within each other. The parser goes ten functions deep for each, and a sum of 64 was found
+/// to be more than a thread's stack without optimisation.
 pub(super) const BRACKETS_MAX: usize = 12;
 
 /// Operators, dots and brackets in one policy: how deep its tree may become at the most. Cedar converts and frees trees

@@ -103,7 +103,9 @@ struct Statement {
 fn statements(text: &str) -> Vec<Statement> {
     let bytes = text.as_bytes();
     let (mut found, mut at) = (Vec::new(), 0);
-    let (mut start, mut depth, mut nested, mut operators) = (None, 0_usize, 0_usize, 0_usize);
+    let (mut start, mut nested, mut operators) = (None, 0_usize, 0_usize);
+    // For each open bracket how deep it is; what stood in one is over with it.
+    let mut open: Vec<usize> = Vec::new();
     let mut excess = None;
     while at < bytes.len() {
         let byte = bytes[at];
@@ -118,16 +120,19 @@ fn statements(text: &str) -> Vec<Statement> {
         start.get_or_insert(at);
         match byte {
             b'"' => at = end_of_string(bytes, at),
-            b'(' | b'[' | b'{' => (depth, operators) = (depth + 1, operators + 1),
-            b')' | b']' | b'}' => depth = depth.saturating_sub(1),
+            b'(' | b'[' | b'{' => {
+                open.push(nested);
+                (nested, operators) = (nested + 1, operators + 1);
+            }
+            b')' | b']' | b'}' => nested = open.pop().unwrap_or(nested),
             b'&' | b'|' | b'!' | b'.' => operators += 1,
             b'-' | b'+' | b'*' => (nested, operators) = (nested + 1, operators + 1),
-            // What stands in an `else` is as deep within it as what stands in brackets, and nothing says where it ends. A sum
-            // is a tree as deep as it is long.
+            // What stands in an `else` is as deep within it as what stands in brackets, and only brackets around it say where
+            // it ends. A sum is a tree as deep as it is long.
             b'i' if is_if(bytes, at) => (nested, operators) = (nested + 1, operators + 1),
             _ => {}
         }
-        if depth + nested > BRACKETS_MAX {
+        if nested > BRACKETS_MAX {
             excess.get_or_insert((
                 at,
                 format!("there are more than {BRACKETS_MAX} brackets, ifs and sums within each other"),
@@ -140,7 +145,8 @@ fn statements(text: &str) -> Vec<Statement> {
         at += 1;
         if byte == b';' {
             found.extend(start.take().map(|offset| Statement { offset, end: at, excess: excess.take() }));
-            (depth, nested, operators) = (0, 0, 0);
+            (nested, operators) = (0, 0);
+            open.clear();
         }
     }
     found.extend(start.map(|offset| Statement { offset, end: bytes.len(), excess }));

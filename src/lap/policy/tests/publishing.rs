@@ -127,6 +127,10 @@ fn everything_has_a_limit() {
     let deep = format!("{}true{}", "(".repeat(40), ")".repeat(40));
     // `when {` is the first of them.
     expect(&permit(&deep), 3, 7 + BRACKETS_MAX, "brackets, ifs and sums within each other");
+    // What stands beside each other is not within each other.
+    let beside = |one: &str| vec![one; BRACKETS_MAX + 1].join(" && ");
+    assert_eq!(wrong(&permit(&beside("(if context.args.count == 1 then true else true)"))), Vec::new());
+    assert_eq!(wrong(&permit(&beside("(context.args.count + 1 > 0)"))), Vec::new());
     let long = vec!["context.args.count == 1"; 200].join(" || ");
     let problems = wrong(&permit(&long));
     assert!(said(&problems).contains(&format!("more than {OPERATORS_MAX} operators")), "{}", said(&problems));
@@ -146,13 +150,15 @@ fn the_deepest_policy_that_is_taken_fits_on_the_stack_of_a_thread() {
         #[expect(clippy::disallowed_methods, reason = "the test is about the stack of a thread")]
         thread.spawn(built).unwrap().join().unwrap()
     };
-    // As deep and as long as is taken; what is written around them has some brackets and dots of its own.
-    let (deep, long) = (BRACKETS_MAX - 3, OPERATORS_MAX - 12);
-    assert_eq!(run(vec!["true"; long / 2].join(" && ")), 0);
-    assert_eq!(run((0..deep).fold("true".to_owned(), |inner, _| format!("!(true && {inner})"))), 0);
-    assert_eq!(run((0..deep).fold("true".to_owned(), |inner, _| format!("(true || {inner})"))), 0);
-    run((0..deep).fold("true".to_owned(), |inner, _| format!("if true then {inner} else false")));
-    run((0..deep).fold("true".to_owned(), |inner, _| format!("if true then true else {inner}")));
+    // As deep and as long as is taken, within the brackets that are written around them.
+    let (deep, long) = (BRACKETS_MAX - 1, OPERATORS_MAX - 2);
+    let fold =
+        |around: fn(String) -> String| (0..deep).fold("context.args.count == 1".to_owned(), |inner, _| around(inner));
+    assert_eq!(run(vec!["true"; long / 2 + 1].join(" && ")), 0);
+    assert_eq!(run(fold(|inner| format!("!(true && {inner})"))), 0);
+    assert_eq!(run(fold(|inner| format!("(false || {inner})"))), 0);
+    assert_eq!(run(fold(|inner| format!("if true then {inner} else false"))), 0);
+    assert_eq!(run(fold(|inner| format!("if false then true else {inner}"))), 0);
     assert_eq!(run(format!("context.args.count == {}1", "1 + ".repeat(deep))), 0);
     // One more is refused, and not by the stack.
     let ifs = (0..1_000).fold("true".to_owned(), |inner, _| format!("if true then true else {inner}"));
