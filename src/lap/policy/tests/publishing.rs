@@ -150,16 +150,20 @@ fn the_deepest_policy_that_is_taken_fits_on_the_stack_of_a_thread() {
         #[expect(clippy::disallowed_methods, reason = "the test is about the stack of a thread")]
         thread.spawn(built).unwrap().join().unwrap()
     };
-    // As deep and as long as is taken, within the brackets that are written around them.
-    let (deep, long) = (BRACKETS_MAX - 1, OPERATORS_MAX - 2);
+    // As deep as is taken within the brackets of `when`, and as long with the four that are written around it.
+    let (deep, long) = (BRACKETS_MAX - 1, OPERATORS_MAX - 4);
     let fold =
         |around: fn(String) -> String| (0..deep).fold("context.args.count == 1".to_owned(), |inner, _| around(inner));
-    assert_eq!(run(vec!["true"; long / 2 + 1].join(" && ")), 0);
-    assert_eq!(run(fold(|inner| format!("!(true && {inner})"))), 0);
-    assert_eq!(run(fold(|inner| format!("(false || {inner})"))), 0);
-    assert_eq!(run(fold(|inner| format!("if true then {inner} else false"))), 0);
-    assert_eq!(run(fold(|inner| format!("if false then true else {inner}"))), 0);
-    assert_eq!(run(format!("context.args.count == {}1", "1 + ".repeat(deep))), 0);
+    let found = [
+        vec!["true"; long / 2 + 1].join(" && "),
+        fold(|inner| format!("!(true && {inner})")),
+        fold(|inner| format!("(false || {inner})")),
+        fold(|inner| format!("if true then {inner} else false")),
+        fold(|inner| format!("if false then true else {inner}")),
+        format!("context.args.count == {}1", "1 + ".repeat(deep)),
+    ]
+    .map(run);
+    assert_eq!(found, [0; 6]);
     // One more is refused, and not by the stack.
     let ifs = (0..1_000).fold("true".to_owned(), |inner, _| format!("if true then true else {inner}"));
     let sum = format!("context.args.count == {}1", "1 + ".repeat(1_000));
