@@ -12,7 +12,7 @@ use std::time::Instant;
 
 use serde_json::{Value, json};
 use syzygy::lap::grant::{Account, Bounds, Root, Use, Verifier};
-use syzygy::lap::policy::{Book, Circumstances, Kind, Source, Subject, ToolFacts, builtin};
+use syzygy::lap::policy::{Book, Circumstances, Kind, Slice, Source, Subject, ToolFacts, builtin};
 use syzygy::tds::tool::{PersonalData, SideEffects};
 use syzygy::types::{Hash, PrivacyClass, Residency, Timestamp, TrustTier};
 
@@ -104,13 +104,23 @@ fn main() {
     for (number, chunk) in files.chunks(100).enumerate() {
         sources.push(Source { name: format!("{number}.cedar"), text: chunk.concat() });
     }
+    let (book, slices) = read(&sources);
+    decisions(&book, &slices);
+}
+
+/// The policies, and those of each tool.
+fn read(sources: &[Source]) -> (Book, Vec<Slice>) {
     let began = Instant::now();
-    let book = Book::read(&sources).unwrap();
+    let book = Book::read(sources).unwrap();
     println!("{} policies read in {:.0} ms", book.policies(), began.elapsed().as_secs_f64() * 1e3);
     let began = Instant::now();
     let slices: Vec<_> = (0..TOOLS).map(|number| book.slice(&tool(number)).unwrap()).collect();
     println!("{TOOLS} tools typed and sliced in {:.0} ms", began.elapsed().as_secs_f64() * 1e3);
+    (book, slices)
+}
 
+/// What decisions cost, sliced and over the whole book.
+fn decisions(book: &Book, slices: &[Slice]) {
     let caller = Subject::new(Kind::Agent, "marvin", "acme", &words(&["dev"])).unwrap();
     let call = Circumstances {
         scopes: words(&["git:read", "jira"]),
@@ -162,6 +172,11 @@ fn main() {
 
     println!("lists and grants, us                                   p50       p90       p99");
     row("whether one tool is listed", &timed(DECISIONS, || turn().lists(&caller, &call)));
+    grants(&call, text);
+}
+
+/// What it costs to narrow a grant to one call with these arguments, and to check it.
+fn grants(call: &Circumstances, text: &str) {
     let root = Root::from_secret(&[7; 32]).unwrap();
     let until = Some(Timestamp(call.now.0 + 60_000_000));
     let bounds = Bounds { scopes: Some(words(&["git:read"])), until, ..Bounds::default() };

@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::Error;
 use super::builder::{Builder, Environment};
-use crate::actors::crown;
+use super::people::Desk;
 use crate::actors::executor::{self, Alarm, Ports, WayOut};
+use crate::actors::{crown, inbox};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
 use crate::lap::Rules;
@@ -56,6 +57,7 @@ pub(super) async fn launch(
     config: &Config,
     journal: &Arc<dyn Journal>,
     crown: crown::Handle,
+    inbox: &inbox::Handle,
 ) -> Result<(executor::Handle, Child), Error> {
     let (world, data) = (builder.world.clone(), builder.data.clone());
     let library = Arc::new(executor::Library::under(book(&config.tools.policy)?, tools)?);
@@ -69,6 +71,7 @@ pub(super) async fn launch(
     let tiers = tiers(config, data.as_deref(), own, &world).await;
     let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
     ports.alarm = Some(alarm(crown));
+    ports.people = Some(Arc::new(Desk { inbox: inbox.clone(), journal: Arc::clone(journal) }));
     super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
@@ -234,6 +237,7 @@ pub(super) fn ports(
             accounts: config.tools.accounts.clone(),
         }),
         alarm: None,
+        people: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,

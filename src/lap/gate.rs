@@ -10,6 +10,7 @@ use super::admit::{admit, covers, granted, may};
 use super::policy::{Circumstances, Kind, Slice, Subject};
 use super::{Caller, Denial, Rules};
 use crate::tds::Tool;
+use crate::tds::tool::Approval;
 use crate::types::sensitive;
 use crate::types::{Label, PrivacyClass, Residency, Timestamp};
 
@@ -88,8 +89,8 @@ impl Gate<'_> {
             privacy: label.class,
             residency: Residency::clone(&label.residency),
             personal_data,
-            // Nobody can agree to a call yet.
-            approved: false,
+            // A tool that asks people is never run before one of them agreed to the call, so what is run was.
+            approved: self.tool.policy.approval == Approval::Always,
             now: self.now,
         }
     }

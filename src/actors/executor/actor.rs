@@ -16,6 +16,7 @@ use super::health::Pulse;
 use super::ledger::forget;
 use super::library::{Entry, Library};
 use super::message::{Message, Work};
+use super::people;
 use super::ports::Ports;
 use super::publishing::Publisher;
 use super::state::State;
@@ -26,11 +27,14 @@ use crate::types::{Class, Cx, RunId};
 /// How long a call may take to clean up behind itself after its time: a jail that is killed, a secret that is given back.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How often secrets are looked for that nobody gave back.
+/// How often secrets are looked for that nobody gave back, and calls in doubt that nobody was asked about.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How often keys are looked for whose time is over: they are kept for a day at the least, mostly.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long it may take to act on what people said: each takes a commit, and there are at most as many as they can look through.
+const HEAR_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long the tests of all published tools may take when a host starts that has not run them yet.
 const RECHECK_WITHIN: Duration = Duration::from_secs(3_600);
@@ -41,12 +45,14 @@ pub(super) struct Shell {
     config: Config,
     state: State<Box<Work>>,
     shared: Option<Arc<Shared>>,
+    /// What people said is being acted on, and whether they have said more meanwhile.
+    hearing: Option<bool>,
 }
 
 impl Shell {
     pub(super) fn new(library: Arc<Library>, ports: Ports, config: Config) -> Shell {
         let state = State::new(library.count(), config.concurrency, config.waiting);
-        Shell { library, ports, config, state, shared: None }
+        Shell { library, ports, config, state, shared: None, hearing: None }
     }
 
     fn run(&self, work: Work, context: &mut Context<Message>) {
@@ -125,6 +131,9 @@ impl Shell {
 
     /// Looks after secrets that were not given back.
     fn sweep(&self, context: &mut Context<Message>) {
+        if self.ports.secrets.is_some() || self.ports.people.is_some() {
+            context.after(SWEEP_EVERY, Message::Sweep);
+        }
         let Some(secrets) = self.ports.secrets.clone() else { return };
         let cx = Cx::housekeeping(context.now(), SWEEP_EVERY);
         let job_cx = cx.clone();
@@ -133,7 +142,19 @@ impl Shell {
                 tracing::warn!(%error, "secrets could not be taken back, and will be tried again");
             }
         });
-        context.after(SWEEP_EVERY, Message::Sweep);
+    }
+
+    /// Acts on what people said of calls.
+    fn hear(&mut self, context: &mut Context<Message>) {
+        let Some(shared) = self.shared.clone().filter(|shared| shared.ports.people.is_some()) else { return };
+        if let Some(more) = &mut self.hearing {
+            *more = true;
+            return;
+        }
+        self.hearing = Some(false);
+        let cx = Cx::housekeeping(context.now(), HEAR_WITHIN);
+        let own = cx.clone();
+        context.job(&cx, async move { people::hear(&shared, &own).await }, |_| Message::Heard);
     }
 
     /// Lets go of keys whose time is over.
@@ -175,6 +196,10 @@ impl Actor for Shell {
         self.sweep(context);
         self.forget(context);
         self.recheck(context);
+        if let Some(people) = &self.ports.people {
+            context.follow(people.closings(), || Message::Hear);
+        }
+        self.hear(context);
         Ok(())
     }
 
@@ -231,7 +256,16 @@ impl Actor for Shell {
                 });
             }
             Message::Done => {}
-            Message::Sweep => self.sweep(context),
+            Message::Sweep => {
+                self.sweep(context);
+                self.hear(context);
+            }
+            Message::Hear => self.hear(context),
+            Message::Heard => {
+                if self.hearing.take() == Some(true) {
+                    self.hear(context);
+                }
+            }
             Message::Forget => self.forget(context),
         }
         self.publish(context);

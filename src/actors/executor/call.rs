@@ -12,6 +12,7 @@ use super::Config;
 use super::attempt::{Attempt, Tried, function, grant};
 use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
+use super::doubts;
 use super::handle::Error;
 use super::health::{Allowance, Health};
 use super::ledger::{ALL, Begun, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
@@ -23,7 +24,7 @@ use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
 use crate::store::Durability;
 use crate::tds::canonical_value;
-use crate::tds::tool::{RetryOn, SideEffects};
+use crate::tds::tool::{Approval, RetryOn, SideEffects};
 use crate::types::{Class, Cx, Hash, Money, Timestamp, World};
 
 /// What all calls of an executor share.
@@ -58,30 +59,38 @@ pub(super) struct Invocation<'a> {
 }
 
 /// A call whose arguments are good.
-struct Checked {
-    caller: Caller,
-    arguments: Value,
+pub(super) struct Checked {
+    pub(super) caller: Caller,
+    pub(super) arguments: Value,
     envelope: Value,
     key: Option<Key>,
     cached: Option<Hash>,
+    /// A person has to agree to it.
+    pub(super) asks: bool,
 }
 
 impl Invocation<'_> {
     /// Makes the call.
     pub(super) async fn make(&self) -> Result<Answer, Error> {
-        let checked = match self.check() {
-            Ok(checked) => checked,
-            Err(error) => {
-                self.refused(&error).await;
-                return Err(error);
-            }
-        };
+        let made = self.made().await;
+        if let Err(error) = &made {
+            self.refused(error).await;
+        }
+        made
+    }
+
+    async fn made(&self) -> Result<Answer, Error> {
+        let checked = self.check()?;
         if let Some(hash) = checked.cached {
+            self.agreed(&checked).await?;
             return self.again_or_anew(hash, &checked).await;
         }
         match &checked.key {
             Some(key) => self.once(key.clone(), &checked).await,
-            None => self.perform(&checked).await,
+            None => {
+                self.agreed(&checked).await?;
+                self.perform(&checked).await
+            }
         }
     }
 
@@ -141,7 +150,8 @@ impl Invocation<'_> {
         };
         let envelope = lap::envelope(ready, &arguments, &facts).map_err(impossible)?;
         let cached = lap::cache_key(ready, &envelope, self.cx.privacy(), &caller);
-        Ok(Checked { caller, arguments, envelope, key, cached })
+        let asks = ready.tool.policy.approval == Approval::Always;
+        Ok(Checked { caller, arguments, envelope, key, cached, asks })
     }
 
     pub(super) fn caller(&self) -> Caller {
@@ -184,7 +194,7 @@ impl Invocation<'_> {
     }
 
     /// Waits no longer than the caller does.
-    async fn until_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+    pub(super) async fn until_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         let over = |class, reason: &str| Error::Failed { name: self.name(), class, reason: reason.to_owned() };
         tokio::select! {
             biased;
@@ -207,6 +217,7 @@ impl Invocation<'_> {
         {
             return Ok(answer);
         }
+        self.agreed(checked).await?;
         let begun = self.begin(key.clone(), arguments, checked).await?;
         let mut answer = self.perform_keyed(checked, &begun).await?;
         answer.warnings.extend(self.warnings());
@@ -243,33 +254,11 @@ impl Invocation<'_> {
             Standing::InDoubt { reason } => Err(Error::InDoubt { name: self.name(), key, reason }),
             Standing::Begun => {
                 // Whoever makes a call holds its lock, so whoever began this one is gone.
-                let reason = "it was begun, and the host ended before it did".to_owned();
+                let reason = doubts::HOST_ENDED.to_owned();
                 self.doubt(found.begun, found.run, &reason).await?;
                 Err(Error::InDoubt { name: self.name(), key, reason })
             }
         }
-    }
-
-    /// Writes down that the call is about to be made.
-    async fn begin(&self, key: Key, arguments: String, checked: &Checked) -> Result<Begun, Error> {
-        let ready = &self.entry.ready;
-        let keep = ready.tool.idempotency.as_ref().map_or(KEEP_S, |own| own.keep_s);
-        let until = Timestamp(self.now().0 + i64::try_from(keep * 1_000_000).unwrap_or(i64::MAX / 2));
-        let journal = &self.shared.ports.journal;
-        let hash = journal.put_payload(arguments.into_bytes()).await.map_err(|error| self.unrecorded(&error))?;
-        let begun = Begun {
-            invocation: self.id.clone(),
-            key,
-            version: ready.tool.version.to_string(),
-            hash: ready.hash,
-            arguments: hash,
-            shown: lap::shown(&ready.tool, "input", &checked.arguments),
-            principal: self.cx.principal().name.clone(),
-            agent: self.request.agent.clone(),
-            until,
-        };
-        self.record(kind::BEGUN, self.cx.run(), &begun, Durability::Durable).await?;
-        Ok(begun)
     }
 
     async fn perform_keyed(&self, checked: &Checked, begun: &Begun) -> Result<Answer, Error> {
@@ -468,9 +457,6 @@ impl Invocation<'_> {
         vec![format!("{} is deprecated{until}{instead}{message}", self.name())]
     }
 }
-
-/// Seconds for which a key is remembered whose tool does not say: a day, as TDS has it.
-const KEEP_S: u64 = 86_400;
 
 /// So many bytes fit. Nothing is kept of them: what is too large is not copied to find that out.
 struct Room(usize);

@@ -16,6 +16,7 @@
 //!   description and no error.
 
 mod actor;
+mod agreed;
 mod attempt;
 mod cache;
 mod call;
@@ -28,6 +29,7 @@ mod health;
 mod ledger;
 mod library;
 mod message;
+mod people;
 mod ports;
 mod publishing;
 mod request;
@@ -48,6 +50,7 @@ pub use handle::{Error, Handle};
 pub use health::Pulse;
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Refused, Row, Settled, Standing};
 pub use library::{Entry, Library};
+pub use people::{People, Question, Unheard};
 pub use ports::{Alarm, Ports, WayOut};
 pub use publishing::Publication;
 pub use request::{Answer, How, Request};
@@ -69,6 +72,10 @@ pub struct Config {
     pub result_bytes_max: usize,
     /// Bytes of answers that are kept to be used again; 0 keeps none.
     pub cache_bytes_max: usize,
+    /// Seconds people have to agree to a call, and for which their word holds.
+    pub approval_s: u64,
+    /// Seconds a caller waits for that before it is told to come again; 0 tells it at once.
+    pub approval_wait_s: u64,
 }
 
 /// What an executor shows of itself.

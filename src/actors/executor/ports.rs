@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use super::people::People;
 use crate::egress::{self, Cidr, Proxy};
 use crate::lap::Rules;
 use crate::lap::grant::Issuer;
@@ -31,6 +32,8 @@ pub struct Ports {
     pub rules: Arc<Rules>,
     /// Who is told of a tool that is not as good as it has to be; nobody if there is no governor.
     pub alarm: Option<Alarm>,
+    /// Who is asked whether a call may be made, and what became of one; nobody if there is no inbox.
+    pub people: Option<Arc<dyn People>>,
     /// Where effects are recorded.
     pub journal: Arc<dyn Journal>,
     /// Where files of published tools are run from. None for a host without a directory.
@@ -67,6 +70,7 @@ impl Ports {
             grants: None,
             rules: Arc::default(),
             alarm: None,
+            people: None,
             journal,
             shelf: None,
             folder: None,

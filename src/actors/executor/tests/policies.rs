@@ -81,6 +81,7 @@ async fn stage(book: Book, given: Given) -> Stage {
     let troubles = shelve(&library, &*journal, ports.shelf.as_deref()).await.unwrap();
     let config = read(json!({
         "concurrency": 4, "waiting": 8, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+        "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let (handle, child) = Handle::launch("tools", library, ports, config, &world);
     let (root, _) = start(vec![child], &world).await;
@@ -318,4 +319,28 @@ async fn without_a_policy_a_tool_is_called_as_the_hosts_own_rules_say() {
     let entry = stage.handle.library().find("text.count", None).unwrap();
     assert!(entry.policies.is_none(), "nothing is asked where there is nothing to ask");
     assert_eq!(entry.stage, executor::Stage::Active);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_wants_a_person_to_agree_is_met_by_a_tool_that_asks_one() {
+    let changing = |value: &mut Value, approval: &str| {
+        value["side_effects"] = json!("non_idempotent");
+        value["capabilities"] = json!(["action"]);
+        value["isolation"] = json!("docker");
+        value["run"] = json!({ "image": { "image": format!("tool@sha256:{}", "0".repeat(64)) } });
+        value["idempotency"] = json!({ "key": "host" });
+        value["interface"]["host"] = json!({ "once": { "from": "idempotency_key" } });
+        value["policy"] = json!({ "approval": approval });
+        value["tests"] = json!({});
+    };
+    // Whoever is let past the rule has still to be agreed to, and here is nobody who could.
+    for (approval, said) in [("never", "effects-unattended"), ("always", "this host has nobody to ask")] {
+        let stage = stage(book(&["admitted", "effects"], ""), Given::default()).await;
+        stage.publish(package("1.0.0", |value| changing(value, approval))).await.unwrap();
+        let refused = stage.call("acme/anna", "a").await.unwrap_err();
+        assert_eq!(refused.class(), Class::Denied);
+        assert!(refused.to_string().contains(said), "{refused}");
+        assert!(stage.docker.calls().is_empty());
+        assert_eq!(stage.events("tool.refused").await.len(), 1);
+    }
 }
