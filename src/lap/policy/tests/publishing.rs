@@ -147,7 +147,6 @@ fn the_deepest_policy_that_is_taken_fits_on_the_stack_of_a_thread() {
         let built = move || wrong(&permit(&condition)).len();
         // Two megabytes, as the threads of the host have.
         let thread = std::thread::Builder::new().stack_size(2 << 20);
-        #[expect(clippy::disallowed_methods, reason = "the test is about the stack of a thread")]
         thread.spawn(built).unwrap().join().unwrap()
     };
     // As deep as is taken within the brackets of `when`, and as long with the four that are written around it.
