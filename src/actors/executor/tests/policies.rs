@@ -331,7 +331,9 @@ async fn a_rule_that_wants_a_person_to_agree_is_met_by_a_tool_that_asks_one() {
         value["idempotency"] = json!({ "key": "host" });
         value["interface"]["host"] = json!({ "once": { "from": "idempotency_key" } });
         value["policy"] = json!({ "approval": approval });
-        value["tests"] = json!({});
+        // Its tests are calls too, so there is only one that is no call.
+        value["tests"] =
+            json!({ "contract": [{ "name": "needs-a-text", "input": {}, "expect": { "error": "invalid" } }] });
     };
     // Whoever is let past the rule has still to be agreed to, and here is nobody who could.
     for (approval, said) in [("never", "effects-unattended"), ("always", "this host has nobody to ask")] {
