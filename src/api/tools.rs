@@ -317,7 +317,7 @@ pub(super) async fn show(
 ) -> Result<Json<ToolShown>, Problem> {
     let required = range(query.version.as_deref())?;
     let library = app.parts.tools.library();
-    let entry = library.find(&id, required.as_ref())?;
+    let entry = app.parts.tools.find(&lap::Caller::of(caller.cx.principal()), &id, required.as_ref())?;
     let mut pulses = app.parts.tools.pulses(&caller.cx, &id).await?;
     let standing = |entry: &Entry| {
         let version = entry.ready.tool.version.to_string();
@@ -443,7 +443,7 @@ fn said(line: &Line) -> axum::response::sse::Event {
 
 fn stream(app: Arc<App>, cx: Cx, request: Request) -> Result<Response, Problem> {
     // What is refused before anything is done is refused with its own status.
-    app.parts.tools.library().find(&request.tool, request.required.as_ref())?;
+    app.parts.tools.known(&lap::Caller::of(cx.principal()), &request.tool, request.required.as_ref())?;
     let (sender, lines) = mpsc::channel(LINES_WAITING);
     let tools = app.parts.tools.clone();
     let request = Request { lines: Some(sender), ..request };

@@ -32,6 +32,7 @@ mod mcp;
 mod models;
 mod paint;
 mod plan;
+mod policies;
 mod replay;
 mod restated;
 mod routing;

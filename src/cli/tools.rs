@@ -14,6 +14,7 @@ use super::console::Console;
 use super::error::Error;
 use super::handing::{self, Doubted, HandedIn, Retired, Staged};
 use super::paint::Paint;
+use super::policies;
 use crate::tds::compat::{Change, Refusal, diff, judge};
 use crate::tds::tool::{FilePath, Run};
 use crate::tds::{self, Checked, Document, Format, Report, limits, starter};
@@ -241,13 +242,13 @@ fn outcome_lines(outcome: &Outcome, paint: Paint) -> String {
 }
 
 fn examine(file: &Path) -> Result<Outcome, Error> {
-    let (path, read) = load(file)?;
+    let (path, text, read) = load(file)?;
     let name = path.display().to_string();
     let told = |report| Told { file: name.clone(), report };
     match read {
         Err(report) => Ok(Outcome { file: name.clone(), taken: false, tool: None, reports: vec![told(report)] }),
         Ok(Checked { tool, document, warnings }) => {
-            let mut reports = vec![told(warnings)];
+            let mut reports = vec![told(warnings), told(policies::wrong(&text, &tool, &document))];
             reports.extend(beside(&path, &tool, &document)?);
             reports.retain(|told| !told.report.is_empty());
             let taken = !reports.iter().any(|told| told.report.refuses());
@@ -344,15 +345,16 @@ pub(super) fn found(file: &Path) -> Result<(PathBuf, Format), Error> {
 }
 
 /// Reads a description, or that of a folder.
-fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
+fn load(file: &Path) -> Result<(PathBuf, String, Result<Checked, Report>), Error> {
     let (path, format) = found(file)?;
     let text = text(&path, limits::DOCUMENT_BYTES_MAX)?;
-    Ok((path, tds::read(format, &text)))
+    let read = tds::read(format, &text);
+    Ok((path, text, read))
 }
 
 /// Reads a description that must be right.
 fn taken(file: &Path) -> Result<(PathBuf, Checked), Error> {
-    let (path, read) = load(file)?;
+    let (path, _, read) = load(file)?;
     match read {
         Ok(checked) => Ok((path, checked)),
         Err(report) => {

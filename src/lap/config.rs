@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Workspace;
 use super::core::{self, INTERPRETERS, JiraPlace};
+use super::{Workspace, policy};
 use crate::sandbox::Access;
 use crate::tds::tool::Method;
 
@@ -26,6 +26,10 @@ pub struct Config {
     pub grants: BTreeMap<String, Vec<String>>,
     /// What is turned on: a version on trial that names one of these serves everybody.
     pub flags: Vec<String>,
+    /// Principals that are service accounts: programs that somebody answers for.
+    pub accounts: Vec<String>,
+    /// Policies that calls are judged by, beside the host's own rules.
+    pub policy: policy::Config,
     /// Folders that an agent or a caller may be granted, by name, to look at.
     pub readable: BTreeMap<String, PathBuf>,
     /// The same, to change.
@@ -63,6 +67,7 @@ impl Config {
             wrong.map(move |(name, _)| (format!("{key}.{name}"), "an absolute path".to_owned())).collect::<Vec<_>>()
         };
         let mut found = strange;
+        found.extend(self.policy.impossible().into_iter().map(|(key, what)| (format!("policy.{key}"), what)));
         if self.core.iter().any(|word| !core::ALL.iter().any(|own| own.is_meant(word))) {
             let all: Vec<&str> = core::ALL.iter().map(|own| own.id).collect();
             found.push(("core".to_owned(), format!("among {}, or the first word of some", all.join(", "))));

@@ -174,18 +174,25 @@ fn short(text: String) -> String {
     format!("{}... ({} bytes)", &text[..end], text.len())
 }
 
+/// A value as it is told, its keys in order, so that two can be compared by looking.
+fn json(value: &Value) -> String {
+    let mut value = value.clone();
+    value.sort_all_objects();
+    short(value.to_string())
+}
+
 fn wanted(expect: Option<&Expect>) -> String {
     match expect {
         None => "an answer".to_owned(),
-        Some(Expect::Output(value)) => short(value.to_string()),
-        Some(Expect::Contains(value)) => format!("an answer with {}", short(value.to_string())),
+        Some(Expect::Output(value)) => json(value),
+        Some(Expect::Contains(value)) => format!("an answer with {}", json(value)),
         Some(Expect::Error(class)) => format!("a failure of class {}", class.word()),
     }
 }
 
 fn told(came: &Result<Value, (Class, String)>) -> String {
     match came {
-        Ok(value) => short(value.to_string()),
+        Ok(value) => json(value),
         Err((class, reason)) => format!("{}: {}", class.word(), short(reason.clone())),
     }
 }

@@ -25,6 +25,7 @@ mod leaving;
 mod mcp;
 mod memory;
 mod overload;
+mod policies;
 mod privacy;
 mod program;
 mod providers;

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::Config;
-use super::attempt::{Attempt, Tried, function};
+use super::attempt::{Attempt, Tried, function, grant};
 use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
 use super::doubts;
@@ -19,6 +19,7 @@ use super::ledger::{ALL, Begun, EffectsProjection, EndedCall, Row, Standing, in_
 use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
+use crate::lap::grant::{Errand, Token};
 use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
 use crate::store::Durability;
@@ -71,6 +72,14 @@ pub(super) struct Checked {
 impl Invocation<'_> {
     /// Makes the call.
     pub(super) async fn make(&self) -> Result<Answer, Error> {
+        let made = self.made().await;
+        if let Err(error) = &made {
+            self.refused(error).await;
+        }
+        made
+    }
+
+    async fn made(&self) -> Result<Answer, Error> {
         let checked = self.check()?;
         if let Some(hash) = checked.cached {
             self.agreed(&checked).await?;
@@ -118,8 +127,8 @@ impl Invocation<'_> {
         }
         let caller = self.caller();
         let label = self.cx.label();
-        let admitted = lap::admit(&ready.tool, &caller, &label, &self.shared.ports.rules, &request.arguments);
-        let arguments = match admitted {
+        let gate = self.entry.gate(&self.shared.ports.rules, self.now());
+        let arguments = match gate.admit(&caller, &label, &request.arguments) {
             Ok(arguments) => arguments.into_owned(),
             Err(denial) => return Err(Error::Denied { name: self.name(), denial }),
         };
@@ -145,7 +154,7 @@ impl Invocation<'_> {
         Ok(Checked { caller, arguments, envelope, key, cached, asks })
     }
 
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         Caller { agent: self.request.agent.clone(), ..Caller::of(self.cx.principal()) }
     }
 
@@ -252,28 +261,6 @@ impl Invocation<'_> {
         }
     }
 
-    /// Writes down that the call is about to be made.
-    async fn begin(&self, key: Key, arguments: String, checked: &Checked) -> Result<Begun, Error> {
-        let ready = &self.entry.ready;
-        let keep = ready.tool.idempotency.as_ref().map_or(KEEP_S, |own| own.keep_s);
-        let until = Timestamp(self.now().0 + i64::try_from(keep * 1_000_000).unwrap_or(i64::MAX / 2));
-        let journal = &self.shared.ports.journal;
-        let hash = journal.put_payload(arguments.into_bytes()).await.map_err(|error| self.unrecorded(&error))?;
-        let begun = Begun {
-            invocation: self.id.clone(),
-            key,
-            version: ready.tool.version.to_string(),
-            hash: ready.hash,
-            arguments: hash,
-            shown: lap::shown(&ready.tool, "input", &checked.arguments),
-            principal: self.cx.principal().name.clone(),
-            agent: self.request.agent.clone(),
-            until,
-        };
-        self.record(kind::BEGUN, self.cx.run(), &begun, Durability::Durable).await?;
-        Ok(begun)
-    }
-
     async fn perform_keyed(&self, checked: &Checked, begun: &Begun) -> Result<Answer, Error> {
         let (tried, attempts) = self.tries(checked).await;
         if in_doubt(tried.outcome.ended) && self.entry.ready.tool.side_effects == SideEffects::NonIdempotent {
@@ -295,9 +282,16 @@ impl Invocation<'_> {
     /// Attempts until one is good, or was bad in a way that does not pass, or there were enough.
     async fn tries(&self, checked: &Checked) -> (Tried, u32) {
         let retry = &self.entry.ready.tool.retry;
+        let (tool, class) = (&*self.entry.ready.tool, self.cx.privacy());
+        let errand = Errand { tool, arguments: &checked.arguments, caller: &checked.caller, class };
+        let issuer = self.shared.ports.grants.as_deref();
+        let grant = match grant(issuer, &errand, self.cx, &*self.shared.world.clock) {
+            Ok(grant) => grant,
+            Err(error) => return (Tried::refused(error.class(), error.to_string()), 0),
+        };
         let mut attempts = 1;
         loop {
-            let tried = self.attempt(checked, attempts).await;
+            let tried = self.attempt(checked, grant.as_ref(), attempts).await;
             let passes = matches!(&tried.outcome.answer, Err(failure) if self.may_pass(failure, tried.outcome.ended));
             if !passes || u64::from(attempts) >= retry.attempts || self.cx.is_cancelled() {
                 return (tried, attempts);
@@ -326,7 +320,7 @@ impl Invocation<'_> {
         class && (self.entry.ready.tool.side_effects != SideEffects::NonIdempotent || !in_doubt(ended))
     }
 
-    async fn attempt(&self, checked: &Checked, number: u32) -> Tried {
+    async fn attempt(&self, checked: &Checked, grant: Option<&Token>, number: u32) -> Tried {
         let ready = &self.entry.ready;
         let most = usize::try_from(ready.tool.limits.concurrency).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let places =
@@ -335,7 +329,7 @@ impl Invocation<'_> {
             Ok(place) => place,
             Err(error) => {
                 let failure = Failure::new(error.class(), "it waited for others until its time was over");
-                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None };
+                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None, grant: None };
             }
         };
         let tried = if self.entry.is_function() {
@@ -346,6 +340,8 @@ impl Invocation<'_> {
                 ready,
                 front: self.entry.front().map(|front| &**front),
                 request: self.request,
+                caller: &checked.caller,
+                grant,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,
                 id: format!("{}-{number}", self.id),
@@ -358,7 +354,7 @@ impl Invocation<'_> {
 
     /// Looks at the answer, writes down what happened, and says it.
     async fn close(&self, checked: &Checked, tried: Tried, attempts: u32, key: Option<Key>) -> Result<Answer, Error> {
-        let Tried { outcome, tier } = tried;
+        let Tried { outcome, tier, grant } = tried;
         let mut outcome = *outcome;
         self.judge(&mut outcome);
         self.counted(&outcome).await;
@@ -379,6 +375,7 @@ impl Invocation<'_> {
             tier,
             answer,
             ended: outcome.ended,
+            grant,
             attempts,
             effects: outcome.effects.clone(),
             usage: outcome.usage.clone(),
@@ -402,7 +399,9 @@ impl Invocation<'_> {
 
     /// A tool that says what it does not promise has no answer (E6).
     fn judge(&self, outcome: &mut Outcome) {
-        if let Ok(value) = &outcome.answer {
+        if let Ok(value) = &mut outcome.answer {
+            // The journal knows an answer by the hash of its text.
+            value.sort_all_objects();
             outcome.answer = self.judged(value);
         }
     }
@@ -458,9 +457,6 @@ impl Invocation<'_> {
         vec![format!("{} is deprecated{until}{instead}{message}", self.name())]
     }
 }
-
-/// Seconds for which a key is remembered whose tool does not say: a day, as TDS has it.
-const KEEP_S: u64 = 86_400;
 
 /// So many bytes fit. Nothing is kept of them: what is too large is not copied to find that out.
 struct Room(usize);

@@ -23,7 +23,7 @@ use crate::lap::{self, Caller, Denial, Mismatches, Package, Rules};
 use crate::sandbox;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::tds::tool::{Date, Version};
+use crate::tds::tool::{Date, Range, Version};
 use crate::types::{Class, Clock, Cx, Money, Timestamp, ToolCall, ToolSpec, World};
 
 /// Why a tool call has no result.
@@ -289,8 +289,8 @@ impl Handle {
 
     /// What a model of this agent is told of these tools, each named as `id` or `id@range`. Unknown names are left out, and
     /// so are tools the agent may not call (LAP4).
-    pub fn specs(&self, agent: &str, names: &[String]) -> Vec<ToolSpec> {
-        let caller = Caller { agent: Some(agent.to_owned()), ..Caller::default() };
+    pub fn specs(&self, cx: &Cx, agent: &str, names: &[String]) -> Vec<ToolSpec> {
+        let caller = Caller { agent: Some(agent.to_owned()), ..Caller::of(cx.principal()) };
         self.library.specs(names, |entry| entry.unavailable.is_none() && self.shows(entry, &caller))
     }
 
@@ -302,7 +302,33 @@ impl Handle {
     }
 
     fn shows(&self, entry: &Entry, caller: &Caller) -> bool {
-        entry.gone_since(self.clock.wall()).is_none() && lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
+        entry.shows(caller, &self.rules, self.clock.wall())
+    }
+
+    /// The version of a tool that a caller is shown if it asks for it by name.
+    ///
+    /// # Errors
+    /// There is none, or none that the caller may be told of; which of them is not said (LAP4).
+    pub fn find(&self, caller: &Caller, id: &str, required: Option<&Range>) -> Result<Entry, Error> {
+        let shows = |entry: &Entry| self.shows(entry, caller);
+        let entry = self.library.find_for(id, required, None, &shows);
+        match entry {
+            Ok(entry) if shows(&entry) => Ok(entry),
+            // Versions of what is not shown are not either.
+            Err(Error::Unsatisfied { .. }) if !self.library.versions(id).iter().any(shows) => {
+                Err(self.library.unknown(id, &shows))
+            }
+            Ok(_) => Err(self.library.unknown(id, &shows)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether a call of this name finds a tool at all, with the words of a call if it does not.
+    ///
+    /// # Errors
+    /// There is no such tool or version.
+    pub fn known(&self, caller: &Caller, id: &str, required: Option<&Range>) -> Result<(), Error> {
+        self.library.find_for(id, required, None, &|entry| self.shows(entry, caller)).map(drop)
     }
 
     /// A value of a call as it may be on record: without what the tool's description says is to be hidden. `part` is
@@ -384,7 +410,9 @@ impl Handle {
 
     /// Makes a call and returns its answer. One that a person has to agree to waits a while for that, and then says for what
     /// it waits; no more than half of the caller's time, since the call itself is to be made in the rest.
-    pub async fn invoke(&self, cx: &Cx, request: Request) -> Result<Answer, Error> {
+    pub async fn invoke(&self, cx: &Cx, mut request: Request) -> Result<Answer, Error> {
+        // The same call in another order of its keys is the same in every word that a program or a person gets to see.
+        request.arguments.sort_all_objects();
         let Some(people) = self.people.as_ref().filter(|_| self.patience > Duration::ZERO) else {
             return self.invoke_once(cx, request).await;
         };
@@ -407,7 +435,8 @@ impl Handle {
             seat: run.as_deref().unwrap_or(&cx.principal().name),
             flags: &self.rules.flags,
         };
-        let entry = self.library.find_for(&request.tool, request.required.as_ref(), Some(&asker))?;
+        let shows = |entry: &Entry| self.shows(entry, &caller);
+        let entry = self.library.find_for(&request.tool, request.required.as_ref(), Some(&asker), &shows)?;
         let work_cx = cx.child().with_deadline(self.address.now() + self.within);
         let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
         let ask = |reply| Message::Call(Box::new(Work { cx: work_cx.clone(), entry, request, reply }));

@@ -9,6 +9,7 @@ use futures::future::BoxFuture;
 use super::people::People;
 use crate::egress::{self, Cidr, Proxy};
 use crate::lap::Rules;
+use crate::lap::grant::Issuer;
 use crate::sandbox::{Sandbox, Tier};
 use crate::secrets::Secrets;
 use crate::store::Journal;
@@ -25,6 +26,8 @@ pub struct Ports {
     pub way_out: Option<WayOut>,
     /// Where secrets are; none if there are none.
     pub secrets: Option<Arc<dyn Secrets>>,
+    /// Who issues and checks the grants of calls that need secrets or a way out; without one they are refused.
+    pub grants: Option<Arc<Issuer>>,
     /// Who was granted what, and where this host is.
     pub rules: Arc<Rules>,
     /// Who is told of a tool that is not as good as it has to be; nobody if there is no governor.
@@ -64,6 +67,7 @@ impl Ports {
             unusable,
             way_out: None,
             secrets: None,
+            grants: None,
             rules: Arc::default(),
             alarm: None,
             people: None,

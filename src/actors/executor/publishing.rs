@@ -6,14 +6,15 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::attempt::{Attempt, function};
+use super::attempt::{Attempt, function, grant};
 use super::call::Shared;
 use super::handle::Error;
 use super::library::{Entry, Library};
 use super::request::Request;
 use super::shelf::{Checked, Kept, Published, Retired, kind, open, put_down, volumes};
 use super::stage::Stage;
-use crate::lap::{Case, Package, Ready, Unpacked};
+use crate::lap::grant::Errand;
+use crate::lap::{Caller, Case, Package, Ready, Unpacked};
 use crate::store::{Durability, NewEvent};
 use crate::tds::tool::{HostSource, Version};
 use crate::tds::{self, Tool, compat};
@@ -58,7 +59,8 @@ impl Publisher<'_> {
             return Ok(Publication { published, warnings, known: true });
         }
         self.fits(&ready.tool).map_err(|reasons| Error::NotPublished { name: label.clone(), reasons })?;
-        let entry = self.library.entry(ready, published.stage.clone());
+        let unfit = |reasons: Vec<String>| Error::NotPublished { name: label.clone(), reasons };
+        let entry = self.library.entry(ready, published.stage.clone()).map_err(unfit)?;
         let failures = self.try_out(&entry, &unpacked.cases).await;
         if !failures.is_empty() {
             return Err(Error::NotPublished { name: label, reasons: failures });
@@ -76,7 +78,9 @@ impl Publisher<'_> {
         let unpacked = package.unpack().map_err(refused)?;
         let (ready, _) = self.keep(&unpacked).await?;
         let label = ready.label();
-        let failures = self.try_out(&self.library.entry(ready, Stage::Active), &unpacked.cases).await;
+        let unfit = |reasons: Vec<String>| Error::NotPublished { name: label.clone(), reasons };
+        let entry = self.library.entry(ready, Stage::Active).map_err(unfit)?;
+        let failures = self.try_out(&entry, &unpacked.cases).await;
         if failures.is_empty() {
             return Ok(unpacked.cases.iter().map(Case::label).collect());
         }
@@ -171,13 +175,21 @@ impl Publisher<'_> {
         let tried = if entry.is_function() {
             function(entry, self.cx, envelope, &*self.shared.world.clock).await
         } else {
+            let caller = Caller::of(self.cx.principal());
+            let errand =
+                Errand { tool: &ready.tool, arguments: &case.input, caller: &caller, class: self.cx.privacy() };
+            let (ports, clock) = (&self.shared.ports, &*self.shared.world.clock);
+            let grant = grant(ports.grants.as_deref(), &errand, self.cx, clock)
+                .map_err(|error| (error.class(), error.to_string()))?;
             let attempt = Attempt {
-                ports: &self.shared.ports,
+                ports,
                 ready,
                 front: entry.front().map(|front| &**front),
                 request: &request,
+                caller: &caller,
+                grant: grant.as_ref(),
                 cx: self.cx,
-                clock: &*self.shared.world.clock,
+                clock,
                 id: format!("test-{}-{number}", crate::types::RunId::new(&self.shared.world)),
             };
             attempt.run(envelope).await
@@ -254,7 +266,10 @@ impl Publisher<'_> {
                 let package = Package { format: tds::Format::Json, text: tds::canonical(&ready.tool), files };
                 match package.unpack() {
                     Err(reasons) => reasons,
-                    Ok(unpacked) => self.try_out(&self.library.entry(ready, Stage::Active), &unpacked.cases).await,
+                    Ok(unpacked) => match self.library.entry(ready, Stage::Active) {
+                        Err(problems) => problems,
+                        Ok(entry) => self.try_out(&entry, &unpacked.cases).await,
+                    },
                 }
             }
         };

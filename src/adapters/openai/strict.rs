@@ -106,7 +106,9 @@ fn objects(map: &Map<String, Value>, made: &mut Map<String, Value>, level: usize
     if *keys > KEYS_MAX || required.iter().any(|key| !properties.contains_key(*key)) {
         return None;
     }
-    made.insert("required".to_owned(), properties.keys().cloned().collect());
+    let mut all: Vec<&String> = properties.keys().collect();
+    all.sort_unstable();
+    made.insert("required".to_owned(), all.into_iter().cloned().collect());
     made.insert("properties".to_owned(), Value::Object(properties));
     made.insert("additionalProperties".to_owned(), Value::Bool(false));
     Some(())

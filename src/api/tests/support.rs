@@ -290,6 +290,8 @@ fn folders() -> lap::Config {
         jira: Default::default(),
         grants: BTreeMap::new(),
         flags: Vec::new(),
+        accounts: Vec::new(),
+        policy: lap::policy::Config { own: vec!["admitted".to_owned()], files: Vec::new() },
         readable: BTreeMap::new(),
         writable: BTreeMap::new(),
     }

@@ -24,7 +24,8 @@ proptest! {
 
 fn wrong(change: impl FnOnce(&mut Value)) -> Vec<String> {
     let mut value = json!({
-        "core": ["git", "http.get"], "flags": [], "grants": {}, "readable": {}, "writable": {},
+        "core": ["git", "http.get"], "flags": [], "accounts": [], "policy": { "own": ["admitted"], "files": [] },
+        "grants": {}, "readable": {}, "writable": {},
         "hosts": { "docs.example.com": ["GET"], "*.example.com:8443/v1/*": ["POST"], "http://printer.example.com:631": ["GET"] },
         "programs": ["wc", "g++"], "jira": { "host": "acme.atlassian.net", "secret": "jira/token" },
     });

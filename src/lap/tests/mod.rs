@@ -9,6 +9,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
+use super::admit::{admit, may};
 use super::*;
 use crate::egress::Transport;
 use crate::sandbox::{Egress, Program, Tier};
@@ -207,6 +208,7 @@ fn a_call_is_admitted_only_with_what_the_operator_granted_and_with_data_it_may_s
             .map(|(name, all)| ((*name).to_owned(), all.iter().map(ToString::to_string).collect()))
             .collect(),
         flags: Vec::new(),
+        accounts: Vec::new(),
         here: Some("eu".to_owned()),
     };
     let (acme, input) = (caller("acme"), json!({ "text": "write to anna@example.com" }));

@@ -109,7 +109,10 @@ impl Document {
             Format::Json => json::read(text),
             Format::Yaml => yaml::read(text),
         };
-        read.map_err(Report::of)
+        let mut read = read.map_err(Report::of)?;
+        // One description is one tree, whoever wrote it: what is said of it, printed or listed has the order of the names.
+        read.value.sort_all_objects();
+        Ok(read)
     }
 
     /// The tree.

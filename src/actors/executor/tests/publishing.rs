@@ -16,7 +16,7 @@ use crate::tds::Format;
 use crate::types::{Class, Cx, World};
 
 /// A tool with one contract test, with these changes.
-fn package(version: &str, change: impl FnOnce(&mut Value)) -> Package {
+pub(super) fn package(version: &str, change: impl FnOnce(&mut Value)) -> Package {
     let mut value = json!({
         "tds": 1, "id": "text.count", "name": "Count", "version": version,
         "description": "Counts what the script of a test says, and is never run otherwise.",
