@@ -27,6 +27,15 @@ pub struct Gate<'a> {
     pub now: Timestamp,
 }
 
+/// A call that may be made.
+#[derive(Debug, Clone, PartialEq)]
+pub struct Admitted<'v> {
+    /// With what.
+    pub given: Cow<'v, Value>,
+    /// Why a person has to agree to it first, if one has to: the tool says so, or this policy gives way to nothing less.
+    pub asks: Option<Denial>,
+}
+
 /// Every class, the least private first: who may call a tool with anything may mostly call it with that.
 const CLASSES: [PrivacyClass; 4] =
     [PrivacyClass::Public, PrivacyClass::Internal, PrivacyClass::Confidential, PrivacyClass::Restricted];
@@ -51,16 +60,22 @@ impl Gate<'_> {
     ///
     /// # Errors
     /// Why it may not be made.
-    pub fn admit<'v>(&self, caller: &Caller, label: &Label, arguments: &'v Value) -> Result<Cow<'v, Value>, Denial> {
+    pub fn admit<'v>(&self, caller: &Caller, label: &Label, arguments: &'v Value) -> Result<Admitted<'v>, Denial> {
         let given = admit(self.tool, caller, label, self.rules, arguments)?;
-        let Some(policies) = self.policies else { return Ok(given) };
+        let always = (self.tool.policy.approval == Approval::Always).then_some(Denial::Approval);
+        let Some(policies) = self.policies else { return Ok(Admitted { given, asks: always }) };
         let subject = self.subject(caller)?;
         // What was replaced by a mark was found in what came in.
         let personal = policies.looks_at("personal_data") && !sensitive::find(&arguments.to_string()).is_empty();
         let call = self.circumstances(caller, label, personal);
-        match policies.refuses(&subject, &call, &given) {
-            None => Ok(given),
-            Some(explanation) => Err(Denial::Policy(Box::new(explanation))),
+        let Some(explanation) = policies.refuses(&subject, &call, &given) else {
+            return Ok(Admitted { given, asks: always });
+        };
+        let denial = Denial::Policy(Box::new(explanation));
+        let agreed = Circumstances { approved: true, ..call };
+        match policies.refuses(&subject, &agreed, &given) {
+            None => Ok(Admitted { given, asks: Some(denial) }),
+            Some(_) => Err(denial),
         }
     }
 

@@ -35,7 +35,7 @@ pub use admit::{Denial, Rules, clean, granted};
 pub use arguments::{Caller, Facts, Mismatches, envelope, shown};
 pub use config::Config;
 pub use front::{Came, Command, Front, STEPS_MOST, Step, cut};
-pub use gate::Gate;
+pub use gate::{Admitted, Gate};
 pub use keys::{KEY_BYTES_MAX, Key, cache_key, key};
 pub use outfit::{Workspace, rules, spec, tiers};
 pub use package::{Case, PACKAGE_BYTES_MAX, Package, PackedFile, Unpacked};

@@ -20,11 +20,11 @@ use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
 use crate::lap::grant::{Errand, Token};
-use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
+use crate::lap::{self, Caller, Denial, Facts, Key, Mismatches, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
 use crate::store::Durability;
 use crate::tds::canonical_value;
-use crate::tds::tool::{Approval, RetryOn, SideEffects};
+use crate::tds::tool::{RetryOn, SideEffects};
 use crate::types::{Class, Cx, Hash, Money, Timestamp, World};
 
 /// What all calls of an executor share.
@@ -65,8 +65,8 @@ pub(super) struct Checked {
     envelope: Value,
     key: Option<Key>,
     cached: Option<Hash>,
-    /// A person has to agree to it.
-    pub(super) asks: bool,
+    /// Why a person has to agree to it first, if one has to.
+    pub(super) asks: Option<Box<Denial>>,
 }
 
 impl Invocation<'_> {
@@ -128,8 +128,8 @@ impl Invocation<'_> {
         let caller = self.caller();
         let label = self.cx.label();
         let gate = self.entry.gate(&self.shared.ports.rules, self.now());
-        let arguments = match gate.admit(&caller, &label, &request.arguments) {
-            Ok(arguments) => arguments.into_owned(),
+        let (arguments, asks) = match gate.admit(&caller, &label, &request.arguments) {
+            Ok(lap::Admitted { given, asks }) => (given.into_owned(), asks.map(Box::new)),
             Err(denial) => return Err(Error::Denied { name: self.name(), denial }),
         };
         self.admit_often(&caller.tenant)?;
@@ -150,7 +150,6 @@ impl Invocation<'_> {
         };
         let envelope = lap::envelope(ready, &arguments, &facts).map_err(impossible)?;
         let cached = lap::cache_key(ready, &envelope, self.cx.privacy(), &caller);
-        let asks = ready.tool.policy.approval == Approval::Always;
         Ok(Checked { caller, arguments, envelope, key, cached, asks })
     }
 

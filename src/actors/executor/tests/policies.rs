@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::*;
+use super::people::Desk;
 use super::publishing::package;
 use crate::actors::executor;
 use crate::actors::tests::{SECOND, cx, journal, read, soon, start, stop, world};
@@ -17,6 +18,7 @@ use crate::secrets::{self, Secrets};
 use crate::store::{Disk, Event, Journal, Memory};
 use crate::supervision::Root;
 use crate::types::{Class, Cx, Principal, World};
+use crate::ziggy::review::Opinion;
 
 /// Keys are nobody's to read, long texts are for librarians, and interns do not even see the tool.
 const OPERATOR: &str = r#"
@@ -58,6 +60,7 @@ struct Given {
     rules: Rules,
     secrets: Option<Arc<dyn Secrets>>,
     grants: bool,
+    people: Option<Arc<dyn People>>,
 }
 
 async fn stage(book: Book, given: Given) -> Stage {
@@ -77,6 +80,7 @@ async fn stage(book: Book, given: Given) -> Stage {
     ports.folder = Some(folder.path().to_owned());
     ports.rules = Arc::new(given.rules);
     ports.secrets = given.secrets;
+    ports.people = given.people;
     ports.grants = given.grants.then(super::issuer);
     let troubles = shelve(&library, &*journal, ports.shelf.as_deref()).await.unwrap();
     let config = read(json!({
@@ -345,4 +349,37 @@ async fn a_rule_that_wants_a_person_to_agree_is_met_by_a_tool_that_asks_one() {
         assert!(stage.docker.calls().is_empty());
         assert_eq!(stage.events("tool.refused").await.len(), 1);
     }
+}
+
+/// A rule that nothing but a person's word opens.
+const ASKING: &str = r#"
+@id("mail-is-agreed-to") @because("somebody reads what leaves")
+forbid (principal, action == Action::"invoke", resource == Tool::"text.count")
+when { context.args.text like "mail*" }
+unless { context.approved };
+
+@id("never") @because("nobody ever")
+forbid (principal, action == Action::"invoke", resource == Tool::"text.count")
+when { context.args.text like "*secret" };
+"#;
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_that_gives_way_to_a_persons_word_puts_the_call_before_one() {
+    let desk = Desk::new(&world());
+    let given = Given { people: Some(desk.clone()), ..Given::default() };
+    let stage = stage(book(&["admitted"], ASKING), given).await;
+    stage.publish(package("1.0.0", |_| {})).await.unwrap();
+    let tested = stage.jail.calls().len();
+    stage.call("acme/anna", "a letter").await.unwrap();
+    let waits = stage.call("acme/anna", "mail to all").await.unwrap_err();
+    assert!(matches!(waits, Error::Waits { .. }), "{waits}");
+    let asked = desk.items().pop().unwrap().reasons[0].words();
+    assert!(asked.contains("acme/anna calls text.count@1.0.0") && asked.contains("mail-is-agreed-to"), "{asked}");
+    // What a person's word does not open is not put before one.
+    let refused = stage.call("acme/anna", "mail the secret").await.unwrap_err();
+    assert!(refused.to_string().contains("never"), "{refused}");
+    assert_eq!((desk.items().len(), stage.jail.calls().len()), (1, tested + 1));
+    desk.says(Opinion::Approve, None);
+    assert_eq!(stage.call("acme/anna", "mail to all").await.unwrap().value, json!({ "n": 7 }));
+    assert!(matches!(stage.call("acme/anna", "mail to all").await, Err(Error::Waits { .. })));
 }
