@@ -162,6 +162,7 @@ pub(super) fn ports(
         tiers: tiers.usable,
         unusable: tiers.unusable,
         way_out,
+        fuzz: config.tools.fuzz,
         secrets: secrets(&config.secrets, environment, world)?,
         rules: Arc::new(Rules {
             grants: config.tools.grants.clone(),

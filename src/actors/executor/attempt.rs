@@ -36,7 +36,7 @@ pub(super) struct Tried {
 }
 
 impl Tried {
-    fn refused(class: Class, reason: impl Into<String>) -> Tried {
+    pub(super) fn refused(class: Class, reason: impl Into<String>) -> Tried {
         Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, Failure::new(class, reason))), tier: None }
     }
 }

@@ -21,6 +21,7 @@ mod cost;
 mod counting;
 mod doubts;
 mod fronted;
+mod fuzzing;
 mod handle;
 mod health;
 mod ledger;

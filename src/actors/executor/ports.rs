@@ -7,7 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use crate::egress::{self, Cidr, Proxy};
-use crate::lap::Rules;
+use crate::lap::{Fuzz, Rules};
 use crate::sandbox::{Sandbox, Tier};
 use crate::secrets::Secrets;
 use crate::store::Journal;
@@ -22,6 +22,8 @@ pub struct Ports {
     pub unusable: BTreeMap<Tier, String>,
     /// The way out, and its limits; none if nothing may go out.
     pub way_out: Option<WayOut>,
+    /// How much tools are tried before they are published with inputs nobody wrote; a host of functions publishes none.
+    pub fuzz: Fuzz,
     /// Where secrets are; none if there are none.
     pub secrets: Option<Arc<dyn Secrets>>,
     /// Who was granted what, and where this host is.
@@ -60,6 +62,7 @@ impl Ports {
             tiers,
             unusable,
             way_out: None,
+            fuzz: Fuzz::default(),
             secrets: None,
             rules: Arc::default(),
             alarm: None,

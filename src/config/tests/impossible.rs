@@ -3,7 +3,8 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 58] = [
+const MAY_BE_ZERO: [&str; 59] = [
+    "tools.fuzz.inputs",
     "executor.cache_bytes_max",
     "api.listen",
     "api.drain_s",

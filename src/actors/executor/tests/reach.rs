@@ -45,7 +45,7 @@ fn config() -> lap::Config {
         "programs": [],
         "jira": { "host": "acme.atlassian.net", "secret": "jira/token" },
         "grants": { "principal:tester": ["http.send", "jira.*"] },
-        "flags": [], "readable": {}, "writable": {},
+        "flags": [], "readable": {}, "writable": {}, "fuzz": { "inputs": 0, "within_s": 0 },
     }))
 }
 
