@@ -57,7 +57,7 @@ pub(super) enum ToolVerb {
     Doubts(Doubted),
     /// List the tools of a running host.
     List(Listed),
-    /// Find tools of a running host by words.
+    /// Find tools of a running host by words, or by what they are to do.
     Search(Searched),
     /// Say everything about a tool of a running host.
     Describe(Described),

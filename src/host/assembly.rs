@@ -52,7 +52,8 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let tools = tools(&mut builder, &config, &notebooks(&config, &journal, &embedder, &world))?;
-    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone()).await?;
+    let (executor, executor_child) =
+        host_tools::launch(&mut builder, tools, &config, (&journal, &embedder), crown.clone()).await?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     budgets::open(crown.treasury(), found, prices, &runtimes, &config);

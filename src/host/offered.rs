@@ -38,8 +38,8 @@ impl Toolbox for Executed {
             .collect()
     }
 
-    async fn find(&self, _cx: &Cx, _caller: &Caller, id: &str, required: Option<&Range>) -> Option<Arc<Tool>> {
-        let found = self.tools.library().find(id, required).ok();
+    async fn find(&self, cx: &Cx, _caller: &Caller, id: &str, required: Option<&Range>) -> Option<Arc<Tool>> {
+        let found = self.tools.find(&lap::Caller::of(cx.principal()), id, required).ok();
         found.map(|entry| Arc::clone(&entry.ready.tool))
     }
 

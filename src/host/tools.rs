@@ -11,6 +11,7 @@ use crate::actors::crown;
 use crate::actors::executor::{self, Alarm, Ports, WayOut};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
+use crate::inference::Embedder;
 use crate::lap::Rules;
 use crate::sandbox::{Function, Native, Sandbox, Tier, wasm};
 use crate::secrets::{self, Kept, Secrets, Token};
@@ -47,7 +48,7 @@ pub(super) async fn launch(
     builder: &mut Builder,
     tools: Vec<executor::Tool>,
     config: &Config,
-    journal: &Arc<dyn Journal>,
+    (journal, embedder): (&Arc<dyn Journal>, &Arc<dyn Embedder>),
     crown: crown::Handle,
 ) -> Result<(executor::Handle, Child), Error> {
     let (world, data) = (builder.world.clone(), builder.data.clone());
@@ -61,6 +62,7 @@ pub(super) async fn launch(
     let tiers = tiers(config, data.as_deref(), own, &world).await;
     let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
     ports.alarm = Some(alarm(crown));
+    ports.embedder = Some(Arc::clone(embedder));
     super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
@@ -170,6 +172,7 @@ pub(super) fn ports(
             flags: config.tools.flags.clone(),
         }),
         alarm: None,
+        embedder: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,

@@ -23,6 +23,7 @@ mod outfit;
 mod package;
 mod ready;
 mod redactor;
+mod search;
 
 #[cfg(test)]
 mod tests;
@@ -37,3 +38,4 @@ pub use outfit::{Workspace, rules, spec, tiers};
 pub use package::{Case, PACKAGE_BYTES_MAX, Package, PackedFile, Unpacked, short};
 pub use ready::{File, Ready, Unfit};
 pub use redactor::Redactor;
+pub use search::{about, fused, words};

@@ -11,6 +11,7 @@ use super::actor::Shell;
 use super::health::Pulse;
 use super::ledger::Row;
 use super::library::{Entry, Library};
+use super::likeness::{LIKE_MOST, Near, key};
 use super::message::{Message, Work};
 use super::ports::Ports;
 use super::publishing::Publication;
@@ -20,7 +21,7 @@ use super::tools::Tool;
 use crate::lap::{self, Caller, Denial, Mismatches, Package, Rules};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::tds::tool::{Date, Version};
+use crate::tds::tool::{Date, Range, Version};
 use crate::types::{Class, Clock, Cx, Money, ToolCall, ToolSpec, World};
 
 /// Why a tool call has no result.
@@ -162,6 +163,14 @@ pub enum Error {
     /// No call of this id is in doubt.
     #[error("could not find the call {0} among those in doubt")]
     NoDoubt(String),
+    /// Tools could not be looked for by likeness.
+    #[error("could not look for tools that are like this: {reason}")]
+    Unlike {
+        /// What kind of failure.
+        class: Class,
+        /// Why not.
+        reason: String,
+    },
     /// The journal did not take it.
     #[error("could not record the call of {name}: {reason}")]
     Unrecorded {
@@ -209,11 +218,20 @@ impl Error {
             | Error::Impossible { .. }
             | Error::TooLarge { .. } => Class::Invalid,
             Error::Denied { .. } => Class::Denied,
-            Error::Failed { class, .. } | Error::Unrecorded { class, .. } => *class,
+            Error::Failed { class, .. } | Error::Unrecorded { class, .. } | Error::Unlike { class, .. } => *class,
             Error::Full { .. } | Error::Budget { .. } | Error::Quota { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),
         }
     }
+}
+
+/// Tools that are like a text.
+#[derive(Clone)]
+pub struct Like {
+    /// What judged it, beside the words: the name of an embedder.
+    pub by: String,
+    /// The best first.
+    pub tools: Vec<Entry>,
 }
 
 /// Reaches one executor.
@@ -267,8 +285,75 @@ impl Handle {
         newest
     }
 
+    /// The tools this caller may call that fit a text, best first: by what they mean and by the words they share with it.
+    ///
+    /// # Errors
+    /// This host cannot tell what texts mean, or not now.
+    pub async fn like(&self, cx: &Cx, caller: &Caller, text: &str) -> Result<Like, Error> {
+        let length = text.chars().count();
+        if length > LIKE_MOST {
+            let reason = format!("a text of {length} characters is too long; {LIKE_MOST} is the most");
+            return Err(Error::Unlike { class: Class::Invalid, reason });
+        }
+        let ask = |reply| Message::Near { cx: cx.clone(), text: text.to_owned(), reply };
+        let Near { by, cosines } = self.address.call(cx, ask).await.map_err(Failure::from)??;
+        let all = self.list(caller);
+        let score = |entry: &Entry| {
+            let tool = &entry.ready.tool;
+            // What points elsewhere is not like it at all.
+            let cosine = cosines.get(&key(&lap::about(tool))).copied().filter(|cosine| *cosine > 0.0);
+            (lap::words(tool, text), cosine)
+        };
+        let places = lap::fused(&all.iter().map(score).collect::<Vec<_>>());
+        Ok(Like { by, tools: places.into_iter().map(|at| all[at].clone()).collect() })
+    }
+
     fn shows(&self, entry: &Entry, caller: &Caller) -> bool {
-        entry.gone_since(self.clock.wall()).is_none() && lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
+        entry.gone_since(self.clock.wall()).is_none() && self.may(entry, caller)
+    }
+
+    fn may(&self, entry: &Entry, caller: &Caller) -> bool {
+        lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
+    }
+
+    /// The version of a tool that a caller is served by, if they may be shown it (LAP4).
+    ///
+    /// # Errors
+    /// There is no such tool, for all this caller may know, or no such version of it.
+    pub fn find(&self, caller: &Caller, id: &str, required: Option<&Range>) -> Result<Entry, Error> {
+        let found = match self.library.find(id, required) {
+            Ok(entry) => self.may(&entry, caller).then_some(entry),
+            Err(error @ Error::Unsatisfied { .. }) if !self.versions(caller, id).is_empty() => return Err(error),
+            Err(_) => None,
+        };
+        found.ok_or_else(|| self.unknown(caller, id))
+    }
+
+    /// Every version of a tool that a caller may be shown, oldest first.
+    pub fn versions(&self, caller: &Caller, id: &str) -> Vec<Entry> {
+        let mut versions = self.library.versions(id);
+        versions.retain(|entry| self.may(entry, caller));
+        versions
+    }
+
+    /// Whether there is what a call asks for. Who may not make it is told so by the call.
+    ///
+    /// # Errors
+    /// There is no such tool, or no such version of it.
+    pub fn expect(&self, caller: &Caller, id: &str, required: Option<&Range>) -> Result<(), Error> {
+        self.library.find(id, required).map(drop).map_err(|error| self.told(caller, error))
+    }
+
+    fn unknown(&self, caller: &Caller, id: &str) -> Error {
+        self.library.unknown(id, |entry| self.may(entry, caller))
+    }
+
+    /// An error as this caller may be told it: with the names of no tools but those they may be shown.
+    fn told(&self, caller: &Caller, error: Error) -> Error {
+        match error {
+            Error::Unknown { name, .. } => self.unknown(caller, &name),
+            other => other,
+        }
     }
 
     /// A value of a call as it may be on record: without what the tool's description says is to be hidden. `part` is
@@ -358,7 +443,8 @@ impl Handle {
             seat: run.as_deref().unwrap_or(&cx.principal().name),
             flags: &self.rules.flags,
         };
-        let entry = self.library.find_for(&request.tool, request.required.as_ref(), Some(&asker))?;
+        let found = self.library.find_for(&request.tool, request.required.as_ref(), Some(&asker));
+        let entry = found.map_err(|error| self.told(&caller, error))?;
         let work_cx = cx.child().with_deadline(self.address.now() + self.within);
         let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
         let ask = |reply| Message::Call(Box::new(Work { cx: work_cx.clone(), entry, request, reply }));

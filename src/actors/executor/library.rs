@@ -185,23 +185,26 @@ impl Library {
     /// Those of [`Library::find`].
     pub fn find_for(&self, id: &str, required: Option<&Range>, asker: Option<&Asker<'_>>) -> Result<Entry, Error> {
         let shelf = self.shelf.load();
-        let Some(versions) = shelf.get(id) else {
-            let known = tds::nearest(id, &shelf.keys().map(String::as_str).collect::<Vec<_>>());
-            let known = known.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
-            let all: Vec<&str> = shelf.keys().take(NAMES_MOST).map(String::as_str).collect();
-            let more = if shelf.len() > NAMES_MOST {
-                format!(" and {} more", shelf.len() - NAMES_MOST)
-            } else {
-                String::new()
-            };
-            let known = format!("{known}there are {}{more}", all.join(", "));
-            return Err(Error::Unknown { name: id.to_owned(), known });
-        };
+        let Some(versions) = shelf.get(id) else { return Err(self.unknown(id, |_| true)) };
         taken(id, versions, required, asker).ok_or_else(|| Error::Unsatisfied {
             name: id.to_owned(),
             required: required.map_or("in general use".to_owned(), ToString::to_string),
             known: versions.values().map(shown).collect::<Vec<_>>().join(", "),
         })
+    }
+
+    /// That there is no such tool, and which there are of those that are shown.
+    pub(super) fn unknown(&self, id: &str, shows: impl Fn(&Entry) -> bool) -> Error {
+        let shelf = self.shelf.load();
+        let shown = shelf.iter().filter(|(_, versions)| versions.values().any(&shows));
+        let names: Vec<&str> = shown.map(|(name, _)| name.as_str()).collect();
+        let near = tds::nearest(id, &names).map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+        let more = match names.len().saturating_sub(NAMES_MOST) {
+            0 => String::new(),
+            more => format!(" and {more} more"),
+        };
+        let known = format!("{near}there are {}{more}", names[..names.len().min(NAMES_MOST)].join(", "));
+        Error::Unknown { name: id.to_owned(), known }
     }
 
     /// What a model is told of those of these tools that are shown, each named as `id` or `id@range`; unknown ones are left

@@ -7,6 +7,7 @@ use std::sync::Arc;
 use futures::future::BoxFuture;
 
 use crate::egress::{self, Cidr, Proxy};
+use crate::inference::Embedder;
 use crate::lap::{Fuzz, Rules};
 use crate::sandbox::{Sandbox, Tier};
 use crate::secrets::Secrets;
@@ -30,6 +31,8 @@ pub struct Ports {
     pub rules: Arc<Rules>,
     /// Who is told of a tool that is not as good as it has to be; nobody if there is no governor.
     pub alarm: Option<Alarm>,
+    /// What turns what tools are for into vectors; nobody finds tools by likeness if there is none.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// Where effects are recorded.
     pub journal: Arc<dyn Journal>,
     /// Where files of published tools are run from. None for a host without a directory.
@@ -66,6 +69,7 @@ impl Ports {
             secrets: None,
             rules: Arc::default(),
             alarm: None,
+            embedder: None,
             journal,
             shelf: None,
             folder: None,

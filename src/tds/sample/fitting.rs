@@ -137,10 +137,14 @@ impl<'s> Maker<'s> {
                 found.push(Sample::new(format!("without {key}"), Value::Object(without)));
             }
         }
-        if words.get("additionalProperties") != Some(&json!(false)) {
-            let schema = words.get("additionalProperties").cloned().unwrap_or(json!(true));
-            let value = self.ordinary(&schema, depth + 1);
-            found.extend(value.map(|value| Sample::new("a key that nobody named", with(STRANGE, value))));
+        match words.get("additionalProperties") {
+            Some(Value::Bool(false)) => {}
+            Some(schema @ Value::Object(_)) => {
+                let variants = self.variants(schema, depth + 1);
+                let about = |one: &Sample| within("a key that nobody named", &one.about);
+                found.extend(variants.into_iter().map(|one| Sample::new(about(&one), with(STRANGE, one.value))));
+            }
+            _ => found.push(Sample::new("a key that nobody named", with(STRANGE, json!("text")))),
         }
         if depth == 0 && properties(words).next().is_none() {
             let deep = (0..NESTED).fold(json!(0), |value, _| json!([value]));

@@ -4,6 +4,7 @@
 mod calls;
 mod gate;
 mod jira;
+mod likeness;
 mod publishing;
 mod reach;
 mod staging;
