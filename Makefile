@@ -48,7 +48,8 @@ bench: parts
 soak: schedules kills seeds privacy fuzz
 	SYZYGY_SOAK_SECONDS=600 $(CARGO) bench $(LOCKED) --bench soak
 	$(CARGO) bench $(LOCKED) --bench agents
-	SYZYGY_JAIL_KILLS=1000 $(CARGO) test $(LOCKED) --test it -- sandbox::kills sandbox::components::kills --nocapture
+	SYZYGY_JAIL_KILLS=1000 SYZYGY_CONTAINER_KILLS=1000 $(CARGO) test $(LOCKED) --test it -- sandbox::kills \
+		sandbox::components::kills sandbox::containers::kills --nocapture
 
 # Of the plan against its reference, of chaos, and of the real supervisor: so many each.
 schedules:

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Fetches what the tests need beside the code: the default models, an OpenBao server, in a Python environment a
-# llama.cpp server and schemathesis, which walks over the contract of the HTTP interface, and the conformance suite of MCP
-# with the Node it runs on.
+# llama.cpp server and schemathesis, which walks over the contract of the HTTP interface, the conformance suite of MCP
+# with the Node it runs on, and an engine of containers.
 #
 # Everything goes to target/parts (or $SYZYGY_TEST_PARTS) and is kept there. What cannot be fetched leaves a file
 # NAME.unavailable with the reason; tests that need it then say so and pass. Running this again tries again.
@@ -98,6 +98,55 @@ if [ -e "$suite/.complete" ]; then
 else
     tail -n 1 "$parts/mcp-conformance.log" >"$parts/mcp-conformance.unavailable"
     echo "no MCP conformance suite: $(cat "$parts/mcp-conformance.unavailable")" >&2
+fi
+
+# The engine as Debian and Ubuntu package it, unpacked and not installed; apt looks at the signatures. It is tried out as
+# the tests run it (scripts/test-engine.sh), since a machine may have everything and still not let containers be made.
+engine=$parts/engine
+if [ ! -e "$engine/.complete" ]; then
+    rm -rf "$engine" "$engine.new"
+    mkdir -p "$engine.new/packages" "$engine.new/root"
+    if (
+        [ "$(id -u)" = 0 ] || { echo "an engine of containers needs root"; exit 1; }
+        command -v apt-get >/dev/null || { echo "there is no apt-get to fetch an engine of containers with"; exit 1; }
+        cd "$engine.new/packages"
+        wanted="docker.io containerd runc libdevmapper1.02.1 libseccomp2 busybox-static"
+        # shellcheck disable=SC2086
+        apt-get -q download $wanted || { apt-get -q update && apt-get -q download $wanted; } || exit 1
+        for package in *.deb; do dpkg -x "$package" ../root || exit 1; done
+    ) >"$parts/engine.log" 2>&1; then
+        rm -rf "$engine.new/packages"
+        mv "$engine.new" "$engine"
+        trial=$(mktemp -d)
+        # It is up when it answers, and ends when the second half of this pipe does.
+        if {
+            for _ in $(seq 60); do
+                sleep 0.5
+                if python3 - "$trial/run/engine.sock" 2>/dev/null <<'EOF'; then
+import socket, sys
+engine = socket.socket(socket.AF_UNIX)
+engine.settimeout(5)
+engine.connect(sys.argv[1])
+engine.sendall(b"GET /_ping HTTP/1.0\r\n\r\n")
+sys.exit(b" 200 " not in engine.recv(100))
+EOF
+                    : >"$trial/up"
+                    break
+                fi
+            done
+            cp "$trial/run/log" "$parts/engine.log" 2>/dev/null || true
+        } | scripts/test-engine.sh "$engine/root" "$trial/run" && [ -e "$trial/up" ]; then
+            : >"$engine/.complete"
+        fi
+        rm -rf "$trial"
+    fi
+    rm -rf "$engine.new"
+fi
+if [ -e "$engine/.complete" ]; then
+    rm -f "$parts/engine.unavailable"
+else
+    tail -n 1 "$parts/engine.log" >"$parts/engine.unavailable"
+    echo "no engine of containers: $(cat "$parts/engine.unavailable")" >&2
 fi
 
 # The library's own code fetches the models, so that this is tested as well.

@@ -46,6 +46,7 @@ pub struct Builder {
     pub(super) functions: Vec<(String, Function)>,
     pub(super) jail_program: Option<PathBuf>,
     pub(super) components: bool,
+    pub(super) containers: bool,
     pub(super) sandboxes: Vec<Arc<dyn Sandbox>>,
     pub(super) wrap_tool: Option<WrapTool>,
     pub(super) runtimes: Vec<Launch>,
@@ -75,6 +76,7 @@ impl Builder {
             functions: Vec::new(),
             jail_program: None,
             components: false,
+            containers: false,
             sandboxes: Vec::new(),
             wrap_tool: None,
             runtimes: Vec::new(),
@@ -149,6 +151,12 @@ impl Builder {
     /// Runs tools that are WebAssembly components. Without this a host has no engine for them.
     pub fn components(mut self) -> Builder {
         self.components = true;
+        self
+    }
+
+    /// Runs tools in containers, if an engine answers where the configuration says. Without this a host asks for none.
+    pub fn containers(mut self) -> Builder {
+        self.containers = true;
         self
     }
 

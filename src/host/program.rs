@@ -118,7 +118,8 @@ impl Program {
             .config(config)
             .data_dir(data)
             .environment(self.environment.iter().cloned().collect::<Environment>())
-            .components();
+            .components()
+            .containers();
         #[cfg(target_os = "linux")]
         let builder = builder.jails(crate::sandbox::jail::OWN_PROGRAM);
         let starting = builder.serve().start();

@@ -21,6 +21,19 @@ async fn wasm(config: &Config, data: &Path) -> Check {
     }
 }
 
+/// A host that runs has containers of its own, so nothing is swept here.
+#[cfg(target_os = "linux")]
+async fn docker(config: &Config, data: &Path) -> Check {
+    use crate::sandbox::Sandbox;
+    use crate::sandbox::docker::Docker;
+
+    let world = super::real_world();
+    match Docker::open(super::tools::containers(config, data, &world), world.clock).await {
+        Ok(docker) => check("docker", Verdict::Good, docker.capabilities().notes.join("; ")),
+        Err(unusable) => check("docker", Verdict::Lacking, unusable.reason),
+    }
+}
+
 /// One line a tier. That a tier is not there is no fault of the host: tools that need it are refused.
 #[cfg(target_os = "linux")]
 pub(super) async fn checks(config: &Config, data: &Path) -> Vec<Check> {
@@ -29,6 +42,7 @@ pub(super) async fn checks(config: &Config, data: &Path) -> Vec<Check> {
 
     let native = check("native", Verdict::Good, "functions of the host itself; nothing stands between".to_owned());
     let wasm = wasm(config, data).await;
+    let docker = docker(config, data).await;
     let config = jail::Config {
         program: OWN_PROGRAM.into(),
         private: vec![data.to_owned()],
@@ -38,7 +52,7 @@ pub(super) async fn checks(config: &Config, data: &Path) -> Vec<Check> {
         Ok(jail) => check("jail", Verdict::Good, jail.capabilities().notes.join("; ")),
         Err(unusable) => check("jail", Verdict::Lacking, unusable.reasons.join("; ")),
     };
-    vec![native, jail, wasm]
+    vec![native, jail, docker, wasm]
 }
 
 /// One line a tier.
@@ -46,5 +60,6 @@ pub(super) async fn checks(config: &Config, data: &Path) -> Vec<Check> {
 pub(super) async fn checks(config: &Config, data: &Path) -> Vec<Check> {
     let native = check("native", Verdict::Good, "functions of the host itself; nothing stands between".to_owned());
     let jail = check("jail", Verdict::Lacking, "jails are made of what only Linux has".to_owned());
-    vec![native, jail, wasm(config, data).await]
+    let docker = check("docker", Verdict::Lacking, "containers are made of what only Linux has".to_owned());
+    vec![native, jail, docker, wasm(config, data).await]
 }

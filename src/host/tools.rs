@@ -29,6 +29,10 @@ const SHELF: &str = "tools";
 /// Folder of the data directory in which components have their own directories.
 const COMPONENTS: &str = "sandbox";
 
+/// Folder of the data directory with what containers are shown, and the word by which they are known.
+#[cfg(target_os = "linux")]
+const CONTAINERS: &str = "containers";
+
 /// The tiers of this machine and why the others are not there.
 pub(super) struct Tiers {
     pub(super) usable: BTreeMap<Tier, Arc<dyn Sandbox>>,
@@ -40,6 +44,7 @@ pub(super) struct Own {
     pub(super) functions: Vec<(String, Function)>,
     pub(super) jail_program: Option<PathBuf>,
     pub(super) components: bool,
+    pub(super) containers: bool,
     pub(super) sandboxes: Vec<Arc<dyn Sandbox>>,
 }
 
@@ -57,6 +62,7 @@ pub(super) async fn launch(
         functions: std::mem::take(&mut builder.functions),
         jail_program: builder.jail_program.take(),
         components: builder.components,
+        containers: builder.containers,
         sandboxes: std::mem::take(&mut builder.sandboxes),
     };
     let tiers = tiers(config, data.as_deref(), own, &world).await;
@@ -85,7 +91,7 @@ fn alarm(crown: crown::Handle) -> Alarm {
 
 /// Tries out which tiers can be used. A tier that cannot be is no fault of the host: tools that need it are refused.
 pub(super) async fn tiers(config: &Config, data: Option<&Path>, own: Own, world: &World) -> Tiers {
-    let Own { functions, jail_program, components, sandboxes } = own;
+    let Own { functions, jail_program, components, containers, sandboxes } = own;
     let native = Native::new(config.sandbox.native, Arc::clone(&world.clock));
     let native = functions
         .into_iter()
@@ -100,7 +106,11 @@ pub(super) async fn tiers(config: &Config, data: Option<&Path>, own: Own, world:
         Some(data) => wasm(&mut tiers, config, data, world).await,
         None => drop(tiers.unusable.insert(Tier::Wasm, "this program runs none (`Builder::components`)".to_owned())),
     }
-    for tier in [Tier::Docker, Tier::Gvisor, Tier::Microvm] {
+    match data.filter(|_| containers) {
+        Some(data) => docker(&mut tiers, config, data, world).await,
+        None => drop(tiers.unusable.insert(Tier::Docker, "this program makes none (`Builder::containers`)".to_owned())),
+    }
+    for tier in [Tier::Gvisor, Tier::Microvm] {
         tiers.unusable.insert(tier, "this build has no such tier".to_owned());
     }
     for sandbox in sandboxes {
@@ -124,6 +134,38 @@ async fn wasm(tiers: &mut Tiers, config: &Config, data: &Path, world: &World) {
         Ok(wasm) => drop(tiers.usable.insert(Tier::Wasm, Arc::new(wasm))),
         Err(unusable) => drop(tiers.unusable.insert(Tier::Wasm, unusable.reason)),
     }
+}
+
+/// How containers are made by the host that has this data directory.
+#[cfg(target_os = "linux")]
+pub(super) fn containers(config: &Config, data: &Path, world: &World) -> crate::sandbox::docker::Config {
+    crate::sandbox::docker::Config {
+        folder: data.join(CONTAINERS),
+        life: format!("{:016x}", world.random.next()),
+        private: config.sandbox.jail.private.iter().cloned().chain([data.to_owned()]).collect(),
+        system: config.sandbox.jail.system.clone(),
+        containers: config.sandbox.docker.clone(),
+    }
+}
+
+#[cfg(target_os = "linux")]
+async fn docker(tiers: &mut Tiers, config: &Config, data: &Path, world: &World) {
+    use crate::sandbox::docker::Docker;
+    match Docker::open(containers(config, data, world), Arc::clone(&world.clock)).await {
+        Ok(docker) => {
+            let swept = docker.sweep().await;
+            if swept > 0 {
+                tracing::warn!(containers = swept, "containers of an earlier life of this host were removed");
+            }
+            tiers.usable.insert(Tier::Docker, Arc::new(docker));
+        }
+        Err(unusable) => drop(tiers.unusable.insert(Tier::Docker, unusable.reason)),
+    }
+}
+
+#[cfg(not(target_os = "linux"))]
+async fn docker(tiers: &mut Tiers, _: &Config, _: &Path, _: &World) {
+    tiers.unusable.insert(Tier::Docker, "containers are made of what only Linux has".to_owned());
 }
 
 #[cfg(target_os = "linux")]

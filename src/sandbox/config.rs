@@ -12,6 +12,8 @@ pub struct Config {
     pub native: Threads,
     /// Programs in namespaces.
     pub jail: Jails,
+    /// Containers of an engine.
+    pub docker: Containers,
     /// WebAssembly components.
     pub wasm: Components,
 }
@@ -34,6 +36,36 @@ pub struct Jails {
     pub private: Vec<PathBuf>,
     /// Who tools are outside if the host is root.
     pub user: u32,
+    /// Seconds on processors.
+    pub processor_s: u64,
+    /// Bytes of memory.
+    pub memory_bytes: u64,
+    /// Processes and threads at a time.
+    pub processes: u32,
+    /// Bytes in `/work` and `/tmp` together.
+    pub disk_bytes: u64,
+    /// Open files of a process.
+    pub open_files: u32,
+    /// Files of granted trees that are looked at for what was written.
+    pub tree_files_max: usize,
+}
+
+/// Where an engine of containers is, how they are made, and what bounds a tool whose spec does not.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Containers {
+    /// The engine's unix socket.
+    pub socket: PathBuf,
+    /// Whether images that the engine does not have are fetched.
+    pub pull: bool,
+    /// Seconds within which the engine must answer.
+    pub answer_s: u64,
+    /// Milliseconds between two looks at what a tool uses.
+    pub watch_ms: u64,
+    /// Who tools are if the host is root.
+    pub user: u32,
+    /// Processors at a time.
+    pub processors: u32,
     /// Seconds on processors.
     pub processor_s: u64,
     /// Bytes of memory.
@@ -89,6 +121,9 @@ const TICK_MOST_MS: u64 = 1_000;
 /// The unit in which a memory grows.
 pub(super) const WASM_PAGE: u64 = 65_536;
 
+/// Less than this engines refuse, or cannot begin a container in.
+pub(super) const DOCKER_MEMORY_MIN: u64 = 8 << 20;
+
 /// What 32 bits can address.
 const WASM_MEMORY_MOST: u64 = 1 << 32;
 
@@ -98,8 +133,23 @@ pub(super) const WASM_OPEN_FILES_MIN: u32 = 4;
 impl Config {
     /// Keys with values that cannot work, and what would.
     pub fn impossible(&self) -> Vec<(&'static str, String)> {
-        let (jail, wasm) = (&self.jail, &self.wasm);
+        let (jail, wasm, docker) = (&self.jail, &self.wasm, &self.docker);
         let rows = [
+            ("docker.socket", !docker.socket.is_absolute(), "an absolute path"),
+            ("docker.answer_s", docker.answer_s == 0, "at least 1"),
+            ("docker.watch_ms", docker.watch_ms == 0, "at least 1"),
+            ("docker.watch_ms", docker.watch_ms > TICK_MOST_MS, "at most 1000, or nothing ends in time"),
+            ("docker.user", docker.user == 0, "a user that is not root"),
+            ("docker.processors", docker.processors == 0, "at least 1"),
+            ("docker.processor_s", docker.processor_s == 0, "at least 1"),
+            (
+                "docker.memory_bytes",
+                docker.memory_bytes < DOCKER_MEMORY_MIN,
+                "at least 8388608, which a container needs",
+            ),
+            ("docker.processes", docker.processes == 0, "at least 1"),
+            ("docker.disk_bytes", docker.disk_bytes < 16_384, "at least four pages of 4096"),
+            ("docker.open_files", docker.open_files < OPEN_FILES_MIN, "at least 12, which a container needs itself"),
             ("native.threads_max", self.native.threads_max == 0, "at least 1"),
             ("jail.user", jail.user == 0, "a user that is not root"),
             ("jail.processor_s", jail.processor_s == 0, "at least 1"),

@@ -9,7 +9,8 @@
 //! Invariants:
 //! - SB1: a spec is kept or refused; a refusal names everything that the tier cannot do.
 //! - SB2: every invocation ends: by itself, at its wall time, at its caller's deadline, or when its caller gives up.
-//! - SB3: after an invocation no process of it is left, however it ended, also if the host dies.
+//! - SB3: after an invocation no process of it is left, however it ended, also if the host dies; containers of an engine are
+//!   then left until its next life.
 //! - SB4: what a tool prints is believed as far as it keeps the protocol, and never beyond: a result that its exit code
 //!   denies is none.
 
@@ -27,6 +28,10 @@ mod tree;
 pub mod wasm;
 
 #[cfg(target_os = "linux")]
+mod calls;
+#[cfg(target_os = "linux")]
+pub mod docker;
+#[cfg(target_os = "linux")]
 pub mod jail;
 
 #[cfg(test)]
@@ -42,7 +47,7 @@ use tokio::sync::mpsc;
 use crate::types::Cx;
 
 pub use capability::{Capabilities, Keeper};
-pub use config::{Components, Config, Jails, Threads};
+pub use config::{Components, Config, Containers, Jails, Threads};
 pub use error::{Error, Lack};
 pub use fake::{Puppet, Script};
 pub use native::{Function, Native, Voice};

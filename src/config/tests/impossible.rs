@@ -3,7 +3,7 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 59] = [
+const MAY_BE_ZERO: [&str; 60] = [
     "tools.fuzz.inputs",
     "executor.cache_bytes_max",
     "api.listen",
@@ -42,6 +42,7 @@ const MAY_BE_ZERO: [&str; 59] = [
     "ziggy.live.reuse",
     "ziggy.score.anchors.typical_input_tokens",
     "ziggy.score.anchors.typical_output_tokens",
+    "sandbox.docker.tree_files_max",
     "sandbox.jail.tree_files_max",
     "sandbox.wasm.tree_files_max",
     "memory.same_above",

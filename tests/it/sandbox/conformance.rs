@@ -10,6 +10,7 @@ use syzygy::types::{Class, Cx};
 use tokio::sync::mpsc;
 
 use super::components::{self, suite_command, suite_limits, suite_tool};
+use super::containers;
 use super::{clock, cx, jail, limits, python, wrapped_jail};
 use crate::support::MINUTE;
 
@@ -26,6 +27,7 @@ const LONG: usize = 100_000;
 struct Stage {
     sandbox: Box<dyn Sandbox>,
     spec: fn(&str) -> Spec,
+    _folder: Option<tempfile::TempDir>,
 }
 
 impl Stage {
@@ -68,7 +70,7 @@ fn native() -> Stage {
             Ok(json!(null))
         })
         .with("wrong", |_, _| Err(Failure::new(Class::Internal, "could not believe it")));
-    Stage { sandbox: Box::new(tier), spec: |tool| Spec::native(tool, Limits::talking(MINUTE, PRINTS)) }
+    Stage { sandbox: Box::new(tier), spec: |tool| Spec::native(tool, Limits::talking(MINUTE, PRINTS)), _folder: None }
 }
 
 fn line(value: Value) -> String {
@@ -94,7 +96,11 @@ fn puppet() -> Stage {
         .with("floods", flood.hangs())
         .with("hangs", Script::default().hangs())
         .with("wrong", Script::default().prints(null).exits(3));
-    Stage { sandbox: Box::new(tier), spec: |tool| Spec::command(tool, &[tool], Limits::talking(MINUTE, PRINTS)) }
+    Stage {
+        sandbox: Box::new(tier),
+        spec: |tool| Spec::command(tool, &[tool], Limits::talking(MINUTE, PRINTS)),
+        _folder: None,
+    }
 }
 
 /// The tools as programs, for every tier that runs programs.
@@ -132,13 +138,17 @@ fn as_tool(tool: &str) -> Spec {
 async fn components(make: fn(&str) -> Vec<u8>, spec: fn(&str) -> Spec) -> Stage {
     // The directory is made when a component asks for files, which these do not.
     let tier = components::Tier::new(TOOLS.map(make)).await;
-    Stage { sandbox: Box::new(tier.wasm), spec }
+    Stage { sandbox: Box::new(tier.wasm), spec, _folder: None }
 }
 
-async fn all() -> Vec<Stage> {
+async fn all(life: &str) -> Vec<Stage> {
     let mut stages = vec![native(), puppet()];
     for jail in [jail().await, wrapped_jail().await].into_iter().flatten() {
-        stages.push(Stage { sandbox: Box::new(jail), spec: program });
+        stages.push(Stage { sandbox: Box::new(jail), spec: program, _folder: None });
+    }
+    // Its directory goes with the stage.
+    if let Some(containers::Tier { docker, folder }) = containers::tier(life).await {
+        stages.push(Stage { sandbox: Box::new(docker), spec: program, _folder: Some(folder) });
     }
     stages.push(components(suite_command, as_command).await);
     stages.push(components(suite_tool, as_tool).await);
@@ -147,7 +157,7 @@ async fn all() -> Vec<Stage> {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tier_returns_what_a_tool_says() {
-    for stage in all().await {
+    for stage in all("suite-returns").await {
         let input = json!({"text": "ä\n\u{0}\"", "list": [1, 2.5, null]});
         let outcome = stage.call("echo", input.clone()).await;
         assert_eq!((outcome.answer, outcome.ended), (Ok(input.clone()), Ended::Finished));
@@ -170,7 +180,7 @@ async fn every_tier_returns_what_a_tool_says() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tier_returns_a_failure_as_one() {
-    for stage in all().await {
+    for stage in all("suite-failure").await {
         let failed = stage.call("fails", json!(null)).await;
         assert_eq!(failed.answer, Err(Failure::new(Class::NotFound, "could not find it")));
         assert_eq!(failed.ended, Ended::Finished);
@@ -181,7 +191,7 @@ async fn every_tier_returns_a_failure_as_one() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tier_cuts_what_is_long_and_ends_what_does_not_stop() {
-    for stage in all().await {
+    for stage in all("suite-long").await {
         let long = stage.call("long", json!(null)).await;
         let [Line::Chunk { text, cut }] = &long.lines[..] else { panic!("{:?}", long.lines) };
         assert_eq!((*cut, long.answer), ((LONG - (64 << 10)) as u64, Ok(json!(null))));
@@ -201,7 +211,7 @@ async fn every_tier_cuts_what_is_long_and_ends_what_does_not_stop() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tier_ends_a_tool_for_whoever_may_end_it() {
     let soon = Duration::from_millis(200);
-    for stage in all().await {
+    for stage in all("suite-ends").await {
         let call = |id: &str| Call::new(id, json!(null));
         let wall = stage.run(&cx(MINUTE), "hangs", call("a"), |limits| limits.wall = soon).await;
         assert_eq!(wall.ended, Ended::Limit(Resource::Wall));
@@ -234,7 +244,7 @@ async fn every_tier_ends_a_tool_for_whoever_may_end_it() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tier_runs_many_at_a_time_and_one_of_a_name() {
-    for stage in all().await {
+    for stage in all("suite-many").await {
         let cx = cx(MINUTE);
         let prepared = stage.sandbox.prepare(&cx, (stage.spec)("echo")).await.unwrap();
         let calls = (0..12).map(|at| stage.sandbox.invoke(&cx, &prepared, Call::new(format!("{at}"), json!(at))));
@@ -257,7 +267,7 @@ async fn every_tier_runs_many_at_a_time_and_one_of_a_name() {
 // SB1.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_tier_refuses_what_it_cannot_keep_and_names_all_of_it() {
-    for stage in all().await {
+    for stage in all("suite-refuses").await {
         assert!(TOOLS.iter().all(|tool| stage.sandbox.capabilities().lacks(&(stage.spec)(tool)).is_empty()));
         let mut spec = (stage.spec)("echo");
         spec.limits.cpu = Some(MINUTE);

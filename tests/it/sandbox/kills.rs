@@ -11,7 +11,8 @@ use super::{MARK, clock, cx, jail, loudly, marked, shell};
 use crate::support::MINUTE;
 
 /// A shell that ignores who asks it to end, with children that do too, one of them in a session of its own.
-const STUBBORN: &str = "trap '' TERM INT HUP; (setsid sleep 1000 &) ; sleep 1000 & sleep 1000 & wait; sleep 1000";
+pub(super) const STUBBORN: &str =
+    "trap '' TERM INT HUP; (setsid sleep 1000 &) ; sleep 1000 & sleep 1000 & wait; sleep 1000";
 
 pub(super) fn number(variable: &str, otherwise: usize) -> usize {
     #[expect(clippy::disallowed_methods, reason = "a test reads its own environment")]

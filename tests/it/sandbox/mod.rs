@@ -3,6 +3,7 @@
 mod attacks;
 mod components;
 mod conformance;
+mod containers;
 mod jails;
 mod kills;
 mod users;

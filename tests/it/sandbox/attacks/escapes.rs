@@ -129,7 +129,7 @@ for process in [p for p in os.listdir('/proc') if p.isdigit() and int(p) != os.g
         if given['secret'].encode() in open(f'/proc/{process}/environ', 'rb').read(): found.append(process)
     except OSError: pass
 try:
-    if open('/proc/1/environ', 'rb').read(1): found.append('1')
+    if os.getpid() != 1 and open('/proc/1/environ', 'rb').read(1): found.append('1')
 except OSError: pass
 broke(found)
 "#,
@@ -171,7 +171,8 @@ tries(lambda: open(f'/proc/{parent}/maps').read()[:20], lambda: os.close(os.open
     attack(
         "its parent's standing",
         r#"
-parent = os.getppid()
+# In a container nobody is above the tool.
+parent = os.getppid() or given['other']
 def limits():
     resource.prlimit(parent, resource.RLIMIT_NOFILE, resource.prlimit(parent, resource.RLIMIT_NOFILE))
     return 'limits'
@@ -199,7 +200,7 @@ tries(all_of_them, other)
     attack(
         "the end of the warden",
         r#"
-for number in [9, 15, 19, 2, 6, 11]:
+for number in [9, 15, 19, 2, 6, 11] if os.getpid() != 1 else []:
     try: os.kill(1, number)
     except OSError: pass
 time.sleep(0.1)
@@ -262,8 +263,8 @@ tries(*[lambda family=family: made(family, kind) for family, kind in [(16, 3), (
     ),
     attack(
         "what the machine says of itself",
-        "tries(lambda: os.listdir('/sys')[0], lambda: open('/proc/cmdline').read(), lambda: open('/proc/mounts').read() if \
+        "tries(lambda: ''.join(os.listdir('/sys')), lambda: open('/proc/cmdline').read(), lambda: open('/proc/mounts').read() if \
          os.path.exists('/proc/mounts') and given['data'] in open('/proc/mounts').read() else None, \
-         lambda: open('/proc/version').read(), lambda: open('/etc/hostname').read(), lambda: open('/proc/kallsyms').read(10))",
+         lambda: open('/proc/version').read(), lambda: open('/etc/hostname').read().replace('container', '').strip(), lambda: open('/proc/kallsyms').read(10))",
     ),
 ];

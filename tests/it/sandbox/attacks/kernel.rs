@@ -2,7 +2,9 @@
 //!
 //! Numbers are those of x86-64. A call that fails for its arguments was there; EPERM and ENOSYS say that it was not.
 
-use super::{Attack, Bites, attack};
+use syzygy::sandbox::{Ended, Exit};
+
+use super::{Attack, Bites, Held, attack};
 
 pub(super) const ATTACKS: &[Attack] = &[
     attack(
@@ -133,5 +135,10 @@ broke(str(got) if got >= 0 else None)
         "calls by their other numbers",
         "broke([number for number in [0x40000000 | 101, 0x40000000 | 321, 1 << 20] if call(number, 0, 0, 0, 0) >= 0])",
     )
+    // Where there is no filter for such numbers, whoever uses one is ended.
+    .held(Held::When(|outcome| {
+        let ended = outcome.effects.exit == Some(Exit::Signal(31)) && outcome.answer.is_err();
+        ended || (outcome.ended == Ended::Finished && outcome.answer == Ok(serde_json::Value::Null))
+    }))
     .bites(Bites::Untried),
 ];

@@ -13,7 +13,7 @@ const DISBELIEVED: Held = Held::When(|outcome| {
 pub(super) const ATTACKS: &[Attack] = &[
     attack("half a line", r#"os.write(1, b'{"type":"result","value":"ha')"#).held(DISBELIEVED),
     attack("a lie about its end", r#"os.write(1, b'{"type":"result","value":1}\n'); os._exit(3)"#).held(DISBELIEVED),
-    attack("a result and a crash", r#"os.write(1, b'{"type":"result","value":1}\n'); os.kill(os.getpid(), 11)"#)
+    attack("a result and a crash", r#"os.write(1, b'{"type":"result","value":1}\n'); ctypes.string_at(0)"#)
         .held(DISBELIEVED),
     attack("two results", r#"os.write(1, b'{"type":"result","value":1}\n' * 2)"#).held(DISBELIEVED),
     attack("a result and rubbish", r#"os.write(1, b'{"type":"result","value":1}\nrubbish')"#).held(DISBELIEVED),
