@@ -7,7 +7,7 @@ use super::fitting::STRANGE;
 use super::flat::types;
 use super::number::written;
 use super::text::LONGEST;
-use super::{Sample, within};
+use super::{BYTES_MOST, MADE_MOST, Room, Sample, weight, within};
 use crate::tds::keywords::{list, referred};
 use crate::tds::limits::NUMBER_MAX;
 use crate::tds::pointer;
@@ -17,7 +17,7 @@ use crate::tds::schema::Checker;
 const ITEMS_MOST: u64 = 10_000;
 
 /// Schemas that are passed on the way through one value; a fan of references ends here.
-const ROOM: usize = 2_000;
+const STEPS_MOST: usize = 2_000;
 
 /// A value of each type.
 fn of_each_type() -> [(&'static str, Value); 7] {
@@ -35,22 +35,26 @@ fn of_each_type() -> [(&'static str, Value); 7] {
 struct Breaker<'s> {
     root: &'s Value,
     base: &'s Value,
-    room: usize,
+    /// Bytes of the base, which each value that is made of it has.
+    whole: usize,
+    steps: usize,
+    room: Room,
     found: Vec<Sample>,
 }
 
 /// Everything that can be made of a value that fits by breaking one thing in it.
 pub(super) fn all(schema: &Value, base: &Value) -> Vec<Sample> {
-    let mut breaker = Breaker { root: schema, base, room: ROOM, found: Vec::new() };
+    let (whole, room) = (weight(base), Room(BYTES_MOST));
+    let mut breaker = Breaker { root: schema, base, whole, steps: 0, room, found: Vec::new() };
     breaker.walk(schema, base, "");
     breaker.found
 }
 
-impl Breaker<'_> {
+impl<'s> Breaker<'s> {
     /// Breaks what a schema says of the value at this place, and of what is in it.
-    fn walk(&mut self, schema: &Value, value: &Value, at: &str) {
-        let (Some(map), Some(room)) = (schema.as_object(), self.room.checked_sub(1)) else { return };
-        self.room = room;
+    fn walk(&mut self, schema: &'s Value, value: &Value, at: &str) {
+        let Some(map) = schema.as_object().filter(|_| self.steps < STEPS_MOST) else { return };
+        self.steps += 1;
         self.kind(map, at);
         match value {
             Value::String(_) => self.text(map, at),
@@ -60,8 +64,8 @@ impl Breaker<'_> {
             Value::Null | Value::Bool(_) => {}
         }
         let reference = map.get("$ref").and_then(Value::as_str);
-        let target = reference.and_then(|reference| referred(self.root, reference)).cloned();
-        for part in target.iter().chain(list(map, "allOf")) {
+        let target = reference.and_then(|reference| referred(self.root, reference));
+        for part in target.into_iter().chain(list(map, "allOf")) {
             self.walk(part, value, at);
         }
         for (key, part) in map.get("properties").and_then(Value::as_object).into_iter().flatten() {
@@ -79,6 +83,9 @@ impl Breaker<'_> {
 
     /// Notes the value with another one at this place.
     fn put(&mut self, at: &str, about: &str, value: Value) {
+        if self.found.len() >= MADE_MOST || !self.room.takes(self.whole + weight(&value)) {
+            return;
+        }
         let mut whole = self.base.clone();
         let Some(place) = whole.pointer_mut(at) else { return };
         *place = value;
@@ -149,8 +156,11 @@ impl Breaker<'_> {
         let Some(last) = items.last() else { return };
         if let Some(most) = bound("maxItems").filter(|most| *most < ITEMS_MOST) {
             let mut long = items.to_vec();
-            long.resize(usize::try_from(most + 1).unwrap_or_default(), last.clone());
-            self.put(at, "too many items", Value::Array(long));
+            let length = usize::try_from(most + 1).unwrap_or_default();
+            if self.room.takes(weight(last) * length) {
+                long.resize(length, last.clone());
+                self.put(at, "too many items", Value::Array(long));
+            }
         }
         if map.get("uniqueItems") == Some(&json!(true)) {
             let twice: Vec<Value> = items.iter().chain([last]).cloned().collect();

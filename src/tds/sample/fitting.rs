@@ -4,8 +4,8 @@ use serde_json::{Map, Value, json};
 
 use super::flat::{Flat, Words, types};
 use super::number::numbers;
-use super::text::texts;
-use super::{Sample, below, within};
+use super::text::{ordinary, texts};
+use super::{BYTES_MOST, MADE_MOST, Room, Sample, below, weight, within};
 use crate::tds::keywords::list;
 use crate::types::Random;
 
@@ -34,11 +34,12 @@ pub(super) const STRANGE: &str = "nobody-knows-this";
 pub(super) struct Maker<'s> {
     flat: Flat<'s>,
     random: &'s dyn Random,
+    room: Room,
 }
 
 impl<'s> Maker<'s> {
     pub(super) fn new(root: &'s Value, random: &'s dyn Random) -> Maker<'s> {
-        Maker { flat: Flat::new(root), random }
+        Maker { flat: Flat::new(root), random, room: Room(BYTES_MOST) }
     }
 
     /// Values at the borders of a schema, of which the first is ordinary.
@@ -46,24 +47,32 @@ impl<'s> Maker<'s> {
         self.variants(schema, 0)
     }
 
-    /// A value whose parts are each at a border by chance.
-    pub(super) fn mixed(&mut self, schema: &Value) -> Option<Sample> {
+    /// So many values whose parts are each at a border by chance.
+    pub(super) fn mixed(&mut self, schema: &Value, most: usize) -> Vec<Sample> {
         let ways = self.flat.alternatives(schema);
-        let words = ways.get(below(self.random, ways.len()))?;
-        let mut map = self.object(words, 0, true)?.as_object()?.clone();
+        let Some(words) = ways.get(below(self.random, ways.len())) else { return Vec::new() };
+        let Some(Value::Object(full)) = self.object(words, 0, true) else { return Vec::new() };
         let required: Vec<&str> = list(words, "required").iter().filter_map(Value::as_str).collect();
-        for (key, schema) in properties(words) {
-            let mut variants = self.variants(schema, 1);
-            // A quarter of what may be left out is.
-            let left_out = !required.contains(&key.as_str()) && below(self.random, 4) == 0;
-            if left_out || variants.is_empty() {
-                map.remove(key);
-            } else {
-                let at = below(self.random, variants.len());
-                map.insert(key.clone(), variants.swap_remove(at).value);
+        let parts: Vec<(&String, Vec<Sample>)> =
+            properties(words).map(|(key, schema)| (key, self.variants(schema, 1))).collect();
+        let mut found = Vec::new();
+        for _ in 0..most {
+            let mut map = full.clone();
+            for (key, variants) in &parts {
+                // A quarter of what may be left out is.
+                let left_out = !required.contains(&key.as_str()) && below(self.random, 4) == 0;
+                match variants.get(below(self.random, variants.len())) {
+                    Some(one) if !left_out => drop(map.insert((*key).clone(), one.value.clone())),
+                    _ => drop(map.remove(*key)),
+                }
             }
+            let value = Value::Object(map);
+            if !self.room.takes(weight(&value)) {
+                break;
+            }
+            found.push(Sample::new("several borders at once", value));
         }
-        Some(Sample::new("several borders at once", Value::Object(map)))
+        found
     }
 
     /// A value, and such that differ from it in one key.
@@ -100,7 +109,8 @@ impl<'s> Maker<'s> {
         let sample = |(about, value): (&str, Value)| Sample::new(about, value);
         match kind {
             "string" => {
-                let texts = texts(words, self.random);
+                let mut texts = texts(words, self.random);
+                texts.retain(|(_, text)| self.room.takes(text.len()));
                 found.extend(texts.into_iter().map(|(about, text)| Sample::new(about, json!(text))));
             }
             "integer" | "number" => found.extend(numbers(words, kind == "integer").into_iter().map(sample)),
@@ -124,27 +134,34 @@ impl<'s> Maker<'s> {
 
     /// Objects that differ from this one in one key.
     fn one_key(&mut self, words: &Words, full: &Map<String, Value>, depth: usize, found: &mut Vec<Sample>) {
+        let whole = full.values().map(weight).sum::<usize>();
         let with = |key: &str, value: Value| {
             let mut map = full.clone();
             map.insert(key.to_owned(), value);
             Value::Object(map)
         };
         for (key, schema) in properties(words) {
-            let variants = self.variants(schema, depth + 1);
-            found.extend(variants.into_iter().map(|one| Sample::new(within(key, &one.about), with(key, one.value))));
+            for one in self.variants(schema, depth + 1) {
+                if found.len() >= MADE_MOST || !self.room.takes(whole + weight(&one.value)) {
+                    return;
+                }
+                found.push(Sample::new(within(key, &one.about), with(key, one.value)));
+            }
             let mut without = full.clone();
-            if without.remove(key).is_some() {
+            if without.remove(key).is_some() && self.room.takes(whole) {
                 found.push(Sample::new(format!("without {key}"), Value::Object(without)));
             }
         }
-        match words.get("additionalProperties") {
-            Some(Value::Bool(false)) => {}
-            Some(schema @ Value::Object(_)) => {
-                let variants = self.variants(schema, depth + 1);
-                let about = |one: &Sample| within("a key that nobody named", &one.about);
-                found.extend(variants.into_iter().map(|one| Sample::new(about(&one), with(STRANGE, one.value))));
+        let other = match words.get("additionalProperties") {
+            Some(Value::Bool(false)) => Vec::new(),
+            Some(schema @ Value::Object(_)) => self.variants(schema, depth + 1),
+            _ => vec![Sample::new("", json!("text"))],
+        };
+        for one in other {
+            if self.room.takes(whole + weight(&one.value)) {
+                let about = within("a key that nobody named", &one.about);
+                found.push(Sample::new(about, with(STRANGE, one.value)));
             }
-            _ => found.push(Sample::new("a key that nobody named", with(STRANGE, json!("text")))),
         }
         if depth == 0 && properties(words).next().is_none() {
             let deep = (0..NESTED).fold(json!(0), |value, _| json!([value]));
@@ -164,7 +181,11 @@ impl<'s> Maker<'s> {
         let places = fixed.iter().cloned().chain([each]).enumerate();
         for (at, schema) in places.filter(|(at, _)| *at < most) {
             let Some(Value::Array(items)) = self.list(words, depth, least.max(at + 1)) else { continue };
+            let whole = items.iter().map(weight).sum::<usize>();
             for one in self.variants(&schema, depth + 1) {
+                if found.len() >= MADE_MOST || !self.room.takes(whole + weight(&one.value)) {
+                    return;
+                }
                 let mut items = items.clone();
                 items[at] = one.value;
                 found.push(Sample::new(within(&format!("[{at}]"), &one.about), Value::Array(items)));
@@ -189,7 +210,7 @@ impl<'s> Maker<'s> {
             return list(words, "enum").first().cloned();
         }
         kinds(words).into_iter().find_map(|kind| match kind {
-            "string" => texts(words, self.random).into_iter().next().map(|(_, text)| json!(text)),
+            "string" => ordinary(words, self.random).filter(|text| self.room.takes(text.len())).map(Value::String),
             "integer" | "number" => numbers(words, kind == "integer").into_iter().next().map(|(_, number)| number),
             "boolean" => Some(json!(true)),
             "null" => Some(Value::Null),
@@ -204,6 +225,9 @@ impl<'s> Maker<'s> {
 
     /// A list of so many ordinary items; if each may be there only once, of such as differ.
     fn list(&mut self, words: &Words, depth: usize, length: usize) -> Option<Value> {
+        if length > ITEMS_MOST {
+            return None;
+        }
         let fixed = list(words, "prefixItems");
         let mut items = Vec::new();
         for schema in fixed.iter().take(length) {
@@ -221,6 +245,9 @@ impl<'s> Maker<'s> {
                 items.truncate(length);
             } else {
                 let item = self.ordinary(&each, depth + 1)?;
+                if !self.room.takes(weight(&item) * length) {
+                    return None;
+                }
                 items.resize(length, item);
             }
         }

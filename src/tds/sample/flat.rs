@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::{Room, weight};
 use crate::tds::keywords::{list, referred};
 
 /// The words of a schema that are said of one value.
@@ -10,27 +11,27 @@ pub(super) type Words = Map<String, Value>;
 /// Alternatives of one schema at the most: an `anyOf` of more is tried in part.
 const ALTERNATIVES_MOST: usize = 16;
 
-/// Schemas that are looked at for all values of one tool: honest schemas stay below a thousand, and a fan of references ends
-/// here.
-const ROOM: usize = 20_000;
+/// Bytes of schemas that are merged for all values of one tool: honest ones stay far below, and a fan of references ends here.
+const ROOM: usize = 64 << 20;
 
 /// Words that hold schemas for the same value, which are merged.
 const MERGED: [&str; 7] = ["$ref", "allOf", "anyOf", "oneOf", "if", "then", "else"];
 
 pub(super) struct Flat<'s> {
     root: &'s Value,
-    room: usize,
+    room: Room,
 }
 
 impl<'s> Flat<'s> {
     pub(super) fn new(root: &'s Value) -> Flat<'s> {
-        Flat { root, room: ROOM }
+        Flat { root, room: Room(ROOM) }
     }
 
     /// Each way in which a value may satisfy a schema; nothing if there is none, or no room to look.
     pub(super) fn alternatives(&mut self, schema: &Value) -> Vec<Words> {
-        let Some(left) = self.room.checked_sub(1) else { return Vec::new() };
-        self.room = left;
+        if !self.room.takes(weight(schema)) {
+            return Vec::new();
+        }
         let map = match schema {
             Value::Bool(true) => return vec![Words::new()],
             Value::Object(map) => map,
@@ -40,32 +41,44 @@ impl<'s> Flat<'s> {
         let mut all = vec![own.map(|(word, value)| (word.clone(), value.clone())).collect()];
         if let Some(reference) = map.get("$ref").and_then(Value::as_str) {
             let target = referred(self.root, reference).map(|schema| self.alternatives(schema));
-            all = product(&all, &target.unwrap_or_default());
+            all = self.product(&all, &target.unwrap_or_default());
         }
         for part in list(map, "allOf") {
-            all = product(&all, &self.alternatives(part));
+            let more = self.alternatives(part);
+            all = self.product(&all, &more);
         }
         for word in ["anyOf", "oneOf"] {
             let choices = list(map, word);
             if !choices.is_empty() {
-                let choices: Vec<Words> = choices.iter().flat_map(|part| self.alternatives(part)).collect();
-                all = product(&all, &choices);
+                let choices: Vec<Words> =
+                    choices.iter().take(ALTERNATIVES_MOST).flat_map(|part| self.alternatives(part)).collect();
+                all = self.product(&all, &choices);
             }
         }
         if let Some(condition) = map.get("if") {
             let anything = json!(true);
             let (when, then) = (self.alternatives(condition), map.get("then").unwrap_or(&anything));
-            let mut ways = product(&when, &self.alternatives(then));
+            let then = self.alternatives(then);
+            let mut ways = self.product(&when, &then);
             ways.extend(self.alternatives(map.get("else").unwrap_or(&anything)));
-            all = product(&all, &ways);
+            all = self.product(&all, &ways);
         }
         all
     }
-}
 
-fn product(one: &[Words], other: &[Words]) -> Vec<Words> {
-    let pairs = one.iter().flat_map(|own| other.iter().map(move |more| merge(own.clone(), more)));
-    pairs.take(ALTERNATIVES_MOST).collect()
+    /// Each with each.
+    fn product(&mut self, one: &[Words], other: &[Words]) -> Vec<Words> {
+        let pairs = one.iter().flat_map(|own| other.iter().map(move |more| (own, more)));
+        let weight = |words: &Words| words.values().map(weight).sum::<usize>();
+        let mut found = Vec::new();
+        for (own, more) in pairs.take(ALTERNATIVES_MOST) {
+            if !self.room.takes(weight(own) + weight(more)) {
+                break;
+            }
+            found.push(merge(own.clone(), more));
+        }
+        found
+    }
 }
 
 /// Both at once. What cannot be merged is left to the checker, which has the last word.

@@ -67,7 +67,7 @@ pub fn samples(schema: &Value, known: &[Value], seed: u64, most: usize) -> Resul
     let mut maker = Maker::new(schema, &random);
     let mut fitting = maker.borders(schema);
     // A quarter of what is tried is put together by chance, since some mistakes need two borders at once.
-    fitting.extend((0..most / 4).filter_map(|_| maker.mixed(schema)));
+    fitting.extend(maker.mixed(schema, most / 4));
     fitting.retain(|sample| checker.takes(&sample.value));
     let mut base = fitting.first().map(|sample| sample.value.clone());
     if base.is_none() {
@@ -77,6 +77,37 @@ pub fn samples(schema: &Value, known: &[Value], seed: u64, most: usize) -> Resul
     }
     let unfitting = base.map(|base| broken::all(schema, &base)).unwrap_or_default();
     Ok(Samples { fitting: chosen(fitting, most, &random), unfitting: chosen(unfitting, most, &random) })
+}
+
+/// Bytes of all values that are made of one schema, of each sort: a schema of a page may ask for terabytes, and a call has a
+/// megabyte mostly.
+const BYTES_MOST: usize = 16 << 20;
+
+/// Values that are made at the most before some are chosen, since each is checked.
+const MADE_MOST: usize = 2_000;
+
+/// What may still be made.
+struct Room(usize);
+
+impl Room {
+    /// Whether there is room for this; then there is less. What finds no room ends it all, since more would find none either.
+    fn takes(&mut self, bytes: usize) -> bool {
+        let left = self.0.checked_sub(bytes);
+        self.0 = left.unwrap_or_default();
+        left.is_some()
+    }
+}
+
+/// Bytes of a value in memory, about.
+fn weight(value: &Value) -> usize {
+    /// A value by itself, and a key in a map.
+    const EACH: usize = 32;
+    EACH + match value {
+        Value::String(text) => text.len(),
+        Value::Array(items) => items.iter().map(weight).sum(),
+        Value::Object(map) => map.iter().map(|(key, value)| key.len() + EACH + weight(value)).sum(),
+        _ => 0,
+    }
 }
 
 /// Each value once, and no more than so many: by chance, but for the first two, which are the most ordinary. The shortest

@@ -32,7 +32,7 @@ pub(super) fn numbers(words: &Words, whole: bool) -> Vec<(&'static str, Value)> 
         let within = least.is_none_or(|least| number >= least) && most.is_none_or(|most| number <= most);
         let strictly = above.is_none_or(|above| number > above) && under.is_none_or(|under| number < under);
         let grid = step.is_none_or(|step| (number / step).fract() == 0.0);
-        within && strictly && grid && (!whole || number.fract() == 0.0)
+        number.is_finite() && within && strictly && grid && (!whole || number.fract() == 0.0)
     };
     let mut found: Vec<(&'static str, Value)> = Vec::new();
     for (about, number) in all {

@@ -145,6 +145,24 @@ fn there_are_no_more_than_were_asked_for_also_of_a_fan_of_references() {
 }
 
 #[test]
+fn a_schema_that_asks_for_terabytes_gets_megabytes() {
+    let long = json!({ "type": "string", "minLength": 100_000 });
+    let many: serde_json::Map<String, Value> = (0..600).map(|number| (format!("k{number}"), long.clone())).collect();
+    let wide = json!({ "type": "object", "properties": many });
+    let list = |items: Value| json!({ "type": "array", "minItems": 1_000, "items": items });
+    let nested = json!({ "type": "object", "properties": { "a": list(list(list(list(long.clone())))) } });
+    let endless = json!({ "type": "object", "properties": { "a": { "type": "array", "minItems": 1_000_000_000 },
+        "b": { "type": "string", "minLength": 4_000_000_000_u64 }, "c": { "minProperties": 4_000_000_000_u64 } } });
+    let bounded = json!({ "type": "object", "properties": { "a": {
+        "type": "array", "items": long, "minItems": 1, "maxItems": 9_999 } } });
+    for schema in [wide, nested, endless, bounded] {
+        let Samples { fitting, unfitting } = samples(&schema, &[json!({})], 1, 1_000).unwrap();
+        let bytes: usize = fitting.iter().chain(&unfitting).map(Sample::bytes).sum();
+        assert!(bytes < 3 * BYTES_MOST, "{bytes}");
+    }
+}
+
+#[test]
 fn a_smaller_value_is_found_step_by_step_down_to_what_matters() {
     // What is wrong is a `b` in a text, wherever.
     let wrong = |value: &Value| value.to_string().contains("xbx");

@@ -48,16 +48,32 @@ const FORMS: [(&str, &str); 12] = [
     ("json-pointer", "/a/0"),
 ];
 
-/// Texts that a schema allows, the most ordinary first.
-pub(super) fn texts(words: &Words, random: &dyn Random) -> Vec<(&'static str, String)> {
+/// What a schema says of the length of a text.
+fn lengths(words: &Words) -> Option<(usize, usize)> {
     let bound = |word: &str| words.get(word).and_then(Value::as_u64).and_then(|number| usize::try_from(number).ok());
     let (least, most) = (bound("minLength").unwrap_or(0), bound("maxLength").unwrap_or(usize::MAX));
-    if least > most || least > LONGEST {
-        return Vec::new();
+    (least <= most && least <= LONGEST).then_some((least, most))
+}
+
+/// An ordinary text that a schema allows.
+pub(super) fn ordinary(words: &Words, random: &dyn Random) -> Option<String> {
+    if words.contains_key("pattern") {
+        return texts(words, random).into_iter().next().map(|(_, text)| text);
     }
-    let form = words.get("format").and_then(Value::as_str);
-    let form = FORMS.iter().find(|(name, _)| Some(*name) == form).map(|(_, text)| ("", (*text).to_owned()));
-    let mut all: Vec<(&'static str, String)> = form.into_iter().collect();
+    let (least, most) = lengths(words)?;
+    let form = form(words).filter(|text| (least..=most).contains(&text.len()));
+    Some(form.map_or_else(|| fitted("text", least, most), ToOwned::to_owned))
+}
+
+fn form(words: &Words) -> Option<&'static str> {
+    let named = words.get("format").and_then(Value::as_str)?;
+    FORMS.iter().find(|(name, _)| *name == named).map(|(_, text)| *text)
+}
+
+/// Texts that a schema allows, the most ordinary first.
+pub(super) fn texts(words: &Words, random: &dyn Random) -> Vec<(&'static str, String)> {
+    let Some((least, most)) = lengths(words) else { return Vec::new() };
+    let mut all: Vec<(&'static str, String)> = form(words).map(|text| ("", text.to_owned())).into_iter().collect();
     let pattern = words.get("pattern").and_then(Value::as_str);
     if let Some(pattern) = pattern {
         all.extend(matching(pattern, random));
