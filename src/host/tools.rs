@@ -7,8 +7,9 @@ use std::time::Duration;
 
 use super::Error;
 use super::builder::{Builder, Environment};
-use crate::actors::crown;
+use super::people::Desk;
 use crate::actors::executor::{self, Alarm, Ports, WayOut};
+use crate::actors::{crown, inbox};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
 use crate::inference::Embedder;
@@ -55,6 +56,7 @@ pub(super) async fn launch(
     config: &Config,
     (journal, embedder): (&Arc<dyn Journal>, &Arc<dyn Embedder>),
     crown: crown::Handle,
+    inbox: &inbox::Handle,
 ) -> Result<(executor::Handle, Child), Error> {
     let (world, data) = (builder.world.clone(), builder.data.clone());
     let library = Arc::new(executor::Library::of(tools)?);
@@ -69,6 +71,7 @@ pub(super) async fn launch(
     let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
     ports.alarm = Some(alarm(crown));
     ports.embedder = Some(Arc::clone(embedder));
+    ports.people = Some(Arc::new(Desk { inbox: inbox.clone(), journal: Arc::clone(journal) }));
     super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
@@ -215,6 +218,7 @@ pub(super) fn ports(
         }),
         alarm: None,
         embedder: None,
+        people: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,

@@ -8,9 +8,9 @@ use serde_json::Value;
 
 use super::Caller;
 use crate::tds::Tool;
-use crate::tds::tool::{Approval, PersonalData};
+use crate::tds::tool::PersonalData;
 use crate::types::sensitive;
-use crate::types::{Label, Place, TrustTier};
+use crate::types::{Label, Place, Timestamp, TrustTier};
 
 /// What the operator says about callers and this host.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -64,9 +64,24 @@ pub enum Denial {
         /// The kinds that were found.
         what: String,
     },
-    /// Somebody has to agree first.
-    #[error("a person has to agree to each call of it (policy.approval), and nobody has")]
+    /// Somebody has to agree first, and there is nobody to ask.
+    #[error("a person has to agree to each call of it (policy.approval), and this host has nobody to ask")]
     Approval,
+    /// Somebody was asked and said no.
+    #[error(
+        "{who} denied it (item {item} of the inbox){}; nobody is asked the same again before {}",
+        .comment.as_ref().map_or(String::new(), |comment| format!(": {comment}")), .until.rfc3339()
+    )]
+    Person {
+        /// Who.
+        who: String,
+        /// The item.
+        item: String,
+        /// What they said.
+        comment: Option<String>,
+        /// Until when that counts.
+        until: Timestamp,
+    },
 }
 
 /// Regions in a sentence. Nowhere is a region without a name.
@@ -90,9 +105,6 @@ pub fn admit<'a>(
         return Err(Denial::Privacy { most: tool.policy.privacy.word(), found: label.class.word() });
     }
     residency(tool, label, rules)?;
-    if tool.policy.approval == Approval::Always {
-        return Err(Denial::Approval);
-    }
     clean(tool.policy.pii.input, arguments).map_err(|what| Denial::Personal { what })
 }
 

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::Ready;
-use crate::tds::tool::{Capability, SideEffects};
+use crate::tds::tool::{Approval, Capability, SideEffects};
 use crate::tds::{self, Samples, Tool};
 
 /// How much a tool is tried with inputs that are made of its schema.
@@ -38,6 +38,9 @@ impl Fuzz {
 pub fn untouched(tool: &Tool) -> Option<&'static str> {
     if tool.side_effects == SideEffects::NonIdempotent {
         return Some("each of its calls changes something");
+    }
+    if tool.policy.approval == Approval::Always {
+        return Some("a person has to agree to each of its calls");
     }
     if !tool.secrets.is_empty() {
         return Some("a secret is used for its calls");

@@ -8,6 +8,7 @@ use syzygy::host::Host;
 use syzygy::lap::{Package, PackedFile};
 use syzygy::sandbox::jail::Jail;
 use syzygy::tds::{Format, starter};
+use syzygy::types::RunId;
 use tempfile::TempDir;
 
 use crate::core_tools::{configured, jailed};
@@ -56,7 +57,8 @@ async fn a_program_that_breaks_on_an_empty_text_is_not_published_and_one_that_do
     assert!(refused.contains("the input {\"text\":\"\"}") && refused.contains("/words: found null"), "{refused}");
     let good = publish(&host, package(|program| program)).await.unwrap();
     assert!(good.tried.contains("that fit were answered or declined"), "{}", good.tried);
-    let answer = host.tools().invoke(&cx(&host), call()).await.unwrap();
+    let within = cx(&host).with_run(RunId::new(host.world()));
+    let answer = host.tools().invoke(&within, call()).await.unwrap();
     assert_eq!(answer.value, json!({ "words": 0, "characters": 0 }));
     host.shutdown(MINUTE).await.unwrap();
 }

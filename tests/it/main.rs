@@ -1,6 +1,7 @@
 //! Integration tests, one binary so that linking stays cheap.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod agreed;
 mod announced;
 mod budgets;
 mod cancellation;

@@ -17,6 +17,7 @@ use super::ledger::forget;
 use super::library::{Entry, Library};
 use super::likeness::{Likeness, Near, no_embedder};
 use super::message::{Message, Work};
+use super::people;
 use super::ports::Ports;
 use super::publishing::Publisher;
 use super::state::State;
@@ -27,11 +28,14 @@ use crate::types::{Class, Cx, RunId};
 /// How long a call may take to clean up behind itself after its time: a jail that is killed, a secret that is given back.
 const GRACE: Duration = Duration::from_secs(10);
 
-/// How often secrets are looked for that nobody gave back.
+/// How often secrets are looked for that nobody gave back, and calls in doubt that nobody was asked about.
 const SWEEP_EVERY: Duration = Duration::from_secs(30);
 
 /// How often keys are looked for whose time is over: they are kept for a day at the least, mostly.
 const FORGET_EVERY: Duration = Duration::from_secs(3_600);
+
+/// How long it may take to act on what people said: each takes a commit, and there are at most as many as they can look through.
+const HEAR_WITHIN: Duration = Duration::from_secs(60);
 
 /// How long the tests of all published tools may take when a host starts that has not run them yet.
 const RECHECK_WITHIN: Duration = Duration::from_secs(3_600);
@@ -49,13 +53,15 @@ pub(super) struct Shell {
     state: State<Box<Work>>,
     shared: Option<Arc<Shared>>,
     likeness: Option<Arc<Likeness>>,
+    /// What people said is being acted on, and whether they have said more meanwhile.
+    hearing: Option<bool>,
 }
 
 impl Shell {
     pub(super) fn new(library: Arc<Library>, ports: Ports, config: Config) -> Shell {
         let state = State::new(library.count(), config.concurrency, config.waiting);
         let likeness = ports.embedder.clone().map(|embedder| Arc::new(Likeness::new(embedder)));
-        Shell { library, ports, config, state, shared: None, likeness }
+        Shell { library, ports, config, state, shared: None, likeness, hearing: None }
     }
 
     fn run(&self, work: Work, context: &mut Context<Message>) {
@@ -134,6 +140,9 @@ impl Shell {
 
     /// Looks after secrets that were not given back.
     fn sweep(&self, context: &mut Context<Message>) {
+        if self.ports.secrets.is_some() || self.ports.people.is_some() {
+            context.after(SWEEP_EVERY, Message::Sweep);
+        }
         let Some(secrets) = self.ports.secrets.clone() else { return };
         let cx = Cx::housekeeping(context.now(), SWEEP_EVERY);
         let job_cx = cx.clone();
@@ -142,7 +151,19 @@ impl Shell {
                 tracing::warn!(%error, "secrets could not be taken back, and will be tried again");
             }
         });
-        context.after(SWEEP_EVERY, Message::Sweep);
+    }
+
+    /// Acts on what people said of calls.
+    fn hear(&mut self, context: &mut Context<Message>) {
+        let Some(shared) = self.shared.clone().filter(|shared| shared.ports.people.is_some()) else { return };
+        if let Some(more) = &mut self.hearing {
+            *more = true;
+            return;
+        }
+        self.hearing = Some(false);
+        let cx = Cx::housekeeping(context.now(), HEAR_WITHIN);
+        let own = cx.clone();
+        context.job(&cx, async move { people::hear(&shared, &own).await }, |_| Message::Heard);
     }
 
     /// Lets go of keys whose time is over.
@@ -227,6 +248,10 @@ impl Actor for Shell {
         self.forget(context);
         self.recheck(context);
         self.learn(context);
+        if let Some(people) = &self.ports.people {
+            context.follow(people.closings(), || Message::Hear);
+        }
+        self.hear(context);
         Ok(())
     }
 
@@ -286,7 +311,16 @@ impl Actor for Shell {
             Message::Learned { failed } => self.learned(failed, context),
             // What was done may have been a tool that was published.
             Message::Done | Message::Learn => self.learn(context),
-            Message::Sweep => self.sweep(context),
+            Message::Sweep => {
+                self.sweep(context);
+                self.hear(context);
+            }
+            Message::Hear => self.hear(context),
+            Message::Heard => {
+                if self.hearing.take() == Some(true) {
+                    self.hear(context);
+                }
+            }
             Message::Forget => self.forget(context),
         }
         self.publish(context);

@@ -12,18 +12,19 @@ use super::Config;
 use super::attempt::{Attempt, Tried, function};
 use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
+use super::doubts;
 use super::handle::Error;
 use super::health::{Allowance, Health};
-use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
+use super::ledger::{ALL, Begun, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
 use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
 use crate::lap::{self, Caller, Facts, Key, Mismatches, Unfit, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
-use crate::store::{Durability, NewEvent};
+use crate::store::Durability;
 use crate::tds::canonical_value;
-use crate::tds::tool::{RetryOn, SideEffects};
-use crate::types::{Class, Cx, Hash, Money, RunId, Timestamp, World};
+use crate::tds::tool::{Approval, RetryOn, SideEffects};
+use crate::types::{Class, Cx, Hash, Money, Timestamp, World};
 
 /// What all calls of an executor share.
 pub(super) struct Shared {
@@ -57,12 +58,14 @@ pub(super) struct Invocation<'a> {
 }
 
 /// A call whose arguments are good.
-struct Checked {
-    caller: Caller,
-    arguments: Value,
+pub(super) struct Checked {
+    pub(super) caller: Caller,
+    pub(super) arguments: Value,
     envelope: Value,
     key: Option<Key>,
     cached: Option<Hash>,
+    /// A person has to agree to it.
+    pub(super) asks: bool,
 }
 
 impl Invocation<'_> {
@@ -70,11 +73,15 @@ impl Invocation<'_> {
     pub(super) async fn make(&self) -> Result<Answer, Error> {
         let checked = self.check()?;
         if let Some(hash) = checked.cached {
+            self.agreed(&checked).await?;
             return self.again_or_anew(hash, &checked).await;
         }
         match &checked.key {
             Some(key) => self.once(key.clone(), &checked).await,
-            None => self.perform(&checked).await,
+            None => {
+                self.agreed(&checked).await?;
+                self.perform(&checked).await
+            }
         }
     }
 
@@ -130,7 +137,8 @@ impl Invocation<'_> {
         };
         let envelope = lap::envelope(ready, &arguments, &facts).map_err(impossible)?;
         let cached = lap::cache_key(ready, &envelope, self.cx.privacy(), &caller);
-        Ok(Checked { caller, arguments, envelope, key, cached })
+        let asks = ready.tool.policy.approval == Approval::Always;
+        Ok(Checked { caller, arguments, envelope, key, cached, asks })
     }
 
     fn caller(&self) -> Caller {
@@ -173,7 +181,7 @@ impl Invocation<'_> {
     }
 
     /// Waits no longer than the caller does.
-    async fn until_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+    pub(super) async fn until_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         let over = |class, reason: &str| Error::Failed { name: self.name(), class, reason: reason.to_owned() };
         tokio::select! {
             biased;
@@ -196,6 +204,7 @@ impl Invocation<'_> {
         {
             return Ok(answer);
         }
+        self.agreed(checked).await?;
         let begun = self.begin(key.clone(), arguments, checked).await?;
         let mut answer = self.perform_keyed(checked, &begun).await?;
         answer.warnings.extend(self.warnings());
@@ -232,7 +241,7 @@ impl Invocation<'_> {
             Standing::InDoubt { reason } => Err(Error::InDoubt { name: self.name(), key, reason }),
             Standing::Begun => {
                 // Whoever makes a call holds its lock, so whoever began this one is gone.
-                let reason = "it was begun, and the host ended before it did".to_owned();
+                let reason = doubts::HOST_ENDED.to_owned();
                 self.doubt(found.begun, found.run, &reason).await?;
                 Err(Error::InDoubt { name: self.name(), key, reason })
             }
@@ -408,27 +417,6 @@ impl Invocation<'_> {
         }
         let personal = |what| Failure::new(Class::Denied, format!("its answer holds personal data: {what}"));
         lap::clean(ready.tool.policy.pii.output, value).map(std::borrow::Cow::into_owned).map_err(personal)
-    }
-
-    async fn doubt(&self, begun: Begun, run: Option<RunId>, reason: &str) -> Result<(), Error> {
-        let doubted = Doubted { begun, reason: reason.to_owned() };
-        self.record(kind::DOUBTED, run, &doubted, Durability::Durable).await
-    }
-
-    async fn record(
-        &self,
-        kind: &str,
-        run: Option<RunId>,
-        body: &impl serde::Serialize,
-        durability: Durability,
-    ) -> Result<(), Error> {
-        let event = NewEvent::new(kind, run, &self.shared.source, body);
-        let written = self.shared.ports.journal.append(vec![event], durability).await;
-        written.map(drop).map_err(|error| self.unrecorded(&error))
-    }
-
-    fn unrecorded(&self, error: &crate::store::Error) -> Error {
-        Error::Unrecorded { name: self.name(), class: error.class(), reason: error.to_string() }
     }
 
     fn answer(&self, value: Value, how: How) -> Answer {

@@ -8,11 +8,13 @@ use serde_json::Value;
 
 use super::Config;
 use super::actor::Shell;
+use super::agreed::decided;
 use super::health::Pulse;
 use super::ledger::Row;
 use super::library::{Entry, Library};
 use super::likeness::{LIKE_MOST, Near, key};
 use super::message::{Message, Work};
+use super::people::People;
 use super::ports::Ports;
 use super::publishing::Publication;
 use super::request::{Answer, Request};
@@ -22,7 +24,7 @@ use crate::lap::{self, Caller, Denial, Mismatches, Package, Rules};
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
 use crate::tds::tool::{Date, Range, Version};
-use crate::types::{Class, Clock, Cx, Money, ToolCall, ToolSpec, World};
+use crate::types::{Class, Clock, Cx, Money, Timestamp, ToolCall, ToolSpec, World};
 
 /// Why a tool call has no result.
 #[derive(Debug, Clone, thiserror::Error)]
@@ -104,6 +106,19 @@ pub enum Error {
         name: String,
         /// Why not.
         denial: Denial,
+    },
+    /// A person has to agree, and has not yet.
+    #[error(
+        "could not call {name}: a person has to agree first; it waits as item {item} of the inbox until {}. Once it is \
+         approved there, the same call may be made", .until.rfc3339()
+    )]
+    Waits {
+        /// Which tool.
+        name: String,
+        /// The item of the inbox.
+        item: String,
+        /// How long people have.
+        until: Timestamp,
     },
     /// Something the call needs cannot be had from this caller.
     #[error("could not call {name}: {reason}")]
@@ -217,7 +232,7 @@ impl Error {
             | Error::Arguments { .. }
             | Error::Impossible { .. }
             | Error::TooLarge { .. } => Class::Invalid,
-            Error::Denied { .. } => Class::Denied,
+            Error::Denied { .. } | Error::Waits { .. } => Class::Denied,
             Error::Failed { class, .. } | Error::Unrecorded { class, .. } | Error::Unlike { class, .. } => *class,
             Error::Full { .. } | Error::Budget { .. } | Error::Quota { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),
@@ -242,6 +257,8 @@ pub struct Handle {
     rules: Arc<Rules>,
     clock: Arc<dyn Clock>,
     within: Duration,
+    people: Option<Arc<dyn People>>,
+    patience: Duration,
 }
 
 impl Handle {
@@ -249,11 +266,12 @@ impl Handle {
     pub fn launch(id: &str, library: Arc<Library>, ports: Ports, config: Config, world: &World) -> (Handle, Child) {
         let address =
             Address::new(Mailbox::new(config.waiting + config.concurrency.max(1) as usize, Overflow::Refuse), world);
-        let (shared, rules) = (Arc::clone(&library), Arc::clone(&ports.rules));
+        let (shared, rules, people) = (Arc::clone(&library), Arc::clone(&ports.rules), ports.people.clone());
         let child = Child::actor(id, &address, move || Shell::new(Arc::clone(&shared), ports.clone(), config))
             .shutdown(Shutdown::Drain(Duration::from_secs(config.call_within_s)));
         let (clock, within) = (Arc::clone(&world.clock), Duration::from_secs(config.call_within_s));
-        (Handle { address, library, rules, clock, within }, child)
+        let patience = Duration::from_secs(config.approval_wait_s);
+        (Handle { address, library, rules, clock, within, people, patience }, child)
     }
 
     /// An executor of functions of the host that may wait, and of nothing else.
@@ -433,8 +451,23 @@ impl Handle {
         Ok(self.invoke(cx, Request::of(call)).await?.value)
     }
 
-    /// Makes a call and returns its answer.
+    /// Makes a call and returns its answer. One that a person has to agree to waits a while for that, and then says for what
+    /// it waits; no more than half of the caller's time, since the call itself is to be made in the rest.
     pub async fn invoke(&self, cx: &Cx, request: Request) -> Result<Answer, Error> {
+        let Some(people) = self.people.as_ref().filter(|_| self.patience > Duration::ZERO) else {
+            return self.invoke_once(cx, request).await;
+        };
+        let closings = people.closings();
+        let answer = self.invoke_once(cx, request.clone()).await;
+        let Err(Error::Waits { item, .. }) = &answer else { return answer };
+        let left = cx.deadline().saturating_duration_since(self.address.now());
+        if decided(&**people, cx, item, closings, self.patience.min(left / 2)).await {
+            return self.invoke_once(cx, request).await;
+        }
+        answer
+    }
+
+    async fn invoke_once(&self, cx: &Cx, request: Request) -> Result<Answer, Error> {
         let run = cx.run().map(|run| run.to_string());
         let caller = Caller { agent: request.agent.clone(), ..Caller::of(cx.principal()) };
         let asker = Asker {

@@ -52,8 +52,12 @@ pub(super) enum Message {
     Learn,
     /// Something that took long and was not a call is done, and its answer is out.
     Done,
-    /// Take back secrets whose calls are over and that nobody gave back.
+    /// Take back secrets whose calls are over and that nobody gave back, and see whether people are to be asked anything.
     Sweep,
     /// Let go of keys whose time is over.
     Forget,
+    /// People may have said something of a call, or are to be asked about one.
+    Hear,
+    /// What they said was acted on.
+    Heard,
 }

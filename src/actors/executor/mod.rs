@@ -14,6 +14,7 @@
 //! - EX6: a tool that says what it does not promise has no answer.
 
 mod actor;
+mod agreed;
 mod attempt;
 mod cache;
 mod call;
@@ -28,6 +29,7 @@ mod ledger;
 mod library;
 mod likeness;
 mod message;
+mod people;
 mod ports;
 mod publishing;
 mod request;
@@ -36,6 +38,7 @@ mod stage;
 mod staging;
 mod state;
 mod tools;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -48,6 +51,7 @@ pub use health::Pulse;
 pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
 pub use library::{Entry, Library};
 pub use likeness::LIKE_MOST;
+pub use people::{People, Question, Unheard};
 pub use ports::{Alarm, Ports, WayOut};
 pub use publishing::Publication;
 pub use request::{Answer, How, Request};
@@ -69,6 +73,10 @@ pub struct Config {
     pub result_bytes_max: usize,
     /// Bytes of answers that are kept to be used again; 0 keeps none.
     pub cache_bytes_max: usize,
+    /// Seconds people have to agree to a call, and for which their word holds.
+    pub approval_s: u64,
+    /// Seconds a caller waits for that before it is told to come again; 0 tells it at once.
+    pub approval_wait_s: u64,
 }
 
 /// What an executor shows of itself.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use futures::future::BoxFuture;
 
+use super::people::People;
 use crate::egress::{self, Cidr, Proxy};
 use crate::inference::Embedder;
 use crate::lap::{Fuzz, Rules};
@@ -33,6 +34,8 @@ pub struct Ports {
     pub alarm: Option<Alarm>,
     /// What turns what tools are for into vectors; nobody finds tools by likeness if there is none.
     pub embedder: Option<Arc<dyn Embedder>>,
+    /// Who is asked whether a call may be made, and what became of one; nobody if there is no inbox.
+    pub people: Option<Arc<dyn People>>,
     /// Where effects are recorded.
     pub journal: Arc<dyn Journal>,
     /// Where files of published tools are run from. None for a host without a directory.
@@ -70,6 +73,7 @@ impl Ports {
             rules: Arc::default(),
             alarm: None,
             embedder: None,
+            people: None,
             journal,
             shelf: None,
             folder: None,

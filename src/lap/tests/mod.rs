@@ -233,8 +233,6 @@ fn a_call_is_admitted_only_with_what_the_operator_granted_and_with_data_it_may_s
     let strict = tool(|tool| tool["policy"] = json!({ "pii": { "input": "refuse" } }));
     let refused = admit(&strict, &acme, &label, &good, &input).unwrap_err();
     assert!(matches!(refused, Denial::Personal { .. }), "{refused}");
-    let asked = tool(|tool| tool["policy"] = json!({ "approval": "always" }));
-    assert_eq!(admit(&asked, &acme, &label, &good, &json!({})).unwrap_err(), Denial::Approval);
 }
 
 #[test]

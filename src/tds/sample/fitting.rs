@@ -86,6 +86,9 @@ impl<'s> Maker<'s> {
     }
 
     fn variants(&mut self, schema: &Value, depth: usize) -> Vec<Sample> {
+        if self.room.is_empty() {
+            return Vec::new();
+        }
         let ordinary = self.ordinary(schema, depth);
         let mut found: Vec<Sample> = ordinary.into_iter().map(|value| Sample::new("", value)).collect();
         if depth >= VARIED_DEPTH {
@@ -200,7 +203,7 @@ impl<'s> Maker<'s> {
     }
 
     fn ordinary_of(&mut self, words: &Words, depth: usize) -> Option<Value> {
-        if depth > DEPTH_MOST {
+        if depth > DEPTH_MOST || self.room.is_empty() {
             return None;
         }
         if let Some(value) = words.get("const") {

@@ -96,6 +96,10 @@ impl Room {
         self.0 = left.unwrap_or_default();
         left.is_some()
     }
+
+    fn is_empty(&self) -> bool {
+        self.0 == 0
+    }
 }
 
 /// Bytes of a value in memory, about.

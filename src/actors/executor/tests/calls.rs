@@ -20,7 +20,7 @@ use crate::tds::{self, Format};
 use crate::types::{Class, Cx, Money, Principal, PrivacyClass, World};
 
 /// What a tool is, but for what a test says.
-fn described(id: &str, change: impl FnOnce(&mut Value)) -> Ready {
+pub(super) fn described(id: &str, change: impl FnOnce(&mut Value)) -> Ready {
     let mut value = json!({
         "tds": 1, "id": id, "name": "A tool", "version": "1.0.0",
         "description": "Does what the script of a test says, and is never run otherwise.",
@@ -39,7 +39,7 @@ fn described(id: &str, change: impl FnOnce(&mut Value)) -> Ready {
 }
 
 /// Something that happens each time it is called, under a key that is in the input or made by the host.
-fn effect(value: &mut Value) {
+pub(super) fn effect(value: &mut Value) {
     value["side_effects"] = json!("non_idempotent");
     value["capabilities"] = json!(["action"]);
     value["isolation"] = json!("docker");
@@ -48,7 +48,7 @@ fn effect(value: &mut Value) {
     value["interface"]["host"] = json!({ "once": { "from": "idempotency_key" } });
 }
 
-fn answers(n: u32) -> Script {
+pub(super) fn answers(n: u32) -> Script {
     Script::default().prints(json!({ "type": "result", "value": { "n": n } }).to_string())
 }
 
@@ -56,17 +56,31 @@ fn fails(class: &str) -> Script {
     Script::default().prints(json!({ "type": "error", "class": class, "message": "could not" }).to_string()).exits(1)
 }
 
-struct Stage {
-    world: World,
-    handle: Handle,
-    journal: Arc<Memory>,
+pub(super) struct Stage {
+    pub(super) world: World,
+    pub(super) handle: Handle,
+    pub(super) journal: Arc<Memory>,
     jail: Arc<Puppet>,
-    docker: Arc<Puppet>,
+    pub(super) docker: Arc<Puppet>,
     _root: Root,
 }
 
 /// An executor on this disk with these tools, each played by its script in both tiers.
 async fn stage_on(disk: &Disk, tools: Vec<(Ready, Script)>, secrets: Option<Arc<dyn Secrets>>) -> Stage {
+    staged(disk, tools, secrets, (None, 0)).await
+}
+
+/// The same with people, and seconds that callers wait for them.
+pub(super) async fn stage_with(tools: Vec<(Ready, Script)>, people: Arc<dyn People>, patience: u64) -> Stage {
+    staged(&Disk::default(), tools, None, (Some(people), patience)).await
+}
+
+async fn staged(
+    disk: &Disk,
+    tools: Vec<(Ready, Script)>,
+    secrets: Option<Arc<dyn Secrets>>,
+    (people, patience): (Option<Arc<dyn People>>, u64),
+) -> Stage {
     let world = world();
     let journal = journal(disk, &world, vec![Arc::new(EffectsProjection), Arc::new(ToolsProjection)]);
     let library = Arc::new(Library::of(Vec::new()).unwrap());
@@ -80,40 +94,41 @@ async fn stage_on(disk: &Disk, tools: Vec<(Ready, Script)>, secrets: Option<Arc<
     ports.tiers = BTreeMap::from([(Tier::Jail, jail.clone() as Arc<_>), (Tier::Docker, docker.clone() as Arc<_>)]);
     ports.unusable = BTreeMap::from([(Tier::Gvisor, "there is none".to_owned())]);
     ports.secrets = secrets;
+    ports.people = people;
     ports.folder = Some(std::env::temp_dir());
     let config = read(json!({
-        "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 10_000,
+        "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 10_000, "approval_s": 3_600, "approval_wait_s": patience,
     }));
     let (handle, child) = Handle::launch("tools", library, ports, config, &world);
     let (root, _) = start(vec![child], &world).await;
     Stage { world, handle, journal, jail, docker, _root: root }
 }
 
-async fn stage(tools: Vec<(Ready, Script)>) -> Stage {
+pub(super) async fn stage(tools: Vec<(Ready, Script)>) -> Stage {
     stage_on(&Disk::default(), tools, None).await
 }
 
 impl Stage {
-    fn cx(&self) -> Cx {
+    pub(super) fn cx(&self) -> Cx {
         cx(&self.world, 30 * SECOND)
     }
 
-    async fn call(&self, tool: &str, key: Option<&str>, text: &str) -> Result<Answer, Error> {
+    pub(super) async fn call(&self, tool: &str, key: Option<&str>, text: &str) -> Result<Answer, Error> {
         self.call_under(&self.cx(), tool, key, text).await
     }
 
-    async fn call_under(&self, cx: &Cx, tool: &str, key: Option<&str>, text: &str) -> Result<Answer, Error> {
+    pub(super) async fn call_under(&self, cx: &Cx, tool: &str, key: Option<&str>, text: &str) -> Result<Answer, Error> {
         let (tool, key) = (tool.to_owned(), key.map(ToOwned::to_owned));
         let request = Request { tool, key, arguments: json!({ "text": text }), ..Request::default() };
         soon(self.handle.invoke(cx, request)).await
     }
 
-    async fn events(&self) -> Vec<Event> {
+    pub(super) async fn events(&self) -> Vec<Event> {
         self.journal.flush().await.unwrap();
         self.journal.read(1, 1_000).await.unwrap()
     }
 
-    async fn kinds(&self) -> Vec<String> {
+    pub(super) async fn kinds(&self) -> Vec<String> {
         self.events().await.into_iter().map(|event| event.kind).collect()
     }
 }

@@ -171,7 +171,7 @@ async fn a_function_of_the_host_that_panics_fails_like_a_program_that_breaks() {
     let mut ports = Ports::bare(journal);
     (ports.fuzz, ports.shelf) = (FUZZ, Some(folder.path().to_owned()));
     let config = read(json!({
-        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let (handle, child) = Handle::launch("tools", library, ports, config, &world);
     let (_root, _) = start(vec![child], &world).await;

@@ -93,7 +93,7 @@ async fn bench(embedder: Option<Arc<dyn Embedder>>) -> Bench {
     let grants = BTreeMap::from([("agent:zoi".to_owned(), vec!["plans.read".to_owned()])]);
     ports.rules = Arc::new(Rules { grants, ..Rules::default() });
     let config = read(json!({
-        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let (handle, child) = Handle::launch("tools", library, ports, config, &world);
     let (root, _) = start(vec![child], &world).await;

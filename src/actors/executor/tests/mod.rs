@@ -5,6 +5,7 @@ mod calls;
 mod gate;
 mod jira;
 mod likeness;
+mod people;
 mod publishing;
 mod reach;
 mod staging;
@@ -81,7 +82,7 @@ fn journal() -> Arc<dyn Journal> {
 async fn bench(concurrency: u32, waiting: usize) -> Bench {
     let (world, inside) = (world(), Arc::new(Inside::default()));
     let config = read(json!({
-        "concurrency": concurrency, "waiting": waiting, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 10_000,
+        "concurrency": concurrency, "waiting": waiting, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 10_000, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let mut tools = core_tools(Arc::clone(&world.clock));
     tools.push(tool(&inside));
@@ -203,7 +204,7 @@ async fn a_caller_who_leaves_ends_the_call() {
 fn two_tools_of_one_name_are_refused() {
     let inside = Arc::default();
     let config = read(
-        json!({ "concurrency": 1, "waiting": 1, "call_within_s": 1, "result_bytes_max": 1, "cache_bytes_max": 0 }),
+        json!({ "concurrency": 1, "waiting": 1, "call_within_s": 1, "result_bytes_max": 1, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0 }),
     );
     let twice = Handle::of_functions("native", vec![tool(&inside), tool(&inside)], journal(), config, &world());
     assert!(matches!(twice, Err(Error::Twice { name }) if name == "do"));
@@ -255,7 +256,7 @@ fn payment(journal: &Arc<dyn Journal>, paid: &Arc<AtomicU32>) -> Tool {
 async fn what_changes_something_is_on_the_record_before_it_is_done_and_done_once_under_its_key() {
     let (world, journal, paid) = (world(), journal(), Arc::new(AtomicU32::new(0)));
     let config = read(json!({
-        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let tools = vec![payment(&journal, &paid)];
     let (handle, child) = Handle::of_functions("native", tools, Arc::clone(&journal), config, &world).unwrap();

@@ -74,7 +74,7 @@ pub(super) async fn stage_with(disk: &Disk, folder: &std::path::Path, script: Sc
     let troubles = shelve(&library, &*journal, ports.shelf.as_deref()).await.unwrap();
     assert_eq!(troubles, Vec::<String>::new());
     let config = read(json!({
-        "concurrency": 4, "waiting": 8, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+        "concurrency": 4, "waiting": 8, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let (handle, child) = Handle::launch("tools", Arc::clone(&library), ports, config, &world);
     let (root, _) = start(vec![child], &world).await;

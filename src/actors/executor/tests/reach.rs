@@ -88,7 +88,7 @@ impl Reach {
         let library = Arc::new(Library::of(tools.collect()).unwrap());
         assert_eq!(lacking(&library, &ports, &*world.clock).await, []);
         let limits = read(json!({
-            "concurrency": 8, "waiting": 8, "call_within_s": 60, "result_bytes_max": 65_536, "cache_bytes_max": 0,
+            "concurrency": 8, "waiting": 8, "call_within_s": 60, "result_bytes_max": 65_536, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
         }));
         let (handle, child) = Handle::launch("tools", library, ports, limits, &world);
         let (root, _) = start(vec![child], &world).await;

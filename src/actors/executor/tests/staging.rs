@@ -66,7 +66,7 @@ async fn bench(versions: Vec<(Ready, Stage, Script)>) -> Bench {
     ports.folder = Some(std::env::temp_dir());
     ports.rules = Arc::new(Rules { flags: vec!["new-count".to_owned()], ..Rules::default() });
     let config = read(json!({
-        "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+        "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let (handle, child) = Handle::launch("tools", library, ports, config, &world);
     let (root, _) = start(vec![child], &world).await;
