@@ -122,13 +122,18 @@ async fn what_changes_something_or_reaches_somebody_is_not_run_with_what_nobody_
     let passed = soon(stage.handle.test(&stage.cx(), one)).await.unwrap();
     assert!(passed[2].contains("that fit were answered"), "{passed:?}");
     let before = inputs(&stage).len();
-    // Its contract test needs a way out, which is not here, and says so; none of its own inputs is one of them.
-    let no_way = |value: &mut Value| {
-        reaches(value);
-        value["tests"]["contract"] = json!([{ "name": "none", "input": {}, "expect": { "error": "invalid" } }]);
-    };
-    let passed = soon(stage.handle.test(&stage.cx(), package("1.0.0", no_way))).await.unwrap();
-    assert!(passed[1].ends_with("it was run with none, since its calls reach others"), "{passed:?}");
+    // None of its own inputs is one of them, nor does its contract test run it.
+    let agreed = |value: &mut Value| value["policy"] = json!({ "approval": "always" });
+    let rows: [(fn(&mut Value), &str); 2] =
+        [(reaches, "its calls reach others"), (agreed, "a person has to agree to each of its calls")];
+    for (change, reason) in rows {
+        let changed = package("1.0.0", |value| {
+            change(value);
+            value["tests"]["contract"] = json!([{ "name": "none", "input": {}, "expect": { "error": "invalid" } }]);
+        });
+        let passed = soon(stage.handle.test(&stage.cx(), changed)).await.unwrap();
+        assert!(passed[1].ends_with(&format!("it was run with none, since {reason}")), "{passed:?}");
+    }
     assert_eq!(inputs(&stage).len(), before);
     let (stage, _folder) = self::stage(good(), Fuzz::default()).await;
     let passed = soon(stage.handle.test(&stage.cx(), package("1.0.0", |_| {}))).await.unwrap();
