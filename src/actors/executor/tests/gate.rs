@@ -124,7 +124,8 @@ async fn what_changes_something_or_reaches_somebody_is_not_run_with_what_nobody_
     let before = inputs(&stage).len();
     // None of its own inputs is one of them, nor does its contract test run it.
     let agreed = |value: &mut Value| value["policy"] = json!({ "approval": "always" });
-    let rows: [(fn(&mut Value), &str); 2] =
+    type Change = fn(&mut Value);
+    let rows: [(Change, &str); 2] =
         [(reaches, "its calls reach others"), (agreed, "a person has to agree to each of its calls")];
     for (change, reason) in rows {
         let changed = package("1.0.0", |value| {
