@@ -16,7 +16,6 @@ use super::handing::{self, Doubted, HandedIn, Retired, Staged};
 use super::paint::Paint;
 use super::policies;
 use crate::tds::compat::{Change, Refusal, diff, judge};
-use crate::tds::tool::{FilePath, Run};
 use crate::tds::{self, Checked, Document, Format, Report, limits, starter};
 use crate::types::{Class, Hash};
 
@@ -59,7 +58,7 @@ pub(super) enum ToolVerb {
     Doubts(Doubted),
     /// List the tools of a running host.
     List(Listed),
-    /// Find tools of a running host by words.
+    /// Find tools of a running host by words, or by what they are to do.
     Search(Searched),
     /// Say everything about a tool of a running host.
     Describe(Described),
@@ -263,20 +262,11 @@ fn examine(file: &Path) -> Result<Outcome, Error> {
 /// Looks at the files that a description names: whether they are there, and whether recorded calls are calls.
 fn beside(path: &Path, tool: &tds::Tool, document: &Document) -> Result<Vec<Told>, Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let named: Vec<(String, &FilePath)> = match &tool.run {
-        Run::Program(program) => {
-            program.files.iter().enumerate().map(|(at, file)| (format!("/run/program/files/{at}"), file)).collect()
-        }
-        Run::Component(component) => vec![("/run/component/file".to_owned(), &component.file)],
-        Run::Image(_) | Run::Native(_) => Vec::new(),
-    };
-    let golden = tool.tests.golden.iter().enumerate();
-    let golden: Vec<(String, &FilePath)> =
-        golden.map(|(at, golden)| (format!("/tests/golden/{at}/file"), &golden.file)).collect();
-    let missing = named.iter().chain(&golden).filter(|(_, file)| !folder.join(file.as_str()).is_file());
+    let named = tool.files();
+    let missing = named.iter().filter(|(_, file)| !folder.join(file.as_str()).is_file());
     let missing = tds::missing(document, missing.map(|(at, file)| (at.as_str(), file.as_str())));
     let mut found = vec![Told { file: path.display().to_string(), report: missing }];
-    for (_, file) in golden {
+    for (_, file) in tool.tests.files() {
         let path = folder.join(file.as_str());
         if !path.is_file() {
             continue;

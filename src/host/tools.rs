@@ -12,6 +12,7 @@ use crate::actors::executor::{self, Alarm, Ports, WayOut};
 use crate::actors::{crown, inbox};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
+use crate::inference::Embedder;
 use crate::lap::Rules;
 use crate::lap::grant::Issuer;
 use crate::lap::policy::{self, Book, Source};
@@ -55,7 +56,7 @@ pub(super) async fn launch(
     builder: &mut Builder,
     tools: Vec<executor::Tool>,
     config: &Config,
-    journal: &Arc<dyn Journal>,
+    (journal, embedder): (&Arc<dyn Journal>, &Arc<dyn Embedder>),
     crown: crown::Handle,
     inbox: &inbox::Handle,
 ) -> Result<(executor::Handle, Child), Error> {
@@ -71,6 +72,7 @@ pub(super) async fn launch(
     let tiers = tiers(config, data.as_deref(), own, &world).await;
     let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
     ports.alarm = Some(alarm(crown));
+    ports.embedder = Some(Arc::clone(embedder));
     ports.people = Some(Arc::new(Desk { inbox: inbox.clone(), journal: Arc::clone(journal) }));
     super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
@@ -228,6 +230,7 @@ pub(super) fn ports(
         tiers: tiers.usable,
         unusable: tiers.unusable,
         way_out,
+        fuzz: config.tools.fuzz,
         secrets: secrets(&config.secrets, environment, world)?,
         grants: Some(Arc::new(Issuer::new(Arc::new(chance)).map_err(|_| Error::NoChance)?)),
         rules: Arc::new(Rules {
@@ -237,6 +240,7 @@ pub(super) fn ports(
             accounts: config.tools.accounts.clone(),
         }),
         alarm: None,
+        embedder: None,
         people: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),

@@ -14,6 +14,7 @@ mod documents;
 mod durability;
 mod endpoint;
 #[cfg(target_os = "linux")]
+mod gate;
 mod gigabyte;
 mod governance;
 mod governing;

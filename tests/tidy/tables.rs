@@ -96,6 +96,7 @@ pub(crate) const LIBRARIES: &[Library] = &[
     only("prometheus-client", &["telemetry"], "others use telemetry::Metrics"),
     only("ractor", &["supervision", "cluster", "actors"], "the actor kernel is the runtime layer's"),
     only("regex", &["types"], "patterns of sensitive data stand in one place; decisions are not made by regex"),
+    only("regex-syntax", &["tds"], "texts are made of the patterns of a tool's schema"),
     only("reqwest", &["inference", "telemetry", "field", "secrets", "cli"], "who speaks HTTP to others"),
     only("rmcp", &["adapters"], "MCP changes every few months; one folder follows it"),
     only(

@@ -20,7 +20,7 @@ use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
 use crate::lap::grant::{Errand, Token};
-use crate::lap::{self, Caller, Denial, Facts, Key, Mismatches, Workspace};
+use crate::lap::{self, Caller, Denial, Facts, Key, Mismatches, Unfit, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
 use crate::store::Durability;
 use crate::tds::canonical_value;
@@ -112,14 +112,10 @@ impl Invocation<'_> {
         if let Some(day) = self.entry.gone_since(self.now()) {
             return Err(Error::Gone { name: self.name(), day, instead: self.instead() });
         }
-        let bytes = serde_json::to_vec(&request.arguments).map_or(0, |bytes| bytes.len()) as u64;
-        let most = ready.tool.limits.input_bytes;
-        if bytes > most {
-            return Err(Error::TooLarge { name: self.name(), bytes, most });
-        }
-        let wrong = ready.wrong_input(&request.arguments);
-        if !wrong.is_empty() {
-            return Err(Error::Arguments { name: self.name(), wrong: Mismatches(wrong) });
+        match ready.unfit(&request.arguments) {
+            Some(Unfit::Long { bytes, most }) => return Err(Error::TooLarge { name: self.name(), bytes, most }),
+            Some(Unfit::Wrong(wrong)) => return Err(Error::Arguments { name: self.name(), wrong }),
+            None => {}
         }
         let (needed, left) = (most_cost(&ready.tool.cost, &ready.tool.limits), self.cx.budget().money);
         if needed > Money::ZERO && needed > left {

@@ -12,6 +12,7 @@ use super::agreed::decided;
 use super::health::Pulse;
 use super::ledger::Row;
 use super::library::{Entry, Library};
+use super::likeness::{LIKE_MOST, Near, key};
 use super::message::{Message, Work};
 use super::people::People;
 use super::ports::Ports;
@@ -186,6 +187,14 @@ pub enum Error {
     /// No call of this id is in doubt.
     #[error("could not find the call {0} among those in doubt")]
     NoDoubt(String),
+    /// Tools could not be looked for by likeness.
+    #[error("could not look for tools that are like this: {reason}")]
+    Unlike {
+        /// What kind of failure.
+        class: Class,
+        /// Why not.
+        reason: String,
+    },
     /// The journal did not take it.
     #[error("could not record the call of {name}: {reason}")]
     Unrecorded {
@@ -240,11 +249,20 @@ impl Error {
             | Error::TooLarge { .. } => Class::Invalid,
             Error::Denied { .. } | Error::Waits { .. } => Class::Denied,
             Error::Broken { .. } => Class::Internal,
-            Error::Failed { class, .. } | Error::Unrecorded { class, .. } => *class,
+            Error::Failed { class, .. } | Error::Unrecorded { class, .. } | Error::Unlike { class, .. } => *class,
             Error::Full { .. } | Error::Budget { .. } | Error::Quota { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),
         }
     }
+}
+
+/// Tools that are like a text.
+#[derive(Clone)]
+pub struct Like {
+    /// What judged it, beside the words: the name of an embedder.
+    pub by: String,
+    /// The best first.
+    pub tools: Vec<Entry>,
 }
 
 /// Reaches one executor.
@@ -301,6 +319,29 @@ impl Handle {
         newest
     }
 
+    /// The tools this caller may call that fit a text, best first: by what they mean and by the words they share with it.
+    ///
+    /// # Errors
+    /// This host cannot tell what texts mean, or not now.
+    pub async fn like(&self, cx: &Cx, caller: &Caller, text: &str) -> Result<Like, Error> {
+        let length = text.chars().count();
+        if length > LIKE_MOST {
+            let reason = format!("a text of {length} characters is too long; {LIKE_MOST} is the most");
+            return Err(Error::Unlike { class: Class::Invalid, reason });
+        }
+        let ask = |reply| Message::Near { cx: cx.clone(), text: text.to_owned(), reply };
+        let Near { by, cosines } = self.address.call(cx, ask).await.map_err(Failure::from)??;
+        let all = self.list(caller);
+        let score = |entry: &Entry| {
+            let tool = &entry.ready.tool;
+            // What points elsewhere is not like it at all.
+            let cosine = cosines.get(&key(&lap::about(tool))).copied().filter(|cosine| *cosine > 0.0);
+            (lap::words(tool, text), cosine)
+        };
+        let places = lap::fused(&all.iter().map(score).collect::<Vec<_>>());
+        Ok(Like { by, tools: places.into_iter().map(|at| all[at].clone()).collect() })
+    }
+
     fn shows(&self, entry: &Entry, caller: &Caller) -> bool {
         entry.shows(caller, &self.rules, self.clock.wall())
     }
@@ -321,6 +362,13 @@ impl Handle {
             Ok(_) => Err(self.library.unknown(id, &shows)),
             Err(error) => Err(error),
         }
+    }
+
+    /// Every version of a tool that a caller may be shown, oldest first.
+    pub fn versions(&self, caller: &Caller, id: &str) -> Vec<Entry> {
+        let mut versions = self.library.versions(id);
+        versions.retain(|entry| self.shows(entry, caller));
+        versions
     }
 
     /// Whether a call of this name finds a tool at all, with the words of a call if it does not.

@@ -284,6 +284,7 @@ pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
 /// Nothing is granted, and no core tool is there.
 fn folders() -> lap::Config {
     lap::Config {
+        fuzz: lap::Fuzz::default(),
         core: Vec::new(),
         hosts: BTreeMap::new(),
         programs: Vec::new(),

@@ -3,6 +3,7 @@
 
 mod core;
 mod redactor;
+mod search;
 
 use std::path::Path;
 use std::sync::Arc;

@@ -2,7 +2,9 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
 mod calls;
+mod gate;
 mod jira;
+mod likeness;
 mod people;
 mod policies;
 mod publishing;

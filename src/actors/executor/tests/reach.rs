@@ -46,6 +46,7 @@ fn config() -> lap::Config {
         "jira": { "host": "acme.atlassian.net", "secret": "jira/token" },
         "grants": { "principal:tester": ["http.send", "jira.*"] },
         "accounts": [], "policy": { "own": ["admitted"], "files": [] }, "flags": [], "readable": {}, "writable": {},
+        "fuzz": { "inputs": 0, "within_s": 0 },
     }))
 }
 
