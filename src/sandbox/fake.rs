@@ -30,13 +30,16 @@ enum Step {
     Hang,
 }
 
+/// Whether something is true of what a tool reads.
+pub type Test = fn(&Value) -> bool;
+
 /// What a scripted tool does, and how it ends.
 #[derive(Debug, Clone, Default)]
 pub struct Script {
     steps: Vec<Step>,
     exit: i32,
     /// What it does instead with inputs of which this is true.
-    instead: Vec<(fn(&Value) -> bool, Script)>,
+    instead: Vec<(Test, Script)>,
 }
 
 impl Script {
@@ -71,7 +74,7 @@ impl Script {
     }
 
     /// It does this instead, if this is true of what it reads.
-    pub fn when(mut self, test: fn(&Value) -> bool, other: Script) -> Script {
+    pub fn when(mut self, test: Test, other: Script) -> Script {
         self.instead.push((test, other));
         self
     }

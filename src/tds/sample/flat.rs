@@ -108,15 +108,15 @@ fn merge(mut one: Words, other: &Words) -> Words {
                 }
             }
             "items" | "additionalProperties" => both(own, value),
-            "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties" => {
-                if value.as_f64() > own.as_f64() {
-                    *own = value.clone();
-                }
+            "minimum" | "exclusiveMinimum" | "minLength" | "minItems" | "minProperties"
+                if value.as_f64() > own.as_f64() =>
+            {
+                *own = value.clone()
             }
-            "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties" => {
-                if value.as_f64() < own.as_f64() {
-                    *own = value.clone();
-                }
+            "maximum" | "exclusiveMaximum" | "maxLength" | "maxItems" | "maxProperties"
+                if value.as_f64() < own.as_f64() =>
+            {
+                *own = value.clone()
             }
             "enum" => {
                 let others = value.as_array().cloned().unwrap_or_default();
