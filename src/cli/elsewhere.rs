@@ -13,7 +13,7 @@ use crate::actors::io::record::Hop;
 use crate::store::Event;
 use crate::types::{Money, RunId};
 use crate::ziggy::privacy;
-use crate::ziggy::route::{Compared, Decision, Outcome, Proposed, Walk, compare};
+use crate::ziggy::route::{Compared, Decision, Outcome, Proposed, Took, Walk, compare};
 
 /// Another configuration, as far as decisions depend on it.
 #[derive(Debug, Clone)]
@@ -63,6 +63,8 @@ const EXAMPLES_MOST: usize = 10;
 struct Sums {
     decisions: usize,
     changed: usize,
+    /// Decisions of which an answer came, by which costs and times are known and not only their bounds.
+    answered: usize,
     before: Sum,
     after: Sum,
 }
@@ -72,8 +74,12 @@ struct Sums {
 struct Sum {
     /// What the winners may cost together at the most.
     cost_max: Money,
-    /// The mean time of an answer by what was known, in microseconds.
+    /// The mean of the most that an answer may take, by what was observed, in microseconds.
     latency_us: u64,
+    /// What the answers that came cost, at the price of whoever wins.
+    cost: Money,
+    /// The mean time that they take whoever wins, by what was observed, in microseconds.
+    took_us: u64,
     refused: usize,
     /// How often who ran where.
     tiers: BTreeMap<String, usize>,
@@ -81,6 +87,8 @@ struct Sum {
     total_us: u128,
     #[serde(skip)]
     served: u128,
+    #[serde(skip)]
+    took_total_us: u128,
 }
 
 impl Sum {
@@ -98,6 +106,13 @@ impl Sum {
         self.latency_us = u64::try_from(self.total_us / self.served).unwrap_or(u64::MAX);
     }
 
+    /// Adds what an answer takes, of which there are so many with it.
+    fn take(&mut self, took: &Took, answers: usize) {
+        self.cost += took.cost;
+        self.took_total_us += u128::from(took.latency_us);
+        self.took_us = u64::try_from(self.took_total_us / (answers.max(1) as u128)).unwrap_or(u64::MAX);
+    }
+
     fn tiers(&self) -> String {
         let tiers: Vec<String> = self.tiers.iter().map(|(tier, count)| format!("{tier} {count}")).collect();
         if tiers.is_empty() { "-".to_owned() } else { tiers.join(" ") }
@@ -107,6 +122,9 @@ impl Sum {
 /// Decides everything once more, in order, as another configuration would have.
 pub(super) async fn compare_all(hops: Vec<Event>, library: &mut Library, other: &Other) -> Result<Report, Error> {
     let mut report = Report { decisions: hops.len(), ..Report::default() };
+    // Of several decisions on one part of a run only the last one led to its answer.
+    let part = |event: &Event| Some((event.run?, event.body.parse::<Hop>()?.chunk));
+    let last: BTreeMap<(RunId, usize), u64> = hops.iter().filter_map(|event| Some((part(event)?, event.seq))).collect();
     let mut walk = Walk::default();
     for event in hops {
         let hop = event.body.parse::<Hop>();
@@ -124,7 +142,9 @@ pub(super) async fn compare_all(hops: Vec<Event>, library: &mut Library, other: 
         let told = event.run.and_then(|run| library.asked(run)).unwrap_or_default();
         let asked = restated(&hop.decision, &told, then, &other.privacy);
         report.reclassify(&hop.decision, &asked);
-        report.add(&compare(&hop.decision, &basis, &asked, (&own, &table)), event.run);
+        let answered = event.run.filter(|run| last.get(&(*run, hop.chunk)) == Some(&event.seq));
+        let used = answered.and_then(|run| library.used(run, hop.chunk));
+        report.add(&compare(&hop.decision, &basis, &asked, (&own, &table), used.as_ref()), event.run);
     }
     Ok(report)
 }
@@ -146,6 +166,11 @@ impl Report {
             sums.changed += usize::from(changed);
             sums.before.add(&one.before);
             sums.after.add(&one.after);
+            if let Some((before, after)) = &one.took {
+                sums.answered += 1;
+                sums.before.take(before, sums.answered);
+                sums.after.take(after, sums.answered);
+            }
         }
         self.changed += usize::from(changed);
         let (was_served, is_served) = (one.before.winner.is_some(), one.after.winner.is_some());
@@ -191,6 +216,11 @@ fn table(of: &str, all: &BTreeMap<String, Sums>, paint: Paint) -> String {
         of,
         "DECISIONS",
         "CHANGED",
+        "ANSWERED",
+        "COST",
+        "WOULD BE",
+        "LATENCY",
+        "WOULD BE",
         "COST AT MOST",
         "WOULD BE",
         "LATENCY MAX",
@@ -202,11 +232,16 @@ fn table(of: &str, all: &BTreeMap<String, Sums>, paint: Paint) -> String {
     ];
     let mut rows = vec![heading.map(str::to_owned).to_vec()];
     rows.extend(all.iter().map(|(destination, sums)| {
-        let Sums { decisions, changed, before, after } = sums;
+        let Sums { decisions, changed, answered, before, after } = sums;
         vec![
             plain(destination),
             decisions.to_string(),
             changed.to_string(),
+            answered.to_string(),
+            before.cost.to_string(),
+            after.cost.to_string(),
+            micros(before.took_us),
+            micros(after.took_us),
             before.cost_max.to_string(),
             after.cost_max.to_string(),
             micros(before.latency_us),

@@ -4,6 +4,9 @@ use std::collections::BTreeMap;
 
 use serde_json::{Map, Value, json};
 
+/// Flags of the verb itself. A tool may have one of the same name, and behind its id that is the tool's.
+const OWN: [&str; 8] = ["version", "idempotency-key", "workspace", "timeout-s", "url", "token", "data-dir", "output"];
+
 /// What was typed behind the tool's id, as the object that its input schema describes.
 ///
 /// Either one JSON object, or `--name value` for its properties: a text is taken as it is, a number, a list or an object is
@@ -36,6 +39,9 @@ pub(super) fn read(schema: &Value, typed: &[String]) -> Result<Value, String> {
             continue;
         }
         let Some((own, property)) = find(&known, name) else {
+            if OWN.contains(&name) {
+                return Err(format!("--{name} is no argument of the tool; it stands before the tool's id"));
+            }
             return Err(format!("there is no --{name}; {}", flags(&known)));
         };
         let value = match said {

@@ -8,7 +8,7 @@ use super::console::Console;
 use super::error::Error;
 use super::paint::{Paint, columns, plain, short};
 use crate::api::{Delegated, Items, Said, Shown};
-use crate::ziggy::review::{Edits, Item, ItemStatus, Opinion};
+use crate::ziggy::review::{Edits, Item, ItemStatus, Kind, Opinion};
 
 /// Lists items, shows one, or says something of one.
 pub(super) async fn inbox(client: &Client, verb: Option<InboxVerb>, console: &mut Console) -> Result<(), Error> {
@@ -138,9 +138,8 @@ fn outcome(item: &Item) -> String {
         }
         ItemStatus::Open => item.asks(),
         status => {
-            let goes = if item.goes_on { "goes on" } else { "ends" };
             let by = item.closed_by.as_ref().map_or(String::new(), |by| format!(" by {}", plain(by)));
-            format!("item {} is {}{by}, so run {} {goes}", item.id, status.word(), item.run)
+            format!("item {} is {}{by}, so {}", item.id, status.word(), item.follows())
         }
     }
 }
@@ -185,6 +184,18 @@ fn page(shown: &Shown, paint: Paint) -> String {
         let changed =
             if verdict.edited.is_empty() { String::new() } else { format!(" ({})", verdict.edited.join(", ")) };
         text.push_str(&format!("{} {did} revision {}{changed}{comment}\n", verdict.author, verdict.revision));
+    }
+    if let Some(call) = payload["call"].as_object() {
+        text.push_str(&format!("\n{}\n", paint.bold("call (/call)")));
+        for (name, value) in call.iter().filter(|(_, value)| !value.is_null()) {
+            let value = value.as_str().map_or_else(|| value.to_string(), ToOwned::to_owned);
+            text.push_str(&format!("{name}: {}\n", plain(&value)));
+        }
+    }
+    if item.kind == Kind::ToolDoubt && item.status == ItemStatus::Open {
+        text.push_str(
+            "\napprove: it was done, and gave /answer (`syzygy inbox edit` puts in what it gave)\ndeny: it was not done\n",
+        );
     }
     let parts = [("asked", "/task/prompt"), ("answer", "/answer")];
     for (name, pointer) in parts {

@@ -6,8 +6,9 @@ use std::sync::Arc;
 use super::error::Error;
 use super::replay::failed;
 use super::restated::{Accepted, Asked, Named};
-use crate::actors::io::record::kind as hops;
+use crate::actors::io::record::{Served, kind as hops};
 use crate::actors::router::record::{Built, Rebuilt, Registry, Set, Written, joined, kind as tables};
+use crate::inference::Usage;
 use crate::store::{Event, Reader, Sound};
 use crate::types::{Hash, RunId, Timestamp};
 use crate::ziggy::Classification;
@@ -54,6 +55,8 @@ pub(super) struct Library {
     registries: BTreeMap<Hash, Spot>,
     /// What runs were asked to do, where that says anything of data.
     asked: BTreeMap<RunId, Asked>,
+    /// What answers took, by run and chunk.
+    used: BTreeMap<(RunId, usize), Usage>,
     read: BTreeMap<Hash, Result<Known, String>>,
     /// The table that was made last and its place: the next one of its line is made from it.
     last: Option<(usize, Rebuilt)>,
@@ -68,6 +71,7 @@ impl Library {
             built: BTreeMap::new(),
             registries: BTreeMap::new(),
             asked: BTreeMap::new(),
+            used: BTreeMap::new(),
             read: BTreeMap::new(),
             last: None,
         }
@@ -102,6 +106,7 @@ impl Library {
                 with.clear();
                 match kind {
                     hops::ACCEPTED | hops::CLASSIFIED => self.take_down(&event),
+                    hops::SERVED if event.at >= *since => self.take_note(&event),
                     hops::DECIDED if event.at >= *since => decided.push(event),
                     _ => {}
                 }
@@ -121,6 +126,18 @@ impl Library {
         let first = with.len().checked_sub(parts + 1).map(|place| with[place].0);
         let spot = first.map(|before| Spot { before, count: parts + 1 });
         self.registries.extend(spot.map(|spot| (registry_hash, spot)));
+    }
+
+    /// Notes what an answer took.
+    fn take_note(&mut self, event: &Event) {
+        if let (Some(run), Some(served)) = (event.run, event.body.parse::<Served>()) {
+            self.used.insert((run, served.chunk), served.outcome.usage);
+        }
+    }
+
+    /// What the answer to a part of a run took, if one came of it.
+    pub(super) fn used(&self, run: RunId, chunk: usize) -> Option<Usage> {
+        self.used.get(&(run, chunk)).copied()
     }
 
     /// Notes what a task says of its data, and what was found in it.

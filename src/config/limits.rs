@@ -67,6 +67,7 @@ fn queues(config: &Config, found: &mut Found) {
         ("waiting", executor.waiting as u64),
         ("call_within_s", executor.call_within_s),
         ("result_bytes_max", executor.result_bytes_max as u64),
+        ("approval_s", executor.approval_s),
     ];
     found.at_least_one("executor", &rows);
     let (rebuild, waiting) = (config.router.rebuild_every_ms, config.router.waiting as u64);

@@ -52,13 +52,14 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let candidates = candidates(&agents, &runtimes, &world)?;
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let tools = tools(&mut builder, &config, &notebooks(&config, &journal, &embedder, &world))?;
-    let (executor, executor_child) = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone()).await?;
+    let (inbox, inbox_tree) = launch_inbox(&config, &builder, &journal, &crown)?;
+    let launched = host_tools::launch(&mut builder, tools, &config, (&journal, &embedder), crown.clone(), &inbox).await;
+    let (executor, executor_child) = launched?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);
     budgets::open(crown.treasury(), found, prices, &runtimes, &config);
     let candidates = budgets::priced(candidates, crown.treasury());
     let (router, router_child) = launch_router(candidates, &runtimes, &crown, &parts);
-    let (inbox, inbox_tree) = launch_inbox(&config, &builder, &journal, &crown)?;
     let (io, io_tree) = launch_io(&parts, intents, agents, &inbox, &router, &crown);
     let registry = Registry::new();
     let mounts = super::offered::mounts(&builder, &config, &parts.executor)?;

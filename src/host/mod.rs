@@ -13,6 +13,7 @@ mod core;
 mod descriptors;
 mod error;
 mod offered;
+mod people;
 mod program;
 mod sandboxes;
 mod tools;

@@ -49,7 +49,7 @@ use crate::types::Cx;
 pub use capability::{Capabilities, Keeper};
 pub use config::{Components, Config, Containers, Jails, Threads};
 pub use error::{Error, Lack};
-pub use fake::{Puppet, Script};
+pub use fake::{Puppet, Script, Test};
 pub use native::{Function, Native, Voice};
 pub use outcome::{Change, Effects, Ended, Exit, Failure, Level, Line, Outcome, Usage, Written};
 pub use spec::{Access, Egress, Grant, Input, Limits, Program, ProgramKind, Resource, Spec, Speech, Tier};

@@ -1,9 +1,11 @@
 //! Integration tests, one binary so that linking stays cheap.
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics")]
 
+mod agreed;
 mod announced;
 mod budgets;
 mod cancellation;
+mod clients;
 mod company;
 mod core_tools;
 mod cycles;
@@ -12,6 +14,7 @@ mod documents;
 mod durability;
 mod endpoint;
 #[cfg(target_os = "linux")]
+mod gate;
 mod gigabyte;
 mod governance;
 mod governing;
@@ -23,6 +26,7 @@ mod leaving;
 mod mcp;
 mod memory;
 mod overload;
+mod policies;
 mod privacy;
 mod program;
 mod providers;

@@ -54,6 +54,9 @@ async fn recorded_traffic_is_decided_once_more_under_another_configuration() {
     let sums = &dear["classes"]["public"];
     assert_eq!((&sums["before"]["tiers"], &sums["after"]["tiers"]), (&json!({"private": 3}), &json!({"local": 3})));
     assert!(runs.contains(&dear["examples"][0]["run_id"].as_str().unwrap().to_owned()), "{dear}");
+    // Three answers came, and what they took is known, not only the most that they might have.
+    assert_eq!((&sums["answered"], &sums["before"]["cost"]), (&json!(3), &json!(0)), "{sums}");
+    assert!(sums["before"]["took_us"].as_u64() < sums["before"]["latency_us"].as_u64(), "{sums}");
     let list = data.join("prices.toml");
     for (from, moves) in [("2020-01-31", json!({ "far@lab -> marvin@local": 3 })), ("2999-01-31", json!({}))] {
         let row = "match = \"lab/script\"\ninput = 20_000_000\noutput = 60_000_000\nsource = \"a test\"\n";

@@ -9,21 +9,23 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::Config;
-use super::attempt::{Attempt, Tried, function};
+use super::attempt::{Attempt, Tried, function, grant};
 use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
+use super::doubts;
 use super::handle::Error;
 use super::health::{Allowance, Health};
-use super::ledger::{ALL, Begun, Doubted, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
+use super::ledger::{ALL, Begun, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
 use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
-use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
+use crate::lap::grant::{Errand, Token};
+use crate::lap::{self, Caller, Denial, Facts, Key, Mismatches, Unfit, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
-use crate::store::{Durability, NewEvent};
+use crate::store::Durability;
 use crate::tds::canonical_value;
 use crate::tds::tool::{RetryOn, SideEffects};
-use crate::types::{Class, Cx, Hash, Money, RunId, Timestamp, World};
+use crate::types::{Class, Cx, Hash, Money, Timestamp, World};
 
 /// What all calls of an executor share.
 pub(super) struct Shared {
@@ -57,24 +59,38 @@ pub(super) struct Invocation<'a> {
 }
 
 /// A call whose arguments are good.
-struct Checked {
-    caller: Caller,
-    arguments: Value,
+pub(super) struct Checked {
+    pub(super) caller: Caller,
+    pub(super) arguments: Value,
     envelope: Value,
     key: Option<Key>,
     cached: Option<Hash>,
+    /// Why a person has to agree to it first, if one has to.
+    pub(super) asks: Option<Box<Denial>>,
 }
 
 impl Invocation<'_> {
     /// Makes the call.
     pub(super) async fn make(&self) -> Result<Answer, Error> {
+        let made = self.made().await;
+        if let Err(error) = &made {
+            self.refused(error).await;
+        }
+        made
+    }
+
+    async fn made(&self) -> Result<Answer, Error> {
         let checked = self.check()?;
         if let Some(hash) = checked.cached {
+            self.agreed(&checked).await?;
             return self.again_or_anew(hash, &checked).await;
         }
         match &checked.key {
             Some(key) => self.once(key.clone(), &checked).await,
-            None => self.perform(&checked).await,
+            None => {
+                self.agreed(&checked).await?;
+                self.perform(&checked).await
+            }
         }
     }
 
@@ -96,14 +112,10 @@ impl Invocation<'_> {
         if let Some(day) = self.entry.gone_since(self.now()) {
             return Err(Error::Gone { name: self.name(), day, instead: self.instead() });
         }
-        let bytes = serde_json::to_vec(&request.arguments).map_or(0, |bytes| bytes.len()) as u64;
-        let most = ready.tool.limits.input_bytes;
-        if bytes > most {
-            return Err(Error::TooLarge { name: self.name(), bytes, most });
-        }
-        let wrong = ready.wrong_input(&request.arguments);
-        if !wrong.is_empty() {
-            return Err(Error::Arguments { name: self.name(), wrong: Mismatches(wrong) });
+        match ready.unfit(&request.arguments) {
+            Some(Unfit::Long { bytes, most }) => return Err(Error::TooLarge { name: self.name(), bytes, most }),
+            Some(Unfit::Wrong(wrong)) => return Err(Error::Arguments { name: self.name(), wrong }),
+            None => {}
         }
         let (needed, left) = (most_cost(&ready.tool.cost, &ready.tool.limits), self.cx.budget().money);
         if needed > Money::ZERO && needed > left {
@@ -111,9 +123,9 @@ impl Invocation<'_> {
         }
         let caller = self.caller();
         let label = self.cx.label();
-        let admitted = lap::admit(&ready.tool, &caller, &label, &self.shared.ports.rules, &request.arguments);
-        let arguments = match admitted {
-            Ok(arguments) => arguments.into_owned(),
+        let gate = self.entry.gate(&self.shared.ports.rules, self.now());
+        let (arguments, asks) = match gate.admit(&caller, &label, &request.arguments) {
+            Ok(lap::Admitted { given, asks }) => (given.into_owned(), asks.map(Box::new)),
             Err(denial) => return Err(Error::Denied { name: self.name(), denial }),
         };
         self.admit_often(&caller.tenant)?;
@@ -134,10 +146,10 @@ impl Invocation<'_> {
         };
         let envelope = lap::envelope(ready, &arguments, &facts).map_err(impossible)?;
         let cached = lap::cache_key(ready, &envelope, self.cx.privacy(), &caller);
-        Ok(Checked { caller, arguments, envelope, key, cached })
+        Ok(Checked { caller, arguments, envelope, key, cached, asks })
     }
 
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         Caller { agent: self.request.agent.clone(), ..Caller::of(self.cx.principal()) }
     }
 
@@ -177,7 +189,7 @@ impl Invocation<'_> {
     }
 
     /// Waits no longer than the caller does.
-    async fn until_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
+    pub(super) async fn until_over<T>(&self, work: impl Future<Output = T>) -> Result<T, Error> {
         let over = |class, reason: &str| Error::Failed { name: self.name(), class, reason: reason.to_owned() };
         tokio::select! {
             biased;
@@ -200,6 +212,7 @@ impl Invocation<'_> {
         {
             return Ok(answer);
         }
+        self.agreed(checked).await?;
         let begun = self.begin(key.clone(), arguments, checked).await?;
         let mut answer = self.perform_keyed(checked, &begun).await?;
         answer.warnings.extend(self.warnings());
@@ -236,33 +249,11 @@ impl Invocation<'_> {
             Standing::InDoubt { reason } => Err(Error::InDoubt { name: self.name(), key, reason }),
             Standing::Begun => {
                 // Whoever makes a call holds its lock, so whoever began this one is gone.
-                let reason = "it was begun, and the host ended before it did".to_owned();
+                let reason = doubts::HOST_ENDED.to_owned();
                 self.doubt(found.begun, found.run, &reason).await?;
                 Err(Error::InDoubt { name: self.name(), key, reason })
             }
         }
-    }
-
-    /// Writes down that the call is about to be made.
-    async fn begin(&self, key: Key, arguments: String, checked: &Checked) -> Result<Begun, Error> {
-        let ready = &self.entry.ready;
-        let keep = ready.tool.idempotency.as_ref().map_or(KEEP_S, |own| own.keep_s);
-        let until = Timestamp(self.now().0 + i64::try_from(keep * 1_000_000).unwrap_or(i64::MAX / 2));
-        let journal = &self.shared.ports.journal;
-        let hash = journal.put_payload(arguments.into_bytes()).await.map_err(|error| self.unrecorded(&error))?;
-        let begun = Begun {
-            invocation: self.id.clone(),
-            key,
-            version: ready.tool.version.to_string(),
-            hash: ready.hash,
-            arguments: hash,
-            shown: lap::shown(&ready.tool, "input", &checked.arguments),
-            principal: self.cx.principal().name.clone(),
-            agent: self.request.agent.clone(),
-            until,
-        };
-        self.record(kind::BEGUN, self.cx.run(), &begun, Durability::Durable).await?;
-        Ok(begun)
     }
 
     async fn perform_keyed(&self, checked: &Checked, begun: &Begun) -> Result<Answer, Error> {
@@ -286,9 +277,16 @@ impl Invocation<'_> {
     /// Attempts until one is good, or was bad in a way that does not pass, or there were enough.
     async fn tries(&self, checked: &Checked) -> (Tried, u32) {
         let retry = &self.entry.ready.tool.retry;
+        let (tool, class) = (&*self.entry.ready.tool, self.cx.privacy());
+        let errand = Errand { tool, arguments: &checked.arguments, caller: &checked.caller, class };
+        let issuer = self.shared.ports.grants.as_deref();
+        let grant = match grant(issuer, &errand, self.cx, &*self.shared.world.clock) {
+            Ok(grant) => grant,
+            Err(error) => return (Tried::refused(error.class(), error.to_string()), 0),
+        };
         let mut attempts = 1;
         loop {
-            let tried = self.attempt(checked, attempts).await;
+            let tried = self.attempt(checked, grant.as_ref(), attempts).await;
             let passes = matches!(&tried.outcome.answer, Err(failure) if self.may_pass(failure, tried.outcome.ended));
             if !passes || u64::from(attempts) >= retry.attempts || self.cx.is_cancelled() {
                 return (tried, attempts);
@@ -317,7 +315,7 @@ impl Invocation<'_> {
         class && (self.entry.ready.tool.side_effects != SideEffects::NonIdempotent || !in_doubt(ended))
     }
 
-    async fn attempt(&self, checked: &Checked, number: u32) -> Tried {
+    async fn attempt(&self, checked: &Checked, grant: Option<&Token>, number: u32) -> Tried {
         let ready = &self.entry.ready;
         let most = usize::try_from(ready.tool.limits.concurrency).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let places =
@@ -326,7 +324,7 @@ impl Invocation<'_> {
             Ok(place) => place,
             Err(error) => {
                 let failure = Failure::new(error.class(), "it waited for others until its time was over");
-                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None };
+                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None, grant: None };
             }
         };
         let tried = if self.entry.is_function() {
@@ -337,6 +335,8 @@ impl Invocation<'_> {
                 ready,
                 front: self.entry.front().map(|front| &**front),
                 request: self.request,
+                caller: &checked.caller,
+                grant,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,
                 id: format!("{}-{number}", self.id),
@@ -349,7 +349,7 @@ impl Invocation<'_> {
 
     /// Looks at the answer, writes down what happened, and says it.
     async fn close(&self, checked: &Checked, tried: Tried, attempts: u32, key: Option<Key>) -> Result<Answer, Error> {
-        let Tried { outcome, tier } = tried;
+        let Tried { outcome, tier, grant } = tried;
         let mut outcome = *outcome;
         self.judge(&mut outcome);
         self.counted(&outcome).await;
@@ -370,6 +370,7 @@ impl Invocation<'_> {
             tier,
             answer,
             ended: outcome.ended,
+            grant,
             attempts,
             effects: outcome.effects.clone(),
             usage: outcome.usage.clone(),
@@ -387,13 +388,15 @@ impl Invocation<'_> {
                 (answer.lines, answer.effects, answer.usage) = (outcome.lines, outcome.effects, outcome.usage);
                 Ok(answer)
             }
-            Err(Failure { class, message }) => Err(Error::Failed { name: tool, class, reason: message }),
+            Err(failure) => Err(Error::of_tool(tool, failure)),
         }
     }
 
     /// A tool that says what it does not promise has no answer (E6).
     fn judge(&self, outcome: &mut Outcome) {
-        if let Ok(value) = &outcome.answer {
+        if let Ok(value) = &mut outcome.answer {
+            // The journal knows an answer by the hash of its text.
+            value.sort_all_objects();
             outcome.answer = self.judged(value);
         }
     }
@@ -412,27 +415,6 @@ impl Invocation<'_> {
         }
         let personal = |what| Failure::new(Class::Denied, format!("its answer holds personal data: {what}"));
         lap::clean(ready.tool.policy.pii.output, value).map(std::borrow::Cow::into_owned).map_err(personal)
-    }
-
-    async fn doubt(&self, begun: Begun, run: Option<RunId>, reason: &str) -> Result<(), Error> {
-        let doubted = Doubted { begun, reason: reason.to_owned() };
-        self.record(kind::DOUBTED, run, &doubted, Durability::Durable).await
-    }
-
-    async fn record(
-        &self,
-        kind: &str,
-        run: Option<RunId>,
-        body: &impl serde::Serialize,
-        durability: Durability,
-    ) -> Result<(), Error> {
-        let event = NewEvent::new(kind, run, &self.shared.source, body);
-        let written = self.shared.ports.journal.append(vec![event], durability).await;
-        written.map(drop).map_err(|error| self.unrecorded(&error))
-    }
-
-    fn unrecorded(&self, error: &crate::store::Error) -> Error {
-        Error::Unrecorded { name: self.name(), class: error.class(), reason: error.to_string() }
     }
 
     fn answer(&self, value: Value, how: How) -> Answer {
@@ -470,9 +452,6 @@ impl Invocation<'_> {
         vec![format!("{} is deprecated{until}{instead}{message}", self.name())]
     }
 }
-
-/// Seconds for which a key is remembered whose tool does not say: a day, as TDS has it.
-const KEEP_S: u64 = 86_400;
 
 /// So many bytes fit. Nothing is kept of them: what is too large is not copied to find that out.
 struct Room(usize);

@@ -12,8 +12,11 @@
 //! - EX4: a call that changes something stands in the journal before it is begun, and how it ended after it.
 //! - EX5: a key that was begun and of which nobody knows the end is not begun again.
 //! - EX6: a tool that says what it does not promise has no answer.
+//! - EX7: a call that is denied stands in the journal with what denied it, and what could not be called is in no list, no
+//!   description and no error.
 
 mod actor;
+mod agreed;
 mod attempt;
 mod cache;
 mod call;
@@ -21,11 +24,14 @@ mod cost;
 mod counting;
 mod doubts;
 mod fronted;
+mod fuzzing;
 mod handle;
 mod health;
 mod ledger;
 mod library;
+mod likeness;
 mod message;
+mod people;
 mod ports;
 mod publishing;
 mod request;
@@ -34,6 +40,7 @@ mod stage;
 mod staging;
 mod state;
 mod tools;
+mod writing;
 
 #[cfg(test)]
 mod tests;
@@ -41,10 +48,12 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use fronted::lacking;
-pub use handle::{Error, Handle};
+pub use handle::{Error, Handle, Like};
 pub use health::Pulse;
-pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
+pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Refused, Row, Settled, Standing};
 pub use library::{Entry, Library};
+pub use likeness::LIKE_MOST;
+pub use people::{People, Question, Unheard};
 pub use ports::{Alarm, Ports, WayOut};
 pub use publishing::Publication;
 pub use request::{Answer, How, Request};
@@ -66,6 +75,10 @@ pub struct Config {
     pub result_bytes_max: usize,
     /// Bytes of answers that are kept to be used again; 0 keeps none.
     pub cache_bytes_max: usize,
+    /// Seconds people have to agree to a call, and for which their word holds.
+    pub approval_s: u64,
+    /// Seconds a caller waits for that before it is told to come again; 0 tells it at once.
+    pub approval_wait_s: u64,
 }
 
 /// What an executor shows of itself.

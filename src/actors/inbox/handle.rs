@@ -95,10 +95,10 @@ pub(super) struct News {
 
 /// Work that is to wait.
 pub struct Opening {
-    /// Its run.
+    /// Its id: that of what it is about, a dash, and which item about it this is, from 1.
+    pub id: String,
+    /// The run whose story it belongs to.
     pub run: RunId,
-    /// Which item of the run it is, from 1.
-    pub number: u32,
     /// Why, and on what terms.
     pub need: Need,
     /// What people are shown, but for what stands under `resume`, which is for whoever goes on with the work. Documents
@@ -196,9 +196,8 @@ impl Handle {
         opening: Opening,
         with: impl FnOnce(&Item) -> Vec<NewEvent>,
     ) -> Result<Item, Error> {
-        let Opening { run, number, need, payload, editable } = opening;
+        let Opening { id, run, need, payload, editable } = opening;
         let payload = self.journal.put_payload(payload.to_string().into_bytes()).await?;
-        let id = format!("{run}-{number}");
         let item = Item::new(id.clone(), run, need, payload, editable, self.world.clock.wall());
         let with = with(&item);
         self.ask(cx, &id, What::Open { item: Box::new(item), with }).await
@@ -283,6 +282,20 @@ impl Handle {
     pub async fn expire(&self, cx: &Cx, id: &str) -> Result<Item, Error> {
         let by = cx.principal().name.clone();
         self.ask_open(cx, id, What::End { by }).await
+    }
+
+    /// Closes an open item, since the context's principal has seen to it that nobody needs to decide any more.
+    pub async fn withdraw(&self, cx: &Cx, id: &str) -> Result<Item, Error> {
+        let by = cx.principal().name.clone();
+        self.ask_open(cx, id, What::Cancel { by }).await
+    }
+
+    /// The last item about something, as of the last commit.
+    pub async fn newest(&self, subject: RunId) -> Result<Option<Item>, Error> {
+        let prefix = format!("{ALL}{subject}-");
+        let (projection, prefix) = (InboxProjection::NAME, prefix.as_str());
+        let rows = self.journal.rows(RowQuery { projection, prefix, reverse: true, after: None, limit: 1 }).await?;
+        Ok(rows.into_iter().find_map(|(_, row)| serde_json::from_value(row).ok()))
     }
 
     /// Closes the open item of a run that is cancelled by the context's principal. An error if it has none.

@@ -251,7 +251,9 @@ impl Handle {
     /// Has every closed item acted on whose run has not heard of it. One that cannot be now holds up no other.
     pub(super) async fn settle_all(&self, cx: &Cx) -> Result<(), Error> {
         let mut last = Ok(());
-        for item in self.pipeline.parts.inbox.unsettled().await? {
+        let closed = self.pipeline.parts.inbox.unsettled().await?;
+        // What is about a call of a tool is for whoever makes calls.
+        for item in closed.into_iter().filter(|item| !item.kind.is_of_a_call()) {
             let (home, item) = (self.home(item.run), Box::new(item));
             let settled = home.call(cx, |reply| Message::Settle { item, reply }).await.map_err(Failure::from);
             if let Err(error) = settled.map_err(Error::from).and_then(|settled| settled) {

@@ -161,7 +161,8 @@ impl Pipeline {
         let (principal, trace) = (cx.principal().clone(), cx.trace().to_string());
         let resume = Resume { principal, trace, budget: left, needed, class, answer };
         let payload = json!(Payload { task, documents, answer: text, facts, resume });
-        let opening = Opening { run: *run, number: passed.items + 1, need, payload, editable };
+        let id = format!("{run}-{}", passed.items + 1);
+        let opening = Opening { id, run: *run, need, payload, editable };
         let parked = |item: &Item| {
             let (stage, until, words) = (item.stage, item.deadline, item.asks());
             vec![record.event(kind::PARKED, &Parked { item: item.id.clone(), stage, until, words })]

@@ -65,7 +65,7 @@ pub(crate) fn memory() -> memory::Config {
 /// Two tools at a time. Common ground names no actor, so the caller says that it is the executor's.
 pub(crate) fn executor<T: DeserializeOwned>() -> T {
     read(
-        json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000, "cache_bytes_max": 10_000 }),
+        json!({ "concurrency": 2, "waiting": 8, "call_within_s": 5, "result_bytes_max": 1_000, "cache_bytes_max": 10_000, "approval_s": 3_600, "approval_wait_s": 0 }),
     )
 }
 

@@ -3,7 +3,9 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 59] = [
+const MAY_BE_ZERO: [&str; 61] = [
+    "tools.fuzz.inputs",
+    "executor.approval_wait_s",
     "executor.cache_bytes_max",
     "api.listen",
     "api.drain_s",

@@ -12,7 +12,7 @@ use crate::types::Money;
 use super::admit::{Admission, Door, Refusal, Shed};
 use super::classify::{self, Classification};
 use super::limit;
-use super::route::{self, Considered, Constraint, Decision, Rule, ScoreParts, Verdict};
+use super::route::{self, Considered, Constraint, Decision, Rule, ScoreParts, ScoreWeights, Verdict};
 
 /// A record that can be said in sentences.
 pub trait Explain {
@@ -84,12 +84,30 @@ impl Explain for Decision {
         }];
         words.extend(self.reasons.iter().flat_map(decision_reason));
         words.push(counted(&self.counts));
+        words.extend(self.weights.as_ref().map(weighed));
         if self.ladder.len() > 1 {
             words.push(format!("If it fails, next in order: {}.", self.ladder[1..].join(", ")));
         }
         words.push(format!("Decided from FIB {:.12}.", self.fib.to_string()));
         words
     }
+}
+
+/// How much each part of a score counts, in hundredths of the whole. Parts that count nothing are not named.
+fn weighed(weights: &ScoreWeights) -> String {
+    let ScoreWeights { latency, cost, truthfulness, reliability, load, freshness } = *weights;
+    let parts = [
+        ("latency", latency),
+        ("cost", cost),
+        ("truthfulness", truthfulness),
+        ("reliability", reliability),
+        ("load", load),
+        ("freshness", freshness),
+    ];
+    let sum = weights.sum().max(1);
+    let part = |(name, weight): (&str, u32)| format!("{name} {} %", (u64::from(weight) * 100 + sum / 2) / sum);
+    let parts: Vec<String> = parts.into_iter().filter(|(_, weight)| *weight > 0).map(part).collect();
+    format!("In a score count: {}.", parts.join(", "))
 }
 
 /// What something costs: as expected, and at the most, which is what is reserved. One of them if they are the same.

@@ -230,7 +230,7 @@ impl Happened {
             Happened::Closed { status, goes_on, by, .. } => {
                 let goes = if *goes_on { "goes on" } else { "ends" };
                 let by = by.as_ref().map_or(String::new(), |by| format!(" by {by}"));
-                vec![format!("That is {}{by}, so the run {goes}.", status.word())]
+                vec![format!("That is {}{by}, so it {goes}.", status.word())]
             }
             Happened::Settled => vec!["The run has heard of it.".to_owned()],
         }
@@ -321,6 +321,27 @@ impl Item {
     pub fn approvals(&self) -> BTreeSet<&str> {
         let now = |verdict: &&Verdict| verdict.opinion == Opinion::Approve && verdict.revision == self.revision;
         self.verdicts.iter().filter(now).map(|verdict| verdict.author.as_str()).collect()
+    }
+
+    /// What follows from how it was closed, as the end of a sentence.
+    pub fn follows(&self) -> String {
+        match (self.kind, self.status) {
+            (Kind::ToolCall, ItemStatus::Approved) => {
+                format!("the same call may be made once until {}", self.deadline.rfc3339())
+            }
+            (Kind::ToolCall, ItemStatus::Denied) => {
+                format!("the same call is not made until {}", self.deadline.rfc3339())
+            }
+            (Kind::ToolCall, _) => "the call was not made, and may be asked for again".to_owned(),
+            (Kind::ToolDoubt, ItemStatus::Approved) => "the call counts as done".to_owned(),
+            (Kind::ToolDoubt, ItemStatus::Denied) => {
+                "the call counts as not done; under its key it is made again".to_owned()
+            }
+            (Kind::ToolDoubt, ItemStatus::Cancelled) => "what became of the call is known from elsewhere".to_owned(),
+            (Kind::ToolDoubt, _) => "the call stays in doubt (`syzygy tool doubts`)".to_owned(),
+            _ if self.goes_on => format!("run {} goes on", self.run),
+            _ => format!("run {} ends", self.run),
+        }
     }
 
     /// The last to say what closed it, if somebody did.

@@ -42,6 +42,10 @@ pub enum Kind {
     Policy,
     /// No candidate may serve it.
     NoCandidate,
+    /// A tool is to be called, and a person has to agree to it.
+    ToolCall,
+    /// A tool was called, and nobody knows whether that was done.
+    ToolDoubt,
 }
 
 impl Kind {
@@ -54,7 +58,14 @@ impl Kind {
             Kind::OverBudget => "over_budget",
             Kind::Policy => "policy",
             Kind::NoCandidate => "no_candidate",
+            Kind::ToolCall => "tool_call",
+            Kind::ToolDoubt => "tool_doubt",
         }
+    }
+
+    /// Whether it is about a call of a tool, and not about a run that waits.
+    pub fn is_of_a_call(self) -> bool {
+        matches!(self, Kind::ToolCall | Kind::ToolDoubt)
     }
 }
 
@@ -197,6 +208,23 @@ pub enum Condition {
         /// Why.
         reason: String,
     },
+    /// This tool is to be called, and a person has to agree to it.
+    Agreement {
+        /// The tool and its version.
+        tool: String,
+        /// Who calls.
+        who: String,
+        /// The policy that gives way to nothing less, if it is not the tool itself that asks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
+    },
+    /// This tool was called, and nobody knows whether that was done.
+    InDoubt {
+        /// The tool and its version.
+        tool: String,
+        /// Why nobody knows.
+        reason: String,
+    },
 }
 
 impl Condition {
@@ -210,6 +238,13 @@ impl Condition {
             Condition::Cost { over, is } => format!("it costs {is} (more than {over})"),
             Condition::Keyword { keyword } => format!("\"{keyword}\" stands in it"),
             Condition::Nobody { reason } => format!("no candidate may serve it ({reason})"),
+            Condition::Agreement { tool, who, policy } => {
+                let by = policy.as_ref().map_or(String::new(), |policy| format!(" ({policy})"));
+                format!("{who} calls {tool}, and a person has to agree to that{by}")
+            }
+            Condition::InDoubt { tool, reason } => {
+                format!("{tool} was called, and nobody knows whether that was done ({reason})")
+            }
         }
     }
 }
@@ -382,6 +417,9 @@ impl Rule {
         let someone = !self.nobody || self.agents.is_empty();
         unless(someone, "agents", "no agents beside nobody = true, which cannot hold together".to_owned());
         let decided = !self.nobody || self.on_expiry == OnExpiry::Deny;
+        let of_runs = !self.kind.is_of_a_call();
+        let kinds = "a kind that is about runs; a tool says itself that a person has to agree (policy.approval)";
+        unless(of_runs, "kind", kinds.to_owned());
         unless(decided, "on_expiry", "\"deny\": nobody can serve what nobody may".to_owned());
         found
     }

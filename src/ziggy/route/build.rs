@@ -14,6 +14,7 @@ use super::destination::{CLASSES, Capability, Destination};
 use super::fib::{Aside, Canonical, Choice, Entry, Facts, Fib, Pin, Route, Routes, Row};
 use super::policy::Rules;
 use super::score::ScoreParts;
+use super::weights::Weights;
 use crate::types::{Hash, Price, Timestamp};
 use crate::ziggy::Appetite;
 use crate::ziggy::admit::{Action, Governance, Override};
@@ -23,7 +24,7 @@ use crate::ziggy::fixed::Millionths;
 pub fn build(rib: &Rib, governance: &Governance, rules: &Rules, before: Option<&Fib>, now: Timestamp) -> Fib {
     let (rows, touched) = rows(rib, governance, rules, before, now);
     let making = Making { rows: &rows, governance, rules, now };
-    let (choice, policies) = (Choice::of(&rules.score), Aside(policies_hash(rules)));
+    let (choice, weights, policies) = (Choice::of(&rules.score), Weights::of(rules), Aside(policies_hash(rules)));
     let reusable = before.filter(|before| before.choice == choice && touched.is_some());
     let touched = touched.unwrap_or_default();
     let make = |tenant: Option<&str>| {
@@ -36,7 +37,7 @@ pub fn build(rib: &Rib, governance: &Governance, rules: &Rules, before: Option<&
     let routes = make(None);
     let tenants = rules.tenants().into_iter().map(|tenant| (tenant.to_owned(), make(Some(tenant)))).collect();
     let (at, rib, governance) = (now, rib.version, governance.version);
-    let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, policies, rows, routes, tenants };
+    let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, weights, policies, rows, routes, tenants };
     fib.version = fib.computed_version();
     fib
 }
@@ -69,9 +70,9 @@ pub(super) fn build_after(
         routes
     };
     let tenants = rules.tenants().into_iter().map(|tenant| (tenant.to_owned(), make(Some(tenant)))).collect();
-    let (choice, policies) = (Choice::of(&rules.score), Aside(policies_hash(rules)));
+    let (choice, weights, policies) = (Choice::of(&rules.score), Weights::of(rules), Aside(policies_hash(rules)));
     let (routes, at, rib, governance) = (make(None), now, rib.version, governance.version);
-    let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, policies, rows, routes, tenants };
+    let mut fib = Fib { version: Hash::ZERO, rib, governance, at, choice, weights, policies, rows, routes, tenants };
     fib.version = fib.computed_version();
     fib
 }

@@ -13,6 +13,7 @@ use super::constraint::{Constraint, Rule};
 use super::destination::{Capability, Destination};
 use super::fib::{Entry, Fib, Route, Row};
 use super::request::Request;
+use super::score::ScoreWeights;
 use super::spread::{Equal, by_session, is_lighter, two};
 use crate::types::{Hash, Money, Timestamp};
 use crate::ziggy::fixed::Millionths;
@@ -142,6 +143,9 @@ pub struct Decision {
     pub destination: Destination,
     /// What was asked.
     pub request: Request,
+    /// How much each part of a score counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<ScoreWeights>,
     /// What candidates had to do, as far as it was looked at.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub loads: Vec<Load>,
@@ -184,6 +188,7 @@ struct Made<'a> {
     fib: &'a Fib,
     destination: Cow<'a, Destination>,
     request: &'a Request,
+    weights: Option<ScoreWeights>,
     loads: Vec<(&'a str, u32)>,
     ladder: Vec<&'a str>,
     cost_max: Money,
@@ -200,6 +205,7 @@ impl<'a> Made<'a> {
             fib,
             destination,
             request,
+            weights: None,
             loads: Vec::new(),
             ladder: Vec::new(),
             cost_max: Money::ZERO,
@@ -218,6 +224,7 @@ impl<'a> Made<'a> {
         if made.destination.capability != request.destination.capability {
             made.reasons.push(Reason::Substituted { wanted: request.destination.capability.clone() });
         }
+        made.weights = fib.weights.at(request.tenant.as_deref(), &made.destination);
         let demand = Demand::of(request);
         let (destination, reasons) = (&*made.destination, std::mem::take(&mut made.reasons));
         let mut choosing = Choosing { fib, route, destination, request, demand, load, reasons, loads: Vec::new() };
@@ -242,6 +249,7 @@ impl<'a> Made<'a> {
             fib: self.fib.version,
             destination: self.destination.into_owned(),
             request: self.request.clone(),
+            weights: self.weights,
             loads: self.loads.into_iter().map(load).collect(),
             winner: self.ladder.first().map(ToString::to_string),
             ladder: owned(&self.ladder),
@@ -253,10 +261,11 @@ impl<'a> Made<'a> {
     }
 
     fn is(&self, recorded: &Decision) -> bool {
-        let Decision { fib, destination, request, loads, winner, ladder, counts, reasons, .. } = recorded;
+        let Decision { fib, destination, request, weights, loads, winner, ladder, counts, reasons, .. } = recorded;
         let load = |(seen, known): (&(&str, u32), &Load)| seen.0 == known.candidate && seen.1 == known.in_flight;
         *fib == self.fib.version
             && *destination == *self.destination
+            && *weights == self.weights
             && (std::ptr::eq(request, self.request) || request == self.request)
             && loads.len() == self.loads.len()
             && self.loads.iter().zip(loads).all(load)

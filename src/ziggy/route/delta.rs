@@ -14,6 +14,7 @@ use super::destination::Destination;
 use super::fib::{Choice, Entry, Fib, Pin, Route, Routes, Row};
 use super::replay::Basis;
 use super::snapshot::{Ranked, ShownRoute, Snapshot};
+use super::weights::Weights;
 use crate::types::{Hash, Timestamp, is_default};
 use crate::ziggy::admit::Governance;
 
@@ -31,6 +32,9 @@ pub struct FibDelta {
     /// How one of several equals is chosen, if that is another.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub choice: Option<Choice>,
+    /// How much each part of a score counted, if that is another.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub weights: Option<Weights>,
     /// Rows that are new or other ones.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub rows: Vec<Row>,
@@ -110,6 +114,7 @@ impl FibDelta {
             governance: after.governance,
             at: after.at,
             choice: (before.choice != after.choice).then_some(after.choice),
+            weights: (before.weights != after.weights).then(|| after.weights.clone()),
             rows,
             gone,
             routes: walk.routes(&before.routes, &after.routes),
@@ -125,6 +130,9 @@ impl FibDelta {
     pub fn apply(self, table: &mut Snapshot) -> Result<(), String> {
         (table.version, table.rib, table.governance, table.at) = (self.version, self.rib, self.governance, self.at);
         table.choice = self.choice.unwrap_or(table.choice);
+        if let Some(weights) = self.weights {
+            table.weights = weights;
+        }
         let gone: BTreeSet<String> = self.gone.into_iter().collect();
         if !gone.is_empty() {
             table.rows.retain(|row| !gone.contains(&row.facts.candidate));

@@ -10,6 +10,7 @@ use super::damp::Dampened;
 use super::destination::{Capability, Destination};
 use super::score::{ScoreConfig, ScoreParts};
 use super::shared;
+use super::weights::Weights;
 use crate::types::planted::{Bug, planted};
 use crate::types::{Hash, Modality, Price, Timestamp, TrustTier};
 use crate::ziggy::Appetite;
@@ -197,7 +198,7 @@ impl Choice {
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 #[serde(try_from = "super::snapshot::Snapshot")]
 pub struct Fib {
-    /// Hash of rows, routes and choice: two FIBs that decide the same have the same version.
+    /// Hash of rows, routes, choice and weights: two FIBs that decide the same have the same version.
     pub version: Hash,
     /// Version of the RIB it was built from.
     pub rib: u64,
@@ -207,6 +208,8 @@ pub struct Fib {
     pub at: Timestamp,
     /// How one of several equals is chosen.
     pub choice: Choice,
+    /// How much each part of a score counted.
+    pub weights: Weights,
     /// What tells the policies it was built by from others, in the life in which it was built.
     pub(super) policies: Aside<Hash>,
     /// Every candidate, by id.
@@ -293,6 +296,7 @@ impl Fib {
             bytes.text(tenant);
             bytes.routes(routes);
         }
+        self.weights.write(&mut bytes);
         Hash::of(&bytes.0)
     }
 }

@@ -52,6 +52,7 @@ mod score;
 mod shared;
 mod snapshot;
 mod spread;
+mod weights;
 
 #[cfg(test)]
 mod tests;
@@ -69,7 +70,8 @@ pub use fib::{Choice, Entry, Facts, Fib, Pin, Route, Routes, Row};
 pub use live::{Fault, Feedback, Live, LiveConfig};
 pub use policy::{Policy, Rules};
 pub use proposed::{Company, Proposed, Walk};
-pub use replay::{Basis, Compared, Difference, Outcome, again, compare, difference, replay};
+pub use replay::{Basis, Compared, Difference, Outcome, Took, again, compare, difference, replay};
 pub use request::Request;
 pub use score::{Anchors, Latency, ScoreConfig, ScoreParts, ScoreWeights};
 pub use snapshot::{Ranked, ShownRoute, Snapshot};
+pub use weights::Weights;

@@ -56,6 +56,14 @@ impl Policy {
         Some(whose + where_to)
     }
 
+    /// Which of these fits best, by its place.
+    pub(super) fn best(all: &[Policy], tenant: Option<&str>, destination: &Destination) -> Option<usize> {
+        let fitting = all.iter().enumerate();
+        let fitting = fitting.filter_map(|(place, one)| one.fit(tenant, destination).map(|fit| (fit, place)));
+        // Two that fit as well are refused by the config; of a list that was made by code the first counts.
+        fitting.max_by_key(|(fit, place)| (*fit, std::cmp::Reverse(*place))).map(|(_, place)| place)
+    }
+
     /// The place of a candidate among those that are preferred; behind them if it is not.
     pub(super) fn place(&self, facts: &Facts) -> u32 {
         let meant = |word: &String| match word.split_once(':') {
@@ -83,10 +91,7 @@ pub struct Rules {
 impl Rules {
     /// The policy that fits best, by its place in the list.
     pub(super) fn policy(&self, tenant: Option<&str>, destination: &Destination) -> Option<usize> {
-        let fitting = self.policies.iter().enumerate();
-        let fitting = fitting.filter_map(|(place, one)| one.fit(tenant, destination).map(|fit| (fit, place)));
-        // Two that fit as well are refused by the config; of a list that was made by code the first counts.
-        fitting.max_by_key(|(fit, place)| (*fit, std::cmp::Reverse(*place))).map(|(_, place)| place)
+        Policy::best(&self.policies, tenant, destination)
     }
 
     /// The weights of a policy, or those of everybody.

@@ -4,10 +4,11 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::build::build;
-use super::candidate::Rib;
+use super::candidate::{Candidate, Rib};
 use super::decide::{Decision, decide_under, is_same};
 use super::fib::Fib;
 use super::policy::Rules;
+use crate::inference::Usage;
 use crate::types::{Hash, Money, PrivacyClass, Timestamp, TrustTier};
 use crate::ziggy::admit::Governance;
 
@@ -112,6 +113,32 @@ pub struct Compared {
     pub before: Outcome,
     /// As it would have been.
     pub after: Outcome,
+    /// What the answer took where one came of it, by each of the two; nothing of what was refused by either, or not served.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub took: Option<(Took, Took)>,
+}
+
+/// What an answer of known length takes of somebody.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct Took {
+    /// What it costs at their price.
+    pub cost: Money,
+    /// How long they take for it by what was observed, in microseconds.
+    pub latency_us: u64,
+}
+
+impl Took {
+    /// For so many tokens, by what is known of a candidate.
+    fn of(winner: Option<&String>, basis: &Basis, used: &Usage) -> Option<Took> {
+        let candidate = basis.rib.candidates.get(winner?)?;
+        Some(Took { cost: used.cost(candidate.price), latency_us: within(candidate, used.output_tokens) })
+    }
+}
+
+/// How long a candidate takes for an answer of so many tokens, by what was observed, in microseconds.
+fn within(candidate: &Candidate, tokens: u64) -> u64 {
+    let rest = candidate.live.per_token_us.saturating_mul(tokens.saturating_sub(1));
+    candidate.live.first_token_us.saturating_add(rest)
 }
 
 /// Who serves, and what that means.
@@ -132,11 +159,7 @@ impl Outcome {
     /// A decision with what was known of its winner.
     pub fn of(decision: &Decision, basis: &Basis) -> Outcome {
         let known = decision.winner.as_ref().and_then(|winner| basis.rib.candidates.get(winner));
-        let latency = known.map(|candidate| {
-            let each = candidate.live.per_token_us;
-            let rest = each.saturating_mul(decision.request.tokens_out_max.saturating_sub(1));
-            candidate.live.first_token_us.saturating_add(rest)
-        });
+        let latency = known.map(|candidate| within(candidate, decision.request.tokens_out_max));
         Outcome {
             winner: decision.winner.clone(),
             tier: known.map(|candidate| candidate.tier),
@@ -147,10 +170,21 @@ impl Outcome {
 }
 
 /// Decides what was recorded once more on the table that another configuration made, asked as that one would. `basis` is
-/// what the recorded table was made from, `other` what the other was.
-pub fn compare(recorded: &Decision, basis: &Basis, asked: &Decision, (other, table): (&Basis, &Fib)) -> Compared {
+/// what the recorded table was made from, `other` what the other was, `used` what the answer took that came of it.
+pub fn compare(
+    recorded: &Decision,
+    basis: &Basis,
+    asked: &Decision,
+    (other, table): (&Basis, &Fib),
+    used: Option<&Usage>,
+) -> Compared {
     let after = again(table, asked);
+    let took = used.and_then(|used| {
+        let before = Took::of(recorded.winner.as_ref(), basis, used)?;
+        Some((before, Took::of(after.winner.as_ref(), other, used)?))
+    });
     Compared {
+        took,
         fib: recorded.fib,
         destination: recorded.destination.to_string(),
         privacy: recorded.destination.privacy,

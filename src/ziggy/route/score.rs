@@ -9,7 +9,7 @@ use crate::types::Timestamp;
 use crate::ziggy::fixed::{Millionths, between};
 
 /// How much each part counts. Only the ratios matter.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[serde(deny_unknown_fields)]
 pub struct ScoreWeights {
     /// A fast answer.

@@ -9,6 +9,7 @@ use super::build::{excluded, finish, offering};
 use super::constraint::Rule;
 use super::destination::Destination;
 use super::fib::{Aside, Choice, Entry, Fib, Pin, Route, Routes, Row};
+use super::weights::Weights;
 use crate::types::{Hash, Timestamp};
 use crate::ziggy::fixed::Millionths;
 
@@ -16,7 +17,7 @@ use crate::ziggy::fixed::Millionths;
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, utoipa::ToSchema)]
 #[schema(as = Fib)]
 pub struct Snapshot {
-    /// Hash of rows, routes and choice: two FIBs that decide the same have the same version.
+    /// Hash of rows, routes, choice and weights: two FIBs that decide the same have the same version.
     pub version: Hash,
     /// Version of the RIB it was built from.
     pub rib: u64,
@@ -26,6 +27,9 @@ pub struct Snapshot {
     pub at: Timestamp,
     /// How one of several equals is chosen.
     pub choice: Choice,
+    /// How much each part of a score counted.
+    #[serde(default, skip_serializing_if = "Weights::are_unknown")]
+    pub weights: Weights,
     /// Every candidate, by id.
     pub rows: Vec<Row>,
     /// By destination: every capability that anybody offers, for every privacy class.
@@ -79,6 +83,7 @@ impl Fib {
             governance: self.governance,
             at: self.at,
             choice: self.choice,
+            weights: self.weights.clone(),
             rows: self.rows.clone(),
             routes: shown(&self.routes),
             tenants: self.tenants.iter().map(|(tenant, routes)| (tenant.clone(), shown(routes))).collect(),
@@ -100,7 +105,7 @@ impl TryFrom<Snapshot> for Fib {
     type Error = String;
 
     fn try_from(stored: Snapshot) -> Result<Fib, String> {
-        let Snapshot { version, rib, governance, at, choice, mut rows, routes, tenants } = stored;
+        let Snapshot { version, rib, governance, at, choice, weights, mut rows, routes, tenants } = stored;
         rows.iter_mut().for_each(|row| row.hash = row.computed_hash());
         if rows.windows(2).any(|pair| pair[0].facts.candidate >= pair[1].facts.candidate) {
             return Err("the rows of a table are in the order of their ids, each once".to_owned());
@@ -120,7 +125,7 @@ impl TryFrom<Snapshot> for Fib {
         drop(offering);
         // By which policies it was built does not stand in it, so nothing is taken over from it.
         let policies = Aside(Hash::ZERO);
-        Ok(Fib { version, rib, governance, at, choice, policies, rows, routes: default, tenants })
+        Ok(Fib { version, rib, governance, at, choice, weights, policies, rows, routes: default, tenants })
     }
 }
 

@@ -56,6 +56,18 @@ async fn a_tool_sees_the_system_its_own_directories_and_nothing_of_the_host() {
     assert!(network == ["0"] || network == ["1"], "nothing or the loopback: {network:?}");
 }
 
+// The limits of a quick tool used to be set when it had begun already, and one in some hundred saw none.
+#[tokio::test]
+async fn a_tool_is_under_its_limits_from_its_first_moment_on() {
+    let Some(jail) = jail().await else { return };
+    for _ in 0..100 {
+        assert_eq!(said(&jail, |_| (), "ulimit -d; ulimit -t").await, ["262144", "21"]);
+    }
+    let small = |spec: &mut Spec| spec.limits.memory = Some(16 << 20);
+    let soft: u64 = said(&jail, small, "ulimit -d").await[0].parse().unwrap();
+    assert!(soft <= 64 << 10, "{soft} KiB");
+}
+
 #[tokio::test]
 async fn inputs_are_there_to_read_and_to_run_and_stay_what_they_are() {
     let Some(jail) = jail().await else { return };

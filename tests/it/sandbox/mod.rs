@@ -3,7 +3,7 @@
 mod attacks;
 mod components;
 mod conformance;
-mod containers;
+pub(crate) mod containers;
 mod jails;
 mod kills;
 mod users;

@@ -20,7 +20,7 @@ use crate::tds::{self, Format};
 use crate::types::{Class, Cx, Money, Principal, PrivacyClass, World};
 
 /// What a tool is, but for what a test says.
-fn described(id: &str, change: impl FnOnce(&mut Value)) -> Ready {
+pub(super) fn described(id: &str, change: impl FnOnce(&mut Value)) -> Ready {
     let mut value = json!({
         "tds": 1, "id": id, "name": "A tool", "version": "1.0.0",
         "description": "Does what the script of a test says, and is never run otherwise.",
@@ -39,7 +39,7 @@ fn described(id: &str, change: impl FnOnce(&mut Value)) -> Ready {
 }
 
 /// Something that happens each time it is called, under a key that is in the input or made by the host.
-fn effect(value: &mut Value) {
+pub(super) fn effect(value: &mut Value) {
     value["side_effects"] = json!("non_idempotent");
     value["capabilities"] = json!(["action"]);
     value["isolation"] = json!("docker");
@@ -48,7 +48,7 @@ fn effect(value: &mut Value) {
     value["interface"]["host"] = json!({ "once": { "from": "idempotency_key" } });
 }
 
-fn answers(n: u32) -> Script {
+pub(super) fn answers(n: u32) -> Script {
     Script::default().prints(json!({ "type": "result", "value": { "n": n } }).to_string())
 }
 
@@ -56,64 +56,80 @@ fn fails(class: &str) -> Script {
     Script::default().prints(json!({ "type": "error", "class": class, "message": "could not" }).to_string()).exits(1)
 }
 
-struct Stage {
-    world: World,
-    handle: Handle,
-    journal: Arc<Memory>,
+pub(super) struct Stage {
+    pub(super) world: World,
+    pub(super) handle: Handle,
+    pub(super) journal: Arc<Memory>,
     jail: Arc<Puppet>,
-    docker: Arc<Puppet>,
+    pub(super) docker: Arc<Puppet>,
     _root: Root,
 }
 
 /// An executor on this disk with these tools, each played by its script in both tiers.
 async fn stage_on(disk: &Disk, tools: Vec<(Ready, Script)>, secrets: Option<Arc<dyn Secrets>>) -> Stage {
+    staged(disk, tools, secrets, (None, 0)).await
+}
+
+/// The same with people, and seconds that callers wait for them.
+pub(super) async fn stage_with(tools: Vec<(Ready, Script)>, people: Arc<dyn People>, patience: u64) -> Stage {
+    staged(&Disk::default(), tools, None, (Some(people), patience)).await
+}
+
+async fn staged(
+    disk: &Disk,
+    tools: Vec<(Ready, Script)>,
+    secrets: Option<Arc<dyn Secrets>>,
+    (people, patience): (Option<Arc<dyn People>>, u64),
+) -> Stage {
     let world = world();
     let journal = journal(disk, &world, vec![Arc::new(EffectsProjection), Arc::new(ToolsProjection)]);
     let library = Arc::new(Library::of(Vec::new()).unwrap());
     let mut puppets = [Tier::Jail, Tier::Docker].map(|tier| Puppet::new(tier, Arc::clone(&world.clock)));
     for (ready, script) in tools {
         puppets = puppets.map(|puppet| puppet.with(&ready.label(), script.clone()));
-        library.put(library.entry(ready, executor::Stage::Active));
+        library.put(library.entry(ready, executor::Stage::Active).unwrap());
     }
     let [jail, docker] = puppets.map(Arc::new);
     let mut ports = Ports::bare(journal.clone());
     ports.tiers = BTreeMap::from([(Tier::Jail, jail.clone() as Arc<_>), (Tier::Docker, docker.clone() as Arc<_>)]);
     ports.unusable = BTreeMap::from([(Tier::Gvisor, "there is none".to_owned())]);
     ports.secrets = secrets;
+    ports.grants = Some(super::issuer());
+    ports.people = people;
     ports.folder = Some(std::env::temp_dir());
     let config = read(json!({
-        "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 10_000,
+        "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 10_000, "approval_s": 3_600, "approval_wait_s": patience,
     }));
     let (handle, child) = Handle::launch("tools", library, ports, config, &world);
     let (root, _) = start(vec![child], &world).await;
     Stage { world, handle, journal, jail, docker, _root: root }
 }
 
-async fn stage(tools: Vec<(Ready, Script)>) -> Stage {
+pub(super) async fn stage(tools: Vec<(Ready, Script)>) -> Stage {
     stage_on(&Disk::default(), tools, None).await
 }
 
 impl Stage {
-    fn cx(&self) -> Cx {
+    pub(super) fn cx(&self) -> Cx {
         cx(&self.world, 30 * SECOND)
     }
 
-    async fn call(&self, tool: &str, key: Option<&str>, text: &str) -> Result<Answer, Error> {
+    pub(super) async fn call(&self, tool: &str, key: Option<&str>, text: &str) -> Result<Answer, Error> {
         self.call_under(&self.cx(), tool, key, text).await
     }
 
-    async fn call_under(&self, cx: &Cx, tool: &str, key: Option<&str>, text: &str) -> Result<Answer, Error> {
+    pub(super) async fn call_under(&self, cx: &Cx, tool: &str, key: Option<&str>, text: &str) -> Result<Answer, Error> {
         let (tool, key) = (tool.to_owned(), key.map(ToOwned::to_owned));
         let request = Request { tool, key, arguments: json!({ "text": text }), ..Request::default() };
         soon(self.handle.invoke(cx, request)).await
     }
 
-    async fn events(&self) -> Vec<Event> {
+    pub(super) async fn events(&self) -> Vec<Event> {
         self.journal.flush().await.unwrap();
         self.journal.read(1, 1_000).await.unwrap()
     }
 
-    async fn kinds(&self) -> Vec<String> {
+    pub(super) async fn kinds(&self) -> Vec<String> {
         self.events().await.into_iter().map(|event| event.kind).collect()
     }
 }
@@ -137,6 +153,34 @@ async fn what_was_done_under_a_key_is_not_done_again_and_its_result_is_the_same(
     assert_eq!(stage.call_under(&cx, "note.add", Some("k"), "bread").await.unwrap().how, How::Performed);
     assert_eq!(stage.docker.calls().len(), 2);
     assert_eq!(stage.docker.calls()[0].1["host"], json!({ "once": "k" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_of_keys_makes_no_other_call_and_no_other_answer() {
+    let wide = |value: &mut Value| {
+        effect(value);
+        value["interface"]["input"]["additionalProperties"] = json!(true);
+    };
+    let script = |text: &str| Script::default().prints(format!(r#"{{"type":"result","value":{text}}}"#));
+    let tools = vec![
+        (described("note.add", wide), script(r#"{"n":1,"of":{"b":2,"a":3}}"#)),
+        (described("note.put", wide), script(r#"{"of":{"a":3,"b":2},"n":1}"#)),
+    ];
+    let stage = stage(tools).await;
+    let call = async |tool: &str, text: &str| {
+        let (tool, key, arguments) = (tool.to_owned(), Some("k".to_owned()), serde_json::from_str(text).unwrap());
+        soon(stage.handle.invoke(&stage.cx(), Request { tool, key, arguments, ..Request::default() })).await.unwrap()
+    };
+    let first = call("note.add", r#"{"text":"milk","more":{"y":1,"x":2}}"#).await;
+    let again = call("note.add", r#"{"more":{"x":2,"y":1},"text":"milk"}"#).await;
+    assert_eq!((first.how, again.how), (How::Performed, How::Repeated));
+    let other = call("note.put", r#"{"more":{"x":2,"y":1},"text":"milk"}"#).await;
+    assert_eq!(first.value.to_string(), other.value.to_string());
+    let given: Vec<String> = stage.docker.calls().iter().map(|(_, given)| given["input"].to_string()).collect();
+    assert_eq!(given, vec![r#"{"more":{"x":2,"y":1},"text":"milk"}"#; 2]);
+    let ended = stage.events().await.into_iter().filter(|event| event.kind == "effect.ended");
+    let kept: Vec<_> = ended.map(|event| event.body.parse::<EndedCall>().unwrap().answer.unwrap()).collect();
+    assert_eq!(kept[0], kept[1], "one text has one address");
 }
 
 #[tokio::test(start_paused = true)]
@@ -251,6 +295,9 @@ async fn a_tool_that_lies_has_no_answer() {
     for (id, _, expected) in rows {
         let error = stage.call(id, None, "x").await.unwrap_err();
         assert!(error.to_string().contains(expected), "{id}: {error}");
+        // Whoever called is told so: it is the tool that failed, and not the host.
+        let class = if id == "lies.long" { Class::Exhausted } else { Class::Internal };
+        assert_eq!((matches!(error, Error::Broken { .. }), error.class()), (class == Class::Internal, class), "{id}");
     }
 }
 

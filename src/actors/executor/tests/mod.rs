@@ -2,7 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
 mod calls;
+mod gate;
 mod jira;
+mod likeness;
+mod people;
+mod policies;
 mod publishing;
 mod reach;
 mod staging;
@@ -65,6 +69,16 @@ fn tool(inside: &Arc<Inside>) -> Tool {
     })
 }
 
+/// An issuer whose keys are drawn from a seed.
+fn issuer() -> Arc<crate::lap::grant::Issuer> {
+    let next = AtomicU32::new(1);
+    let chance = move || {
+        let [one, two, three, four] = next.fetch_add(1, Ordering::AcqRel).to_le_bytes();
+        Some(std::array::from_fn(|at| [one, two, three, four][at % 4]))
+    };
+    Arc::new(crate::lap::grant::Issuer::new(Arc::new(chance)).unwrap())
+}
+
 struct Bench {
     world: World,
     handle: Handle,
@@ -79,7 +93,7 @@ fn journal() -> Arc<dyn Journal> {
 async fn bench(concurrency: u32, waiting: usize) -> Bench {
     let (world, inside) = (world(), Arc::new(Inside::default()));
     let config = read(json!({
-        "concurrency": concurrency, "waiting": waiting, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 10_000,
+        "concurrency": concurrency, "waiting": waiting, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 10_000, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let mut tools = core_tools(Arc::clone(&world.clock));
     tools.push(tool(&inside));
@@ -201,7 +215,7 @@ async fn a_caller_who_leaves_ends_the_call() {
 fn two_tools_of_one_name_are_refused() {
     let inside = Arc::default();
     let config = read(
-        json!({ "concurrency": 1, "waiting": 1, "call_within_s": 1, "result_bytes_max": 1, "cache_bytes_max": 0 }),
+        json!({ "concurrency": 1, "waiting": 1, "call_within_s": 1, "result_bytes_max": 1, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0 }),
     );
     let twice = Handle::of_functions("native", vec![tool(&inside), tool(&inside)], journal(), config, &world());
     assert!(matches!(twice, Err(Error::Twice { name }) if name == "do"));
@@ -211,7 +225,8 @@ fn two_tools_of_one_name_are_refused() {
 async fn a_model_is_told_of_the_tools_there_are() {
     let bench = bench(1, 1).await;
     let wanted: Vec<String> = ["sum", "fly", "do"].map(ToOwned::to_owned).to_vec();
-    let names: Vec<String> = bench.handle.specs("marvin", &wanted).into_iter().map(|spec| spec.name).collect();
+    let names: Vec<String> =
+        bench.handle.specs(&cx(&bench.world, SECOND), "marvin", &wanted).into_iter().map(|spec| spec.name).collect();
     assert_eq!(names, ["sum", "do"]);
     assert_eq!(bench.handle.names(), ["count", "do", "sum", "time"]);
 }
@@ -253,7 +268,7 @@ fn payment(journal: &Arc<dyn Journal>, paid: &Arc<AtomicU32>) -> Tool {
 async fn what_changes_something_is_on_the_record_before_it_is_done_and_done_once_under_its_key() {
     let (world, journal, paid) = (world(), journal(), Arc::new(AtomicU32::new(0)));
     let config = read(json!({
-        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+        "concurrency": 4, "waiting": 4, "call_within_s": 10, "result_bytes_max": 1_000, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let tools = vec![payment(&journal, &paid)];
     let (handle, child) = Handle::of_functions("native", tools, Arc::clone(&journal), config, &world).unwrap();

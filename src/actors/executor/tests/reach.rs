@@ -45,7 +45,8 @@ fn config() -> lap::Config {
         "programs": [],
         "jira": { "host": "acme.atlassian.net", "secret": "jira/token" },
         "grants": { "principal:tester": ["http.send", "jira.*"] },
-        "flags": [], "readable": {}, "writable": {},
+        "accounts": [], "policy": { "own": ["admitted"], "files": [] }, "flags": [], "readable": {}, "writable": {},
+        "fuzz": { "inputs": 0, "within_s": 0 },
     }))
 }
 
@@ -76,6 +77,7 @@ impl Reach {
         let folder = tempfile::tempdir().unwrap();
         let mut ports = Ports::bare(journal.clone());
         ports.rules = Arc::new(lap::Rules { grants: config.grants.clone(), ..lap::Rules::default() });
+        ports.grants = Some(super::issuer());
         ports.secrets = Some(Arc::clone(&place) as Arc<dyn Secrets>);
         ports.way_out = Some(WayOut {
             proxy: Arc::new(Proxy::new(folder.path(), Arc::new(net.clone()), Arc::clone(&world.clock))),
@@ -88,7 +90,7 @@ impl Reach {
         let library = Arc::new(Library::of(tools.collect()).unwrap());
         assert_eq!(lacking(&library, &ports, &*world.clock).await, []);
         let limits = read(json!({
-            "concurrency": 8, "waiting": 8, "call_within_s": 60, "result_bytes_max": 65_536, "cache_bytes_max": 0,
+            "concurrency": 8, "waiting": 8, "call_within_s": 60, "result_bytes_max": 65_536, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
         }));
         let (handle, child) = Handle::launch("tools", library, ports, limits, &world);
         let (root, _) = start(vec![child], &world).await;

@@ -59,14 +59,14 @@ async fn bench(versions: Vec<(Ready, Stage, Script)>) -> Bench {
     let mut jail = Puppet::new(Tier::Jail, Arc::clone(&world.clock));
     for (ready, stage, script) in versions {
         jail = jail.with(&ready.label(), script);
-        library.put(library.entry(ready, stage));
+        library.put(library.entry(ready, stage).unwrap());
     }
     let mut ports = Ports::bare(journal.clone());
     ports.tiers = BTreeMap::from([(Tier::Jail, Arc::new(jail) as Arc<_>)]);
     ports.folder = Some(std::env::temp_dir());
     ports.rules = Arc::new(Rules { flags: vec!["new-count".to_owned()], ..Rules::default() });
     let config = read(json!({
-        "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 0,
+        "concurrency": 32, "waiting": 32, "call_within_s": 60, "result_bytes_max": 1_000, "cache_bytes_max": 0, "approval_s": 3_600, "approval_wait_s": 0,
     }));
     let (handle, child) = Handle::launch("tools", library, ports, config, &world);
     let (root, _) = start(vec![child], &world).await;

@@ -84,7 +84,13 @@ impl Bench {
     /// Has an item opened that is about this answer.
     pub(super) async fn open(&self, number: u64, need: Need) -> Item {
         let payload = json!({ "answer": "Forty-two.", "task": { "prompt": "Six times seven?" } });
-        let opening = Opening { run: run(number), number: 1, need, payload, editable: vec!["/answer".to_owned()] };
+        let opening = Opening {
+            id: format!("{}-1", run(number)),
+            run: run(number),
+            need,
+            payload,
+            editable: vec!["/answer".to_owned()],
+        };
         self.inbox.open(&cx(&self.world, 60 * SECOND), opening, |_| Vec::new()).await.unwrap()
     }
 

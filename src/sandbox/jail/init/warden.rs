@@ -4,14 +4,15 @@ use std::io::{Seek, Write};
 use std::os::fd::OwnedFd;
 use std::os::unix::net::UnixStream;
 use std::path::Path;
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, memfd_create};
 use rustix::process::{
-    DumpableBehavior, Pid, PidfdFlags, Resource as Rlimit, Signal, WaitOptions, WaitStatus, kill_process_group,
-    pidfd_open, prlimit, set_dumpable_behavior, set_parent_process_death_signal, setpriority_process, setrlimit, wait,
+    DumpableBehavior, Pid, PidfdFlags, Resource as Rlimit, Signal, WaitOptions, WaitStatus, getrlimit,
+    kill_process_group, pidfd_open, prlimit, set_dumpable_behavior, set_parent_process_death_signal,
+    setpriority_process, setrlimit, wait,
 };
 use rustix::thread::{
     CapabilitySet, capabilities, capability_is_in_bounding_set, clear_ambient_capability_set,
@@ -31,6 +32,9 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How much later than the host the tool gets a processor: the watcher must come to its turn.
 const NICENESS: i32 = 5;
 
+/// What the warden itself may need of memory that is its own: some ten megabytes, with the allocator's.
+const WARDEN_BYTES: u64 = 64 << 20;
+
 /// Capabilities have had numbers up to 40 for years; the kernel says which are beyond.
 const CAPABILITIES: u32 = 63;
 
@@ -48,7 +52,7 @@ pub(super) fn guard(keeper: &mut UnixStream) -> Result<Report, String> {
     let stdin = input(plan.stdin.as_bytes())?;
     limit(&plan.bounds)?;
     let landlock = give_up_everything(&plan)?;
-    let tool = match command(&plan, stdin).spawn() {
+    let tool = match spawn(command(&plan, stdin), &plan.bounds)? {
         Ok(tool) => tool,
         Err(cause) => {
             let unstarted = Some(format!("could not start {}: {cause}", plan.command[0]));
@@ -95,10 +99,28 @@ fn limit(bounds: &Bounds) -> Result<(), String> {
     limits.into_iter().try_for_each(|(which, most)| setrlimit(which, exactly(most))).during(|| "set a limit".to_owned())
 }
 
-/// Limits that the warden itself, a large program, might not keep. The tool has begun, and has not got far.
+/// Starts the tool under limits that the warden, a large program, keeps as well. They are made exact when the tool is there
+/// ([`limit_tool`]), so that it is never without, however quick it is.
+fn spawn(mut command: Command, bounds: &Bounds) -> Result<std::io::Result<Child>, String> {
+    let data = bounds.memory.max(WARDEN_BYTES);
+    setrlimit(Rlimit::Data, exactly(data)).during(|| "limit the tool's memory".to_owned())?;
+    let own = getrlimit(Rlimit::Cpu);
+    let current = own.maximum.map_or(cpu_seconds(bounds), |most| most.min(cpu_seconds(bounds)));
+    let meanwhile = rustix::process::Rlimit { current: Some(current), maximum: own.maximum };
+    setrlimit(Rlimit::Cpu, meanwhile).during(|| "limit the tool's time on processors".to_owned())?;
+    let tool = command.spawn();
+    // The warden may have to watch for longer than the tool may run.
+    setrlimit(Rlimit::Cpu, own).during(|| "watch for long".to_owned())?;
+    Ok(tool)
+}
+
+/// Seconds after which the kernel ends one process. The watcher is exact; this is for when it does not get a turn beside it.
+fn cpu_seconds(bounds: &Bounds) -> u64 {
+    bounds.cpu_ms.div_ceil(1_000) + 1
+}
+
+/// Makes the limits of the tool exact, which has begun.
 fn limit_tool(tool: Pid, bounds: &Bounds) -> Result<(), String> {
-    // The watcher is exact; this ends one process that the watcher does not get a turn beside.
-    let seconds = bounds.cpu_ms.div_ceil(1_000) + 1;
     let set = |which, most| match prlimit(Some(tool), which, exactly(most)) {
         // It has ended already.
         Ok(_) | Err(rustix::io::Errno::SRCH) => Ok(()),
@@ -106,7 +128,7 @@ fn limit_tool(tool: Pid, bounds: &Bounds) -> Result<(), String> {
     };
     let limit = || {
         set(Rlimit::Data, bounds.memory)?;
-        set(Rlimit::Cpu, seconds)
+        set(Rlimit::Cpu, cpu_seconds(bounds))
     };
     limit().during(|| "limit the tool".to_owned())?;
     // A kindness to the host, and nothing depends on it.

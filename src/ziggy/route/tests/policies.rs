@@ -49,6 +49,21 @@ fn a_tenant_has_its_own_weights_and_preferences() {
 }
 
 #[test]
+fn a_decision_says_by_which_weights_it_was_made() {
+    let fib = table(vec![Policy { weights: Some(CHEAP), ..policy(Some("saver"), Some("general/*"), &[]) }]);
+    let of = |tenant: &str| decide(&fib, &Request { tenant: Some(tenant.to_owned()), ..public() });
+    assert_eq!((of("saver").weights, of("anybody").weights), (Some(CHEAP), Some(rules().score.weights)));
+    // They are part of what is made again, and of what a table is.
+    let forged = Decision { weights: Some(CHEAP), ..of("anybody") };
+    assert_ne!(replay(&fib, &forged), None);
+    assert_eq!(replay(&fib, &of("saver")), None);
+    let other = table(vec![Policy { weights: Some(CHEAP), ..policy(Some("saver"), Some("code/*"), &[]) }]);
+    assert_ne!(fib.version, other.version);
+    let read: Fib = serde_json::from_str(&serde_json::to_string(&fib).unwrap()).unwrap();
+    assert_eq!(read.weights, fib.weights);
+}
+
+#[test]
 fn the_closest_policy_counts() {
     let all = [
         (None, Some("general/*"), "dear"),

@@ -40,14 +40,19 @@ fn another_policy_shows_what_it_would_have_cost() {
     let fib = basis.under(&rules());
     let decision = decide(&fib, &public());
     let weights = ScoreWeights { cost: 100, truthfulness: 1, ..SCORE.weights };
+    let used = crate::inference::Usage::new(100, 50);
     let other = basis.under(&scored(|score| score.weights = weights));
-    let compared = compare(&decision, &basis, &decision, (&basis, &other));
+    let compared = compare(&decision, &basis, &decision, (&basis, &other), Some(&used));
     assert_eq!((compared.before.winner.as_deref(), compared.after.winner.as_deref()), (Some("dear"), Some("cheap")));
     assert_eq!((compared.before.cost_max, compared.after.cost_max), (Money(2_800), Money(0)));
     assert_eq!((compared.before.tier, compared.after.tier), (Some(TrustTier::Local), Some(TrustTier::Private)));
     assert_eq!(compared.before.latency_us, 500_000 + 199 * 20_000);
-    let same = compare(&decision, &basis, &decision, (&basis, &fib));
-    assert_eq!(same.before, same.after);
+    let same = compare(&decision, &basis, &decision, (&basis, &fib), None);
+    assert_eq!((same.before, same.took), (same.after, None));
+    // The answer that came had fifty tokens, and not the two hundred it might have had.
+    let (before, after) = compared.took.unwrap();
+    assert_eq!((before.cost, after.cost), (Money(600), Money(0)));
+    assert_eq!(before.latency_us, 500_000 + 49 * 20_000);
 }
 
 fn proposed(rules: Rules, candidates: impl IntoIterator<Item = Candidate>) -> Proposed {
@@ -213,7 +218,7 @@ proptest! {
             if asked {
                 let decision = decide(&fib, &Request { at: now, ..request.clone() });
                 let (own, table) = walk.table(&fib, &basis, &same);
-                let found = compare(&decision, &basis, &decision, (&own, &table));
+                let found = compare(&decision, &basis, &decision, (&own, &table), None);
                 prop_assert_eq!(&found.before, &found.after);
             }
             before = Some(fib);

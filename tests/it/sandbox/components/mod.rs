@@ -1,7 +1,6 @@
 //! Components, written as text and made when a test runs, so that no machine has to have a compiler for them.
 
 mod attacks;
-mod by_hand;
 mod files;
 mod given;
 mod kills;
