@@ -76,7 +76,7 @@ async fn a_tool_may_decline_in_its_own_words_and_do_nothing_else_without_an_answ
         (error("not_found"), None),
         (error("internal"), Some("internal: no text")),
         (error("odd"), Some("internal: no text")),
-        (answers(&json!({ "n": "seven" })), Some("its answer is not what it promises: /n: found the text \"seven\"")),
+        (answers(&json!({ "n": "seven" })), Some("its answer is not what it promises: /n: the text \"seven\"")),
         (Script::default().prints("{\"type\":\"result\",\"val"), Some("it gave no result")),
         (answers(&json!({ "n": 7 })).exits(3), Some("it gave a result and then ended with exit code 3")),
         (Script::default().hangs(), Some("timeout: could not finish the tool: it reached its limit of wall time")),
