@@ -91,7 +91,7 @@ pub(super) struct ToolsQuery {
     scope: Option<String>,
     /// Tools that do what this text asks for, the best first: by what it means and by the words it shares with them.
     #[serde(default)]
-    #[param(max_length = 2000)]
+    #[param(max_length = 500)]
     like: Option<String>,
 }
 

@@ -63,6 +63,6 @@ impl People for Desk {
     }
 
     fn closings(&self) -> watch::Receiver<u64> {
-        self.inbox.closings()
+        self.inbox.call_closings()
     }
 }

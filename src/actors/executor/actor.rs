@@ -316,11 +316,8 @@ impl Actor for Shell {
                 self.hear(context);
             }
             Message::Hear => self.hear(context),
-            Message::Heard => {
-                if self.hearing.take() == Some(true) {
-                    self.hear(context);
-                }
-            }
+            Message::Heard if self.hearing.take() == Some(true) => self.hear(context),
+            Message::Heard => {}
             Message::Forget => self.forget(context),
         }
         self.publish(context);

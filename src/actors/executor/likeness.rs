@@ -15,8 +15,8 @@ use crate::types::{Class, Cx, Hash};
 /// Texts that are turned into vectors at a time; what came of them is of use before the next are begun.
 const AT_ONCE: usize = 64;
 
-/// Characters of a text that is looked for: as many as a description has.
-pub const LIKE_MOST: usize = 2_000;
+/// Characters of a text that is looked for: a long question has no more.
+pub const LIKE_MOST: usize = 500;
 
 /// A direction of length 1.
 type Vector = Arc<[f32]>;

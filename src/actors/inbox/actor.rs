@@ -53,7 +53,8 @@ impl Shell {
             match effect {
                 Effect::Store { item, happened, with } => self.store(&item, happened, with, context),
                 Effect::Answer { reply, answer } => reply.send(*answer),
-                Effect::Closed => bump(&self.news.closed),
+                Effect::Closed { of_a_call: false } => bump(&self.news.closed),
+                Effect::Closed { of_a_call: true } => bump(&self.news.calls),
             }
         }
         self.set_alarm(context);
@@ -112,6 +113,7 @@ impl Actor for Shell {
         self.state = State::new(self.config.open_most, items, now);
         // Items that were closed just before the last life ended may not have been told of.
         bump(&self.news.closed);
+        bump(&self.news.calls);
         let due = self.state.look(now);
         self.carry_out(due, context);
         Ok(())

@@ -87,8 +87,10 @@ pub struct Parts {
 /// News for whoever follows: counters that grow, shared by every life of the actors.
 #[derive(Default)]
 pub(super) struct News {
-    /// An item was closed.
+    /// An item of a run was closed.
     pub(super) closed: watch::Sender<u64>,
+    /// One of a call was: another piece of news, since several who wait for one are woken in no order.
+    pub(super) calls: watch::Sender<u64>,
     /// A notice may be due.
     pub(super) due: watch::Sender<u64>,
 }
@@ -184,9 +186,14 @@ impl Handle {
         &self.config.rules
     }
 
-    /// Counts up when items are closed. Follow it, and then look at [`Handle::unsettled`].
+    /// Counts up when items of runs are closed. Follow it, and then look at [`Handle::unsettled`].
     pub fn closings(&self) -> watch::Receiver<u64> {
         self.news.closed.subscribe()
+    }
+
+    /// The same for items about calls of tools.
+    pub fn call_closings(&self) -> watch::Receiver<u64> {
+        self.news.calls.subscribe()
     }
 
     /// Takes work in, with the events of its run that say so, and returns the item once all of it is on disk (IN1).

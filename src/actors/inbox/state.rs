@@ -49,8 +49,8 @@ pub(super) enum Effect<W> {
     Store { item: Box<Item>, happened: Vec<Happened>, with: Vec<NewEvent> },
     /// Answer.
     Answer { reply: W, answer: Box<Result<Item, Error>> },
-    /// Tell whoever listens that an item is closed.
-    Closed,
+    /// Tell whoever listens that an item is closed, of a run or of a call.
+    Closed { of_a_call: bool },
 }
 
 /// An item that is open, or on its way to be.
@@ -152,10 +152,9 @@ impl<W> State<W> {
             });
         }
         if entry.storing.is_none() && entry.item.as_ref().is_none_or(|item| item.status != ItemStatus::Open) {
-            let status = entry.item.as_ref().map(|item| item.status);
-            self.open.remove(id);
-            self.count(status);
-            effects.extend(status.map(|_| Effect::Closed));
+            let item = self.open.remove(id).and_then(|entry| entry.item);
+            self.count(item.as_ref().map(|item| item.status));
+            effects.extend(item.map(|item| Effect::Closed { of_a_call: item.kind.is_of_a_call() }));
         }
         effects
     }

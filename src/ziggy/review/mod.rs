@@ -108,6 +108,7 @@ pub struct Rule {
     /// Its name, in reasons.
     pub name: String,
     /// What it is about.
+    #[serde(deserialize_with = "of_runs")]
     pub kind: Kind,
     /// Where the work waits.
     pub action: Stage,
@@ -141,6 +142,18 @@ pub struct Rule {
     /// No candidate may serve it.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub nobody: bool,
+}
+
+/// Kinds of which rules are. Those of calls come of what tools and policies say.
+const OF_RUNS: [Kind; 6] =
+    [Kind::Publication, Kind::SensitiveAction, Kind::LowConfidence, Kind::OverBudget, Kind::Policy, Kind::NoCandidate];
+
+fn of_runs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
+    const WORDS: [&str; 6] =
+        ["publication", "sensitive_action", "low_confidence", "over_budget", "policy", "no_candidate"];
+    let word = String::deserialize(deserializer)?;
+    let known = OF_RUNS.into_iter().find(|kind| kind.word() == word);
+    known.ok_or_else(|| serde::de::Error::unknown_variant(&word, &WORDS))
 }
 
 /// What rules are held against.
@@ -417,9 +430,6 @@ impl Rule {
         let someone = !self.nobody || self.agents.is_empty();
         unless(someone, "agents", "no agents beside nobody = true, which cannot hold together".to_owned());
         let decided = !self.nobody || self.on_expiry == OnExpiry::Deny;
-        let of_runs = !self.kind.is_of_a_call();
-        let kinds = "a kind that is about runs; a tool says itself that a person has to agree (policy.approval)";
-        unless(of_runs, "kind", kinds.to_owned());
         unless(decided, "on_expiry", "\"deny\": nobody can serve what nobody may".to_owned());
         found
     }

@@ -142,7 +142,7 @@ async fn without_an_embedder_it_is_said_what_is_missing() {
     assert_eq!(missing.class(), Class::Unavailable);
     assert!(missing.to_string().contains("`[inference] embedder` of the configuration names one"), "{missing}");
     let long = soon(bench.handle.like(&bench.cx(), &Caller::default(), &"é".repeat(2_001))).await.err().unwrap();
-    assert_eq!((long.class(), long.to_string().contains("2000 is the most")), (Class::Invalid, true));
+    assert_eq!((long.class(), long.to_string().contains("500 is the most")), (Class::Invalid, true));
 }
 
 #[tokio::test(start_paused = true)]

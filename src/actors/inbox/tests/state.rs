@@ -46,7 +46,7 @@ fn stores(effects: &[Effect<&'static str>]) -> Vec<Vec<&'static str>> {
 }
 
 fn closes(effects: &[Effect<&'static str>]) -> bool {
-    effects.iter().any(|effect| matches!(effect, Effect::Closed))
+    effects.iter().any(|effect| matches!(effect, Effect::Closed { .. }))
 }
 
 fn opened(number: u64, quorum: u32) -> (State<&'static str>, Item) {

@@ -315,7 +315,7 @@ async fn an_answer_that_stops_in_its_middle_is_cut_when_the_component_says() {
     let bare = Bare::new();
     let body = format!(
         "(local.set $b (call $new-options))
-         (drop (call $set-between-bytes-timeout (local.get $b) (i32.const 1) (i64.const 20000000)))
+         (drop (call $set-between-bytes-timeout (local.get $b) (i32.const 1) (i64.const 500000000)))
          (call $handle {} (i32.const 1) (local.get $b) (i32.const 64))
          (call $tell (call $await (i32.load (i32.const 72))))",
         request(0, 1, HOST, "/v1/x")
