@@ -24,6 +24,7 @@ use crate::sandbox::{Ended, Failure, Outcome};
 use crate::store::Durability;
 use crate::tds::canonical_value;
 use crate::tds::tool::{Approval, RetryOn, SideEffects};
+use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Hash, Money, Timestamp, World};
 
 /// What all calls of an executor share.
@@ -202,7 +203,7 @@ impl Invocation<'_> {
         let _held = self.until_over(lock.lock()).await?;
         let arguments = canonical_value(&checked.arguments);
         let hash = Hash::of(arguments.as_bytes());
-        let found = self.standing(&row).await?.filter(|found| found.begun.until > self.now());
+        let found = self.standing(&row).await?.filter(|found| !found.is_over(self.now()));
         if let Some(found) = found
             && let Some(answer) = self.again(found, hash).await?
         {
@@ -242,6 +243,7 @@ impl Invocation<'_> {
                 answer.version = found.begun.version;
                 Ok(Some(answer))
             }
+            Standing::Begun | Standing::InDoubt { .. } if planted(Bug::DoubtMadeAgain) => Ok(None),
             Standing::InDoubt { reason } => Err(Error::InDoubt { name: self.name(), key, reason }),
             Standing::Begun => {
                 // Whoever makes a call holds its lock, so whoever began this one is gone.
@@ -270,7 +272,8 @@ impl Invocation<'_> {
             agent: self.request.agent.clone(),
             until,
         };
-        self.record(kind::BEGUN, self.cx.run(), &begun, Durability::Durable).await?;
+        let durability = if planted(Bug::BegunBehind) { Durability::Behind } else { Durability::Durable };
+        self.record(kind::BEGUN, self.cx.run(), &begun, durability).await?;
         Ok(begun)
     }
 
@@ -307,6 +310,7 @@ impl Invocation<'_> {
                 return (tried, attempts);
             }
             tokio::select! {
+                biased;
                 () = self.cx.cancelled() => return (tried, attempts),
                 () = tokio::time::sleep(wait) => attempts += 1,
             }

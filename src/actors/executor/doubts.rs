@@ -7,6 +7,7 @@ use super::handle::Error;
 use super::ledger::{ALL, Doubted, EffectsProjection, OPEN, Row, Settled, Standing, kind};
 use super::people::{People, Question, Unheard};
 use crate::store::{self, Durability, NewEvent, RowQuery};
+use crate::types::planted::{Bug, planted};
 use crate::types::{Cx, RunId};
 use crate::ziggy::review::{Condition, Item, ItemStatus, Kind, Need, OnExpiry, Reason, Stage};
 
@@ -118,7 +119,7 @@ pub(super) async fn ask_about(shared: &Shared, cx: &Cx, row: &Row) -> Result<(),
     let Standing::InDoubt { reason } = &row.standing else { return Ok(()) };
     let lock = shared.locks.of(&format!("people/{subject}"));
     let _held = lock.lock().await;
-    if people.newest(subject).await?.is_some() {
+    if people.newest(subject).await?.is_some() || planted(Bug::DoubtUnasked) {
         return Ok(());
     }
     let begun = &row.begun;

@@ -10,6 +10,7 @@ use super::call::Shared;
 use crate::lap::Key;
 use crate::sandbox::{Effects, Ended, Failure, Tier, Usage};
 use crate::store::{self, Durability, Event, NewEvent, Projection, Rows};
+use crate::types::planted::{Bug, planted};
 use crate::types::{Hash, Money, RunId, Timestamp};
 
 /// Kinds of events.
@@ -150,7 +151,7 @@ pub struct Row {
 
 impl Row {
     /// Whether nobody needs it any more. What is in doubt is kept until somebody says what became of it.
-    fn is_over(&self, now: Timestamp) -> bool {
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
         let known = matches!(self.standing, Standing::Done { .. } | Standing::NotDone);
         known && self.begun.until <= now
     }
@@ -270,6 +271,7 @@ fn next(before: Option<Row>, event: &Event) -> Option<Row> {
 pub(super) fn in_doubt(ended: Ended) -> bool {
     match ended {
         Ended::Finished | Ended::Refused => false,
-        Ended::Deadline | Ended::Cancelled | Ended::Killed | Ended::Limit(_) | Ended::Failed => true,
+        Ended::Failed => !planted(Bug::LostTakenForNotMade),
+        Ended::Deadline | Ended::Cancelled | Ended::Killed | Ended::Limit(_) => true,
     }
 }
