@@ -1,7 +1,7 @@
 //! What must hold of calls that do something to the world, whatever went wrong: the record of what was done, held against what
 //! sandboxes began and what callers were told.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use serde_json::Value;
 
@@ -14,6 +14,7 @@ use crate::store::Event;
 use crate::types::RunId;
 
 const ONCE: &str = "under one key nothing is done twice";
+const ENDS: &str = "what is known of a call stays known";
 const SAME: &str = "who was told a result is told the same under its key";
 const KNOWN: &str = "of every call it is known what became of it, or people are asked";
 
@@ -43,6 +44,28 @@ pub(super) async fn unrest(host: &Host) -> Vec<Violation> {
         found.push(Violation::new(KNOWN, format!("{call} of {key:?} is in doubt: {seen}")));
     }
     found
+}
+
+/// What is known of a call is not in doubt after that.
+pub(super) fn of_ends(events: &[Event]) -> Vec<Violation> {
+    let mut known: BTreeSet<String> = BTreeSet::new();
+    let mut broken = Vec::new();
+    for event in events {
+        let body = event.body.value();
+        let Some(call) = body["invocation"].as_str() else { continue };
+        match event.kind.as_str() {
+            "effect.ended" | "effect.settled" => {
+                if !known.insert(call.to_owned()) {
+                    broken.push(Violation::new(ENDS, format!("{call} was known, and {} came after that", event.kind)));
+                }
+            }
+            "effect.doubted" if known.contains(call) => {
+                broken.push(Violation::new(ENDS, format!("{call} was known, and in doubt after that")));
+            }
+            _ => {}
+        }
+    }
+    broken
 }
 
 /// What was begun, against what is on record: a key is used once, and once more each time somebody said that it was not done.

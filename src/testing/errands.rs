@@ -32,7 +32,7 @@ pub(super) const KEEP_S: u64 = 30 * 24 * 3_600;
 const TAKES: Duration = Duration::from_millis(60);
 
 /// Clerks at a time. They belong to one tenant, so they share their keys.
-const CLERKS: u32 = 3;
+const CLERKS: u32 = 5;
 
 /// Keys that clerks come back to: few enough that most are used again.
 const KEYS_KEPT: usize = 6;
@@ -207,7 +207,7 @@ impl Clerk {
         turn: u64,
         (office, again): (&Office, Option<String>),
     ) -> Option<String> {
-        tokio::time::sleep(Duration::from_millis(self.up_to(1_000))).await;
+        tokio::time::sleep(Duration::from_millis(self.up_to(700))).await;
         let key = self.key(turn, office, again);
         let patience = PATIENCE_MS[usize::try_from(self.up_to(PATIENCE_MS.len() as u64 - 1)).unwrap_or(0)];
         let life = simulated.life().await;

@@ -147,11 +147,12 @@ async fn set_clocks(simulated: &Simulated, faults: Faults) {
 
 /// What was done to the world, where no clock is set so far that keys are forgotten.
 fn of_effects(simulated: &Simulated, events: &[Event], office: &Office) -> Vec<Violation> {
+    let mut broken = effects::of_ends(events);
     let farthest_ms = simulated.plan().faults.clock_set_by_ms.saturating_mul(2);
     if farthest_ms >= errands::KEEP_S * 1_000 {
-        return Vec::new();
+        return broken;
     }
-    let mut broken = effects::of_deeds(events, &simulated.deeds().lock());
+    broken.extend(effects::of_deeds(events, &simulated.deeds().lock()));
     broken.extend(effects::of_errands(&office.errands()));
     broken
 }

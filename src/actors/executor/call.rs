@@ -15,7 +15,7 @@ use super::cost::{cost, most_cost};
 use super::doubts;
 use super::handle::Error;
 use super::health::{Allowance, Health};
-use super::ledger::{ALL, Begun, EffectsProjection, EndedCall, Row, Standing, in_doubt, kind};
+use super::ledger::{Begun, EndedCall, Row, Standing, in_doubt, kind, standing};
 use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
@@ -203,7 +203,8 @@ impl Invocation<'_> {
         let _held = self.until_over(lock.lock()).await?;
         let arguments = canonical_value(&checked.arguments);
         let hash = Hash::of(arguments.as_bytes());
-        let found = self.standing(&row).await?.filter(|found| !found.is_over(self.now()));
+        let found = standing(self.shared, &row).await.map_err(|error| self.unrecorded(&error))?;
+        let found = found.filter(|found| !found.is_over(self.now()));
         if let Some(found) = found
             && let Some(answer) = self.again(found, hash).await?
         {
@@ -214,12 +215,6 @@ impl Invocation<'_> {
         let mut answer = self.perform_keyed(checked, &begun).await?;
         answer.warnings.extend(self.warnings());
         Ok(answer)
-    }
-
-    async fn standing(&self, row: &str) -> Result<Option<Row>, Error> {
-        let found = self.shared.ports.journal.row(EffectsProjection::NAME, &format!("{ALL}{row}")).await;
-        let found = found.map_err(|error| self.unrecorded(&error))?;
-        Ok(found.and_then(|row| serde_json::from_value(row).ok()))
     }
 
     /// What a key that was used before comes to: the result of then, a refusal, or nothing if it was not done.

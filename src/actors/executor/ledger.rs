@@ -150,11 +150,31 @@ pub struct Row {
 }
 
 impl Row {
+    /// Whether it is not known what became of it.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.standing, Standing::Begun | Standing::InDoubt { .. })
+    }
+
     /// Whether nobody needs it any more. What is in doubt is kept until somebody says what became of it.
     pub(super) fn is_over(&self, now: Timestamp) -> bool {
-        let known = matches!(self.standing, Standing::Done { .. } | Standing::NotDone);
-        known && self.begun.until <= now
+        !self.is_open() && self.begun.until <= now
     }
+}
+
+/// How a key stands, for who holds its lock.
+pub(super) async fn standing(shared: &Shared, row: &str) -> Result<Option<Row>, store::Error> {
+    let journal = &shared.ports.journal;
+    let look = async || {
+        let found = journal.row(EffectsProjection::NAME, &format!("{ALL}{row}")).await?;
+        Ok::<_, store::Error>(found.and_then(|row| serde_json::from_value::<Row>(row).ok()))
+    };
+    let found = look().await?;
+    if !found.as_ref().is_some_and(|found| found.standing == Standing::Begun) {
+        return Ok(found);
+    }
+    // Whoever makes a call holds the lock, so whoever began this one is gone; how it ended may still be on its way to the disk.
+    journal.flush().await?;
+    look().await
 }
 
 /// Lets go of every key whose time is over.
@@ -225,8 +245,7 @@ impl Projection for EffectsProjection {
             return before.filter(|row| !row.is_over(event.at)).and_then(|row| serde_json::to_value(row).ok());
         }
         let row = next(before, event)?;
-        let open = matches!(row.standing, Standing::Begun | Standing::InDoubt { .. });
-        if key.starts_with(OPEN) && !open {
+        if key.starts_with(OPEN) && !row.is_open() {
             return None;
         }
         serde_json::to_value(row).ok()

@@ -149,6 +149,25 @@ fn a_window_that_opens_twice_is_found() {
 }
 
 #[test]
+fn tmp_scan() {
+    let Ok(n) = std::env::var("SCAN") else { return };
+    for bug in [Bug::BegunBehind, Bug::DoubtMadeAgain, Bug::LostTakenForNotMade, Bug::DoubtUnasked] {
+        for (name, faults) in [("usual", FAULTS), ("slow", Faults { commit_ms: 400, ..FAULTS })] {
+            with(bug, || {
+                let mut finds = Vec::new();
+                for seed in 0..n.parse().unwrap() {
+                    let report = Simulation::new(seed).unwrap().faults(faults).soak(SOAK).unwrap();
+                    if let Some(first) = report.violations.first() {
+                        finds.push((seed, first.promise));
+                    }
+                }
+                eprintln!("SCAN {bug:?} {name}: {finds:?}");
+            });
+        }
+    }
+}
+
+#[test]
 fn a_call_that_is_made_before_the_disk_knows_it_is_found() {
     breaks(Bug::BegunBehind, &[ONCE]);
 }
@@ -175,7 +194,10 @@ fn a_host_without_a_bug_is_found_to_have_none() {
     for (faults, soak) in [(FAULTS, SOAK), (FAULTS, CROWD), (often, SOAK)] {
         for seed in 0..std::env::var("SIMN").map_or(12, |n| n.parse().unwrap()) {
             let report = Simulation::new(seed).unwrap().faults(faults).soak(soak).unwrap();
-            if std::env::var("SIMN").is_ok() { eprintln!("seed {seed}: {:?} lives {} len {}", report.violations, report.lives, report.journal.len()); continue; }
+            if std::env::var("SIMN").is_ok() {
+                eprintln!("seed {seed}: {:?} lives {} len {}", report.violations, report.lives, report.journal.len());
+                continue;
+            }
             assert_eq!(report.violations, [], "seed {seed}");
         }
     }
