@@ -127,7 +127,7 @@ fn package() -> Package {
     Package { format: Format::Json, text: described.to_string(), files: BTreeMap::new() }
 }
 
-fn request(key: Option<&str>) -> Request {
+pub(super) fn request(key: Option<&str>) -> Request {
     // One key is for one errand.
     let text = key.unwrap_or("whatever there is to do");
     Request {
@@ -161,7 +161,7 @@ pub(super) async fn clerks(simulated: &Simulated, seed: u64, office: &Office) {
 }
 
 /// Hands the tool in until it is published: its tests are run in the same weather as everything else.
-async fn publish(simulated: &Simulated) {
+pub(super) async fn publish(simulated: &Simulated) {
     loop {
         let life = simulated.life().await;
         let cx = life.host.context("errands/publisher", WITHIN);

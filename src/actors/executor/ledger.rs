@@ -169,7 +169,8 @@ pub(super) async fn standing(shared: &Shared, row: &str) -> Result<Option<Row>, 
         Ok::<_, store::Error>(found.and_then(|row| serde_json::from_value::<Row>(row).ok()))
     };
     let found = look().await?;
-    if !found.as_ref().is_some_and(|found| found.standing == Standing::Begun) {
+    let begun = found.as_ref().is_some_and(|found| found.standing == Standing::Begun);
+    if !begun || planted(Bug::EndOverlooked) {
         return Ok(found);
     }
     // Whoever makes a call holds the lock, so whoever began this one is gone; how it ended may still be on its way to the disk.

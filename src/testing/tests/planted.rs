@@ -151,8 +151,22 @@ fn a_window_that_opens_twice_is_found() {
 #[test]
 fn tmp_scan() {
     let Ok(n) = std::env::var("SCAN") else { return };
-    for bug in [Bug::BegunBehind, Bug::DoubtMadeAgain, Bug::LostTakenForNotMade, Bug::DoubtUnasked] {
-        for (name, faults) in [("usual", FAULTS), ("slow", Faults { commit_ms: 400, ..FAULTS })] {
+    let all = [
+        Bug::HeardAgain,
+        Bug::EndOverlooked,
+        Bug::ResultMislaid,
+        Bug::BegunBehind,
+        Bug::DoubtMadeAgain,
+        Bug::LostTakenForNotMade,
+        Bug::DoubtUnasked,
+    ];
+    let wanted = std::env::var("BUG").unwrap();
+    for bug in all.into_iter().filter(|bug| wanted.contains(&format!("{bug:?}"))) {
+        for (name, faults) in [
+            ("usual", FAULTS),
+            ("slow", Faults { commit_ms: 400, ..FAULTS }),
+            ("frail", Faults { actor_fails: 20_000, ..FAULTS }),
+        ] {
             with(bug, || {
                 let mut finds = Vec::new();
                 for seed in 0..n.parse().unwrap() {
@@ -185,6 +199,11 @@ fn a_lost_answer_that_is_taken_for_none_is_found() {
 #[test]
 fn a_call_in_doubt_that_nobody_is_asked_about_is_found() {
     breaks(Bug::DoubtUnasked, &["of every call it is known what became of it, or people are asked"]);
+}
+
+#[test]
+fn a_result_that_is_not_given_again_is_found() {
+    breaks(Bug::ResultMislaid, &["who was told a result is told the same under its key"]);
 }
 
 /// What is found is the bug, and not what it was planted in.

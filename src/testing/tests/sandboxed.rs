@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 
+use crate::actors::executor;
 use crate::sandbox::{Call, Ended, Killed, Limits, Outcome, Prepared, Puppet, Resource, Sandbox, Script, Spec, Tier};
 use crate::testing::clock::SimulatedClock;
 use crate::testing::sandboxed::{Deeds, Shaky};
 use crate::testing::weather::Weather;
-use crate::testing::{Faults, Simulation, Soak};
+use crate::testing::{Faults, Simulated, Simulation, Soak, errands};
 use crate::types::{Clock, Cx};
 
 /// Each time.
@@ -111,6 +112,45 @@ async fn a_slow_sandbox_does_the_work_late_and_in_no_more_time_than_there_is() {
         }
     }
     assert!(finished > 0 && ended > 0, "{finished} finished, {ended} ended");
+}
+
+/// The sandbox does its work, and half of the time nobody hears of it.
+#[test]
+fn what_a_sandbox_has_lost_is_not_done_again_by_the_next_host() {
+    let mut doubted = 0;
+    for seed in 0..5 {
+        let faults = Faults { sandbox_cuts: ALWAYS / 2, ..Faults::none() };
+        let simulation = Simulation::new(seed).unwrap().sandbox(errands::sandbox).faults(faults);
+        let scenario = async |host: Simulated| {
+            errands::publish(&host).await;
+            let tests = host.deeds().lock().len();
+            let call = async |key: &str| {
+                let request = errands::request(Some(key));
+                host.with(async |host, cx| host.tools().invoke(&cx, request).await.map(|answer| answer.value)).await
+            };
+            let keys = ["a", "b", "c", "d"];
+            let mut before = Vec::new();
+            for key in keys {
+                before.push(call(key).await?);
+            }
+            host.crash().await;
+            for (key, before) in keys.iter().zip(&before) {
+                let after = call(key).await?;
+                match before {
+                    Ok(value) => assert_eq!(after.unwrap(), *value),
+                    Err(executor::Error::InDoubt { .. }) => {
+                        doubted += 1;
+                        assert!(matches!(after, Err(executor::Error::InDoubt { .. })), "{after:?}");
+                    }
+                    Err(other) => panic!("{other}"),
+                }
+            }
+            assert_eq!(host.deeds().lock().len() - tests, keys.len());
+            Ok(())
+        };
+        simulation.run(scenario).unwrap();
+    }
+    assert!((1..20).contains(&doubted), "{doubted} of 20");
 }
 
 /// Errands are run, lost and come back to in each soak: what is promised of them is promised of something.
