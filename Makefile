@@ -11,6 +11,7 @@
 #   make schedules  the 10,000 random schedules of it alone (CASES=10000), two minutes
 #   make kills   the thousand kills of it alone (ROUNDS=1000, SEED=...), half an hour
 #   make fuzz    every fuzz target, guided by coverage, for a minute each (SECONDS=...); cargo-fuzz is installed first
+#   make clients the inspector of MCP and the Python SDKs of MCP and OpenAI against a host, alone
 #   make seeds   the thousand seeds of it alone (SEEDS=1000): the whole host in simulated time (docs/testing.md)
 
 # The model library chooses its SIMD kernels when it is compiled, not when it runs: the default model writes 31 tokens a
@@ -29,7 +30,7 @@ endif
 CARGO ?= cargo
 LOCKED := --locked
 
-.PHONY: run test check bench soak schedules privacy seeds kills fuzz parts lint doc
+.PHONY: run test check bench soak schedules privacy seeds kills clients fuzz parts lint doc
 
 run:
 	$(CARGO) build $(LOCKED) --release
@@ -68,6 +69,10 @@ privacy:
 kills:
 	SYZYGY_CRASH_ROUNDS=$(or $(ROUNDS),1000) SYZYGY_CRASH_SEED=$(or $(SEED),20261122) \
 		$(CARGO) test $(LOCKED) --test it -- durability::crash --nocapture
+
+# Programs of others, in the versions that scripts/clients pins.
+clients: parts
+	$(CARGO) test $(LOCKED) --test it -- clients:: --nocapture
 
 # Without a sanitizer, since there is no unsafe code here, and so without the compiler of the night. What is found new
 # stays below target/, so that the corpus holds what somebody chose.

@@ -75,29 +75,54 @@ else
     echo "no openbao: $(cat "$parts/openbao.unavailable")" >&2
 fi
 
-# The suite and its Node, pinned by the hashes of the lock file; no package runs anything while it is installed.
-suite=$parts/mcp-conformance
-pins=$(cksum <scripts/mcp-conformance/package-lock.json)
-if [ "$(cat "$suite/.complete" 2>/dev/null)" != "$pins" ]; then
-    rm -rf "$suite" "$suite.new"
-    mkdir -p "$suite.new"
-    cp scripts/mcp-conformance/package.json scripts/mcp-conformance/package-lock.json "$suite.new"
-    if (
-        cd "$suite.new"
-        npm ci --ignore-scripts --no-audit --no-fund --loglevel=error &&
-            ln -s node_modules/node-*/bin/node node &&
-            ./node node_modules/@modelcontextprotocol/conformance/dist/index.js list >/dev/null
-    ) >"$parts/mcp-conformance.log" 2>&1; then
-        mv "$suite.new" "$suite"
-        echo "$pins" >"$suite/.complete"
+# Programs and their Node, pinned by the hashes of the lock file in a folder; no package runs anything while it is
+# installed. With the name of the part, the folder, and a program of it that must answer these words.
+node_part() {
+    name=$1 folder=$2 program=node_modules/$3 words=$4
+    pins=$(cksum <"$folder/package-lock.json")
+    if [ "$(cat "$parts/$name/.complete" 2>/dev/null)" != "$pins" ]; then
+        rm -rf "$parts/$name" "$parts/$name.new"
+        mkdir -p "$parts/$name.new"
+        cp "$folder/package.json" "$folder/package-lock.json" "$parts/$name.new"
+        if (
+            cd "$parts/$name.new"
+            npm ci --ignore-scripts --no-audit --no-fund --loglevel=error &&
+                ln -s node_modules/node-*/bin/node node &&
+                ./node "$program" "$words" >/dev/null
+        ) >"$parts/$name.log" 2>&1; then
+            mv "$parts/$name.new" "$parts/$name"
+            echo "$pins" >"$parts/$name/.complete"
+        fi
+        rm -rf "$parts/$name.new"
     fi
-    rm -rf "$suite.new"
+    if [ -e "$parts/$name/.complete" ]; then
+        rm -f "$parts/$name.unavailable"
+    else
+        tail -n 1 "$parts/$name.log" >"$parts/$name.unavailable"
+        echo "no $name: $(cat "$parts/$name.unavailable")" >&2
+    fi
+}
+node_part mcp-conformance scripts/mcp-conformance @modelcontextprotocol/conformance/dist/index.js list
+node_part mcp-inspector scripts/clients @modelcontextprotocol/inspector/clients/launcher/build/index.js --version
+
+# The Python SDKs that others reach a host with, in an environment of their own, pinned by the hashes of all they need.
+clients=$parts/clients
+pins=$(cksum <scripts/clients/requirements.txt)
+if [ "$(cat "$clients/.complete" 2>/dev/null)" != "$pins" ]; then
+    rm -rf "$clients"
+    if python3 -m venv "$clients" >"$parts/clients.log" 2>&1 &&
+        "$clients/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
+            --requirement scripts/clients/requirements.txt >>"$parts/clients.log" 2>&1 &&
+        "$clients/bin/python" -c "import fastmcp, mcp, openai" >>"$parts/clients.log" 2>&1; then
+        echo "$pins" >"$clients/.complete"
+    fi
 fi
-if [ -e "$suite/.complete" ]; then
-    rm -f "$parts/mcp-conformance.unavailable"
+if [ -e "$clients/.complete" ]; then
+    rm -f "$parts/clients.unavailable"
 else
-    tail -n 1 "$parts/mcp-conformance.log" >"$parts/mcp-conformance.unavailable"
-    echo "no MCP conformance suite: $(cat "$parts/mcp-conformance.unavailable")" >&2
+    tail -n 1 "$parts/clients.log" >"$parts/clients.unavailable"
+    rm -rf "$clients"
+    echo "no Python SDKs: $(cat "$parts/clients.unavailable")" >&2
 fi
 
 # The engine as Debian and Ubuntu package it, unpacked and not installed; apt looks at the signatures. It is tried out as

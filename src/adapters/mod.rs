@@ -20,6 +20,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use axum::http::Uri;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::sync::{mpsc, watch};
@@ -65,6 +66,34 @@ pub struct Caller {
     pub program: Option<String>,
     /// What it can be asked in the middle of a call.
     pub can: BTreeSet<Ability>,
+    /// The folder it wants granted to the tools it calls, by its name in the configuration.
+    #[serde(default)]
+    pub workspace: Option<String>,
+}
+
+/// What a way over HTTP takes in the query of its address.
+#[derive(Debug, Default, Deserialize)]
+struct Wishes {
+    /// The folder that is granted, by its name in the configuration.
+    #[serde(default)]
+    workspace: Option<String>,
+    /// Ids of tools, with commas between, where a list of them is asked for.
+    #[serde(default)]
+    names: Option<String>,
+}
+
+impl Wishes {
+    /// What the address of a request says.
+    #[expect(
+        clippy::disallowed_types,
+        reason = "it only reads here, and what is refused is said as the protocol has it"
+    )]
+    fn of(address: &Uri) -> Result<Wishes, Refusal> {
+        let read = axum::extract::Query::try_from_uri(address);
+        let wrong =
+            |error| Refusal::new(Class::Invalid, format!("could not read the query of {}: {error}", address.path()));
+        read.map(|wishes| wishes.0).map_err(wrong)
+    }
 }
 
 /// What a caller can be asked in the middle of a call.
@@ -193,12 +222,14 @@ pub struct Refusal {
     pub lacking: BTreeSet<Ability>,
     /// Under which number the decision is recorded, if one was made.
     pub decision: Option<String>,
+    /// Whether it is the tool that failed, and not the host: whoever called may know how.
+    pub tools: bool,
 }
 
 impl Refusal {
     /// A refusal of this class.
     pub fn new(class: Class, reason: impl Into<String>) -> Refusal {
-        Refusal { class, reason: reason.into(), lacking: BTreeSet::new(), decision: None }
+        Refusal { class, reason: reason.into(), lacking: BTreeSet::new(), decision: None, tools: false }
     }
 
     /// There is no such tool, or the caller may not know of it.

@@ -87,13 +87,15 @@ pub enum Code {
     Unavailable,
     /// Data on disk is not what was written.
     Corrupt,
+    /// A tool failed, or did not say what it promises.
+    ToolFailed,
     /// A bug on our side.
     Internal,
 }
 
 impl Code {
     /// Every code, for tables and the tests that walk them.
-    pub const ALL: [Code; 36] = [
+    pub const ALL: [Code; 37] = [
         Code::UnknownPath,
         Code::MethodNotAllowed,
         Code::MalformedJson,
@@ -129,6 +131,7 @@ impl Code {
         Code::Cancelled,
         Code::Unavailable,
         Code::Corrupt,
+        Code::ToolFailed,
         Code::Internal,
     ];
 
@@ -160,7 +163,7 @@ impl Code {
             Code::Cancelled => Class::Cancelled,
             Code::Overloaded | Code::Unavailable => Class::Unavailable,
             Code::Corrupt => Class::Corrupt,
-            Code::Internal => Class::Internal,
+            Code::ToolFailed | Code::Internal => Class::Internal,
         }
     }
 
@@ -175,6 +178,7 @@ impl Code {
             Code::HeadTimeout | Code::BodyTimeout => 408,
             Code::WrongHost => 421,
             Code::BudgetSpent => 402,
+            Code::ToolFailed => 502,
             other => other.class().http_status(),
         }
     }
@@ -217,6 +221,7 @@ impl Code {
             Code::Cancelled => "cancelled",
             Code::Unavailable => "unavailable",
             Code::Corrupt => "corrupt",
+            Code::ToolFailed => "tool_failed",
             Code::Internal => "internal",
         }
     }
@@ -259,6 +264,7 @@ impl Code {
             Code::Cancelled => "the run was cancelled",
             Code::Unavailable => "something needed is down",
             Code::Corrupt => "stored data is damaged",
+            Code::ToolFailed => "the tool failed",
             Code::Internal => "a bug on our side",
         }
     }

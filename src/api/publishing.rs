@@ -127,8 +127,8 @@ pub(super) async fn publish(
         let passed = tools.test(&caller.cx, package).await?;
         return Ok(Json(PublishAnswer { tool: None, hash: None, known: false, passed, warnings: Vec::new() }));
     }
-    let Publication { published, warnings, known } = tools.publish_as(&caller.cx, package, stage).await?;
-    let passed = if known { Vec::new() } else { vec![format!("all {} tests", published.cases)] };
+    let Publication { published, warnings, known, tried } = tools.publish_as(&caller.cx, package, stage).await?;
+    let passed = if known { Vec::new() } else { vec![format!("all {} tests", published.cases), tried] };
     let tool = Some(format!("{}@{}", published.id, published.version));
     Ok(Json(PublishAnswer { tool, hash: Some(published.hash), known, passed, warnings }))
 }

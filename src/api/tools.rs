@@ -19,7 +19,7 @@ use super::auth::Caller;
 use super::extract::{Body, Path, Query, Wants};
 use super::follow::event;
 use super::problem::{Code, Problem, Problems};
-use crate::actors::executor::{self, Answer, Entry, How, Pulse, Request, Stage};
+use crate::actors::executor::{self, Answer, Entry, How, Like, Pulse, Request, Stage};
 use crate::lap;
 use crate::sandbox::{Change, Exit, Line};
 use crate::tds::tool::Range;
@@ -28,6 +28,9 @@ use crate::types::{Cx, Hash, Money, PrivacyClass, Residency, RunId};
 
 /// Tools of one answer at the most.
 const TOOLS_MOST: usize = 500;
+
+/// Tools of an answer to who looks for what is like a text: further down there is what is hardly like it.
+const LIKE_SHOWN: usize = 20;
 
 /// Lines that may wait for a slow client before the tool waits with it.
 const LINES_WAITING: usize = 64;
@@ -59,10 +62,14 @@ pub struct ToolRow {
 /// A list of tools.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, ToSchema)]
 pub struct Tools {
-    /// One row for each, by id.
+    /// One row for each, by id; the best first if they were to be like a text.
     pub tools: Vec<ToolRow>,
     /// Tools there are beyond these.
     pub more: usize,
+    /// What judged how like a text they are, beside the words: the name of the embedder. Vectors of `lexical-512` know
+    /// spelling and no meaning.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub by: Option<String>,
 }
 
 /// Which tools.
@@ -82,6 +89,10 @@ pub(super) struct ToolsQuery {
     /// Only tools that ask for this scope.
     #[serde(default)]
     scope: Option<String>,
+    /// Tools that do what this text asks for, the best first: by what it means and by the words it shares with them.
+    #[serde(default)]
+    #[param(max_length = 2000)]
+    like: Option<String>,
 }
 
 /// Which version.
@@ -251,7 +262,10 @@ impl From<Answer> for Invoked {
 
 impl From<executor::Error> for Problem {
     fn from(error: executor::Error) -> Problem {
-        Problem::of(error.class(), &error)
+        match error {
+            broken @ executor::Error::Broken { .. } => Problem::new(Code::ToolFailed, broken.to_string()),
+            other => Problem::of(other.class(), &other),
+        }
     }
 }
 
@@ -278,21 +292,38 @@ fn word(choice: &impl Serialize) -> String {
 /// The tools there are, each in the version that is called if nobody says which.
 #[utoipa::path(get, path = "/tools", tag = "tools", params(ToolsQuery),
     responses((status = 200, body = Tools), Problems))]
-pub(super) async fn list(State(app): State<Arc<App>>, caller: Caller, Query(query): Query<ToolsQuery>) -> Json<Tools> {
-    let wanted = query.q.map(|word| word.to_lowercase());
-    let fits = |row: &ToolRow| {
-        let has = |wanted: &Option<String>, words: &[String]| wanted.as_ref().is_none_or(|word| words.contains(word));
-        let fits =
-            has(&query.tag, &row.tags) && has(&query.capability, &row.capabilities) && has(&query.scope, &row.scopes);
-        let texts = [&row.id, &row.name, &row.description].map(|text| text.to_lowercase());
-        let named = |word: &String| texts.iter().chain(&row.tags).any(|text| text.contains(word.as_str()));
-        fits && wanted.as_ref().is_none_or(named)
+pub(super) async fn list(
+    State(app): State<Arc<App>>,
+    caller: Caller,
+    Query(query): Query<ToolsQuery>,
+) -> Result<Json<Tools>, Problem> {
+    let own = lap::Caller::of(caller.cx.principal());
+    let (found, by, most) = match &query.like {
+        None => (app.parts.tools.list(&own), None, TOOLS_MOST),
+        Some(text) => {
+            let Like { by, tools } = app.parts.tools.like(&caller.cx, &own, text).await?;
+            (tools, Some(by), LIKE_SHOWN)
+        }
     };
-    let mut tools: Vec<ToolRow> =
-        app.parts.tools.list(&lap::Caller::of(caller.cx.principal())).iter().map(row).filter(fits).collect();
-    let more = tools.len().saturating_sub(TOOLS_MOST);
-    tools.truncate(TOOLS_MOST);
-    Json(Tools { tools, more })
+    let mut tools: Vec<ToolRow> = found.iter().map(row).filter(|row| query.takes(row)).collect();
+    let more = tools.len().saturating_sub(most);
+    tools.truncate(most);
+    Ok(Json(Tools { tools, more, by }))
+}
+
+impl ToolsQuery {
+    fn takes(&self, row: &ToolRow) -> bool {
+        let has = |wanted: &Option<String>, words: &[String]| wanted.as_ref().is_none_or(|word| words.contains(word));
+        let texts = [&row.id, &row.name, &row.description].map(|text| text.to_lowercase());
+        let named = |word: &String| {
+            let word = word.to_lowercase();
+            texts.iter().chain(&row.tags).any(|text| text.contains(word.as_str()))
+        };
+        has(&self.tag, &row.tags)
+            && has(&self.capability, &row.capabilities)
+            && has(&self.scope, &row.scopes)
+            && self.q.as_ref().is_none_or(named)
+    }
 }
 
 fn range(text: Option<&str>) -> Result<Option<Range>, Problem> {
@@ -303,7 +334,7 @@ fn range(text: Option<&str>) -> Result<Option<Range>, Problem> {
     text.map(read).transpose()
 }
 
-/// One tool: its description, its hash, its versions.
+/// One tool: its description, its hash, its versions. Who may not call a tool is not shown it.
 #[utoipa::path(get, path = "/tools/{id}", tag = "tools", params(("id" = String, Path, description = "its id"), VersionQuery),
     responses((status = 200, body = ToolShown), Problems))]
 pub(super) async fn show(
@@ -313,15 +344,15 @@ pub(super) async fn show(
     Query(query): Query<VersionQuery>,
 ) -> Result<Json<ToolShown>, Problem> {
     let required = range(query.version.as_deref())?;
-    let library = app.parts.tools.library();
-    let entry = library.find(&id, required.as_ref())?;
+    let own = lap::Caller::of(caller.cx.principal());
+    let entry = app.parts.tools.find(&own, &id, required.as_ref())?;
     let mut pulses = app.parts.tools.pulses(&caller.cx, &id).await?;
     let standing = |entry: &Entry| {
         let version = entry.ready.tool.version.to_string();
         let health = pulses.remove(&version);
         ToolStanding { version, stage: entry.stage.clone(), health }
     };
-    let standing: Vec<ToolStanding> = library.versions(&id).iter().map(standing).collect();
+    let standing: Vec<ToolStanding> = app.parts.tools.versions(&own, &id).iter().map(standing).collect();
     let versions = standing.iter().map(|one| one.version.clone()).collect();
     let tool = serde_json::to_value(&*entry.ready.tool).unwrap_or_default();
     Ok(Json(ToolShown { tool, hash: entry.ready.hash, versions, standing }))
@@ -440,7 +471,7 @@ fn said(line: &Line) -> axum::response::sse::Event {
 
 fn stream(app: Arc<App>, cx: Cx, request: Request) -> Result<Response, Problem> {
     // What is refused before anything is done is refused with its own status.
-    app.parts.tools.library().find(&request.tool, request.required.as_ref())?;
+    app.parts.tools.known(&lap::Caller::of(cx.principal()), &request.tool, request.required.as_ref())?;
     let (sender, lines) = mpsc::channel(LINES_WAITING);
     let tools = app.parts.tools.clone();
     let request = Request { lines: Some(sender), ..request };

@@ -108,7 +108,7 @@ pub(super) enum Verb {
         connection: Connection,
     },
     /// Speak the Model Context Protocol on stdin and stdout, with the tools of the running host.
-    Mcp(Connection),
+    Mcp(Passed),
     /// Begin, check, compare and document tools; list, describe and call those of a running host.
     Tool {
         #[command(subcommand)]
@@ -143,6 +143,16 @@ pub struct Up {
     /// Address and port of the HTTP interface, such as 127.0.0.1:7171.
     #[arg(long, value_name = "ADDR")]
     pub listen: Option<String>,
+}
+
+/// Whose messages are passed on.
+#[derive(Debug, Args)]
+pub(super) struct Passed {
+    /// The folder that is granted to every tool that is called, by its name in the host's configuration.
+    #[arg(long, value_name = "NAME")]
+    pub(super) workspace: Option<String>,
+    #[command(flatten)]
+    pub(super) connection: Connection,
 }
 
 /// How a running host is reached.

@@ -35,8 +35,11 @@ pub(super) struct Listed {
 #[derive(Debug, Args)]
 pub(super) struct Searched {
     /// What the tool is to be found by: words of its id, name, description or tags.
-    #[arg(value_name = "WORD", required = true)]
+    #[arg(value_name = "WORD", required_unless_present = "like")]
     words: Vec<String>,
+    /// What the tool is to do, in your own words; what fits best comes first.
+    #[arg(long, value_name = "TEXT")]
+    like: Option<String>,
     #[command(flatten)]
     pub(super) connection: Connection,
 }
@@ -77,6 +80,20 @@ pub(super) struct Called {
     arguments: Vec<String>,
 }
 
+impl Called {
+    /// The host could not be reached. Where an option of ours stands after the tool's id, and so is the tool's, that is why.
+    pub(super) fn misplaced(&self, error: Error) -> Error {
+        let ours = ["--data-dir", "--url", "--token", "--config"];
+        let said = |option: &&str| self.arguments.iter().any(|one| one.split('=').next() == Some(*option));
+        match ours.into_iter().find(said) {
+            Some(option) => Error::Usage(format!(
+                "{error}; {option} stands after the tool's id and is taken for the tool's own: put it before"
+            )),
+            None => error,
+        }
+    }
+}
+
 /// Lists the tools there are.
 pub(super) async fn list(client: &Client, asked: &Listed, console: &mut Console) -> Result<u8, Error> {
     let named = [("tag", &asked.tag), ("capability", &asked.capability), ("scope", &asked.scope)];
@@ -84,10 +101,12 @@ pub(super) async fn list(client: &Client, asked: &Listed, console: &mut Console)
     table(&client.get(&format!("/tools?{}", said.collect::<Vec<_>>().join("&"))).await?, console)
 }
 
-/// Lists the tools that these words find.
+/// Lists the tools that these words find, or that are like a text.
 pub(super) async fn search(client: &Client, asked: &Searched, console: &mut Console) -> Result<u8, Error> {
-    let words = asked.words.join(" ");
-    table(&client.get(&format!("/tools?q={}", encoded(&words))).await?, console)
+    let words = (!asked.words.is_empty()).then(|| format!("q={}", encoded(&asked.words.join(" "))));
+    let like = asked.like.as_ref().map(|text| format!("like={}", encoded(text)));
+    let said: Vec<String> = words.into_iter().chain(like).collect();
+    table(&client.get(&format!("/tools?{}", said.join("&"))).await?, console)
 }
 
 fn table(found: &api::Tools, console: &mut Console) -> Result<u8, Error> {
@@ -109,6 +128,9 @@ fn table(found: &api::Tools, console: &mut Console) -> Result<u8, Error> {
         None => text,
     };
     console.out(&text)?;
+    if let Some(by) = &found.by {
+        console.remark(&format!("the best first, by their words and by {}", plain(by)));
+    }
     if found.more > 0 {
         console.remark(&format!("there are {} more: syzygy tool search WORD", found.more));
     }

@@ -16,7 +16,6 @@ use super::paint::plain;
 use super::tools::{found, invalid, text};
 use crate::actors::executor::{Canary, Stage};
 use crate::api::{Doubts, Publish, PublishAnswer, PublishFile, SettleDoubt};
-use crate::tds::tool::Run;
 use crate::tds::{self, limits};
 
 #[derive(Debug, Args)]
@@ -154,12 +153,7 @@ pub(super) async fn hand_in(
 /// The files a description names, as they stand beside it.
 fn files(path: &Path, tool: &tds::Tool) -> Result<Vec<PublishFile>, Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let mut names: Vec<&str> = match &tool.run {
-        Run::Program(program) => program.files.iter().map(|file| file.as_str()).collect(),
-        Run::Component(component) => vec![component.file.as_str()],
-        Run::Image(_) | Run::Native(_) => Vec::new(),
-    };
-    names.extend(tool.tests.golden.iter().map(|golden| golden.file.as_str()));
+    let mut names: Vec<&str> = tool.files().into_iter().map(|(_, file)| file.as_str()).collect();
     names.sort_unstable();
     names.dedup();
     let read = |name: &str| {

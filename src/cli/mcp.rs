@@ -13,9 +13,11 @@ use serde_json::{Value, json};
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
+use super::budgets::encoded;
 use super::client::{Client, REQUEST_BYTES_MAX, why};
 use super::console::Console;
 use super::error::Error;
+use super::paint::plain;
 use super::sse::Parser;
 use crate::api::Problem;
 
@@ -31,12 +33,34 @@ const MIRRORED_MAX: usize = 10_000;
 /// The error of JSON-RPC for a message that could not be passed on.
 const NOT_PASSED: i64 = -32_603;
 
+/// What is said to whom.
+enum Said {
+    /// A message, to the client.
+    Line(String),
+    /// Why something was not passed on, to the client's keeper as well: clients show what is on stderr, and tell their own
+    /// story of an error.
+    Remark(String),
+}
+
+impl Said {
+    fn out(&self, console: &mut Console) -> Result<(), Error> {
+        match self {
+            Said::Line(line) => console.out_now(line),
+            Said::Remark(text) => {
+                console.remark(&format!("syzygy: {}", plain(text)));
+                Ok(())
+            }
+        }
+    }
+}
+
 type Going<'a> = Pin<Box<dyn Future<Output = ()> + Send + 'a>>;
 
 /// Passes messages on until stdin ends and everything was answered.
-pub(super) async fn mcp(client: &Client, console: &mut Console) -> Result<(), Error> {
+pub(super) async fn mcp(client: &Client, workspace: Option<&str>, console: &mut Console) -> Result<(), Error> {
     let (say, mut said) = mpsc::channel(WAITING);
-    let bridge = Bridge { client, say, state: Mutex::default() };
+    let query = workspace.map(|name| format!("?workspace={}", encoded(name))).unwrap_or_default();
+    let bridge = Bridge { client, path: format!("{PATH}{query}"), say, state: Mutex::default() };
     let mut incoming = lines(console.stdin());
     let mut going: FuturesUnordered<Going<'_>> = FuturesUnordered::new();
     let mut news: Option<Going<'_>> = None;
@@ -44,7 +68,7 @@ pub(super) async fn mcp(client: &Client, console: &mut Console) -> Result<(), Er
     while open || !going.is_empty() {
         tokio::select! {
             biased;
-            Some(line) = said.recv() => console.out_now(&line)?,
+            Some(said) = said.recv() => said.out(console)?,
             Some(()) = going.next(), if !going.is_empty() => {}
             () = async { if let Some(news) = &mut news { news.await } }, if news.is_some() => news = None,
             line = incoming.recv(), if open => match line {
@@ -62,8 +86,8 @@ pub(super) async fn mcp(client: &Client, console: &mut Console) -> Result<(), Er
         }
     }
     drop(news);
-    while let Ok(line) = said.try_recv() {
-        console.out_now(&line)?;
+    while let Ok(said) = said.try_recv() {
+        said.out(console)?;
     }
     bridge.end().await;
     Ok(())
@@ -169,7 +193,8 @@ fn safe(text: &str) -> String {
 
 struct Bridge<'c> {
     client: &'c Client,
-    say: mpsc::Sender<String>,
+    path: String,
+    say: mpsc::Sender<Said>,
     state: Mutex<State>,
 }
 
@@ -216,7 +241,7 @@ impl Bridge<'_> {
 
     async fn post(&self, message: &Message, line: String) -> Option<Response> {
         let headers = self.headers(message);
-        match self.client.pass(Method::POST, PATH, &headers, Some(line)).await {
+        match self.client.pass(Method::POST, &self.path, &headers, Some(line)).await {
             Ok(response) => {
                 let session = response.headers().get("mcp-session-id").and_then(|value| value.to_str().ok());
                 if message.method == "initialize" && session.is_some() {
@@ -300,7 +325,7 @@ impl Bridge<'_> {
         let mut headers = vec![header("accept", "text/event-stream")];
         headers.extend(self.state.lock().of_session());
         let nobody = Message::read("{}");
-        if let Ok(response) = self.client.pass(Method::GET, PATH, &headers, None).await
+        if let Ok(response) = self.client.pass(Method::GET, &self.path, &headers, None).await
             && response.status().is_success()
         {
             self.answer(&nobody, response).await;
@@ -316,19 +341,20 @@ impl Bridge<'_> {
         if let Some(tools) = value.pointer("/result/tools").and_then(Value::as_array) {
             self.learn(tools);
         }
-        let _ = self.say.send(format!("{value}\n")).await;
+        let _ = self.say.send(Said::Line(format!("{value}\n"))).await;
     }
 
     async fn fail(&self, id: Value, reason: &str) {
         let error = json!({ "jsonrpc": "2.0", "id": id, "error": { "code": NOT_PASSED, "message": reason } });
-        let _ = self.say.send(format!("{error}\n")).await;
+        let _ = self.say.send(Said::Line(format!("{error}\n"))).await;
+        let _ = self.say.send(Said::Remark(reason.to_owned())).await;
     }
 
     /// Says that the session is over. A host that does not hear it ends the session by itself.
     async fn end(&self) {
         let headers = self.state.lock().of_session();
         if !headers.is_empty() {
-            let _ = self.client.pass(Method::DELETE, PATH, &headers, None).await;
+            let _ = self.client.pass(Method::DELETE, &self.path, &headers, None).await;
         }
     }
 }

@@ -32,6 +32,7 @@ mod mcp;
 mod models;
 mod paint;
 mod plan;
+mod policies;
 mod replay;
 mod restated;
 mod routing;
@@ -223,7 +224,7 @@ async fn perform(
         Verb::Alerts { verb, connection } => alerts::alerts(&connect(&connection)?, verb, console).await?,
         Verb::Plan(asked) => plan::plan(&connect(&asked.connection)?, &asked, console).await?,
         Verb::Tokens { verb, connection } => tokens::tokens(&connect(&connection)?, verb, console).await?,
-        Verb::Mcp(connection) => mcp::mcp(&connect(&connection)?, console).await?,
+        Verb::Mcp(asked) => mcp::mcp(&connect(&asked.connection)?, asked.workspace.as_deref(), console).await?,
         Verb::Tool { verb } => return tools::tool(verb, connect, console).await,
         Verb::Config { verb: ConfigVerb::Check(options) } => local::config_check(&options, console, launcher)?,
         Verb::Doctor(connection) => return local::doctor(&connection, environment, console, launcher).await,

@@ -14,8 +14,8 @@ use super::console::Console;
 use super::error::Error;
 use super::handing::{self, Doubted, HandedIn, Retired, Staged};
 use super::paint::Paint;
+use super::policies;
 use crate::tds::compat::{Change, Refusal, diff, judge};
-use crate::tds::tool::{FilePath, Run};
 use crate::tds::{self, Checked, Document, Format, Report, limits, starter};
 use crate::types::{Class, Hash};
 
@@ -58,7 +58,7 @@ pub(super) enum ToolVerb {
     Doubts(Doubted),
     /// List the tools of a running host.
     List(Listed),
-    /// Find tools of a running host by words.
+    /// Find tools of a running host by words, or by what they are to do.
     Search(Searched),
     /// Say everything about a tool of a running host.
     Describe(Described),
@@ -118,7 +118,10 @@ pub(super) async fn tool(
         ToolVerb::List(asked) => calls::list(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Search(asked) => calls::search(&connect(&asked.connection)?, asked, console).await,
         ToolVerb::Describe(asked) => calls::describe(&connect(&asked.connection)?, asked, console).await,
-        ToolVerb::Call(asked) => calls::call(&connect(&asked.connection)?, asked, console).await,
+        ToolVerb::Call(asked) => {
+            let client = connect(&asked.connection).map_err(|error| asked.misplaced(error))?;
+            calls::call(&client, asked, console).await
+        }
     }
 }
 
@@ -238,13 +241,13 @@ fn outcome_lines(outcome: &Outcome, paint: Paint) -> String {
 }
 
 fn examine(file: &Path) -> Result<Outcome, Error> {
-    let (path, read) = load(file)?;
+    let (path, text, read) = load(file)?;
     let name = path.display().to_string();
     let told = |report| Told { file: name.clone(), report };
     match read {
         Err(report) => Ok(Outcome { file: name.clone(), taken: false, tool: None, reports: vec![told(report)] }),
         Ok(Checked { tool, document, warnings }) => {
-            let mut reports = vec![told(warnings)];
+            let mut reports = vec![told(warnings), told(policies::wrong(&text, &tool, &document))];
             reports.extend(beside(&path, &tool, &document)?);
             reports.retain(|told| !told.report.is_empty());
             let taken = !reports.iter().any(|told| told.report.refuses());
@@ -259,20 +262,11 @@ fn examine(file: &Path) -> Result<Outcome, Error> {
 /// Looks at the files that a description names: whether they are there, and whether recorded calls are calls.
 fn beside(path: &Path, tool: &tds::Tool, document: &Document) -> Result<Vec<Told>, Error> {
     let folder = path.parent().unwrap_or(Path::new(""));
-    let named: Vec<(String, &FilePath)> = match &tool.run {
-        Run::Program(program) => {
-            program.files.iter().enumerate().map(|(at, file)| (format!("/run/program/files/{at}"), file)).collect()
-        }
-        Run::Component(component) => vec![("/run/component/file".to_owned(), &component.file)],
-        Run::Image(_) | Run::Native(_) => Vec::new(),
-    };
-    let golden = tool.tests.golden.iter().enumerate();
-    let golden: Vec<(String, &FilePath)> =
-        golden.map(|(at, golden)| (format!("/tests/golden/{at}/file"), &golden.file)).collect();
-    let missing = named.iter().chain(&golden).filter(|(_, file)| !folder.join(file.as_str()).is_file());
+    let named = tool.files();
+    let missing = named.iter().filter(|(_, file)| !folder.join(file.as_str()).is_file());
     let missing = tds::missing(document, missing.map(|(at, file)| (at.as_str(), file.as_str())));
     let mut found = vec![Told { file: path.display().to_string(), report: missing }];
-    for (_, file) in golden {
+    for (_, file) in tool.tests.files() {
         let path = folder.join(file.as_str());
         if !path.is_file() {
             continue;
@@ -296,8 +290,11 @@ pub(super) fn text(path: &Path, most: usize) -> Result<String, Error> {
     }
     String::from_utf8(bytes).map_err(|error| {
         let at = error.utf8_error().valid_up_to();
-        let cause = std::io::Error::new(std::io::ErrorKind::InvalidData, format!("byte {at} is not UTF-8"));
-        failed(cause)
+        let good = String::from_utf8_lossy(&error.as_bytes()[..at]).into_owned();
+        let (line, column) =
+            (good.split('\n').count(), good.rsplit('\n').next().unwrap_or_default().chars().count() + 1);
+        let why = format!("byte {at} is not UTF-8 (line {line}, column {column}); save it as UTF-8");
+        failed(std::io::Error::new(std::io::ErrorKind::InvalidData, why))
     })
 }
 
@@ -307,10 +304,26 @@ const NAMES: [&str; 4] = ["tool.toml", "tool.json", "tool.yaml", "tool.yml"];
 /// Where a description is, or that of a folder, and in which form it is written.
 pub(super) fn found(file: &Path) -> Result<(PathBuf, Format), Error> {
     let path = if file.is_dir() {
-        let found = NAMES.iter().map(|name| file.join(name)).find(|path| path.is_file());
-        let reason = || format!("could not find a description in {}: none of {}", file.display(), NAMES.join(", "));
-        found.ok_or_else(|| Error::Local { class: Class::NotFound, reason: reason() })?
+        let there: Vec<&str> = NAMES.into_iter().filter(|name| file.join(name).is_file()).collect();
+        match there.as_slice() {
+            [only] => file.join(only),
+            [] => {
+                let names = NAMES.join(", ");
+                let reason = format!(
+                    "could not find a description in {}: none of {names} is a file there; `syzygy tool new` begins one",
+                    file.display()
+                );
+                return Err(Error::Local { class: Class::NotFound, reason });
+            }
+            several => {
+                let reason =
+                    format!("could not tell which description of {} is meant: {}", file.display(), several.join(", "));
+                return Err(invalid(format!("{reason} are there; keep one, or name the file")));
+            }
+        }
     } else {
+        // Before its name is looked at: a place that is not there is none of a wrong form.
+        std::fs::metadata(file).map_err(|cause| Error::File { path: file.to_owned(), cause })?;
         file.to_owned()
     };
     let Some(format) = Format::of(&path) else {
@@ -322,15 +335,16 @@ pub(super) fn found(file: &Path) -> Result<(PathBuf, Format), Error> {
 }
 
 /// Reads a description, or that of a folder.
-fn load(file: &Path) -> Result<(PathBuf, Result<Checked, Report>), Error> {
+fn load(file: &Path) -> Result<(PathBuf, String, Result<Checked, Report>), Error> {
     let (path, format) = found(file)?;
     let text = text(&path, limits::DOCUMENT_BYTES_MAX)?;
-    Ok((path, tds::read(format, &text)))
+    let read = tds::read(format, &text);
+    Ok((path, text, read))
 }
 
 /// Reads a description that must be right.
 fn taken(file: &Path) -> Result<(PathBuf, Checked), Error> {
-    let (path, read) = load(file)?;
+    let (path, _, read) = load(file)?;
     match read {
         Ok(checked) => Ok((path, checked)),
         Err(report) => {

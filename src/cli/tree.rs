@@ -172,7 +172,10 @@ fn view(view: &Value, now: Timestamp) -> Vec<String> {
         Value::Object(inner) => inner.get("status").and_then(Value::as_str).map(str::to_owned),
         _ => None,
     };
-    fields.iter().filter_map(fact).take(VIEW_FACTS).collect()
+    // As they are sent they have the order of the types, which says nothing.
+    let mut fields: Vec<(&String, &Value)> = fields.iter().collect();
+    fields.sort_unstable_by_key(|(name, _)| *name);
+    fields.into_iter().filter_map(fact).take(VIEW_FACTS).collect()
 }
 
 /// A number as people say it. Its name ends in what it is: `_at_micros` is a moment, `_micros` a duration, `_bytes` a

@@ -53,7 +53,7 @@ pub(super) async fn assemble(mut builder: Builder) -> Result<Host, Error> {
     let (crown, governor) = launch_governor(&builder, (&config, &agents), &runtimes, &journal, &world)?;
     let tools = tools(&mut builder, &config, &notebooks(&config, &journal, &embedder, &world))?;
     let (inbox, inbox_tree) = launch_inbox(&config, &builder, &journal, &crown)?;
-    let launched = host_tools::launch(&mut builder, tools, &config, &journal, crown.clone(), &inbox).await;
+    let launched = host_tools::launch(&mut builder, tools, &config, (&journal, &embedder), crown.clone(), &inbox).await;
     let (executor, executor_child) = launched?;
     let parts = Common { journal: Arc::clone(&journal), embedder, executor, config: &config, world: &world };
     let (agents, agents_tree) = launch_agents(agents, &runtimes, &parts);

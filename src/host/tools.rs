@@ -12,7 +12,10 @@ use crate::actors::executor::{self, Alarm, Ports, WayOut};
 use crate::actors::{crown, inbox};
 use crate::config::Config;
 use crate::egress::{Internet, Proxy, System, Trust};
+use crate::inference::Embedder;
 use crate::lap::Rules;
+use crate::lap::grant::Issuer;
+use crate::lap::policy::{self, Book, Source};
 use crate::sandbox::{Function, Native, Sandbox, Tier, wasm};
 use crate::secrets::{self, Kept, Secrets, Token};
 use crate::store::Journal;
@@ -53,12 +56,12 @@ pub(super) async fn launch(
     builder: &mut Builder,
     tools: Vec<executor::Tool>,
     config: &Config,
-    journal: &Arc<dyn Journal>,
+    (journal, embedder): (&Arc<dyn Journal>, &Arc<dyn Embedder>),
     crown: crown::Handle,
     inbox: &inbox::Handle,
 ) -> Result<(executor::Handle, Child), Error> {
     let (world, data) = (builder.world.clone(), builder.data.clone());
-    let library = Arc::new(executor::Library::of(tools)?);
+    let library = Arc::new(executor::Library::under(book(&config.tools.policy)?, tools)?);
     let own = Own {
         functions: std::mem::take(&mut builder.functions),
         jail_program: builder.jail_program.take(),
@@ -69,12 +72,32 @@ pub(super) async fn launch(
     let tiers = tiers(config, data.as_deref(), own, &world).await;
     let mut ports = ports(config, data.as_deref(), tiers, journal, &builder.environment, &world)?;
     ports.alarm = Some(alarm(crown));
+    ports.embedder = Some(Arc::clone(embedder));
     ports.people = Some(Arc::new(Desk { inbox: inbox.clone(), journal: Arc::clone(journal) }));
     super::core::try_out(&library, &ports, &world.clock).await;
     for trouble in executor::shelve(&library, &**journal, ports.shelf.as_deref()).await? {
         tracing::error!(trouble, "a published tool is left out");
     }
+    for problem in library.unbound() {
+        tracing::warn!(%problem, "a policy applies to nothing");
+    }
     Ok(executor::Handle::launch("tools", library, ports, config.executor, &world))
+}
+
+/// The policies tools are called under: those of the host that are wanted, and the operator's own. What is wrong with one
+/// keeps the host from starting, since to leave it out could allow what it forbids.
+fn book(config: &policy::Config) -> Result<Book, Error> {
+    let mut sources = config.own();
+    for file in &config.files {
+        let name = file.display().to_string();
+        let failed = |reason: String| Error::File { file: format!("{name} (tools.policy.files)"), reason };
+        let text = std::fs::read_to_string(file).map_err(|error| failed(error.to_string()))?;
+        sources.push(Source { name: name.clone(), text });
+    }
+    Book::read(&sources).map_err(|problems| Error::File {
+        file: "[tools.policy]".to_owned(),
+        reason: problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; "),
+    })
 }
 
 /// Raises an alert for a tool that is not as good as it has to be.
@@ -207,18 +230,28 @@ pub(super) fn ports(
         tiers: tiers.usable,
         unusable: tiers.unusable,
         way_out,
+        fuzz: config.tools.fuzz,
         secrets: secrets(&config.secrets, environment, world)?,
+        grants: Some(Arc::new(Issuer::new(Arc::new(chance)).map_err(|_| Error::NoChance)?)),
         rules: Arc::new(Rules {
             grants: config.tools.grants.clone(),
             here: config.privacy.here().map(ToOwned::to_owned),
             flags: config.tools.flags.clone(),
+            accounts: config.tools.accounts.clone(),
         }),
         alarm: None,
+        embedder: None,
         people: None,
         journal: Arc::clone(journal),
         shelf: data.map(|data| data.join(SHELF)),
         folder,
     })
+}
+
+/// Chance of the operating system, for the keys of grants.
+fn chance() -> Option<[u8; 32]> {
+    let mut bytes = [0; 32];
+    getrandom::fill(&mut bytes).ok().map(|()| bytes)
 }
 
 /// The folder of calls, emptied: what is in it belongs to a host that did not live to clean up.

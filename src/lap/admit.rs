@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde_json::Value;
 
 use super::Caller;
+use super::policy::Explanation;
 use crate::tds::Tool;
 use crate::tds::tool::PersonalData;
 use crate::types::sensitive;
@@ -21,6 +22,8 @@ pub struct Rules {
     pub here: Option<String>,
     /// What is turned on, of what versions on trial ask for.
     pub flags: Vec<String>,
+    /// Principals that are service accounts: programs that somebody answers for.
+    pub accounts: Vec<String>,
 }
 
 /// Why a call is not made. Each says what would satisfy it.
@@ -67,6 +70,15 @@ pub enum Denial {
     /// Somebody has to agree first, and there is nobody to ask.
     #[error("a person has to agree to each call of it (policy.approval), and this host has nobody to ask")]
     Approval,
+    /// A policy refuses it, or none allows it.
+    #[error("{}", .0.line())]
+    Policy(Box<Explanation>),
+    /// Policies cannot be asked about this caller.
+    #[error("its policies cannot be asked: {why}")]
+    Unjudged {
+        /// What stands in the way.
+        why: String,
+    },
     /// Somebody was asked and said no.
     #[error(
         "{who} denied it (item {item} of the inbox){}; nobody is asked the same again before {}",
@@ -92,8 +104,8 @@ fn regions(allowed: &[String]) -> String {
     }
 }
 
-/// What a call may be made with, after everything was looked at.
-pub fn admit<'a>(
+/// What a call may be made with, as far as the host's own rules go.
+pub(super) fn admit<'a>(
     tool: &Tool,
     caller: &Caller,
     label: &Label,
@@ -112,7 +124,7 @@ pub fn admit<'a>(
 ///
 /// # Errors
 /// What the caller lacks.
-pub fn may(tool: &Tool, caller: &Caller, rules: &Rules) -> Result<(), Denial> {
+pub(super) fn may(tool: &Tool, caller: &Caller, rules: &Rules) -> Result<(), Denial> {
     let who = caller
         .agent
         .as_ref()
@@ -146,7 +158,7 @@ pub fn granted(caller: &Caller, rules: &Rules) -> Vec<String> {
 }
 
 /// Whether a scope is among those that were granted, by itself or below a star: `repo.*` covers `repo.read`.
-fn covers(granted: &[String], scope: &str) -> bool {
+pub(super) fn covers(granted: &[String], scope: &str) -> bool {
     granted.iter().any(|own| match own.strip_suffix('*') {
         Some(begin) => scope.starts_with(begin),
         None => own == scope,

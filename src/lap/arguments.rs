@@ -65,7 +65,10 @@ impl fmt::Display for Mismatches {
         for (at, one) in self.0.iter().enumerate() {
             let place = if one.pointer.is_empty() { "the whole" } else { &one.pointer };
             let gap = if at > 0 { "; " } else { "" };
-            write!(f, "{gap}{place}: found {}, expected {}", one.found, one.expected)?;
+            write!(f, "{gap}{place}: {}", one.found)?;
+            if !one.expected.is_empty() {
+                write!(f, ", expected {}", one.expected)?;
+            }
         }
         Ok(())
     }
@@ -90,7 +93,9 @@ pub fn envelope(ready: &Ready, input: &Value, facts: &Facts<'_>) -> Result<Value
             HostSource::PrivacyClass => json!(facts.label.class),
             HostSource::Residency => json!(facts.label.residency.named()),
             HostSource::IdempotencyKey => json!(facts.key.ok_or_else(|| missing("an idempotency key"))?),
-            HostSource::Workspace => json!(facts.workspace.ok_or_else(|| missing("a granted folder"))?),
+            HostSource::Workspace => {
+                json!(facts.workspace.ok_or_else(|| missing("a folder that is granted with the call (`workspace`)"))?)
+            }
         };
         host.insert(name.to_string(), value);
     }

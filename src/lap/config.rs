@@ -5,10 +5,13 @@ use std::path::PathBuf;
 
 use serde::{Deserialize, Serialize};
 
-use super::Workspace;
 use super::core::{self, INTERPRETERS, JiraPlace};
+use super::{Fuzz, Workspace, policy};
 use crate::sandbox::Access;
 use crate::tds::tool::Method;
+
+/// Inputs of each sort that are made of one schema at the most: all of them are held in memory.
+const INPUTS_MOST: usize = 1_000;
 
 /// Tools of this host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -24,8 +27,14 @@ pub struct Config {
     pub jira: JiraPlace,
     /// Scopes, and roles as `role:NAME`, by whom they are given to: `agent:NAME`, `principal:NAME`, `tenant:NAME`.
     pub grants: BTreeMap<String, Vec<String>>,
+    /// How much a tool is tried before it is published with inputs that are made of its schema.
+    pub fuzz: Fuzz,
     /// What is turned on: a version on trial that names one of these serves everybody.
     pub flags: Vec<String>,
+    /// Principals that are service accounts: programs that somebody answers for.
+    pub accounts: Vec<String>,
+    /// Policies that calls are judged by, beside the host's own rules.
+    pub policy: policy::Config,
     /// Folders that an agent or a caller may be granted, by name, to look at.
     pub readable: BTreeMap<String, PathBuf>,
     /// The same, to change.
@@ -63,9 +72,16 @@ impl Config {
             wrong.map(move |(name, _)| (format!("{key}.{name}"), "an absolute path".to_owned())).collect::<Vec<_>>()
         };
         let mut found = strange;
+        found.extend(self.policy.impossible().into_iter().map(|(key, what)| (format!("policy.{key}"), what)));
         if self.core.iter().any(|word| !core::ALL.iter().any(|own| own.is_meant(word))) {
             let all: Vec<&str> = core::ALL.iter().map(|own| own.id).collect();
             found.push(("core".to_owned(), format!("among {}, or the first word of some", all.join(", "))));
+        }
+        if self.fuzz.inputs > INPUTS_MOST {
+            found.push(("fuzz.inputs".to_owned(), format!("at most {INPUTS_MOST}")));
+        }
+        if self.fuzz.inputs > 0 && self.fuzz.within_s == 0 {
+            found.push(("fuzz.within_s".to_owned(), "at least 1, or no inputs".to_owned()));
         }
         found.extend(self.wrong_reach());
         found.extend(rows("readable", &self.readable));

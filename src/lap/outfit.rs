@@ -139,17 +139,12 @@ fn file<'r>(ready: &'r Ready, path: &FilePath) -> Result<&'r super::File, String
 
 /// The files a tool is run with. What proves it (recorded calls) is not among them.
 fn inputs(ready: &Ready) -> Result<Vec<Input>, String> {
-    let named: Vec<&FilePath> = match &ready.tool.run {
-        Run::Program(own) => own.files.iter().collect(),
-        Run::Component(own) => vec![&own.file],
-        Run::Image(_) | Run::Native(_) => Vec::new(),
-    };
-    let input = |path: &&FilePath| {
+    let input = |(_, path): (String, &FilePath)| {
         let own = file(ready, path)?;
         let (name, source) = (own.path.clone(), own.source.clone());
         Ok(Input { name, hash: own.hash, source, executable: own.executable })
     };
-    named.iter().map(input).collect()
+    ready.tool.run.files().into_iter().map(input).collect()
 }
 
 /// A function of the host is bounded in what can be bounded there; everything else in all that TDS names.

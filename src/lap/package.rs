@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use serde_json::Value;
 
-use crate::tds::tool::{Expect, FilePath, Run};
+use crate::tds::tool::Expect;
 use crate::tds::{self, Checked, Format, Tool};
 use crate::types::Class;
 
@@ -73,10 +73,7 @@ impl Package {
         let Checked { tool, document, warnings } =
             tds::read(self.format, &self.text).map_err(|report| lines(&report))?;
         let mut warnings = lines(&warnings);
-        let run = named(&tool.run);
-        let golden = tool.tests.golden.iter().enumerate();
-        let golden = golden.map(|(at, golden)| (format!("/tests/golden/{at}/file"), &golden.file));
-        let all: Vec<(String, &FilePath)> = run.into_iter().chain(golden).collect();
+        let all = tool.files();
         let missing = all.iter().filter(|(_, file)| !self.files.contains_key(file.as_str()));
         let missing = tds::missing(&document, missing.map(|(at, file)| (at.as_str(), file.as_str())));
         if missing.refuses() {
@@ -95,18 +92,6 @@ impl Package {
             ]);
         }
         Ok(Unpacked { tool, files: self.files, cases, warnings })
-    }
-}
-
-/// The files that a tool is run with, each with where the description names it.
-fn named(run: &Run) -> Vec<(String, &FilePath)> {
-    match run {
-        Run::Program(program) => {
-            let files = program.files.iter().enumerate();
-            files.map(|(at, file)| (format!("/run/program/files/{at}"), file)).collect()
-        }
-        Run::Component(component) => vec![("/run/component/file".to_owned(), &component.file)],
-        Run::Image(_) | Run::Native(_) => Vec::new(),
     }
 }
 
@@ -166,27 +151,35 @@ impl Case {
 /// Bytes of a value that are repeated in an error: enough to see the difference of small answers.
 const SHOWN_BYTES: usize = 600;
 
-fn short(text: String) -> String {
-    if text.len() <= SHOWN_BYTES {
+/// A text of which an error repeats no more than so many bytes.
+pub fn short(text: String, most: usize) -> String {
+    if text.len() <= most {
         return text;
     }
-    let end = text.floor_char_boundary(SHOWN_BYTES);
+    let end = text.floor_char_boundary(most);
     format!("{}... ({} bytes)", &text[..end], text.len())
+}
+
+/// A value as it is told, its keys in order, so that two can be compared by looking.
+fn json(value: &Value) -> String {
+    let mut value = value.clone();
+    value.sort_all_objects();
+    short(value.to_string(), SHOWN_BYTES)
 }
 
 fn wanted(expect: Option<&Expect>) -> String {
     match expect {
         None => "an answer".to_owned(),
-        Some(Expect::Output(value)) => short(value.to_string()),
-        Some(Expect::Contains(value)) => format!("an answer with {}", short(value.to_string())),
+        Some(Expect::Output(value)) => json(value),
+        Some(Expect::Contains(value)) => format!("an answer with {}", json(value)),
         Some(Expect::Error(class)) => format!("a failure of class {}", class.word()),
     }
 }
 
 fn told(came: &Result<Value, (Class, String)>) -> String {
     match came {
-        Ok(value) => short(value.to_string()),
-        Err((class, reason)) => format!("{}: {}", class.word(), short(reason.clone())),
+        Ok(value) => json(value),
+        Err((class, reason)) => format!("{}: {}", class.word(), short(reason.clone(), SHOWN_BYTES)),
     }
 }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
+use super::Mismatches;
 use crate::tds::{self, Checker, Mismatch, Tool};
 use crate::types::Hash;
 
@@ -19,6 +20,20 @@ pub struct File {
     pub source: PathBuf,
     /// Whether it is a program.
     pub executable: bool,
+}
+
+/// Why arguments are refused before anything is spent on them.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Unfit {
+    /// They have more bytes than the tool takes.
+    Long {
+        /// How many they have.
+        bytes: u64,
+        /// How many it takes.
+        most: u64,
+    },
+    /// They are not what its input schema asks for.
+    Wrong(Mismatches),
 }
 
 /// A tool that can be called.
@@ -55,6 +70,17 @@ impl Ready {
     /// The tool and its version, as records name it: `git.log@1.2.0`.
     pub fn label(&self) -> String {
         format!("{}@{}", self.tool.id, self.tool.version)
+    }
+
+    /// Why these arguments are not taken, if they are not.
+    pub fn unfit(&self, arguments: &Value) -> Option<Unfit> {
+        let bytes = serde_json::to_vec(arguments).map_or(0, |bytes| bytes.len()) as u64;
+        let most = self.tool.limits.input_bytes;
+        if bytes > most {
+            return Some(Unfit::Long { bytes, most });
+        }
+        let wrong = self.wrong_input(arguments);
+        (!wrong.is_empty()).then_some(Unfit::Wrong(Mismatches(wrong)))
     }
 
     /// In what these arguments differ from what the tool takes; nothing if they fit.

@@ -30,11 +30,16 @@ enum Step {
     Hang,
 }
 
+/// Whether something is true of what a tool reads.
+pub type Test = fn(&Value) -> bool;
+
 /// What a scripted tool does, and how it ends.
 #[derive(Debug, Clone, Default)]
 pub struct Script {
     steps: Vec<Step>,
     exit: i32,
+    /// What it does instead with inputs of which this is true.
+    instead: Vec<(Test, Script)>,
 }
 
 impl Script {
@@ -66,6 +71,17 @@ impl Script {
     pub fn exits(mut self, code: i32) -> Script {
         self.exit = code;
         self
+    }
+
+    /// It does this instead, if this is true of what it reads.
+    pub fn when(mut self, test: Test, other: Script) -> Script {
+        self.instead.push((test, other));
+        self
+    }
+
+    /// What it does with this input.
+    fn with(&self, input: &Value) -> &Script {
+        self.instead.iter().find(|(test, _)| test(input)).map_or(self, |(_, other)| other)
     }
 }
 
@@ -110,7 +126,8 @@ impl Puppet {
     }
 
     async fn play(&self, prepared: &Prepared, call: &Call, outcome: &mut Outcome) -> Ended {
-        let script = self.scripts.get(&prepared.spec.tool).cloned().unwrap_or_default();
+        let script = self.scripts.get(&prepared.spec.tool).map(|script| script.with(&call.input).clone());
+        let script = script.unwrap_or_default();
         let mut reader = Reader::new(prepared.spec.speech, Bounds::default());
         for step in script.steps {
             let text = match step {

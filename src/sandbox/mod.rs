@@ -49,7 +49,7 @@ use crate::types::Cx;
 pub use capability::{Capabilities, Keeper};
 pub use config::{Components, Config, Containers, Jails, Threads};
 pub use error::{Error, Lack};
-pub use fake::{Puppet, Script};
+pub use fake::{Puppet, Script, Test};
 pub use native::{Function, Native, Voice};
 pub(crate) use outcome::failure_of;
 pub use outcome::{Change, Effects, Ended, Exit, Failure, Level, Line, Outcome, Usage, Written};

@@ -11,6 +11,7 @@
 //! - TDS2: whatever satisfies the published schema is read into the types; what does not is refused with its place.
 //! - TDS3: no text costs more than its limits say, and none panics.
 //! - TDS4: a tool that is taken refers to nothing outside itself but by name, version or digest.
+//! - TDS5: a value that is made to satisfy a schema satisfies it, and one that is made to break it does not.
 
 mod canonical;
 mod check;
@@ -26,6 +27,7 @@ mod pointer;
 mod problem;
 mod read;
 mod risk;
+mod sample;
 mod schema;
 pub mod starter;
 pub mod tool;
@@ -41,5 +43,6 @@ pub(crate) use problem::nearest;
 pub use problem::{Problem, Report, Severity};
 pub use read::{Checked, fixture, missing, read};
 pub use risk::{Assessment, assess};
+pub use sample::{Sample, Samples, samples, smaller};
 pub use schema::{Checker, Mismatch, published};
 pub use tool::Tool;

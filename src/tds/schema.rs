@@ -20,7 +20,10 @@ pub fn published() -> &'static Value {
 
 static PUBLISHED: LazyLock<Value> = LazyLock::new(|| {
     let mut generator = SchemaSettings::draft2020_12().with_transform(words).into_generator();
-    generator.root_schema_for::<Tool>().to_value()
+    let mut schema = generator.root_schema_for::<Tool>().to_value();
+    // The file in docs has one order, whatever the types have.
+    schema.sort_all_objects();
+    schema
 });
 
 /// A choice of words is written as one list, so that a wrong word is told all the right ones at once; and numbers have the
@@ -272,7 +275,9 @@ fn told(error: &ValidationError<'_>, schema: &Value, hidden: bool) -> (String, S
         }
         Kind::FalseSchema => (found, "nothing at all".to_owned()),
         Kind::AdditionalProperties { unexpected } => {
-            (format!("unknown keys: {}", unexpected.join(", ")), String::new())
+            let known = around.map(keys).unwrap_or_default();
+            let known = if known.is_empty() { "none".to_owned() } else { format!("only {}", known.join(", ")) };
+            (format!("unknown keys: {}", unexpected.join(", ")), known)
         }
         Kind::AnyOf { context } => (found, alternatives(context, schema)),
         Kind::OneOfNotValid { context } => (found, alternatives(context, schema)),

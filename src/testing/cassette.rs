@@ -227,6 +227,12 @@ fn write_line(file: &mut File, record: &impl Serialize) -> std::io::Result<()> {
 /// their place in the conversation.
 fn canonical(request: &Request) -> Request {
     let mut request = request.clone();
+    // JSON is kept as it came, and recordings know requests by what they say.
+    let calls = request.messages.iter_mut().flat_map(|message| &mut message.tool_calls);
+    calls.for_each(|call| call.arguments.sort_all_objects());
+    for tool in &mut request.tools {
+        Arc::make_mut(&mut tool.parameters).sort_all_objects();
+    }
     let mut places: BTreeMap<String, String> = BTreeMap::new();
     for message in &mut request.messages {
         for call in &mut message.tool_calls {

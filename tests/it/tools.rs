@@ -112,7 +112,7 @@ async fn bad_descriptions_of_every_kind_are_refused_at_their_place() {
         ("pattern.toml", with("maxLength = 100_000", "pattern = \"((a{99}){99}){99}\""), "the pattern"),
         ("example.toml", with("output = { words = 6", "output = { wrds = 6"), "lacks the key \"words\""),
         ("pointer.toml", with("/input/text", "/input/txt"), "/input/txt, which points to nothing"),
-        ("deep.toml", deep, "error: not TOML"),
+        ("deep.toml", deep, "error: more than 64 levels"),
         (
             "bomb.yaml",
             b"a: &a [x,x,x,x,x,x,x,x]\nb: &b [*a,*a,*a,*a,*a,*a,*a,*a]\nc: &c [*b,*b,*b,*b,*b,*b,*b,*b]\n\
@@ -135,10 +135,17 @@ async fn bad_descriptions_of_every_kind_are_refused_at_their_place() {
 async fn what_is_no_description_at_all_says_why_it_cannot_be_read() {
     let folder = begun().await;
     std::fs::write(folder.path().join("latin.toml"), b"name = \"caf\xe9\"").unwrap();
+    std::fs::write(folder.path().join("late.toml"), b"tds = 1\nname = \"caf\xc3\xa9\xff\"").unwrap();
     std::fs::create_dir(folder.path().join("nothing")).unwrap();
+    std::fs::create_dir(folder.path().join("two")).unwrap();
+    std::fs::write(folder.path().join("two/tool.toml"), "").unwrap();
+    std::fs::write(folder.path().join("two/tool.json"), "{}").unwrap();
     for (name, class, said) in [
-        ("latin.toml", Class::Invalid, "byte 11 is not UTF-8"),
+        ("latin.toml", Class::Invalid, "byte 11 is not UTF-8 (line 1, column 12); save it as UTF-8"),
+        ("late.toml", Class::Invalid, "byte 21 is not UTF-8 (line 2, column 13)"),
         ("absent.toml", Class::NotFound, "could not read absent.toml"),
+        ("absent", Class::NotFound, "could not read absent"),
+        ("two", Class::Invalid, "tool.toml, tool.json are there; keep one, or name the file"),
         ("nothing", Class::NotFound, "none of tool.toml"),
         ("text.count/tool.py", Class::Invalid, "its name ends in none of"),
     ] {

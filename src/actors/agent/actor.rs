@@ -80,7 +80,7 @@ impl Shell {
         };
         let tools = match self.runtime(&work.assignment.runtime) {
             Some(runtime) if runtime.capabilities().tools => {
-                self.parts.executor.specs(&self.profile.name, &self.profile.tools)
+                self.parts.executor.specs(&work.cx, &self.profile.name, &self.profile.tools)
             }
             _ => Vec::new(),
         };

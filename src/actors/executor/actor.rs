@@ -15,13 +15,14 @@ use super::handle::Error;
 use super::health::Pulse;
 use super::ledger::forget;
 use super::library::{Entry, Library};
+use super::likeness::{Likeness, Near, no_embedder};
 use super::message::{Message, Work};
 use super::people;
 use super::ports::Ports;
 use super::publishing::Publisher;
 use super::state::State;
 use crate::actors::line::Arrival;
-use crate::supervision::{Actor, Context, Envelope, Fault, JobError};
+use crate::supervision::{Actor, Context, Envelope, Fault, JobError, Reply};
 use crate::types::{Class, Cx, RunId};
 
 /// How long a call may take to clean up behind itself after its time: a jail that is killed, a secret that is given back.
@@ -39,12 +40,19 @@ const HEAR_WITHIN: Duration = Duration::from_secs(60);
 /// How long the tests of all published tools may take when a host starts that has not run them yet.
 const RECHECK_WITHIN: Duration = Duration::from_secs(3_600);
 
+/// How long vectors of all tools may take: ten thousand of them take a slow embedder some minutes.
+const LEARN_WITHIN: Duration = Duration::from_secs(1_800);
+
+/// How long after a failure they are tried again.
+const LEARN_AGAIN: Duration = Duration::from_secs(60);
+
 pub(super) struct Shell {
     library: Arc<Library>,
     ports: Ports,
     config: Config,
     state: State<Box<Work>>,
     shared: Option<Arc<Shared>>,
+    likeness: Option<Arc<Likeness>>,
     /// What people said is being acted on, and whether they have said more meanwhile.
     hearing: Option<bool>,
 }
@@ -52,7 +60,8 @@ pub(super) struct Shell {
 impl Shell {
     pub(super) fn new(library: Arc<Library>, ports: Ports, config: Config) -> Shell {
         let state = State::new(library.count(), config.concurrency, config.waiting);
-        Shell { library, ports, config, state, shared: None, hearing: None }
+        let likeness = ports.embedder.clone().map(|embedder| Arc::new(Likeness::new(embedder)));
+        Shell { library, ports, config, state, shared: None, likeness, hearing: None }
     }
 
     fn run(&self, work: Work, context: &mut Context<Message>) {
@@ -168,6 +177,48 @@ impl Shell {
         context.after(FORGET_EVERY, Message::Forget);
     }
 
+    /// Makes the vectors of tools that have none yet.
+    fn learn(&mut self, context: &mut Context<Message>) {
+        let Some(likeness) = self.likeness.clone() else { return };
+        let change = *self.library.changes().borrow();
+        if !self.state.learning.begins(change) {
+            return;
+        }
+        let library = Arc::clone(&self.library);
+        let cx = Cx::housekeeping(context.now(), LEARN_WITHIN);
+        let job_cx = cx.clone();
+        let job = async move { likeness.learn(&job_cx, &library).await };
+        context.job(&cx, job, |outcome| {
+            let failed = match outcome {
+                Ok(Ok(())) => None,
+                Ok(Err(error)) => Some(error.to_string()),
+                Err(error) => Some(error.to_string()),
+            };
+            Message::Learned { failed }
+        });
+    }
+
+    /// Goes on with what came meanwhile, or tries again after a while.
+    fn learned(&mut self, failed: Option<String>, context: &mut Context<Message>) {
+        self.state.learning.ended(failed.is_none());
+        match failed {
+            None => self.learn(context),
+            Some(reason) => {
+                tracing::warn!(reason, "tools are not found by likeness yet, which will be tried again");
+                context.after(LEARN_AGAIN, Message::Learn);
+            }
+        }
+    }
+
+    /// Says how near tools are to a text.
+    fn near(&self, (cx, text): (Cx, String), reply: Reply<Result<Near, Error>>, context: &mut Context<Message>) {
+        let Some(likeness) = self.likeness.clone() else { return reply.send(Err(no_embedder())) };
+        let job_cx = cx.clone();
+        let job = async move { reply.send(likeness.near(&job_cx, text).await) };
+        // Whoever asked hears nothing of a job that is ended before it has answered, and so that it was.
+        context.job(&cx, job, |_| Message::Done);
+    }
+
     fn publish(&mut self, context: &Context<Message>) {
         let cached = self.shared.as_ref().map_or(0, |shared| shared.cache.len());
         self.state.know(self.library.count(), cached);
@@ -196,6 +247,7 @@ impl Actor for Shell {
         self.sweep(context);
         self.forget(context);
         self.recheck(context);
+        self.learn(context);
         if let Some(people) = &self.ports.people {
             context.follow(people.closings(), || Message::Hear);
         }
@@ -255,7 +307,10 @@ impl Actor for Shell {
                     Box::pin(async move { reply.send(settling.await) })
                 });
             }
-            Message::Done => {}
+            Message::Near { cx, text, reply } => self.near((cx, text), reply, context),
+            Message::Learned { failed } => self.learned(failed, context),
+            // What was done may have been a tool that was published.
+            Message::Done | Message::Learn => self.learn(context),
             Message::Sweep => {
                 self.sweep(context);
                 self.hear(context);

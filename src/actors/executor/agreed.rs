@@ -31,11 +31,9 @@ impl Invocation<'_> {
     /// Goes on if nobody has to agree, or if a person has to this very call and nobody has used that yet; asks if nobody was
     /// asked.
     pub(super) async fn agreed(&self, checked: &Checked) -> Result<(), Error> {
-        if !checked.asks {
-            return Ok(());
-        }
+        let Some(denial) = &checked.asks else { return Ok(()) };
         let Some(people) = &self.shared.ports.people else {
-            return Err(Error::Denied { name: self.name(), denial: Denial::Approval });
+            return Err(Error::Denied { name: self.name(), denial: Denial::clone(denial) });
         };
         let (caller, arguments) = (&checked.caller, canonical_value(&checked.arguments));
         let (tool, version) = (&self.entry.ready.tool.id, self.entry.ready.hash);
@@ -54,17 +52,18 @@ impl Invocation<'_> {
             Some(item) => number(&item) + 1,
             None => 1,
         };
-        let item = people.ask(self.cx, self.question(checked, subject, number)).await;
+        let item = people.ask(self.cx, self.question(checked, denial, subject, number)).await;
         Err(self.waits(&item.map_err(|error| self.unheard(error))?))
     }
 
-    fn question(&self, checked: &Checked, subject: RunId, number: u32) -> Question {
+    fn question(&self, checked: &Checked, denial: &Denial, subject: RunId, number: u32) -> Question {
         let (ready, caller) = (&self.entry.ready, &checked.caller);
         let who = caller
             .agent
             .as_ref()
             .map_or_else(|| caller.principal.clone(), |agent| format!("{agent} for {}", caller.principal));
-        let asked = Condition::Agreement { tool: self.name(), who };
+        let policy = if let Denial::Policy(_) = denial { Some(denial.to_string()) } else { None };
+        let asked = Condition::Agreement { tool: self.name(), who, policy };
         let need = Need {
             kind: Kind::ToolCall,
             stage: Stage::Before,

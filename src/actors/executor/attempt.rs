@@ -13,14 +13,15 @@ use super::library::Entry;
 use super::ports::Ports;
 use super::request::Request;
 use crate::egress::{Injection, Passage, Policy};
-use crate::lap::{self, Front, Ready, Redactor};
+use crate::lap::grant::{self, Audience, Errand, Issuer, Pass, Refusal, Token};
+use crate::lap::{self, Caller, Front, Ready, Redactor};
 use crate::sandbox::{Call, Ended, Failure, Input, Level, Line, Outcome, Prepared, Sandbox, Speech, Tier};
 use crate::secrets::{self, Lease};
 use crate::tds::Tool;
 use crate::tds::tool::{Deliver, LogLevel, PersonalData, Run, Secret as Wanted};
 use crate::types::secret::Scanner;
 use crate::types::sensitive::redact;
-use crate::types::{Class, Clock, Cx, Hash};
+use crate::types::{Class, Clock, Cx, Hash, Timestamp};
 
 /// Lines a tool may be ahead of whoever hears them.
 const AHEAD: usize = 64;
@@ -33,11 +34,17 @@ pub(super) struct Tried {
     pub(super) outcome: Box<Outcome>,
     /// Where it ran, if it was begun.
     pub(super) tier: Option<Tier>,
+    /// The grant under which the host did something for it.
+    pub(super) grant: Option<Hash>,
 }
 
 impl Tried {
-    fn refused(class: Class, reason: impl Into<String>) -> Tried {
-        Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, Failure::new(class, reason))), tier: None }
+    pub(super) fn refused(class: Class, reason: impl Into<String>) -> Tried {
+        Tried {
+            outcome: Box::new(Outcome::nothing(Ended::Refused, Failure::new(class, reason))),
+            tier: None,
+            grant: None,
+        }
     }
 }
 
@@ -59,7 +66,23 @@ pub(super) async fn function(entry: &Entry, cx: &Cx, envelope: Value, clock: &dy
     let mut outcome = Outcome::nothing(ended, Failure::new(Class::Internal, ""));
     outcome.answer = answer;
     outcome.usage.wall = clock.now() - began;
-    Tried { outcome: Box::new(outcome), tier: Some(Tier::Native) }
+    Tried { outcome: Box::new(outcome), tier: Some(Tier::Native), grant: None }
+}
+
+/// The grant of a call that needs anything of the host, for as long as its caller waits; none for one that does not.
+///
+/// # Errors
+/// It cannot be issued.
+pub(super) fn grant(
+    issuer: Option<&Issuer>,
+    errand: &Errand<'_>,
+    cx: &Cx,
+    clock: &dyn Clock,
+) -> Result<Option<Token>, grant::Error> {
+    let Some(issuer) = issuer.filter(|_| !Audience::of(errand.tool).is_empty()) else { return Ok(None) };
+    let left = cx.deadline().saturating_duration_since(clock.now());
+    let until = clock.wall().0.saturating_add(i64::try_from(left.as_micros()).unwrap_or(i64::MAX));
+    issuer.issue(errand, Timestamp(until)).map(Some)
 }
 
 /// One attempt in a sandbox.
@@ -69,6 +92,10 @@ pub(super) struct Attempt<'a> {
     /// What makes steps of the call, if the tool's program or server knows nothing of tools.
     pub(super) front: Option<&'a dyn Front>,
     pub(super) request: &'a Request,
+    /// Who calls.
+    pub(super) caller: &'a Caller,
+    /// What was issued for the call, if it needs anything of the host.
+    pub(super) grant: Option<&'a Token>,
     pub(super) cx: &'a Cx,
     pub(super) clock: &'a dyn Clock,
     /// Unique among all that run.
@@ -95,7 +122,7 @@ impl Attempt<'_> {
             (false, Ok(tier)) => Some(tier),
             (false, Err(reason)) => return Tried::refused(Class::Unavailable, reason),
         };
-        let leased = match self.lease().await {
+        let leased = match self.lease(&envelope).await {
             Ok(leased) => leased,
             Err(tried) => return tried,
         };
@@ -132,7 +159,7 @@ impl Attempt<'_> {
     }
 
     async fn with(&self, tier: Option<Arc<dyn Sandbox>>, leased: &Leased, scanner: &Scanner, envelope: Value) -> Tried {
-        let passage = match self.passage(&leased.injections) {
+        let passage = match self.passage(&leased.injections, &envelope) {
             Ok(passage) => passage,
             Err(tried) => return tried,
         };
@@ -163,7 +190,7 @@ impl Attempt<'_> {
         used.sort_unstable();
         used.dedup();
         outcome.effects.secrets = used;
-        Tried { outcome: Box::new(outcome), tier: Some(name) }
+        Tried { outcome: Box::new(outcome), tier: Some(name), grant: self.grant.map(Token::hash) }
     }
 
     /// Runs it, hands on what it says, and keeps back what holds a secret.
@@ -212,15 +239,29 @@ impl Attempt<'_> {
         outcome
     }
 
+    /// That the call's grant is good for this part of what is about to be run (GR4).
+    fn pass(&self, audience: Audience, envelope: &Value) -> Result<Pass, Tried> {
+        let Some(issuer) = &self.ports.grants else {
+            let reason = "it needs secrets or a way out, and this host issues no grants for them";
+            return Err(Tried::refused(Class::Unavailable, reason));
+        };
+        let refused = |refusal: Refusal| Tried::refused(refusal.class(), refusal.to_string());
+        let token = self.grant.ok_or(Refusal::Malformed).map_err(refused)?;
+        let (tool, caller) = (&self.ready.tool, self.caller);
+        let errand = Errand { tool, arguments: &envelope["input"], caller, class: self.cx.privacy() };
+        issuer.check(token, &errand, audience, self.clock.wall()).map_err(refused)
+    }
+
     /// Leases what the tool needs, until the call's deadline.
-    async fn lease(&self) -> Result<Leased, Tried> {
+    async fn lease(&self, envelope: &Value) -> Result<Leased, Tried> {
         let mut leased = Leased::default();
         let wanted = &self.ready.tool.secrets;
         if wanted.is_empty() {
             return Ok(leased);
         }
+        let pass = self.pass(Audience::Secrets, envelope)?;
         for secret in wanted {
-            if let Err(tried) = self.lease_one(secret, &mut leased).await {
+            if let Err(tried) = self.lease_one(&pass, secret, &mut leased).await {
                 self.give_back(leased.leases).await;
                 return Err(tried);
             }
@@ -228,7 +269,7 @@ impl Attempt<'_> {
         Ok(leased)
     }
 
-    async fn lease_one(&self, wanted: &Wanted, leased: &mut Leased) -> Result<(), Tried> {
+    async fn lease_one(&self, _: &Pass, wanted: &Wanted, leased: &mut Leased) -> Result<(), Tried> {
         let refused = |error: secrets::Error| Tried::refused(error.class(), error.to_string());
         let Some(secrets) = &self.ports.secrets else {
             let path = &wanted.path;
@@ -290,19 +331,20 @@ impl Attempt<'_> {
     }
 
     /// The way out, if the tool may go out at all.
-    fn passage(&self, injections: &[Injection]) -> Result<Option<Passage>, Tried> {
+    fn passage(&self, injections: &[Injection], envelope: &Value) -> Result<Option<Passage>, Tried> {
         if self.ready.tool.egress.is_empty() {
             return Ok(None);
         }
         let Some(way) = &self.ports.way_out else {
             return Err(Tried::refused(Class::Unavailable, "it goes out, and this host lets nothing out"));
         };
-        let open = || {
+        let open = |_: Pass| {
             let rules = lap::rules(&self.ready.tool, &way.networks)?;
             let policy = Policy::new(rules, injections.to_vec(), way.limits.clone(), way.hide_queries)?;
             way.proxy.open(self.cx, policy)
         };
-        open().map(Some).map_err(|error| Tried::refused(error.class(), error.to_string()))
+        let pass = self.pass(Audience::Egress, envelope)?;
+        open(pass).map(Some).map_err(|error| Tried::refused(error.class(), error.to_string()))
     }
 }
 

@@ -9,7 +9,7 @@ use serde_json::Value;
 use tokio::sync::Semaphore;
 
 use super::Config;
-use super::attempt::{Attempt, Tried, function};
+use super::attempt::{Attempt, Tried, function, grant};
 use super::cache::{Cache, Locks};
 use super::cost::{cost, most_cost};
 use super::doubts;
@@ -19,11 +19,12 @@ use super::ledger::{Begun, EndedCall, Row, Standing, in_doubt, kind, standing};
 use super::library::{Entry, Library};
 use super::ports::Ports;
 use super::request::{Answer, How, Request};
-use crate::lap::{self, Caller, Facts, Key, Mismatches, Workspace};
+use crate::lap::grant::{Errand, Token};
+use crate::lap::{self, Caller, Denial, Facts, Key, Mismatches, Unfit, Workspace};
 use crate::sandbox::{Ended, Failure, Outcome};
 use crate::store::Durability;
 use crate::tds::canonical_value;
-use crate::tds::tool::{Approval, RetryOn, SideEffects};
+use crate::tds::tool::{RetryOn, SideEffects};
 use crate::types::planted::{Bug, planted};
 use crate::types::{Class, Cx, Hash, Money, Timestamp, World};
 
@@ -65,13 +66,21 @@ pub(super) struct Checked {
     envelope: Value,
     key: Option<Key>,
     cached: Option<Hash>,
-    /// A person has to agree to it.
-    pub(super) asks: bool,
+    /// Why a person has to agree to it first, if one has to.
+    pub(super) asks: Option<Box<Denial>>,
 }
 
 impl Invocation<'_> {
     /// Makes the call.
     pub(super) async fn make(&self) -> Result<Answer, Error> {
+        let made = self.made().await;
+        if let Err(error) = &made {
+            self.refused(error).await;
+        }
+        made
+    }
+
+    async fn made(&self) -> Result<Answer, Error> {
         let checked = self.check()?;
         if let Some(hash) = checked.cached {
             self.agreed(&checked).await?;
@@ -104,14 +113,10 @@ impl Invocation<'_> {
         if let Some(day) = self.entry.gone_since(self.now()) {
             return Err(Error::Gone { name: self.name(), day, instead: self.instead() });
         }
-        let bytes = serde_json::to_vec(&request.arguments).map_or(0, |bytes| bytes.len()) as u64;
-        let most = ready.tool.limits.input_bytes;
-        if bytes > most {
-            return Err(Error::TooLarge { name: self.name(), bytes, most });
-        }
-        let wrong = ready.wrong_input(&request.arguments);
-        if !wrong.is_empty() {
-            return Err(Error::Arguments { name: self.name(), wrong: Mismatches(wrong) });
+        match ready.unfit(&request.arguments) {
+            Some(Unfit::Long { bytes, most }) => return Err(Error::TooLarge { name: self.name(), bytes, most }),
+            Some(Unfit::Wrong(wrong)) => return Err(Error::Arguments { name: self.name(), wrong }),
+            None => {}
         }
         let (needed, left) = (most_cost(&ready.tool.cost, &ready.tool.limits), self.cx.budget().money);
         if needed > Money::ZERO && needed > left {
@@ -119,9 +124,9 @@ impl Invocation<'_> {
         }
         let caller = self.caller();
         let label = self.cx.label();
-        let admitted = lap::admit(&ready.tool, &caller, &label, &self.shared.ports.rules, &request.arguments);
-        let arguments = match admitted {
-            Ok(arguments) => arguments.into_owned(),
+        let gate = self.entry.gate(&self.shared.ports.rules, self.now());
+        let (arguments, asks) = match gate.admit(&caller, &label, &request.arguments) {
+            Ok(lap::Admitted { given, asks }) => (given.into_owned(), asks.map(Box::new)),
             Err(denial) => return Err(Error::Denied { name: self.name(), denial }),
         };
         self.admit_often(&caller.tenant)?;
@@ -142,11 +147,10 @@ impl Invocation<'_> {
         };
         let envelope = lap::envelope(ready, &arguments, &facts).map_err(impossible)?;
         let cached = lap::cache_key(ready, &envelope, self.cx.privacy(), &caller);
-        let asks = ready.tool.policy.approval == Approval::Always;
         Ok(Checked { caller, arguments, envelope, key, cached, asks })
     }
 
-    fn caller(&self) -> Caller {
+    pub(super) fn caller(&self) -> Caller {
         Caller { agent: self.request.agent.clone(), ..Caller::of(self.cx.principal()) }
     }
 
@@ -250,29 +254,6 @@ impl Invocation<'_> {
         }
     }
 
-    /// Writes down that the call is about to be made.
-    async fn begin(&self, key: Key, arguments: String, checked: &Checked) -> Result<Begun, Error> {
-        let ready = &self.entry.ready;
-        let keep = ready.tool.idempotency.as_ref().map_or(KEEP_S, |own| own.keep_s);
-        let until = Timestamp(self.now().0 + i64::try_from(keep * 1_000_000).unwrap_or(i64::MAX / 2));
-        let journal = &self.shared.ports.journal;
-        let hash = journal.put_payload(arguments.into_bytes()).await.map_err(|error| self.unrecorded(&error))?;
-        let begun = Begun {
-            invocation: self.id.clone(),
-            key,
-            version: ready.tool.version.to_string(),
-            hash: ready.hash,
-            arguments: hash,
-            shown: lap::shown(&ready.tool, "input", &checked.arguments),
-            principal: self.cx.principal().name.clone(),
-            agent: self.request.agent.clone(),
-            until,
-        };
-        let durability = if planted(Bug::BegunBehind) { Durability::Behind } else { Durability::Durable };
-        self.record(kind::BEGUN, self.cx.run(), &begun, durability).await?;
-        Ok(begun)
-    }
-
     async fn perform_keyed(&self, checked: &Checked, begun: &Begun) -> Result<Answer, Error> {
         let (tried, attempts) = self.tries(checked).await;
         if in_doubt(tried.outcome.ended) && self.entry.ready.tool.side_effects == SideEffects::NonIdempotent {
@@ -294,9 +275,16 @@ impl Invocation<'_> {
     /// Attempts until one is good, or was bad in a way that does not pass, or there were enough.
     async fn tries(&self, checked: &Checked) -> (Tried, u32) {
         let retry = &self.entry.ready.tool.retry;
+        let (tool, class) = (&*self.entry.ready.tool, self.cx.privacy());
+        let errand = Errand { tool, arguments: &checked.arguments, caller: &checked.caller, class };
+        let issuer = self.shared.ports.grants.as_deref();
+        let grant = match grant(issuer, &errand, self.cx, &*self.shared.world.clock) {
+            Ok(grant) => grant,
+            Err(error) => return (Tried::refused(error.class(), error.to_string()), 0),
+        };
         let mut attempts = 1;
         loop {
-            let tried = self.attempt(checked, attempts).await;
+            let tried = self.attempt(checked, grant.as_ref(), attempts).await;
             let passes = matches!(&tried.outcome.answer, Err(failure) if self.may_pass(failure, tried.outcome.ended));
             if !passes || u64::from(attempts) >= retry.attempts || self.cx.is_cancelled() {
                 return (tried, attempts);
@@ -326,7 +314,7 @@ impl Invocation<'_> {
         class && (self.entry.ready.tool.side_effects != SideEffects::NonIdempotent || !in_doubt(ended))
     }
 
-    async fn attempt(&self, checked: &Checked, number: u32) -> Tried {
+    async fn attempt(&self, checked: &Checked, grant: Option<&Token>, number: u32) -> Tried {
         let ready = &self.entry.ready;
         let most = usize::try_from(ready.tool.limits.concurrency).unwrap_or(usize::MAX).min(Semaphore::MAX_PERMITS);
         let places =
@@ -335,7 +323,7 @@ impl Invocation<'_> {
             Ok(place) => place,
             Err(error) => {
                 let failure = Failure::new(error.class(), "it waited for others until its time was over");
-                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None };
+                return Tried { outcome: Box::new(Outcome::nothing(Ended::Refused, failure)), tier: None, grant: None };
             }
         };
         let tried = if self.entry.is_function() {
@@ -346,6 +334,8 @@ impl Invocation<'_> {
                 ready,
                 front: self.entry.front().map(|front| &**front),
                 request: self.request,
+                caller: &checked.caller,
+                grant,
                 cx: self.cx,
                 clock: &*self.shared.world.clock,
                 id: format!("{}-{number}", self.id),
@@ -358,7 +348,7 @@ impl Invocation<'_> {
 
     /// Looks at the answer, writes down what happened, and says it.
     async fn close(&self, checked: &Checked, tried: Tried, attempts: u32, key: Option<Key>) -> Result<Answer, Error> {
-        let Tried { outcome, tier } = tried;
+        let Tried { outcome, tier, grant } = tried;
         let mut outcome = *outcome;
         self.judge(&mut outcome);
         self.counted(&outcome).await;
@@ -379,6 +369,7 @@ impl Invocation<'_> {
             tier,
             answer,
             ended: outcome.ended,
+            grant,
             attempts,
             effects: outcome.effects.clone(),
             usage: outcome.usage.clone(),
@@ -396,13 +387,15 @@ impl Invocation<'_> {
                 (answer.lines, answer.effects, answer.usage) = (outcome.lines, outcome.effects, outcome.usage);
                 Ok(answer)
             }
-            Err(Failure { class, message }) => Err(Error::Failed { name: tool, class, reason: message }),
+            Err(failure) => Err(Error::of_tool(tool, failure)),
         }
     }
 
     /// A tool that says what it does not promise has no answer (E6).
     fn judge(&self, outcome: &mut Outcome) {
-        if let Ok(value) = &outcome.answer {
+        if let Ok(value) = &mut outcome.answer {
+            // The journal knows an answer by the hash of its text.
+            value.sort_all_objects();
             outcome.answer = self.judged(value);
         }
     }
@@ -458,9 +451,6 @@ impl Invocation<'_> {
         vec![format!("{} is deprecated{until}{instead}{message}", self.name())]
     }
 }
-
-/// Seconds for which a key is remembered whose tool does not say: a day, as TDS has it.
-const KEEP_S: u64 = 86_400;
 
 /// So many bytes fit. Nothing is kept of them: what is too large is not copied to find that out.
 struct Room(usize);

@@ -55,7 +55,7 @@ pub(super) async fn settle(shared: &Shared, cx: &Cx, invocation: String, done: O
 }
 
 /// Writes down what somebody says of a call. One that is on the way is not for people to judge.
-async fn say(shared: &Shared, by: String, invocation: String, done: Option<Value>) -> Result<(), Error> {
+async fn say(shared: &Shared, by: String, invocation: String, mut done: Option<Value>) -> Result<(), Error> {
     let rows = open(shared).await?;
     let row = rows.into_iter().find(|row| row.begun.invocation == invocation);
     let row = row.ok_or_else(|| Error::NoDoubt(invocation.clone()))?;
@@ -67,8 +67,9 @@ async fn say(shared: &Shared, by: String, invocation: String, done: Option<Value
     let still = standing(shared, &key.row()).await.map_err(|error| unread(&error))?;
     let still = still.filter(|row| row.is_open() && row.begun.invocation == invocation);
     let Some(row) = still else { return Err(Error::NoDoubt(invocation)) };
-    let answer = match &done {
+    let answer = match &mut done {
         Some(value) => {
+            value.sort_all_objects();
             let put = shared.ports.journal.put_payload(value.to_string().into_bytes()).await;
             Some(put.map_err(|error| unread(&error))?)
         }

@@ -12,7 +12,7 @@ use super::library::Library;
 use super::ports::Ports;
 use super::request::Request;
 use crate::egress::{self, Passage};
-use crate::lap::{self, Came, Command, Front, STEPS_MOST, Step};
+use crate::lap::{self, Caller, Came, Command, Front, STEPS_MOST, Step};
 use crate::sandbox::{Call, Ended, Failure, Outcome, Program, Sandbox, Spec, Speech};
 use crate::tds::tool::Run;
 use crate::types::{Class, Clock, Cx};
@@ -148,8 +148,19 @@ pub async fn lacking(library: &Library, ports: &Ports, clock: &dyn Clock) -> Vec
         let Some(front) = entry.front() else { continue };
         let (cx, request) = (Cx::housekeeping(clock.now(), TRIED_WITHIN), Request::default());
         let id = format!("probe-{}", entry.ready.tool.id);
-        let attempt =
-            Attempt { ports, ready: &entry.ready, front: Some(&**front), request: &request, cx: &cx, clock, id };
+        // A probe needs nothing of the host, and so no grant.
+        let (caller, grant) = (Caller::of(cx.principal()), None);
+        let attempt = Attempt {
+            ports,
+            ready: &entry.ready,
+            front: Some(&**front),
+            request: &request,
+            caller: &caller,
+            grant,
+            cx: &cx,
+            clock,
+            id,
+        };
         let command = front.probe().unwrap_or_default();
         let reason = match known.get(&command.argv) {
             Some(reason) => reason.clone(),

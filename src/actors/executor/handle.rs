@@ -12,6 +12,7 @@ use super::agreed::decided;
 use super::health::Pulse;
 use super::ledger::Row;
 use super::library::{Entry, Library};
+use super::likeness::{LIKE_MOST, Near, key};
 use super::message::{Message, Work};
 use super::people::People;
 use super::ports::Ports;
@@ -20,9 +21,10 @@ use super::request::{Answer, Request};
 use super::stage::{Asker, Stage};
 use super::tools::Tool;
 use crate::lap::{self, Caller, Denial, Mismatches, Package, Rules};
+use crate::sandbox;
 use crate::store::Journal;
 use crate::supervision::{Address, Child, Failure, Mailbox, Overflow, Shutdown};
-use crate::tds::tool::{Date, Version};
+use crate::tds::tool::{Date, Range, Version};
 use crate::types::{Class, Clock, Cx, Money, Timestamp, ToolCall, ToolSpec, World};
 
 /// Why a tool call has no result.
@@ -55,6 +57,14 @@ pub enum Error {
         day: Date,
         /// What is to be used instead, as the end of the sentence.
         instead: String,
+    },
+    /// The tool failed, or said what it does not promise: its fault and not the host's, so whoever called may know it all.
+    #[error("could not call {name}: {reason}")]
+    Broken {
+        /// Which tool.
+        name: String,
+        /// What it did.
+        reason: String,
     },
     /// Its tenant has called it too often.
     #[error("could not call {name}: it may be called {most} times in a minute; there is room again in {wait_ms} ms")]
@@ -177,6 +187,14 @@ pub enum Error {
     /// No call of this id is in doubt.
     #[error("could not find the call {0} among those in doubt")]
     NoDoubt(String),
+    /// Tools could not be looked for by likeness.
+    #[error("could not look for tools that are like this: {reason}")]
+    Unlike {
+        /// What kind of failure.
+        class: Class,
+        /// Why not.
+        reason: String,
+    },
     /// The journal did not take it.
     #[error("could not record the call of {name}: {reason}")]
     Unrecorded {
@@ -209,6 +227,12 @@ pub enum Error {
 }
 
 impl Error {
+    /// What a failure of this tool is to its caller.
+    pub(super) fn of_tool(name: String, failure: sandbox::Failure) -> Error {
+        let sandbox::Failure { class, message: reason } = failure;
+        if class == Class::Internal { Error::Broken { name, reason } } else { Error::Failed { name, class, reason } }
+    }
+
     /// The class this error belongs to.
     pub fn class(&self) -> Class {
         match self {
@@ -224,11 +248,21 @@ impl Error {
             | Error::Impossible { .. }
             | Error::TooLarge { .. } => Class::Invalid,
             Error::Denied { .. } | Error::Waits { .. } => Class::Denied,
-            Error::Failed { class, .. } | Error::Unrecorded { class, .. } => *class,
+            Error::Broken { .. } => Class::Internal,
+            Error::Failed { class, .. } | Error::Unrecorded { class, .. } | Error::Unlike { class, .. } => *class,
             Error::Full { .. } | Error::Budget { .. } | Error::Quota { .. } => Class::Exhausted,
             Error::Delivery(failure) => failure.class(),
         }
     }
+}
+
+/// Tools that are like a text.
+#[derive(Clone)]
+pub struct Like {
+    /// What judged it, beside the words: the name of an embedder.
+    pub by: String,
+    /// The best first.
+    pub tools: Vec<Entry>,
 }
 
 /// Reaches one executor.
@@ -273,8 +307,8 @@ impl Handle {
 
     /// What a model of this agent is told of these tools, each named as `id` or `id@range`. Unknown names are left out, and
     /// so are tools the agent may not call (LAP4).
-    pub fn specs(&self, agent: &str, names: &[String]) -> Vec<ToolSpec> {
-        let caller = Caller { agent: Some(agent.to_owned()), ..Caller::default() };
+    pub fn specs(&self, cx: &Cx, agent: &str, names: &[String]) -> Vec<ToolSpec> {
+        let caller = Caller { agent: Some(agent.to_owned()), ..Caller::of(cx.principal()) };
         self.library.specs(names, |entry| entry.unavailable.is_none() && self.shows(entry, &caller))
     }
 
@@ -285,8 +319,64 @@ impl Handle {
         newest
     }
 
+    /// The tools this caller may call that fit a text, best first: by what they mean and by the words they share with it.
+    ///
+    /// # Errors
+    /// This host cannot tell what texts mean, or not now.
+    pub async fn like(&self, cx: &Cx, caller: &Caller, text: &str) -> Result<Like, Error> {
+        let length = text.chars().count();
+        if length > LIKE_MOST {
+            let reason = format!("a text of {length} characters is too long; {LIKE_MOST} is the most");
+            return Err(Error::Unlike { class: Class::Invalid, reason });
+        }
+        let ask = |reply| Message::Near { cx: cx.clone(), text: text.to_owned(), reply };
+        let Near { by, cosines } = self.address.call(cx, ask).await.map_err(Failure::from)??;
+        let all = self.list(caller);
+        let score = |entry: &Entry| {
+            let tool = &entry.ready.tool;
+            // What points elsewhere is not like it at all.
+            let cosine = cosines.get(&key(&lap::about(tool))).copied().filter(|cosine| *cosine > 0.0);
+            (lap::words(tool, text), cosine)
+        };
+        let places = lap::fused(&all.iter().map(score).collect::<Vec<_>>());
+        Ok(Like { by, tools: places.into_iter().map(|at| all[at].clone()).collect() })
+    }
+
     fn shows(&self, entry: &Entry, caller: &Caller) -> bool {
-        entry.gone_since(self.clock.wall()).is_none() && lap::may(&entry.ready.tool, caller, &self.rules).is_ok()
+        entry.shows(caller, &self.rules, self.clock.wall())
+    }
+
+    /// The version of a tool that a caller is shown if it asks for it by name.
+    ///
+    /// # Errors
+    /// There is none, or none that the caller may be told of; which of them is not said (LAP4).
+    pub fn find(&self, caller: &Caller, id: &str, required: Option<&Range>) -> Result<Entry, Error> {
+        let shows = |entry: &Entry| self.shows(entry, caller);
+        let entry = self.library.find_for(id, required, None, &shows);
+        match entry {
+            Ok(entry) if shows(&entry) => Ok(entry),
+            // Versions of what is not shown are not either.
+            Err(Error::Unsatisfied { .. }) if !self.library.versions(id).iter().any(shows) => {
+                Err(self.library.unknown(id, &shows))
+            }
+            Ok(_) => Err(self.library.unknown(id, &shows)),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Every version of a tool that a caller may be shown, oldest first.
+    pub fn versions(&self, caller: &Caller, id: &str) -> Vec<Entry> {
+        let mut versions = self.library.versions(id);
+        versions.retain(|entry| self.shows(entry, caller));
+        versions
+    }
+
+    /// Whether a call of this name finds a tool at all, with the words of a call if it does not.
+    ///
+    /// # Errors
+    /// There is no such tool or version.
+    pub fn known(&self, caller: &Caller, id: &str, required: Option<&Range>) -> Result<(), Error> {
+        self.library.find_for(id, required, None, &|entry| self.shows(entry, caller)).map(drop)
     }
 
     /// A value of a call as it may be on record: without what the tool's description says is to be hidden. `part` is
@@ -368,7 +458,9 @@ impl Handle {
 
     /// Makes a call and returns its answer. One that a person has to agree to waits a while for that, and then says for what
     /// it waits; no more than half of the caller's time, since the call itself is to be made in the rest.
-    pub async fn invoke(&self, cx: &Cx, request: Request) -> Result<Answer, Error> {
+    pub async fn invoke(&self, cx: &Cx, mut request: Request) -> Result<Answer, Error> {
+        // The same call in another order of its keys is the same in every word that a program or a person gets to see.
+        request.arguments.sort_all_objects();
         let Some(people) = self.people.as_ref().filter(|_| self.patience > Duration::ZERO) else {
             return self.invoke_once(cx, request).await;
         };
@@ -391,7 +483,8 @@ impl Handle {
             seat: run.as_deref().unwrap_or(&cx.principal().name),
             flags: &self.rules.flags,
         };
-        let entry = self.library.find_for(&request.tool, request.required.as_ref(), Some(&asker))?;
+        let shows = |entry: &Entry| self.shows(entry, &caller);
+        let entry = self.library.find_for(&request.tool, request.required.as_ref(), Some(&asker), &shows)?;
         let work_cx = cx.child().with_deadline(self.address.now() + self.within);
         let _stop_with_caller = work_cx.cancel_token().clone().drop_guard();
         let ask = |reply| Message::Call(Box::new(Work { cx: work_cx.clone(), entry, request, reply }));

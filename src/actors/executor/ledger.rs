@@ -8,6 +8,7 @@ use serde_json::Value;
 
 use super::call::Shared;
 use crate::lap::Key;
+use crate::lap::policy::Explanation;
 use crate::sandbox::{Effects, Ended, Failure, Tier, Usage};
 use crate::store::{self, Durability, Event, NewEvent, Projection, Rows};
 use crate::types::planted::{Bug, planted};
@@ -27,6 +28,8 @@ pub(super) mod kind {
     pub(in super::super) const FORGOTTEN: &str = "effect.forgotten";
     /// A call of a tool has ended, with effects or without: [`super::EndedCall`].
     pub(in super::super) const INVOKED: &str = "tool.invoked";
+    /// A call was denied, by the host's own rules or by a policy: [`super::Refused`].
+    pub(in super::super) const REFUSED: &str = "tool.refused";
 }
 
 /// A call with effects before it is made.
@@ -72,6 +75,9 @@ pub struct EndedCall {
     pub answer: Result<Hash, Failure>,
     /// Why it ended.
     pub ended: Ended,
+    /// The hash of the grant under which the host did something for it, if it did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grant: Option<Hash>,
     /// How often it was tried.
     pub attempts: u32,
     /// What it did.
@@ -80,6 +86,29 @@ pub struct EndedCall {
     pub usage: Usage,
     /// What it cost.
     pub cost: Money,
+}
+
+/// A call that was denied. It has no arguments: they may be what it was denied for.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Refused {
+    /// Its id.
+    pub invocation: String,
+    /// The tool.
+    pub tool: String,
+    /// Its version.
+    pub version: String,
+    /// Whose data it was.
+    pub tenant: String,
+    /// Who asked.
+    pub principal: String,
+    /// The agent that called, if one did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub agent: Option<String>,
+    /// What the caller was told.
+    pub reason: String,
+    /// The policies and clauses that refused it, if policies did.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub explanation: Option<Explanation>,
 }
 
 /// A call of which nobody knows whether it was done.

@@ -9,7 +9,8 @@ use tokio::sync::watch;
 use super::handle::Error;
 use super::stage::{Asker, Stage, chosen};
 use super::tools::Tool;
-use crate::lap::{Front, Ready};
+use crate::lap::policy::{Book, Problem, Slice};
+use crate::lap::{Caller, Front, Gate, Ready, Rules};
 use crate::tds;
 use crate::tds::tool::{Date, Range, Reference, Run, Version};
 use crate::types::{Timestamp, ToolSpec};
@@ -22,6 +23,8 @@ pub struct Entry {
     pub ready: Arc<Ready>,
     /// The function, if it is one of the host that waits without holding a thread.
     pub(super) function: Option<Tool>,
+    /// Its policies. None if they are a permit of everything.
+    pub(super) policies: Option<Arc<Slice>>,
     /// Why this machine cannot run it, if it was tried and cannot.
     pub unavailable: Option<Arc<str>>,
     /// Whom it serves.
@@ -51,6 +54,16 @@ impl Entry {
         date(&day.to_string()).is_some_and(|begins| begins <= now).then_some(day)
     }
 
+    /// What stands before it at this time.
+    pub(super) fn gate<'a>(&'a self, rules: &'a Rules, now: Timestamp) -> Gate<'a> {
+        Gate { tool: &self.ready.tool, policies: self.policies.as_deref(), rules, now }
+    }
+
+    /// Whether this caller is shown it: there could be a call of it that is admitted, and its day has not come (LAP4).
+    pub(super) fn shows(&self, caller: &Caller, rules: &Rules, now: Timestamp) -> bool {
+        self.gone_since(now).is_none() && self.gate(rules, now).shows(caller)
+    }
+
     fn id(&self) -> String {
         self.ready.tool.id.to_string()
     }
@@ -65,6 +78,8 @@ type Shelf = BTreeMap<String, BTreeMap<Version, Entry>>;
 pub struct Library {
     shelf: ArcSwap<Shelf>,
     functions: Functions,
+    /// The policies tools are called under.
+    book: Book,
     /// Counts up with each change.
     changed: watch::Sender<u64>,
 }
@@ -75,10 +90,23 @@ impl Library {
     /// # Errors
     /// Two have one name, or a schema of one is none.
     pub fn of(tools: Vec<Tool>) -> Result<Library, Error> {
+        let wrong = |problems: Vec<Problem>| Error::Description { name: "policy".to_owned(), reason: told(&problems) };
+        Library::under(Book::of_nobody().map_err(wrong)?, tools)
+    }
+
+    /// These functions of the host, and whatever is put in, under these policies.
+    ///
+    /// # Errors
+    /// Two have one name, a schema of one is none, or a policy does not fit one.
+    pub fn under(book: Book, tools: Vec<Tool>) -> Result<Library, Error> {
         let (mut shelf, mut functions) = (Shelf::new(), Functions::new());
         for tool in tools {
             let ready = Arc::new(tool.ready()?);
-            let entry = Entry { ready, function: Some(tool), unavailable: None, stage: Stage::Active };
+            let policies = book
+                .of_tool(&ready.tool)
+                .map_err(|problems| Error::Description { name: ready.tool.id.to_string(), reason: told(&problems) })?;
+            let policies = policies.map(Arc::new);
+            let entry = Entry { ready, function: Some(tool), policies, unavailable: None, stage: Stage::Active };
             let id = entry.id();
             if shelf.contains_key(&id) {
                 return Err(Error::Twice { name: id });
@@ -86,7 +114,7 @@ impl Library {
             functions.extend(entry.function.clone().map(|tool| (id.clone(), tool)));
             shelf.entry(id).or_default().insert(entry.ready.tool.version.clone(), entry);
         }
-        Ok(Library { shelf: ArcSwap::from_pointee(shelf), functions, changed: watch::Sender::new(0) })
+        Ok(Library { shelf: ArcSwap::from_pointee(shelf), functions, book, changed: watch::Sender::new(0) })
     }
 
     /// Whether this is a function of the host, which nobody publishes or takes back.
@@ -95,12 +123,17 @@ impl Library {
     }
 
     /// A published tool as it is called.
-    pub(super) fn entry(&self, ready: Ready, stage: Stage) -> Entry {
+    ///
+    /// # Errors
+    /// Each policy that does not fit it, with its place, in words.
+    pub(super) fn entry(&self, ready: Ready, stage: Stage) -> Result<Entry, Vec<String>> {
+        let words = |problems: Vec<Problem>| problems.iter().map(ToString::to_string).collect::<Vec<_>>();
+        let policies = self.book.of_tool(&ready.tool).map_err(words)?.map(Arc::new);
         let function = match &ready.tool.run {
             Run::Native(native) => self.functions.get(native.function.as_str()).map(|tool| tool.under(&ready.tool)),
             _ => None,
         };
-        Entry { ready: Arc::new(ready), function, unavailable: None, stage }
+        Ok(Entry { ready: Arc::new(ready), function, policies, unavailable: None, stage })
     }
 
     /// Puts in a version of a tool, in the place of the same version if there is one.
@@ -176,32 +209,41 @@ impl Library {
     /// # Errors
     /// There is no such tool, or no version of it that the caller takes; both say what there is.
     pub fn find(&self, id: &str, required: Option<&Range>) -> Result<Entry, Error> {
-        self.find_for(id, required, None)
+        self.find_for(id, required, None, &|_| true)
     }
 
-    /// The version of a tool that serves who asks: one on trial, if it is meant for them.
+    /// Policies about tools or tags that are not here: too early, or misspelled.
+    pub fn unbound(&self) -> Vec<Problem> {
+        let shelf = self.shelf.load();
+        let entries = || shelf.values().flat_map(BTreeMap::values);
+        let tags = entries().flat_map(|entry| entry.ready.tool.tags.iter().map(ToString::to_string));
+        self.book.unbound(&shelf.keys().cloned().collect(), &tags.collect())
+    }
+
+    /// The version of a tool that serves who asks: one on trial, if it is meant for them. `shows` says of which tools they
+    /// may be told.
     ///
     /// # Errors
     /// Those of [`Library::find`].
-    pub fn find_for(&self, id: &str, required: Option<&Range>, asker: Option<&Asker<'_>>) -> Result<Entry, Error> {
+    pub(super) fn find_for(
+        &self,
+        id: &str,
+        required: Option<&Range>,
+        asker: Option<&Asker<'_>>,
+        shows: &dyn Fn(&Entry) -> bool,
+    ) -> Result<Entry, Error> {
         let shelf = self.shelf.load();
-        let Some(versions) = shelf.get(id) else {
-            let known = tds::nearest(id, &shelf.keys().map(String::as_str).collect::<Vec<_>>());
-            let known = known.map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
-            let all: Vec<&str> = shelf.keys().take(NAMES_MOST).map(String::as_str).collect();
-            let more = if shelf.len() > NAMES_MOST {
-                format!(" and {} more", shelf.len() - NAMES_MOST)
-            } else {
-                String::new()
-            };
-            let known = format!("{known}there are {}{more}", all.join(", "));
-            return Err(Error::Unknown { name: id.to_owned(), known });
-        };
+        let Some(versions) = shelf.get(id) else { return Err(unknown(id, &shelf, shows)) };
         taken(id, versions, required, asker).ok_or_else(|| Error::Unsatisfied {
             name: id.to_owned(),
             required: required.map_or("in general use".to_owned(), ToString::to_string),
             known: versions.values().map(shown).collect::<Vec<_>>().join(", "),
         })
+    }
+
+    /// That there is no such tool, with those there are of which who asks may be told.
+    pub(super) fn unknown(&self, id: &str, shows: &dyn Fn(&Entry) -> bool) -> Error {
+        unknown(id, &self.shelf.load(), shows)
     }
 
     /// What a model is told of those of these tools that are shown, each named as `id` or `id@range`; unknown ones are left
@@ -220,6 +262,27 @@ impl Library {
 
 /// Names in an error at the most: a screen of them.
 const NAMES_MOST: usize = 40;
+
+/// What is wrong with policies, in a line.
+fn told(problems: &[Problem]) -> String {
+    problems.iter().map(ToString::to_string).collect::<Vec<_>>().join("; ")
+}
+
+fn unknown(id: &str, shelf: &Shelf, shows: &dyn Fn(&Entry) -> bool) -> Error {
+    // A name in an error is as good as one in a list.
+    let shown = |versions: &BTreeMap<Version, Entry>| versions.values().any(shows);
+    let mut names = shelf.iter().filter(|(_, versions)| shown(versions)).map(|(id, _)| id.as_str());
+    let mut all: Vec<&str> = names.by_ref().take(NAMES_MOST).collect();
+    let listed = all.len();
+    all.extend(names);
+    let near = tds::nearest(id, &all).map(|near| format!("did you mean {near:?}? ")).unwrap_or_default();
+    let more = if all.len() > listed { format!(" and {} more", all.len() - listed) } else { String::new() };
+    let known = match listed {
+        0 => "there are none".to_owned(),
+        _ => format!("{near}there are {}{more}", all[..listed].join(", ")),
+    };
+    Error::Unknown { name: id.to_owned(), known }
+}
 
 /// The version that serves.
 fn taken(

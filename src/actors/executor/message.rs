@@ -8,6 +8,7 @@ use super::handle::Error;
 use super::health::Pulse;
 use super::ledger::Row;
 use super::library::Entry;
+use super::likeness::Near;
 use super::publishing::Publication;
 use super::request::{Answer, Request};
 use super::stage::Stage;
@@ -43,6 +44,12 @@ pub(super) enum Message {
     Doubts { cx: Cx, reply: Reply<Result<Vec<Row>, Error>> },
     /// Write down what became of one.
     Settle { cx: Cx, invocation: String, done: Option<Value>, reply: Reply<Result<(), Error>> },
+    /// Say how near tools are to a text.
+    Near { cx: Cx, text: String, reply: Reply<Result<Near, Error>> },
+    /// Vectors of tools were made, or not, and why not.
+    Learned { failed: Option<String> },
+    /// Make the vectors of tools that are missing.
+    Learn,
     /// Something that took long and was not a call is done, and its answer is out.
     Done,
     /// Take back secrets whose calls are over and that nobody gave back, and see whether people are to be asked anything.

@@ -12,6 +12,8 @@
 //! - EX4: a call that changes something stands in the journal before it is begun, and how it ended after it.
 //! - EX5: a key that was begun and of which nobody knows the end is not begun again.
 //! - EX6: a tool that says what it does not promise has no answer.
+//! - EX7: a call that is denied stands in the journal with what denied it, and what could not be called is in no list, no
+//!   description and no error.
 
 mod actor;
 mod agreed;
@@ -22,10 +24,12 @@ mod cost;
 mod counting;
 mod doubts;
 mod fronted;
+mod fuzzing;
 mod handle;
 mod health;
 mod ledger;
 mod library;
+mod likeness;
 mod message;
 mod people;
 mod ports;
@@ -44,10 +48,11 @@ mod tests;
 use serde::{Deserialize, Serialize};
 
 pub use fronted::lacking;
-pub use handle::{Error, Handle};
+pub use handle::{Error, Handle, Like};
 pub use health::Pulse;
-pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Row, Settled, Standing};
+pub use ledger::{Begun, Doubted, EffectsProjection, EndedCall, Refused, Row, Settled, Standing};
 pub use library::{Entry, Library};
+pub use likeness::LIKE_MOST;
 pub use people::{People, Question, Unheard};
 pub use ports::{Alarm, Ports, WayOut};
 pub use publishing::Publication;

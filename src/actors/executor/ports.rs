@@ -8,7 +8,9 @@ use futures::future::BoxFuture;
 
 use super::people::People;
 use crate::egress::{self, Cidr, Proxy};
-use crate::lap::Rules;
+use crate::inference::Embedder;
+use crate::lap::grant::Issuer;
+use crate::lap::{Fuzz, Rules};
 use crate::sandbox::{Sandbox, Tier};
 use crate::secrets::Secrets;
 use crate::store::Journal;
@@ -23,12 +25,18 @@ pub struct Ports {
     pub unusable: BTreeMap<Tier, String>,
     /// The way out, and its limits; none if nothing may go out.
     pub way_out: Option<WayOut>,
+    /// How much tools are tried before they are published with inputs nobody wrote; a host of functions publishes none.
+    pub fuzz: Fuzz,
     /// Where secrets are; none if there are none.
     pub secrets: Option<Arc<dyn Secrets>>,
+    /// Who issues and checks the grants of calls that need secrets or a way out; without one they are refused.
+    pub grants: Option<Arc<Issuer>>,
     /// Who was granted what, and where this host is.
     pub rules: Arc<Rules>,
     /// Who is told of a tool that is not as good as it has to be; nobody if there is no governor.
     pub alarm: Option<Alarm>,
+    /// What turns what tools are for into vectors; nobody finds tools by likeness if there is none.
+    pub embedder: Option<Arc<dyn Embedder>>,
     /// Who is asked whether a call may be made, and what became of one; nobody if there is no inbox.
     pub people: Option<Arc<dyn People>>,
     /// Where effects are recorded.
@@ -63,9 +71,12 @@ impl Ports {
             tiers,
             unusable,
             way_out: None,
+            fuzz: Fuzz::default(),
             secrets: None,
+            grants: None,
             rules: Arc::default(),
             alarm: None,
+            embedder: None,
             people: None,
             journal,
             shelf: None,

@@ -2,18 +2,21 @@
 //! it asks for, its number says what changed, and the journal has it.
 
 use std::collections::BTreeMap;
+use std::panic::AssertUnwindSafe;
 use std::sync::Arc;
 
+use futures::FutureExt;
 use serde_json::{Value, json};
 
-use super::attempt::{Attempt, function};
+use super::attempt::{Attempt, Tried, function, grant};
 use super::call::Shared;
 use super::handle::Error;
 use super::library::{Entry, Library};
 use super::request::Request;
 use super::shelf::{Checked, Kept, Published, Retired, kind, open, put_down, volumes};
 use super::stage::Stage;
-use crate::lap::{Case, Package, Ready, Unpacked};
+use crate::lap::grant::Errand;
+use crate::lap::{Caller, Case, Package, Ready, Unpacked};
 use crate::store::{Durability, NewEvent};
 use crate::tds::tool::{HostSource, Version};
 use crate::tds::{self, Tool, compat};
@@ -28,6 +31,8 @@ pub struct Publication {
     pub warnings: Vec<String>,
     /// Whether this very version was there already.
     pub known: bool,
+    /// What came of inputs that were made of its schema, in words; nothing if it was there already.
+    pub tried: String,
 }
 
 /// Publishes and takes back.
@@ -40,47 +45,48 @@ pub(super) struct Publisher<'a> {
 impl Publisher<'_> {
     /// Publishes a tool, if it passes.
     pub(super) async fn publish(&self, package: Package, stage: Stage) -> Result<Publication, Error> {
-        let refused = |reasons: Vec<String>| Error::NotPublished { name: "the tool".to_owned(), reasons };
-        let unpacked = package.unpack().map_err(refused)?;
+        let unpacked = package.unpack().map_err(|reasons| not("the tool", reasons))?;
         let (ready, mut published) = self.keep(&unpacked).await?;
         published.stage = stage;
         let label = ready.label();
         let id = ready.tool.id.to_string();
         if self.library.is_own(&id) {
             let reasons = vec![format!("{id} is a function of this host, whose place nobody takes")];
-            return Err(Error::NotPublished { name: label, reasons });
+            return Err(not(&label, reasons));
         }
         let mut warnings = unpacked.warnings;
         if let Some(there) =
             self.library.versions(&id).iter().find(|entry| entry.ready.tool.version == ready.tool.version)
             && there.ready.hash == ready.hash
         {
-            return Ok(Publication { published, warnings, known: true });
+            return Ok(Publication { published, warnings, known: true, tried: String::new() });
         }
-        self.fits(&ready.tool).map_err(|reasons| Error::NotPublished { name: label.clone(), reasons })?;
-        let entry = self.library.entry(ready, published.stage.clone());
+        self.fits(&ready.tool).map_err(|reasons| not(&label, reasons))?;
+        let entry = self.library.entry(ready, published.stage.clone()).map_err(|reasons| not(&label, reasons))?;
         let failures = self.try_out(&entry, &unpacked.cases).await;
         if !failures.is_empty() {
-            return Err(Error::NotPublished { name: label, reasons: failures });
+            return Err(not(&label, failures));
         }
+        let tried = self.fuzz(&entry, &unpacked.cases).await.map_err(|reason| not(&label, vec![reason]))?;
         warnings.extend(self.odd(&entry.ready.tool));
         let checked = checked(&published, Vec::new());
         self.record(vec![(kind::PUBLISHED, json!(published)), (kind::CHECKED, json!(checked))], &label).await?;
         self.library.put(entry);
-        Ok(Publication { published, warnings, known: false })
+        Ok(Publication { published, warnings, known: false, tried })
     }
 
     /// Reads a package and runs its tests, and publishes nothing. Returns the tests that passed.
     pub(super) async fn test(&self, package: Package) -> Result<Vec<String>, Error> {
-        let refused = |reasons: Vec<String>| Error::NotPublished { name: "the tool".to_owned(), reasons };
-        let unpacked = package.unpack().map_err(refused)?;
+        let unpacked = package.unpack().map_err(|reasons| not("the tool", reasons))?;
         let (ready, _) = self.keep(&unpacked).await?;
         let label = ready.label();
-        let failures = self.try_out(&self.library.entry(ready, Stage::Active), &unpacked.cases).await;
-        if failures.is_empty() {
-            return Ok(unpacked.cases.iter().map(Case::label).collect());
+        let entry = self.library.entry(ready, Stage::Active).map_err(|reasons| not(&label, reasons))?;
+        let failures = self.try_out(&entry, &unpacked.cases).await;
+        if !failures.is_empty() {
+            return Err(not(&label, failures));
         }
-        Err(Error::NotPublished { name: label, reasons: failures })
+        let tried = self.fuzz(&entry, &unpacked.cases).await.map_err(|reason| not(&label, vec![reason]))?;
+        Ok(unpacked.cases.iter().map(Case::label).chain([tried]).collect())
     }
 
     /// Puts description and files where they are kept and where they are run from.
@@ -166,28 +172,44 @@ impl Publisher<'_> {
         if !wrong.is_empty() {
             return Err((Class::Invalid, crate::lap::Mismatches(wrong).to_string()));
         }
-        let envelope = json!({ "input": case.input, "host": made_up(&ready.tool, &case.host) });
-        let request = Request { tool: ready.tool.id.to_string(), arguments: case.input.clone(), ..Request::default() };
-        let tried = if entry.is_function() {
-            function(entry, self.cx, envelope, &*self.shared.world.clock).await
-        } else {
-            let attempt = Attempt {
-                ports: &self.shared.ports,
-                ready,
-                front: entry.front().map(|front| &**front),
-                request: &request,
-                cx: self.cx,
-                clock: &*self.shared.world.clock,
-                id: format!("test-{}-{number}", crate::types::RunId::new(&self.shared.world)),
-            };
-            attempt.run(envelope).await
-        };
+        let tried = self.run(entry, &case.input, &case.host, &number.to_string()).await;
         let value = tried.outcome.answer.map_err(|failure| (failure.class, failure.message))?;
         let wrong = ready.wrong_output(&value);
         if wrong.is_empty() {
             return Ok(value);
         }
         Err((Class::Internal, format!("its answer is not what it promises: {}", crate::lap::Mismatches(wrong))))
+    }
+
+    /// Runs a tool as a call does, with what a host would add made up.
+    pub(super) async fn run(&self, entry: &Entry, input: &Value, host: &BTreeMap<String, Value>, name: &str) -> Tried {
+        let ready = &entry.ready;
+        let envelope = json!({ "input": input, "host": made_up(&ready.tool, host) });
+        if entry.is_function() {
+            let work = AssertUnwindSafe(function(entry, self.cx, envelope, &*self.shared.world.clock));
+            // A function that panics has failed its test, and the tests of others go on.
+            return work.catch_unwind().await.unwrap_or_else(|_| Tried::refused(Class::Internal, "it panicked"));
+        }
+        let request = Request { tool: ready.tool.id.to_string(), arguments: input.clone(), ..Request::default() };
+        let caller = Caller::of(self.cx.principal());
+        let errand = Errand { tool: &ready.tool, arguments: input, caller: &caller, class: self.cx.privacy() };
+        let (ports, clock) = (&self.shared.ports, &*self.shared.world.clock);
+        let grant = match grant(ports.grants.as_deref(), &errand, self.cx, clock) {
+            Ok(grant) => grant,
+            Err(error) => return Tried::refused(error.class(), error.to_string()),
+        };
+        let attempt = Attempt {
+            ports,
+            ready,
+            front: entry.front().map(|front| &**front),
+            request: &request,
+            caller: &caller,
+            grant: grant.as_ref(),
+            cx: self.cx,
+            clock,
+            id: format!("test-{}-{name}", crate::types::RunId::new(&self.shared.world)),
+        };
+        attempt.run(envelope).await
     }
 
     /// A version that was published and is called.
@@ -254,7 +276,10 @@ impl Publisher<'_> {
                 let package = Package { format: tds::Format::Json, text: tds::canonical(&ready.tool), files };
                 match package.unpack() {
                     Err(reasons) => reasons,
-                    Ok(unpacked) => self.try_out(&self.library.entry(ready, Stage::Active), &unpacked.cases).await,
+                    Ok(unpacked) => match self.library.entry(ready, Stage::Active) {
+                        Err(problems) => problems,
+                        Ok(entry) => self.try_out(&entry, &unpacked.cases).await,
+                    },
                 }
             }
         };
@@ -291,6 +316,10 @@ impl Publisher<'_> {
 /// Which build of the host this is: another may run a tool in another way.
 pub(super) fn build() -> String {
     env!("CARGO_PKG_VERSION").to_owned()
+}
+
+fn not(name: &str, reasons: Vec<String>) -> Error {
+    Error::NotPublished { name: name.to_owned(), reasons }
 }
 
 fn checked(published: &Published, failures: Vec<String>) -> Checked {

@@ -211,7 +211,10 @@ pub async fn shelve(
             continue;
         }
         match open(journal, &volume.published, folder).await {
-            Ok(ready) => entries.push(library.entry(ready, volume.stage)),
+            Ok(ready) => match library.entry(ready, volume.stage) {
+                Ok(entry) => entries.push(entry),
+                Err(problems) => troubles.push(format!("{row} is not called: {}", problems.join("; "))),
+            },
             Err(reason) => troubles.push(format!("{row} is not called: {reason}")),
         }
     }

@@ -1,17 +1,21 @@
 //! What an executor knows: its line and its counters. Pure.
 
 use super::View;
+use super::likeness::Learning;
 use crate::actors::line::{Arrival, Line};
 
 /// `W` is what waits: the work itself in the shell, a number in tests.
 pub(super) struct State<W> {
     line: Line<W>,
     view: View,
+    /// What is known of what tools are for.
+    pub(super) learning: Learning,
 }
 
 impl<W> State<W> {
     pub(super) fn new(tools: usize, concurrency: u32, waiting_most: usize) -> State<W> {
-        State { line: Line::new(concurrency, waiting_most), view: View { tools, ..View::default() } }
+        let (line, view) = (Line::new(concurrency, waiting_most), View { tools, ..View::default() });
+        State { line, view, learning: Learning::default() }
     }
 
     pub(super) fn view(&self) -> &View {

@@ -35,7 +35,8 @@ fn meta(answer: &Answer) -> MetaObject {
 
 /// A tool that says its values are content, and answers with something else.
 fn unreadable(tool: &Tool, error: &dyn std::fmt::Display) -> Refusal {
-    Refusal::new(Class::Internal, format!("could not show what {} answered: {error}", tool.id))
+    let reason = format!("could not show what {} answered: {error}", tool.id);
+    Refusal { tools: true, ..Refusal::new(Class::Internal, reason) }
 }
 
 /// The result of a call.
@@ -61,7 +62,7 @@ pub(super) fn result(tool: &Tool, shape: &Shape, answer: Answer) -> Result<CallT
 
 /// A call that failed, as its result or as an error of the protocol.
 pub(super) fn failed(refusal: &Refusal) -> Result<CallToolResult, ErrorData> {
-    if refusal.class == Class::Internal || !refusal.lacking.is_empty() {
+    if (refusal.class == Class::Internal && !refusal.tools) || !refusal.lacking.is_empty() {
         return Err(error(refusal));
     }
     let mut made = CallToolResult::error(vec![ContentBlock::text(refusal.reason.clone())]);

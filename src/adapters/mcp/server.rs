@@ -20,7 +20,7 @@ use serde_json::json;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
-use super::super::Caller;
+use super::super::{Caller, Wishes};
 use super::shape::Kind;
 use super::tell::Hears;
 use super::{Mcp, answer, http, news, offer, reach};
@@ -83,7 +83,11 @@ impl Server {
         let program = context.client_info().map(|info| format!("{}/{}", info.name, info.version));
         let can = context.client_capabilities().as_ref().map(answer::abilities).unwrap_or_default();
         let modern = context.protocol_version().is_some_and(|version| is_modern(&version));
-        Ok(Asked { cx, caller: Caller { protocol: "mcp".to_owned(), program, can }, modern })
+        // A client is told an address and nothing else, so what it is granted stands there.
+        let address = context.extensions.get::<Parts>().map(|parts| &parts.uri);
+        let wishes = address.map(Wishes::of).transpose().map_err(|refusal| answer::error(&refusal))?;
+        let workspace = wishes.and_then(|wishes| wishes.workspace);
+        Ok(Asked { cx, caller: Caller { protocol: "mcp".to_owned(), program, can, workspace }, modern })
     }
 
     /// How much of what tools log the session hears.

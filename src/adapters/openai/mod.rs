@@ -1,10 +1,13 @@
-//! Tools as OpenAI's Chat Completions API writes them: a `tools` array, `tool_calls` entries, `tool` messages. Pure.
+//! Tools as OpenAI's Chat Completions API writes them: a `tools` array, `tool_calls` entries, `tool` messages. How they are
+//! written is pure; over HTTP they are had and called below `/openai`, by whoever asks such a model.
 //!
 //! Invariants:
 //! - OA1: the name of a tool in this protocol is the name of one tool, and is read back as it.
 //! - OA2: a schema is marked strict only if what a model fills in under it is an input the tool's own schema takes, or is
-//!   made one by leaving out `null`s that stand for nothing.
+//!   made one by leaving out `null`s that stand for nothing. Only lengths of texts are told in words instead.
+//! - OA3: each call of a message has an answer in its place, and happens once under the key of its request.
 
+mod http;
 mod name;
 mod strict;
 
@@ -17,6 +20,7 @@ use super::{Answer, Call, Refusal};
 use crate::tds::Tool;
 use crate::types::Class;
 
+pub use http::router;
 pub use name::{from_safe, to_safe};
 
 /// Bytes of one call's arguments at the most: what a tool may be given at its largest, with room for the escapes of a text

@@ -38,6 +38,8 @@ fn narrowed(schema: &Value, level: usize, keys: &mut usize) -> Option<Value> {
     for (word, value) in map {
         match word.as_str() {
             "properties" | "required" | "additionalProperties" => {}
+            // The model is told them, and the host holds it to them.
+            "minLength" | "maxLength" => {}
             // A default is for whoever leaves a key out, which nobody can any more.
             "default" | "$schema" | "examples" => {}
             "items" => {
@@ -50,12 +52,28 @@ fn narrowed(schema: &Value, level: usize, keys: &mut usize) -> Option<Value> {
             _ => return None,
         }
     }
+    if let Some(lengths) = lengths(map) {
+        let text = made.get("description").and_then(Value::as_str);
+        let told = text.map_or_else(|| lengths.clone(), |text| format!("{text} {lengths}"));
+        made.insert("description".to_owned(), Value::String(told));
+    }
     if map.get("type").is_some_and(|kind| kind == "object") {
         objects(map, &mut made, level, keys)?;
     } else if map.contains_key("properties") || is_open(map) {
         return None;
     }
     Some(Value::Object(made))
+}
+
+/// Lengths of a text in words: strict schemas have no keyword for them, and a tool is not worth less for saying how long.
+fn lengths(map: &Map<String, Value>) -> Option<String> {
+    let number = |key| map.get(key).and_then(Value::as_u64).filter(|number| *number > 0);
+    match (number("minLength"), number("maxLength")) {
+        (None, None) => None,
+        (None, Some(most)) => Some(format!("{most} characters at the most.")),
+        (Some(least), None) => Some(format!("{least} characters at least.")),
+        (Some(least), Some(most)) => Some(format!("{least} to {most} characters.")),
+    }
 }
 
 /// Whether a schema takes objects of any kind, which a strict one cannot.
@@ -88,7 +106,9 @@ fn objects(map: &Map<String, Value>, made: &mut Map<String, Value>, level: usize
     if *keys > KEYS_MAX || required.iter().any(|key| !properties.contains_key(*key)) {
         return None;
     }
-    made.insert("required".to_owned(), properties.keys().cloned().collect());
+    let mut all: Vec<&String> = properties.keys().collect();
+    all.sort_unstable();
+    made.insert("required".to_owned(), all.into_iter().cloned().collect());
     made.insert("properties".to_owned(), Value::Object(properties));
     made.insert("additionalProperties".to_owned(), Value::Bool(false));
     Some(())

@@ -1,11 +1,15 @@
 //! What a model is shown, and what it says back.
 #![expect(clippy::unwrap_used, reason = "a failed test panics")]
 
+use std::sync::Arc;
+
 use proptest::prelude::*;
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 use super::*;
-use crate::adapters::tests::support::described;
+use crate::adapters::Toolbox;
+use crate::adapters::tests::support::{Bench, cx, described, fixtures};
 use crate::tds::tool::Version;
 
 // OA1.
@@ -49,6 +53,7 @@ fn a_tool_is_shown_strict_where_its_schema_allows() {
             "properties": {
                 "text": { "type": "string", "description": "What to count." },
                 "most": { "type": "integer", "minimum": 1 },
+                "path": { "type": "string", "description": "Where.", "minLength": 1, "maxLength": 9 },
                 "parts": { "type": "array", "items": { "type": "object", "properties": { "x": { "type": "number" } } } },
             },
             "required": ["text"],
@@ -66,6 +71,10 @@ fn a_tool_is_shown_strict_where_its_schema_allows() {
                 "properties": {
                     "text": { "type": "string", "description": "What to count." },
                     "most": { "anyOf": [{ "type": "integer", "minimum": 1 }, { "type": "null" }] },
+                    "path": { "anyOf": [
+                        { "type": "string", "description": "Where. 1 to 9 characters." },
+                        { "type": "null" },
+                    ] },
                     "parts": { "anyOf": [{ "type": "array", "items": {
                         "type": "object",
                         "properties": { "x": { "anyOf": [{ "type": "number" }, { "type": "null" }] } },
@@ -73,7 +82,7 @@ fn a_tool_is_shown_strict_where_its_schema_allows() {
                         "additionalProperties": false,
                     } }, { "type": "null" }] },
                 },
-                "required": ["most", "parts", "text"],
+                "required": ["most", "parts", "path", "text"],
                 "additionalProperties": false,
             },
         }})
@@ -149,4 +158,87 @@ fn an_answer_goes_back_under_the_id_of_its_call() {
     let refused = said(Err(Refusal::new(Class::Denied, "could not call it: no")));
     let refused: Value = serde_json::from_str(refused["content"].as_str().unwrap()).unwrap();
     assert_eq!(refused, json!({ "error": { "class": "denied", "message": "could not call it: no" } }));
+}
+
+/// Status and body of what a server on this toolbox answers to `anna`.
+async fn over_http(bench: &Arc<Bench>, request: &str, headers: &str, body: &str) -> (u16, Value) {
+    let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = listener.local_addr().unwrap();
+    let toolbox: Arc<dyn Toolbox> = bench.clone();
+    let app = router(&toolbox).layer(axum::Extension(cx("anna")));
+    let mut server = tokio::task::JoinSet::new();
+    server.spawn(async move { axum::serve(listener, app).await.unwrap() });
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    let length = body.len();
+    let head = format!(
+        "{request} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n{headers}content-length: {length}\r\n\r\n{body}"
+    );
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut text = String::new();
+    stream.read_to_string(&mut text).await.unwrap();
+    (text[9..12].parse().unwrap(), serde_json::from_str(text.split_once("\r\n\r\n").unwrap().1).unwrap())
+}
+
+fn numbered(id: &str, name: &str, arguments: &str) -> Value {
+    json!({ "id": id, "type": "function", "function": { "name": name, "arguments": arguments } })
+}
+
+// OA3.
+#[tokio::test]
+async fn each_call_of_a_message_is_answered_in_its_place_under_a_key_of_its_own() {
+    let bench = Bench::new(fixtures());
+    let calls = [
+        numbered("one", "greet", r#"{"name": "Ada"}"#),
+        numbered("two", "no__such", "{}"),
+        numbered("three", "test_elicitation", r#"{"message": "Who?"}"#),
+    ];
+    let body = json!({ "role": "assistant", "content": null, "tool_calls": calls }).to_string();
+    let request = "POST /openai/calls?workspace=notes";
+    let (status, came) = over_http(&bench, request, "idempotency-key: k\r\nuser-agent: sdk/1\r\n", &body).await;
+    assert_eq!(status, 200, "{came}");
+    let messages = came["messages"].as_array().unwrap();
+    let ids: Vec<&str> = messages.iter().map(|message| message["tool_call_id"].as_str().unwrap()).collect();
+    assert_eq!(ids, ["one", "two", "three"]);
+    let classes: Vec<Option<Value>> = messages
+        .iter()
+        .map(|message| serde_json::from_str::<Value>(message["content"].as_str().unwrap()).ok())
+        .map(|content| content.and_then(|content| content.pointer("/error/class").cloned()))
+        .collect();
+    // Nobody can be asked this way what a tool wants to know first, so it is refused in words.
+    assert_eq!(classes, [None, Some(json!("not_found")), Some(json!("invalid"))], "{messages:#?}");
+    let reached = bench.reached();
+    let mut keys: Vec<_> = reached.iter().map(|one| one.call.idempotency_key.clone().unwrap()).collect();
+    keys.sort_unstable();
+    assert_eq!(keys, ["k/one", "k/three"]);
+    let caller = &reached[0].caller;
+    let said = (caller.protocol.as_str(), caller.program.as_deref(), caller.workspace.as_deref());
+    assert_eq!((said, reached[0].principal.as_str()), (("openai", Some("sdk/1"), Some("notes")), "anna"));
+}
+
+#[tokio::test]
+async fn what_makes_no_request_is_refused_as_clients_of_that_protocol_read_it() {
+    let bench = Bench::new(fixtures());
+    let many = json!({ "tool_calls": vec![json!({}); 129] }).to_string();
+    for (request, headers, body, status, said) in [
+        ("POST /openai/calls", "", "{", 422, "could not read the body as JSON"),
+        ("POST /openai/calls", "", "{\"content\": \"Hello.\"}", 422, "could not find `tool_calls`"),
+        ("POST /openai/calls", "", many.as_str(), 422, "could not make 129 calls in one request: there may be 128"),
+        ("POST /openai/calls", "idempotency-key: \r\n", "{\"tool_calls\": []}", 422, "`idempotency-key`"),
+        ("GET /openai/tools?names=greet,no.such", "", "", 404, "could not find a tool \"no.such\""),
+        ("GET /openai/tools?names=%ff&names=a", "", "", 422, "could not read the query"),
+    ] {
+        let (found, came) = over_http(&bench, request, headers, body).await;
+        let message = came["error"]["message"].as_str().unwrap_or_default();
+        assert_eq!((found, message.contains(said)), (status, true), "{request}: {came}");
+    }
+    assert!(bench.reached().is_empty());
+    let (status, came) = over_http(&bench, "GET /openai/tools?names=greet", "", "").await;
+    let names: Vec<&Value> = came["tools"].as_array().unwrap().iter().map(|tool| &tool["function"]["name"]).collect();
+    assert_eq!((status, names), (200, vec![&json!("greet")]));
+    let crowd = Bench::new(
+        (0..129).map(|number| Arc::new(described(&format!("a.b{number}"), json!({ "type": "object" })))).collect(),
+    );
+    let (status, came) = over_http(&crowd, "GET /openai/tools", "", "").await;
+    let message = came["error"]["message"].as_str().unwrap_or_default();
+    assert_eq!((status, message.contains("could not list 129 tools")), (422, true), "{came}");
 }

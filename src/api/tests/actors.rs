@@ -19,10 +19,20 @@ pub(super) fn runtime(runtime: Scripted, world: &World) -> (runtime::Handle, Chi
     runtime::Handle::launch(runtime::Launch { runtime: Arc::new(runtime), child: None }, configs::runtime(), world)
 }
 
-/// The tools every host has.
+/// The tools every host has, and one that nobody was granted.
 pub(super) fn tools(journal: &Arc<dyn Journal>, world: &World) -> (executor::Handle, Child) {
-    let tools = executor::core_tools(Arc::clone(&world.clock));
-    executor::Handle::of_functions("tools", tools, Arc::clone(journal), configs::executor(), world).unwrap()
+    let locked = read(json!({
+        "tds": 1, "id": "locked.away", "name": "Locked away", "version": "1.0.0",
+        "description": "Adds numbers in secret.", "capabilities": ["query"], "side_effects": "none",
+        "isolation": "native", "interface": { "input": { "type": "object" }, "output": {} },
+        "run": { "native": { "function": "locked.away" } }, "auth": { "scopes": ["locked.open"] },
+    }));
+    let locked = executor::Tool::described(locked, async |_, _| Ok(json!({})));
+    let tools = executor::core_tools(Arc::clone(&world.clock)).into_iter().chain([locked]);
+    let library = Arc::new(executor::Library::of(tools.collect()).unwrap());
+    let mut ports = executor::Ports::bare(Arc::clone(journal));
+    ports.embedder = Some(Arc::new(Lexical));
+    executor::Handle::launch("tools", library, ports, configs::executor(), world)
 }
 
 /// The agents by name, and the row of the tree they are.

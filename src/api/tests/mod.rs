@@ -17,4 +17,5 @@ mod limits;
 mod problems;
 pub(crate) mod support;
 mod tls;
+mod tools;
 mod work;

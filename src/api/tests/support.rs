@@ -284,12 +284,15 @@ pub(in crate::api) fn app(data: &Path) -> Arc<api::app::App> {
 /// Nothing is granted, and no core tool is there.
 fn folders() -> lap::Config {
     lap::Config {
+        fuzz: lap::Fuzz::default(),
         core: Vec::new(),
         hosts: BTreeMap::new(),
         programs: Vec::new(),
         jira: Default::default(),
         grants: BTreeMap::new(),
         flags: Vec::new(),
+        accounts: Vec::new(),
+        policy: lap::policy::Config { own: vec!["admitted".to_owned()], files: Vec::new() },
         readable: BTreeMap::new(),
         writable: BTreeMap::new(),
     }

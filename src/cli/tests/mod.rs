@@ -5,6 +5,7 @@
 mod flags;
 mod governing;
 mod parse;
+mod policies;
 mod render;
 mod restated;
 mod routing;

@@ -28,6 +28,20 @@ async fn ask_prints_the_answer_alone_and_json_has_what_programs_need() {
 }
 
 #[tokio::test]
+async fn tools_are_searched_by_words_and_by_what_they_are_to_do() {
+    let host = TestHost::start(Wanted::default()).await;
+    let words = run(&host, &["tool", "search", "numbers"]).await;
+    assert!(words.out.lines().nth(1).unwrap().starts_with("sum "), "{}", words.out);
+    let like = run(&host, &["tool", "search", "--like", "add numbers up to a sum"]).await;
+    assert!(like.out.lines().nth(1).unwrap().starts_with("sum "), "{}", like.out);
+    assert!(like.err.contains("the best first, by their words and by lexical-512"), "{}", like.err);
+    let json = run(&host, &["tool", "search", "--like", "add numbers", "-o", "json"]).await.json();
+    assert_eq!(json["by"], "lexical-512");
+    assert_ne!(run(&host, &["tool", "search"]).await.code, 0, "it is looked for nothing");
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn ask_at_a_terminal_streams_and_says_how_it_went() {
     let steps = vec![Step::Reading { tokens: 512, total: 2_048 }, Step::text("Forty-"), Step::text("\u{1b}[2Jtwo.")];
     let host = TestHost::start(Wanted::steps(steps)).await;

@@ -3,7 +3,8 @@
 use super::*;
 
 /// Keys of which nothing is something.
-const MAY_BE_ZERO: [&str; 60] = [
+const MAY_BE_ZERO: [&str; 61] = [
+    "tools.fuzz.inputs",
     "executor.approval_wait_s",
     "executor.cache_bytes_max",
     "api.listen",

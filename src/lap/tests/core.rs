@@ -24,9 +24,10 @@ proptest! {
 
 fn wrong(change: impl FnOnce(&mut Value)) -> Vec<String> {
     let mut value = json!({
-        "core": ["git", "http.get"], "flags": [], "grants": {}, "readable": {}, "writable": {},
+        "core": ["git", "http.get"], "flags": [], "accounts": [], "policy": { "own": ["admitted"], "files": [] },
+        "grants": {}, "readable": {}, "writable": {},
         "hosts": { "docs.example.com": ["GET"], "*.example.com:8443/v1/*": ["POST"], "http://printer.example.com:631": ["GET"] },
-        "programs": ["wc", "g++"], "jira": { "host": "acme.atlassian.net", "secret": "jira/token" },
+        "fuzz": { "inputs": 8, "within_s": 5 }, "programs": ["wc", "g++"], "jira": { "host": "acme.atlassian.net", "secret": "jira/token" },
     });
     change(&mut value);
     let config: Config = serde_json::from_value(value).unwrap();
@@ -36,8 +37,10 @@ fn wrong(change: impl FnOnce(&mut Value)) -> Vec<String> {
 #[test]
 fn what_an_operator_says_of_core_tools_is_judged_before_a_host_starts() {
     assert_eq!(wrong(|_| {}), Vec::<String>::new());
-    let rows: [(&str, Value, &str); 9] = [
+    let rows: [(&str, Value, &str); 11] = [
         ("core", json!(["git", "svn"]), "core"),
+        ("fuzz", json!({ "inputs": 1_001, "within_s": 5 }), "fuzz.inputs"),
+        ("fuzz", json!({ "inputs": 1, "within_s": 0 }), "fuzz.within_s"),
         ("hosts", json!({ "docs.example.com": [] }), "hosts.docs.example.com"),
         ("hosts", json!({ "10.0.0.1": ["GET"] }), "hosts.10.0.0.1"),
         ("hosts", json!({ "a b": ["GET"] }), "hosts.a b"),

@@ -92,6 +92,12 @@ fn policy(changes: &mut Changes, old: &Tool, new: &Tool) {
     ordered(changes, "/policy/pii/output", (&before.pii.output, &after.pii.output), input);
     let approval = ((Major, "people must agree first"), (Minor, "nobody has to agree first"));
     ordered(changes, "/policy/approval", (&before.approval, &after.approval), approval);
+    match (before.rules == after.rules, after.rules.is_empty()) {
+        (true, _) => {}
+        (false, true) => changes.now(Minor, "/policy/rules", "forbids no calls by policies of its own"),
+        // Whether other policies forbid less cannot be told in general.
+        (false, false) => changes.now(Major, "/policy/rules", "has other policies of its own"),
+    }
 }
 
 /// What a secret is used for: its path, and each place where it appears.

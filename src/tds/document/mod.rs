@@ -100,15 +100,19 @@ impl Document {
     /// Reads a text of so many bytes at the most.
     pub(crate) fn limited(format: Format, text: &str, most: usize) -> Result<Document, Report> {
         if text.len() > most {
-            let found = format!("{} bytes", text.len());
-            return Err(Report::of(vec![Problem::unreadable(Spot::START, found, format!("{most} at the most"))]));
+            // Whoever read it may have stopped where it was too long, so nobody knows how many there are.
+            let expected = format!("{most} at the most");
+            return Err(Report::of(vec![Problem::unreadable(Spot::START, "too many bytes", expected)]));
         }
         let read = match format {
             Format::Toml => toml::read(text),
             Format::Json => json::read(text),
             Format::Yaml => yaml::read(text),
         };
-        read.map_err(Report::of)
+        let mut read = read.map_err(Report::of)?;
+        // One description is one tree, whoever wrote it: what is said of it, printed or listed has the order of the names.
+        read.value.sort_all_objects();
+        Ok(read)
     }
 
     /// The tree.

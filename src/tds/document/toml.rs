@@ -55,6 +55,10 @@ fn explained(text: &str, lines: &Lines<'_>, errors: &[toml::de::Error]) -> Vec<P
         let again = lines.spot(span.start);
         match firsts.get(&span.start) {
             Some((key, first)) => twice(key, lines.spot(*first), again),
+            // The parser has a limit of its own, beyond ours.
+            None if error.message().contains("recursion") => {
+                Problem::unreadable(again, format!("more than {DEPTH_MAX} levels"), "a flatter description")
+            }
             None => Problem::unreadable(again, format!("not TOML: {}", error.message()), ""),
         }
     };

@@ -74,7 +74,8 @@ fn sample(root: &Value, schema: &Value, depth: usize) -> Value {
 pub fn prompts(tool: &Tool) -> String {
     let mut text = format!("Tool {}: {}\n", tool.id, one_line(&tool.description));
     for example in &tool.interface.examples {
-        let call = json!({ "name": tool.id, "arguments": example.input });
+        let mut call = json!({ "name": tool.id, "arguments": example.input });
+        call.sort_all_objects();
         text.push_str(&format!("\nUser: {}\nCall: {call}\n", one_line(&example.prompt)));
         if let Some(output) = &example.output {
             text.push_str(&format!("Result: {output}\n"));

@@ -211,6 +211,9 @@ fn rules(text: &mut String, tool: &Tool) {
     row(text, "personal data in the input", &words(&tool.policy.pii.input));
     row(text, "personal data in the answer", &words(&tool.policy.pii.output));
     row(text, "a person agrees first", &words(&tool.policy.approval));
+    if !tool.policy.rules.is_empty() {
+        row(text, "policies of its own", "some; they forbid calls by their arguments or callers");
+    }
     let often = tool.quota.as_ref().map(|quota| format!("{} in a minute for each tenant", quota.calls_per_minute));
     row(text, "calls", &often.unwrap_or_else(|| "as many as there is room for".to_owned()));
     let hidden: Vec<String> = tool.observability.redact.iter().map(|pointer| code(pointer.as_str())).collect();

@@ -25,6 +25,26 @@ fn a_small_tool_and_one_with_every_key_are_read_without_a_word() {
 }
 
 #[test]
+fn the_order_of_keys_makes_no_other_tool() {
+    fn reversed(value: &Value) -> Value {
+        match value {
+            Value::Object(map) => map.iter().rev().map(|(key, value)| (key.clone(), reversed(value))).collect(),
+            Value::Array(items) => items.iter().map(reversed).collect(),
+            plain => plain.clone(),
+        }
+    }
+    for text in [SMALL, FULL] {
+        let tool = good(text).tool;
+        let turned = reversed(&value(text)).to_string();
+        assert_ne!(turned, value(text).to_string());
+        let other = read(Format::Json, &turned).unwrap().tool;
+        assert_eq!(hash(&tool), hash(&other));
+        // Models and clients are shown texts, and remember them.
+        assert_eq!(serde_json::to_string(&tool).unwrap(), serde_json::to_string(&other).unwrap());
+    }
+}
+
+#[test]
 fn the_full_tool_has_every_key_of_the_schema() {
     let full = value(FULL);
     let mut lacking = BTreeSet::new();

@@ -109,6 +109,10 @@ pub struct Policy {
     pub pii: Pii,
     /// When a person must agree first.
     pub approval: Approval,
+    /// Policies of its own, in Cedar: each forbids some calls, whatever the operator's policies allow.
+    #[serde(skip_serializing_if = "String::is_empty")]
+    #[schemars(length(max = 16384))]
+    pub rules: String,
 }
 
 impl Default for Policy {
@@ -119,6 +123,7 @@ impl Default for Policy {
             residency: BTreeSet::new(),
             pii: Pii::default(),
             approval: Approval::default(),
+            rules: String::new(),
         }
     }
 }

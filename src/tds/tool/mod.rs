@@ -153,6 +153,11 @@ pub struct Tool {
 }
 
 impl Tool {
+    /// Every file beside the description that it names, each with where.
+    pub fn files(&self) -> Vec<(String, &FilePath)> {
+        self.run.files().into_iter().chain(self.tests.files()).collect()
+    }
+
     /// The versions that this one serves callers of.
     pub fn serves(&self) -> Range {
         let caret = || {

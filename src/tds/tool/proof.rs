@@ -53,6 +53,14 @@ pub struct Tests {
     pub golden: Vec<Golden>,
 }
 
+impl Tests {
+    /// The files that recorded calls are in, each with where the description names it.
+    pub fn files(&self) -> impl Iterator<Item = (String, &FilePath)> {
+        let golden = self.golden.iter().enumerate();
+        golden.map(|(at, golden)| (format!("/tests/golden/{at}/file"), &golden.file))
+    }
+}
+
 /// A call and what must be true of its answer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]

@@ -96,6 +96,20 @@ pub enum Run {
     Native(Native),
 }
 
+impl Run {
+    /// The files a tool is run with, each with where the description names it.
+    pub fn files(&self) -> Vec<(String, &FilePath)> {
+        match self {
+            Run::Program(own) => {
+                let files = own.files.iter().enumerate();
+                files.map(|(at, file)| (format!("/run/program/files/{at}"), file)).collect()
+            }
+            Run::Component(own) => vec![("/run/component/file".to_owned(), &own.file)],
+            Run::Image(_) | Run::Native(_) => Vec::new(),
+        }
+    }
+}
+
 impl JsonSchema for Run {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Run".into()

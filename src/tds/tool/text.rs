@@ -279,7 +279,9 @@ impl FromStr for Reference {
         };
         let first = id.starts_with(|c: char| c.is_ascii_lowercase());
         if id.len() > 64 || !first || !id.split('.').all(word) {
-            return Err(format!("not the id of a tool: {id:?}"));
+            return Err(format!(
+                "not the id of a tool: {id:?}; one is lower-case words joined by dots, such as `git.log`, 64 characters at most"
+            ));
         }
         Ok(Reference { id: Id(id.to_owned()), range: range.parse()? })
     }

@@ -71,10 +71,12 @@ pub fn fingerprint(calls: &[ToolCall], text: &str) -> Hash {
     if calls.is_empty() {
         return Hash::of(text.as_bytes());
     }
-    // Names are followed by what no name holds, and arguments print as one line with sorted keys.
+    // Names are followed by what no name holds, and arguments print as one line; their keys are sorted, since models do not.
     let mut canonical = String::with_capacity(64 * calls.len());
     for call in calls {
-        let _ = writeln!(canonical, "{}\n{}", call.name, call.arguments);
+        let mut arguments = call.arguments.clone();
+        arguments.sort_all_objects();
+        let _ = writeln!(canonical, "{}\n{arguments}", call.name);
     }
     Hash::of(canonical.as_bytes())
 }

@@ -214,6 +214,9 @@ pub enum Condition {
         tool: String,
         /// Who calls.
         who: String,
+        /// The policy that gives way to nothing less, if it is not the tool itself that asks.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        policy: Option<String>,
     },
     /// This tool was called, and nobody knows whether that was done.
     InDoubt {
@@ -235,7 +238,10 @@ impl Condition {
             Condition::Cost { over, is } => format!("it costs {is} (more than {over})"),
             Condition::Keyword { keyword } => format!("\"{keyword}\" stands in it"),
             Condition::Nobody { reason } => format!("no candidate may serve it ({reason})"),
-            Condition::Agreement { tool, who } => format!("{who} calls {tool}, and a person has to agree to that"),
+            Condition::Agreement { tool, who, policy } => {
+                let by = policy.as_ref().map_or(String::new(), |policy| format!(" ({policy})"));
+                format!("{who} calls {tool}, and a person has to agree to that{by}")
+            }
             Condition::InDoubt { tool, reason } => {
                 format!("{tool} was called, and nobody knows whether that was done ({reason})")
             }

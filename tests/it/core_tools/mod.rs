@@ -113,7 +113,7 @@ async fn a_tool_that_this_machine_cannot_run_is_listed_with_the_reason_and_told_
     let log = found.iter().find(|entry| entry.ready.tool.id.as_str() == "git.log").unwrap();
     let reason = log.unavailable.as_deref().unwrap();
     assert!(reason.contains("jail: this program makes none"), "{reason}");
-    assert_eq!(host.tools().specs("marvin", &["git.log".to_owned(), "sum".to_owned()]).len(), 1);
+    assert_eq!(host.tools().specs(&cx(&host), "marvin", &["git.log".to_owned(), "sum".to_owned()]).len(), 1);
     let request = Request { tool: "git.log".to_owned(), arguments: json!({}), ..Request::default() };
     let refused = host.tools().invoke(&cx(&host), request).await.unwrap_err();
     assert_eq!(refused.class(), Class::Unavailable);

@@ -87,13 +87,14 @@ async fn staged(
     let mut puppets = [Tier::Jail, Tier::Docker].map(|tier| Puppet::new(tier, Arc::clone(&world.clock)));
     for (ready, script) in tools {
         puppets = puppets.map(|puppet| puppet.with(&ready.label(), script.clone()));
-        library.put(library.entry(ready, executor::Stage::Active));
+        library.put(library.entry(ready, executor::Stage::Active).unwrap());
     }
     let [jail, docker] = puppets.map(Arc::new);
     let mut ports = Ports::bare(journal.clone());
     ports.tiers = BTreeMap::from([(Tier::Jail, jail.clone() as Arc<_>), (Tier::Docker, docker.clone() as Arc<_>)]);
     ports.unusable = BTreeMap::from([(Tier::Gvisor, "there is none".to_owned())]);
     ports.secrets = secrets;
+    ports.grants = Some(super::issuer());
     ports.people = people;
     ports.folder = Some(std::env::temp_dir());
     let config = read(json!({
@@ -152,6 +153,34 @@ async fn what_was_done_under_a_key_is_not_done_again_and_its_result_is_the_same(
     assert_eq!(stage.call_under(&cx, "note.add", Some("k"), "bread").await.unwrap().how, How::Performed);
     assert_eq!(stage.docker.calls().len(), 2);
     assert_eq!(stage.docker.calls()[0].1["host"], json!({ "once": "k" }));
+}
+
+#[tokio::test(start_paused = true)]
+async fn the_order_of_keys_makes_no_other_call_and_no_other_answer() {
+    let wide = |value: &mut Value| {
+        effect(value);
+        value["interface"]["input"]["additionalProperties"] = json!(true);
+    };
+    let script = |text: &str| Script::default().prints(format!(r#"{{"type":"result","value":{text}}}"#));
+    let tools = vec![
+        (described("note.add", wide), script(r#"{"n":1,"of":{"b":2,"a":3}}"#)),
+        (described("note.put", wide), script(r#"{"of":{"a":3,"b":2},"n":1}"#)),
+    ];
+    let stage = stage(tools).await;
+    let call = async |tool: &str, text: &str| {
+        let (tool, key, arguments) = (tool.to_owned(), Some("k".to_owned()), serde_json::from_str(text).unwrap());
+        soon(stage.handle.invoke(&stage.cx(), Request { tool, key, arguments, ..Request::default() })).await.unwrap()
+    };
+    let first = call("note.add", r#"{"text":"milk","more":{"y":1,"x":2}}"#).await;
+    let again = call("note.add", r#"{"more":{"x":2,"y":1},"text":"milk"}"#).await;
+    assert_eq!((first.how, again.how), (How::Performed, How::Repeated));
+    let other = call("note.put", r#"{"more":{"x":2,"y":1},"text":"milk"}"#).await;
+    assert_eq!(first.value.to_string(), other.value.to_string());
+    let given: Vec<String> = stage.docker.calls().iter().map(|(_, given)| given["input"].to_string()).collect();
+    assert_eq!(given, vec![r#"{"more":{"x":2,"y":1},"text":"milk"}"#; 2]);
+    let ended = stage.events().await.into_iter().filter(|event| event.kind == "effect.ended");
+    let kept: Vec<_> = ended.map(|event| event.body.parse::<EndedCall>().unwrap().answer.unwrap()).collect();
+    assert_eq!(kept[0], kept[1], "one text has one address");
 }
 
 #[tokio::test(start_paused = true)]
@@ -266,6 +295,9 @@ async fn a_tool_that_lies_has_no_answer() {
     for (id, _, expected) in rows {
         let error = stage.call(id, None, "x").await.unwrap_err();
         assert!(error.to_string().contains(expected), "{id}: {error}");
+        // Whoever called is told so: it is the tool that failed, and not the host.
+        let class = if id == "lies.long" { Class::Exhausted } else { Class::Internal };
+        assert_eq!((matches!(error, Error::Broken { .. }), error.class()), (class == Class::Internal, class), "{id}");
     }
 }
 

@@ -2,8 +2,11 @@
 #![expect(clippy::unwrap_used, clippy::panic, reason = "a failed test panics, and so does a tool that is told to")]
 
 mod calls;
+mod gate;
 mod jira;
+mod likeness;
 mod people;
+mod policies;
 mod publishing;
 mod reach;
 mod staging;
@@ -64,6 +67,16 @@ fn tool(inside: &Arc<Inside>) -> Tool {
             }
         }
     })
+}
+
+/// An issuer whose keys are drawn from a seed.
+fn issuer() -> Arc<crate::lap::grant::Issuer> {
+    let next = AtomicU32::new(1);
+    let chance = move || {
+        let [one, two, three, four] = next.fetch_add(1, Ordering::AcqRel).to_le_bytes();
+        Some(std::array::from_fn(|at| [one, two, three, four][at % 4]))
+    };
+    Arc::new(crate::lap::grant::Issuer::new(Arc::new(chance)).unwrap())
 }
 
 struct Bench {
@@ -212,7 +225,8 @@ fn two_tools_of_one_name_are_refused() {
 async fn a_model_is_told_of_the_tools_there_are() {
     let bench = bench(1, 1).await;
     let wanted: Vec<String> = ["sum", "fly", "do"].map(ToOwned::to_owned).to_vec();
-    let names: Vec<String> = bench.handle.specs("marvin", &wanted).into_iter().map(|spec| spec.name).collect();
+    let names: Vec<String> =
+        bench.handle.specs(&cx(&bench.world, SECOND), "marvin", &wanted).into_iter().map(|spec| spec.name).collect();
     assert_eq!(names, ["sum", "do"]);
     assert_eq!(bench.handle.names(), ["count", "do", "sum", "time"]);
 }

@@ -26,12 +26,12 @@ impl Desk {
         Arc::new(Desk { items: Mutex::default(), closings: watch::Sender::default(), world: world.clone() })
     }
 
-    fn items(&self) -> Vec<Item> {
+    pub(super) fn items(&self) -> Vec<Item> {
         self.items.lock().iter().map(|(item, _)| item.clone()).collect()
     }
 
     /// Ann says something of the last item.
-    fn says(&self, opinion: Opinion, answer: Option<&str>) {
+    pub(super) fn says(&self, opinion: Opinion, answer: Option<&str>) {
         let mut items = self.items.lock();
         let (item, payload) = items.last_mut().unwrap();
         if let Some(answer) = answer {

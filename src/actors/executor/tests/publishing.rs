@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use super::super::*;
 use crate::actors::executor;
 use crate::actors::tests::{SECOND, cx, journal, read, soon, start, stop, world};
-use crate::lap::{Package, PackedFile};
+use crate::lap::{Fuzz, Package, PackedFile};
 use crate::sandbox::{Puppet, Script, Tier};
 use crate::store::{Disk, Durability, Journal, Memory, NewEvent};
 use crate::supervision::Root;
@@ -16,7 +16,7 @@ use crate::tds::Format;
 use crate::types::{Class, Cx, World};
 
 /// A tool with one contract test, with these changes.
-fn package(version: &str, change: impl FnOnce(&mut Value)) -> Package {
+pub(super) fn package(version: &str, change: impl FnOnce(&mut Value)) -> Package {
     let mut value = json!({
         "tds": 1, "id": "text.count", "name": "Count", "version": version,
         "description": "Counts what the script of a test says, and is never run otherwise.",
@@ -37,22 +37,31 @@ fn package(version: &str, change: impl FnOnce(&mut Value)) -> Package {
     Package { format: Format::Json, text: value.to_string(), files: BTreeMap::from([("tool".to_owned(), file)]) }
 }
 
-struct Stage {
+pub(super) struct Stage {
     world: World,
-    handle: Handle,
-    library: Arc<Library>,
+    pub(super) handle: Handle,
+    pub(super) library: Arc<Library>,
     journal: Arc<Memory>,
-    jail: Arc<Puppet>,
+    pub(super) jail: Arc<Puppet>,
     root: Root,
 }
 
 /// An executor on this disk and this folder, whose jail answers with this number.
 async fn stage(disk: &Disk, folder: &std::path::Path, n: u32) -> Stage {
+    stage_with(disk, folder, answers(&json!({ "n": n })), Fuzz { inputs: 24, within_s: 20 }).await
+}
+
+/// A tool that answers with this.
+pub(super) fn answers(value: &Value) -> Script {
+    Script::default().prints(json!({ "type": "result", "value": value }).to_string())
+}
+
+/// The same whose jail does this, and whose tools are tried so much.
+pub(super) async fn stage_with(disk: &Disk, folder: &std::path::Path, script: Script, fuzz: Fuzz) -> Stage {
     let world = world();
     let journal = journal(disk, &world, vec![Arc::new(EffectsProjection), Arc::new(ToolsProjection)]);
     let tools = core_tools(Arc::clone(&world.clock));
     let library = Arc::new(Library::of(tools).unwrap());
-    let script = Script::default().prints(json!({ "type": "result", "value": { "n": n } }).to_string());
     let mut jail = Puppet::new(Tier::Jail, Arc::clone(&world.clock));
     for version in ["1.0.0", "1.0.1", "1.1.0", "2.0.0"] {
         jail = jail.with(&format!("text.count@{version}"), script.clone());
@@ -61,6 +70,7 @@ async fn stage(disk: &Disk, folder: &std::path::Path, n: u32) -> Stage {
     let mut ports = Ports::bare(journal.clone());
     ports.tiers = BTreeMap::from([(Tier::Jail, jail.clone() as Arc<_>)]);
     ports.shelf = Some(folder.to_owned());
+    ports.fuzz = fuzz;
     let troubles = shelve(&library, &*journal, ports.shelf.as_deref()).await.unwrap();
     assert_eq!(troubles, Vec::<String>::new());
     let config = read(json!({
@@ -72,11 +82,11 @@ async fn stage(disk: &Disk, folder: &std::path::Path, n: u32) -> Stage {
 }
 
 impl Stage {
-    fn cx(&self) -> Cx {
+    pub(super) fn cx(&self) -> Cx {
         cx(&self.world, 30 * SECOND)
     }
 
-    async fn publish(&self, package: Package) -> Result<Publication, Error> {
+    pub(super) async fn publish(&self, package: Package) -> Result<Publication, Error> {
         soon(self.handle.publish(&self.cx(), package)).await
     }
 

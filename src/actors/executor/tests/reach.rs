@@ -45,7 +45,8 @@ fn config() -> lap::Config {
         "programs": [],
         "jira": { "host": "acme.atlassian.net", "secret": "jira/token" },
         "grants": { "principal:tester": ["http.send", "jira.*"] },
-        "flags": [], "readable": {}, "writable": {},
+        "accounts": [], "policy": { "own": ["admitted"], "files": [] }, "flags": [], "readable": {}, "writable": {},
+        "fuzz": { "inputs": 0, "within_s": 0 },
     }))
 }
 
@@ -76,6 +77,7 @@ impl Reach {
         let folder = tempfile::tempdir().unwrap();
         let mut ports = Ports::bare(journal.clone());
         ports.rules = Arc::new(lap::Rules { grants: config.grants.clone(), ..lap::Rules::default() });
+        ports.grants = Some(super::issuer());
         ports.secrets = Some(Arc::clone(&place) as Arc<dyn Secrets>);
         ports.way_out = Some(WayOut {
             proxy: Arc::new(Proxy::new(folder.path(), Arc::new(net.clone()), Arc::clone(&world.clock))),

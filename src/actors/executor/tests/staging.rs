@@ -59,7 +59,7 @@ async fn bench(versions: Vec<(Ready, Stage, Script)>) -> Bench {
     let mut jail = Puppet::new(Tier::Jail, Arc::clone(&world.clock));
     for (ready, stage, script) in versions {
         jail = jail.with(&ready.label(), script);
-        library.put(library.entry(ready, stage));
+        library.put(library.entry(ready, stage).unwrap());
     }
     let mut ports = Ports::bare(journal.clone());
     ports.tiers = BTreeMap::from([(Tier::Jail, Arc::new(jail) as Arc<_>)]);

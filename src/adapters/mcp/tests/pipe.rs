@@ -128,6 +128,11 @@ async fn each_class_is_told_in_its_form() {
         assert_eq!(result["_meta"]["syzygy/class"], class.word());
         assert_eq!(result["_meta"]["syzygy/retryable"], class.retryable());
     }
+    // A tool that fails is told in the answer as well: only what the host does wrong is for its own log.
+    bench.refuse("a.b", Refusal { tools: true, ..Refusal::new(Class::Internal, "it gave no result") });
+    let result = client.call("a.b", json!({})).await["result"].take();
+    assert_eq!((&result["isError"], &result["content"][0]["text"]), (&json!(true), &json!("it gave no result")));
+    assert_eq!(result["_meta"]["syzygy/class"], "internal");
     let unknown = client.call("a.c", json!({})).await;
     assert_eq!(unknown["error"]["code"], -32_602);
     assert_eq!(unknown["error"]["data"]["syzygy/class"], "not_found");
