@@ -54,10 +54,6 @@ pub(crate) enum Bug {
     DoubtUnasked,
     /// What came of a call is not given to who asks again.
     ResultMislaid,
-    /// A call is doubted while its end is on its way to the disk.
-    EndOverlooked,
-    /// What an executor that failed has acted on is acted on again while that is on its way to the disk.
-    HeardAgain,
 }
 
 #[cfg(test)]

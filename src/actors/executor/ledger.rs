@@ -198,11 +198,11 @@ pub(super) async fn standing(shared: &Shared, row: &str) -> Result<Option<Row>, 
         Ok::<_, store::Error>(found.and_then(|row| serde_json::from_value::<Row>(row).ok()))
     };
     let found = look().await?;
-    let begun = found.as_ref().is_some_and(|found| found.standing == Standing::Begun);
-    if !begun || planted(Bug::EndOverlooked) {
+    if !found.as_ref().is_some_and(Row::is_open) {
         return Ok(found);
     }
-    // Whoever makes a call holds the lock, so whoever began this one is gone; how it ended may still be on its way to the disk.
+    // Whoever began it is gone, or it would hold the lock. How it ended may still be on its way to the disk, and so may what
+    // people said of it.
     journal.flush().await?;
     look().await
 }
