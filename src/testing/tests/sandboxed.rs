@@ -158,8 +158,13 @@ fn what_a_sandbox_has_lost_is_not_done_again_by_the_next_host() {
 fn a_soak_sees_errands_done_lost_settled_and_asked_for_again() {
     let mut counted = std::collections::BTreeMap::<String, u32>::new();
     for seed in 0..4 {
-        let report =
-            Simulation::new(seed).unwrap().faults(Faults::rough()).soak(Soak { callers: 5, tasks_each: 5 }).unwrap();
+        let played = || {
+            let simulation = Simulation::new(seed).unwrap().faults(Faults::rough());
+            simulation.soak(Soak { callers: 5, tasks_each: 5 }).unwrap()
+        };
+        let (report, again) = (played(), played());
+        // TS1.
+        assert!(report.journal == again.journal, "seed {seed} wrote two journals");
         assert_eq!(report.violations, [], "seed {seed}");
         for line in String::from_utf8(report.journal).unwrap().lines() {
             let event: Value = serde_json::from_str(line).unwrap();
