@@ -25,9 +25,34 @@ fn unheard(error: inbox::Error) -> Unheard {
     Unheard { class: error.class(), reason: error.to_string() }
 }
 
+/// Whether somebody has still to act on it.
+fn is_due(item: &Item) -> bool {
+    item.status != ItemStatus::Open && !item.settled
+}
+
+impl Desk {
+    /// Items about calls that are closed, and on which nobody has acted as far as the disk knows.
+    async fn due(&self) -> Result<Vec<Item>, Unheard> {
+        let mut closed = self.inbox.unsettled().await.map_err(unheard)?;
+        closed.retain(|item| item.kind.is_of_a_call());
+        Ok(closed)
+    }
+
+    /// Waits for what is on its way to the disk: an executor that failed may have acted on an item, and what it said of that
+    /// is not to be read yet.
+    async fn caught_up(&self) -> Result<(), Unheard> {
+        self.journal.flush().await.map_err(|error| Unheard { class: error.class(), reason: error.to_string() })
+    }
+}
+
 #[async_trait]
 impl People for Desk {
     async fn newest(&self, subject: RunId) -> Result<Option<Item>, Unheard> {
+        let newest = self.inbox.newest(subject).await.map_err(unheard)?;
+        if !newest.as_ref().is_some_and(is_due) {
+            return Ok(newest);
+        }
+        self.caught_up().await?;
         self.inbox.newest(subject).await.map_err(unheard)
     }
 
@@ -48,9 +73,11 @@ impl People for Desk {
     }
 
     async fn closed(&self) -> Result<Vec<Item>, Unheard> {
-        let mut closed = self.inbox.unsettled().await.map_err(unheard)?;
-        closed.retain(|item| item.kind.is_of_a_call());
-        Ok(closed)
+        if self.due().await?.is_empty() {
+            return Ok(Vec::new());
+        }
+        self.caught_up().await?;
+        self.due().await
     }
 
     async fn settle(&self, item: &Item) -> Result<(), Unheard> {

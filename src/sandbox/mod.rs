@@ -51,7 +51,9 @@ pub use config::{Components, Config, Containers, Jails, Threads};
 pub use error::{Error, Lack};
 pub use fake::{Puppet, Script, Test};
 pub use native::{Function, Native, Voice};
+pub(crate) use outcome::failure_of;
 pub use outcome::{Change, Effects, Ended, Exit, Failure, Level, Line, Outcome, Usage, Written};
+pub(crate) use running::Running;
 pub use spec::{Access, Egress, Grant, Input, Limits, Program, ProgramKind, Resource, Spec, Speech, Tier};
 
 /// A spec that a tier has looked at and can keep.

@@ -221,7 +221,7 @@ impl Outcome {
 }
 
 /// The failure that stands for an end from outside; `None` if the tool ended by itself.
-pub(super) fn failure_of(ended: Ended) -> Option<Failure> {
+pub(crate) fn failure_of(ended: Ended) -> Option<Failure> {
     let class = match ended {
         Ended::Finished => return None,
         Ended::Deadline | Ended::Limit(Resource::Wall) => Class::Timeout,

@@ -26,10 +26,10 @@ struct Entry {
 
 /// The invocations of a tier.
 #[derive(Clone, Default)]
-pub(super) struct Running(Arc<Mutex<HashMap<String, Entry>>>);
+pub(crate) struct Running(Arc<Mutex<HashMap<String, Entry>>>);
 
 /// One invocation, on the table as long as this lives.
-pub(super) struct Place {
+pub(crate) struct Place {
     id: String,
     entry: Entry,
     table: Running,
@@ -37,7 +37,7 @@ pub(super) struct Place {
 
 impl Running {
     /// Enters an invocation; nothing if one of this id runs.
-    pub(super) fn enter(&self, id: &str) -> Option<Place> {
+    pub(crate) fn enter(&self, id: &str) -> Option<Place> {
         let mut table = self.0.lock();
         if table.contains_key(id) {
             return None;
@@ -47,12 +47,12 @@ impl Running {
         Some(Place { id: id.to_owned(), entry, table: self.clone() })
     }
 
-    pub(super) fn count(&self) -> usize {
+    pub(crate) fn count(&self) -> usize {
         self.0.lock().len()
     }
 
     /// Tells an invocation to end and waits until it has.
-    pub(super) async fn kill(&self, id: &str) -> Killed {
+    pub(crate) async fn kill(&self, id: &str) -> Killed {
         let Some(entry) = self.0.lock().get(id).cloned() else { return Killed::Unknown };
         entry.kill.cancel();
         match tokio::time::timeout(GONE_WITHIN, entry.gone.cancelled()).await {
@@ -64,7 +64,7 @@ impl Running {
 
 impl Place {
     /// Returns when the invocation must end, and says why.
-    pub(super) async fn stop(&self, cx: &Cx, prepared: &Prepared, began: Instant) -> Ended {
+    pub(crate) async fn stop(&self, cx: &Cx, prepared: &Prepared, began: Instant) -> Ended {
         let wall = began + prepared.spec.limits.wall;
         let (until, over) =
             if wall <= cx.deadline() { (wall, Ended::Limit(Resource::Wall)) } else { (cx.deadline(), Ended::Deadline) };

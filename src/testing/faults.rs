@@ -36,6 +36,16 @@ pub struct Faults {
     pub tool_hangs: u32,
     /// A tool panics.
     pub tool_panics: u32,
+    /// A sandbox fails before it begins a tool.
+    pub sandbox_fails: u32,
+    /// A sandbox does nothing until its caller gives up, its time is over, or it is told to end.
+    pub sandbox_hangs: u32,
+    /// A sandbox runs the tool, and what came of it is lost.
+    pub sandbox_cuts: u32,
+    /// A sandbox is slow to begin a tool.
+    pub sandbox_slow: u32,
+    /// By so many milliseconds at the most.
+    pub sandbox_slow_ms: u64,
     /// A webhook's receiver says that it cannot now.
     pub webhook_fails: u32,
     /// It does not answer until its sender gives up.
@@ -88,6 +98,11 @@ impl Faults {
             tool_fails: 0,
             tool_hangs: 0,
             tool_panics: 0,
+            sandbox_fails: 0,
+            sandbox_hangs: 0,
+            sandbox_cuts: 0,
+            sandbox_slow: 0,
+            sandbox_slow_ms: 0,
             webhook_fails: 0,
             webhook_hangs: 0,
             webhook_refuses: 0,
@@ -120,6 +135,11 @@ impl Faults {
             tool_fails: 100_000,
             tool_hangs: 30_000,
             tool_panics: 30_000,
+            sandbox_fails: 40_000,
+            sandbox_hangs: 20_000,
+            sandbox_cuts: 60_000,
+            sandbox_slow: 80_000,
+            sandbox_slow_ms: 2_000,
             webhook_fails: 150_000,
             webhook_hangs: 50_000,
             webhook_refuses: 30_000,

@@ -38,6 +38,8 @@
 
 mod cassette;
 mod clock;
+mod effects;
+mod errands;
 mod error;
 mod faults;
 mod journal;
@@ -45,6 +47,7 @@ mod notices;
 mod post;
 mod promises;
 mod runtime;
+mod sandboxed;
 mod simulated;
 mod simulation;
 mod soak;

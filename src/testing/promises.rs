@@ -3,11 +3,12 @@
 //! Each check is one promise of `docs/semantics.md` or an invariant of a part, held against three witnesses: the
 //! journal on the disk, what callers heard, and what runtimes were shown.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::journal::Chronicle;
 use super::runtime::Seen;
 use super::workload::{Heard, What};
+use crate::actors::executor::Begun;
 use crate::actors::io::record::{Accepted, kind};
 use crate::actors::io::{Answer, RunStatus};
 use crate::host::Host;
@@ -78,8 +79,12 @@ pub(super) fn of_record(
 
 fn told(events: &[Event], chronicle: &Chronicle) -> BTreeMap<RunId, Told> {
     let mut runs: BTreeMap<RunId, Told> = BTreeMap::new();
+    // Where people are asked about a call, the call stands in the place of a run.
+    let called = |event: &Event| event.body.parse::<Begun>().and_then(|begun| begun.invocation.parse().ok());
+    let begun = events.iter().filter(|event| event.kind == "effect.begun");
+    let calls: BTreeSet<RunId> = begun.filter_map(called).collect();
     for event in events {
-        let Some(run) = event.run else { continue };
+        let Some(run) = event.run.filter(|run| !calls.contains(run)) else { continue };
         let told = runs.entry(run).or_default();
         let status = match event.kind.as_str() {
             kind::ACCEPTED => {

@@ -13,6 +13,7 @@ use super::clock::SimulatedClock;
 use super::journal::{Chronicle, Spooled};
 use super::post::Mail;
 use super::runtime::Sight;
+use super::sandboxed::Deeds;
 use super::tool;
 use super::weather::Weather;
 use super::{Error, Simulation, promises};
@@ -21,6 +22,7 @@ use crate::field::Outbound;
 use crate::host::Host;
 use crate::inference::Runtime;
 use crate::rat;
+use crate::sandbox::Sandbox;
 use crate::store::{Journal, Memory};
 use crate::types::{Cx, Seeded, World};
 
@@ -44,6 +46,8 @@ struct Inner {
     weather: Arc<Weather>,
     runtimes: Vec<Arc<dyn Runtime>>,
     sight: Sight,
+    sandboxes: Vec<Arc<dyn Sandbox>>,
+    deeds: Deeds,
     post: Arc<dyn Outbound>,
     mail: Mail,
     clock: Arc<SimulatedClock>,
@@ -70,6 +74,7 @@ impl Simulated {
         let world = World { clock: clock.clone(), random: Arc::new(Seeded::new(plan.seed)) };
         let (life, _) = watch::channel(None);
         let (post, mail) = plan.post(&weather);
+        let (sandboxes, deeds) = plan.ground(&world, &weather);
         let chronicle = Arc::new(Chronicle::new(Arc::clone(&clock)));
         let inner = Inner {
             plan,
@@ -77,6 +82,8 @@ impl Simulated {
             weather,
             runtimes,
             sight,
+            sandboxes,
+            deeds,
             post,
             mail,
             clock,
@@ -182,6 +189,10 @@ impl Simulated {
         &self.0.sight
     }
 
+    pub(super) fn deeds(&self) -> &Deeds {
+        &self.0.deeds
+    }
+
     pub(super) fn mail(&self) -> &Mail {
         &self.0.mail
     }
@@ -251,7 +262,7 @@ impl Simulated {
     }
 
     async fn launch(&self) -> Result<Life, Error> {
-        let Inner { plan, world, weather, runtimes, lives, .. } = &*self.0;
+        let Inner { plan, world, weather, runtimes, sandboxes, lives, .. } = &*self.0;
         let opened: Arc<OnceLock<Arc<Spooled>>> = Arc::default();
         let (disk, through, slot, weather) =
             (plan.disk.clone(), plan.through.clone(), Arc::clone(&opened), Arc::clone(weather));
@@ -271,6 +282,7 @@ impl Simulated {
         }
         builder = plan.agents.iter().fold(builder, |builder, make| builder.agent(make(world)));
         builder = runtimes.iter().fold(builder, |builder, runtime| builder.shared_runtime(Arc::clone(runtime)));
+        builder = sandboxes.iter().fold(builder, |builder, sandbox| builder.sandbox(Arc::clone(sandbox)));
         lives.set(lives.get() + 1);
         let started = builder.start().await;
         match (started, opened.get()) {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::post::{Mail, Post};
 use super::runtime::{Sight, Unsteady};
+use super::sandboxed::{Deeds, Shaky};
 use super::simulated::Simulated;
 use super::weather::Weather;
 use super::{Error, Faults};
@@ -12,6 +13,7 @@ use crate::actors::agent::Definition;
 use crate::config::{self, Config, Flag, Inputs};
 use crate::field::{Mailroom, Outbound};
 use crate::inference::{EmbedderChoice, Runtime};
+use crate::sandbox::Sandbox;
 use crate::store::{Disk, Journal};
 use crate::types::World;
 
@@ -30,10 +32,11 @@ const LONGEST: Duration = Duration::from_secs(6 * 3_600);
 const OTHER_STREAM: u64 = 0x5eed_0ffa_0000_0017;
 
 pub(super) type MakeAgent = Arc<dyn Fn(&World) -> Definition + Send + Sync>;
+pub(super) type MakeSandbox = Arc<dyn Fn(&World) -> Arc<dyn Sandbox> + Send + Sync>;
 pub(super) type Through = Arc<dyn Fn(Arc<dyn Journal>) -> Arc<dyn Journal> + Send + Sync>;
 
-/// A host to be simulated. What is said here holds for every life of the host; the disk and the runtimes are the same
-/// ones for all of them.
+/// A host to be simulated. What is said here holds for every life of the host; the disk, the runtimes and the
+/// sandboxes are the same ones for all of them.
 pub struct Simulation {
     pub(super) seed: u64,
     pub(super) faults: Faults,
@@ -41,6 +44,7 @@ pub struct Simulation {
     pub(super) agents: Vec<MakeAgent>,
     pub(super) bundled_agents: bool,
     pub(super) runtimes: Vec<Arc<dyn Runtime>>,
+    pub(super) sandboxes: Vec<MakeSandbox>,
     pub(super) outbound: Arc<dyn Outbound>,
     pub(super) disk: Disk,
     pub(super) through: Option<Through>,
@@ -60,6 +64,7 @@ impl Simulation {
             agents: Vec::new(),
             bundled_agents: true,
             runtimes: Vec::new(),
+            sandboxes: Vec::new(),
             outbound: Arc::new(Mailroom::default()),
             disk: Disk::default(),
             through: None,
@@ -82,6 +87,14 @@ impl Simulation {
     /// replayed, or one of the author's own that does no I/O.
     pub fn runtime(mut self, runtime: impl Runtime) -> Simulation {
         self.runtimes.push(Arc::new(runtime));
+        self
+    }
+
+    /// Runs tools of its tier in this sandbox: a [`Puppet`](crate::sandbox::Puppet) that plays scripts, or one of the
+    /// author's own that does no I/O. It is made once, on the simulation's clock, and is the same for every life of the
+    /// host.
+    pub fn sandbox<S: Sandbox>(mut self, make: impl Fn(&World) -> S + Send + Sync + 'static) -> Simulation {
+        self.sandboxes.push(Arc::new(move |world| Arc::new(make(world))));
         self
     }
 
@@ -158,6 +171,16 @@ impl Simulation {
     pub(super) fn post(&self, weather: &Arc<Weather>) -> (Arc<dyn Outbound>, Mail) {
         let mail = Mail::default();
         (Arc::new(Post::new(Arc::clone(&self.outbound), Arc::clone(weather), Arc::clone(&mail))), mail)
+    }
+
+    /// The sandboxes as they stand in this weather, and what is done in them.
+    pub(super) fn ground(&self, world: &World, weather: &Arc<Weather>) -> (Vec<Arc<dyn Sandbox>>, Deeds) {
+        let deeds = Deeds::default();
+        let shaky = |make: &MakeSandbox| -> Arc<dyn Sandbox> {
+            let clock = Arc::clone(&world.clock);
+            Arc::new(Shaky::new(make(world), clock, Arc::clone(weather), Arc::clone(&deeds)))
+        };
+        (self.sandboxes.iter().map(shaky).collect(), deeds)
     }
 
     /// The weather of this simulation, and its runtimes as they stand in it.

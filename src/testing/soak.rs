@@ -5,9 +5,10 @@ use std::time::Duration;
 
 use futures::future::{Either, join, join_all, select};
 
+use super::errands::{self, Office};
 use super::promises::{self, Violation};
 use super::workload::{Caller, Heard, What, agents_of, reviewer, staged};
-use super::{Error, Faults, Simulated, Simulation, notices};
+use super::{Error, Faults, Simulated, Simulation, effects, notices};
 use crate::store::Event;
 
 /// How much is asked of a host.
@@ -59,6 +60,8 @@ impl Simulation {
     pub fn soak(self, soak: Soak) -> Result<Report, Error> {
         let seed = self.seed;
         let faults = self.faults;
+        // Whoever brings a runtime brings all there is to do.
+        let own = self.runtimes.is_empty();
         let simulation = staged(self).configured(|config| {
             config.io.run_within_s = RUN_WITHIN_S;
             config.supervision.handle_limit_ms = HANDLE_LIMIT_MS;
@@ -75,7 +78,13 @@ impl Simulation {
                 heard
             }));
             let troubled = join(strike(&simulated, faults), set_clocks(&simulated, faults));
-            let meanwhile = join(troubled, reviewer(&simulated, seed));
+            let office = Office::default();
+            let running = async {
+                if own {
+                    errands::clerks(&simulated, seed, &office).await;
+                }
+            };
+            let meanwhile = join(join(troubled, running), reviewer(&simulated, seed));
             let heard = match select(pin!(asked), pin!(meanwhile)).await {
                 Either::Left((heard, _)) => heard,
                 // The reviewer never ends, so this is not.
@@ -83,7 +92,8 @@ impl Simulation {
             };
             let heard: Vec<Heard> = heard.into_iter().flatten().collect();
             simulated.calm();
-            let mut violations = rest(&simulated).await;
+            let mut violations = rest(&simulated, seed).await;
+            office.come_back(&simulated).await;
             if simulated.plan().faults.runtime_lies == 0 {
                 violations.extend(promises::of_budgets(&simulated.life().await.host));
             }
@@ -97,6 +107,7 @@ impl Simulation {
             violations.extend(promises::of_record(record, &heard, last_life, durable));
             violations.extend(notices::of_notices(&events, &simulated.mail().lock(), config));
             violations.extend(promises::of_charges(&events));
+            violations.extend(of_effects(&simulated, &events, &office));
             violations.extend(promises::of_items(&events));
             violations.extend(promises::of_privacy(&simulated.sight().lock(), &heard));
             simulated.restart().await?;
@@ -134,8 +145,29 @@ async fn set_clocks(simulated: &Simulated, faults: Faults) {
     }
 }
 
-/// Waits until the host is at rest. What is not by then is broken.
-async fn rest(simulated: &Simulated) -> Vec<Violation> {
+/// What was done to the world, where no clock is set so far that keys are forgotten.
+fn of_effects(simulated: &Simulated, events: &[Event], office: &Office) -> Vec<Violation> {
+    let mut broken = effects::of_ends(events);
+    let farthest_ms = simulated.plan().faults.clock_set_by_ms.saturating_mul(2);
+    if farthest_ms >= errands::KEEP_S * 1_000 {
+        return broken;
+    }
+    broken.extend(effects::of_deeds(events, &simulated.deeds().lock()));
+    broken.extend(effects::of_errands(&office.errands()));
+    broken
+}
+
+/// Waits until the host is at rest, while people say what became of what is in doubt. What is not at rest by then is
+/// broken.
+async fn rest(simulated: &Simulated, seed: u64) -> Vec<Violation> {
+    match select(pin!(at_rest(simulated)), pin!(errands::settle_all(simulated, seed))).await {
+        Either::Left((unrest, _)) => unrest,
+        // They never end, so this is not.
+        Either::Right(((), unrest)) => unrest.await,
+    }
+}
+
+async fn at_rest(simulated: &Simulated) -> Vec<Violation> {
     let mut unrest = Vec::new();
     for _ in 0..REST_WITHIN_S {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -149,6 +181,7 @@ async fn rest(simulated: &Simulated) -> Vec<Violation> {
             Ok(Err(error)) => Some(Violation::new(promise, error.to_string())),
             Err(error) => Some(Violation::new(promise, error.to_string())),
         });
+        unrest.extend(life.during(effects::unrest(&life.host)).await.unwrap_or_default());
         unrest.extend(notices::due(&**life.host.journal()).await);
         if unrest.is_empty() {
             break;

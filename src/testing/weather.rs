@@ -33,6 +33,15 @@ pub(super) enum Mishap {
     Panics,
 }
 
+/// What a sandbox does instead of running a tool.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Breakdown {
+    Fails,
+    Hangs,
+    Cuts,
+    Slow(Duration),
+}
+
 /// What a webhook's receiver does instead of taking a notice.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Slip {
@@ -109,6 +118,17 @@ impl Weather {
             0 => Mishap::Fails,
             1 => Mishap::Hangs,
             _ => Mishap::Panics,
+        })
+    }
+
+    /// What a sandbox does instead of running a tool.
+    pub(super) fn breakdown(&self) -> Option<Breakdown> {
+        let Faults { sandbox_fails, sandbox_hangs, sandbox_cuts, sandbox_slow, sandbox_slow_ms, .. } = self.faults();
+        Some(match pick(self.part(), &[sandbox_fails, sandbox_hangs, sandbox_cuts, sandbox_slow])? {
+            0 => Breakdown::Fails,
+            1 => Breakdown::Hangs,
+            2 => Breakdown::Cuts,
+            _ => Breakdown::Slow(self.within_ms(sandbox_slow_ms)),
         })
     }
 

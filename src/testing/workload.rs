@@ -6,7 +6,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 
 use super::simulated::Life;
-use super::{Error, Simulated, Simulation};
+use super::{Error, Simulated, Simulation, errands};
 use crate::actors::agent::{Assignment, Definition, Kit, Work};
 use crate::actors::crown::{Severity, Webhook};
 use crate::actors::inbox::{Delivery, Hook, HookEvent, Said};
@@ -176,7 +176,7 @@ pub(super) fn agents_of(host: &Host) -> Vec<String> {
 
 /// A simulation that names no runtime gets two, one on this machine and one far away that costs money, and an agent in
 /// code on the far one that takes one task at a time. Budgets are short, people are asked now and then, slow candidates
-/// are hedged and answers given again.
+/// are hedged and answers given again. Errands are run in a tier of scripts.
 pub(super) fn staged(simulation: Simulation) -> Simulation {
     if !simulation.runtimes.is_empty() {
         return simulation;
@@ -191,7 +191,8 @@ pub(super) fn staged(simulation: Simulation) -> Simulation {
         config.ladder.hedge = true;
     });
     let far = Scripted::new("field", script).in_tier(TrustTier::External).at_price(Price::new(2, 900_000));
-    simulation.runtime(Scripted::new("local", script)).runtime(far).agent(|_| {
+    let simulation = simulation.runtime(Scripted::new("local", script)).runtime(far).sandbox(errands::sandbox);
+    simulation.agent(|_| {
         let mut courier =
             Definition::code("courier", "Asks far away.", &["general", "translate"], Courier).runtime("field");
         (courier.profile.concurrency, courier.profile.waiting) = (1, 4);
@@ -277,6 +278,12 @@ pub(super) async fn reviewer(simulated: &Simulated, seed: u64) {
         let deciding = async {
             let Ok(page) = inbox.list(Some(ItemStatus::Open), None, 16).await else { return };
             for item in page.items {
+                if item.kind == Kind::ToolDoubt {
+                    if dice.up_to(5) > 0 {
+                        errands::say(&life, &cx, &item, dice.up_to(u64::MAX - 1)).await;
+                    }
+                    continue;
+                }
                 let said = Said::default();
                 // What it hears is of no use to it: items close under it, and hosts die.
                 let _ = match dice.up_to(5) {

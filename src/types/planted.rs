@@ -44,6 +44,16 @@ pub(crate) enum Bug {
     TookOnTheWall,
     /// A budget's window opens again when the clock on the wall goes back into it.
     WindowReopens,
+    /// A call with effects is made before it is on disk that it was begun.
+    BegunBehind,
+    /// A call of which nobody knows whether it was made is made again.
+    DoubtMadeAgain,
+    /// A call whose answer a sandbox has lost is taken for not made.
+    LostTakenForNotMade,
+    /// Nobody is asked about a call in doubt.
+    DoubtUnasked,
+    /// What came of a call is not given to who asks again.
+    ResultMislaid,
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ use crate::lap::Key;
 use crate::lap::policy::Explanation;
 use crate::sandbox::{Effects, Ended, Failure, Tier, Usage};
 use crate::store::{self, Durability, Event, NewEvent, Projection, Rows};
+use crate::types::planted::{Bug, planted};
 use crate::types::{Hash, Money, RunId, Timestamp};
 
 /// Kinds of events.
@@ -178,11 +179,32 @@ pub struct Row {
 }
 
 impl Row {
-    /// Whether nobody needs it any more. What is in doubt is kept until somebody says what became of it.
-    fn is_over(&self, now: Timestamp) -> bool {
-        let known = matches!(self.standing, Standing::Done { .. } | Standing::NotDone);
-        known && self.begun.until <= now
+    /// Whether it is not known what became of it.
+    pub(super) fn is_open(&self) -> bool {
+        matches!(self.standing, Standing::Begun | Standing::InDoubt { .. })
     }
+
+    /// Whether nobody needs it any more. What is in doubt is kept until somebody says what became of it.
+    pub(super) fn is_over(&self, now: Timestamp) -> bool {
+        !self.is_open() && self.begun.until <= now
+    }
+}
+
+/// How a key stands, for who holds its lock.
+pub(super) async fn standing(shared: &Shared, row: &str) -> Result<Option<Row>, store::Error> {
+    let journal = &shared.ports.journal;
+    let look = async || {
+        let found = journal.row(EffectsProjection::NAME, &format!("{ALL}{row}")).await?;
+        Ok::<_, store::Error>(found.and_then(|row| serde_json::from_value::<Row>(row).ok()))
+    };
+    let found = look().await?;
+    if !found.as_ref().is_some_and(Row::is_open) {
+        return Ok(found);
+    }
+    // Whoever began it is gone, or it would hold the lock. How it ended may still be on its way to the disk, and so may what
+    // people said of it.
+    journal.flush().await?;
+    look().await
 }
 
 /// Lets go of every key whose time is over.
@@ -253,8 +275,7 @@ impl Projection for EffectsProjection {
             return before.filter(|row| !row.is_over(event.at)).and_then(|row| serde_json::to_value(row).ok());
         }
         let row = next(before, event)?;
-        let open = matches!(row.standing, Standing::Begun | Standing::InDoubt { .. });
-        if key.starts_with(OPEN) && !open {
+        if key.starts_with(OPEN) && !row.is_open() {
             return None;
         }
         serde_json::to_value(row).ok()
@@ -299,6 +320,7 @@ fn next(before: Option<Row>, event: &Event) -> Option<Row> {
 pub(super) fn in_doubt(ended: Ended) -> bool {
     match ended {
         Ended::Finished | Ended::Refused => false,
-        Ended::Deadline | Ended::Cancelled | Ended::Killed | Ended::Limit(_) | Ended::Failed => true,
+        Ended::Failed => !planted(Bug::LostTakenForNotMade),
+        Ended::Deadline | Ended::Cancelled | Ended::Killed | Ended::Limit(_) => true,
     }
 }

@@ -9,6 +9,7 @@ use super::ledger::{Begun, Doubted, Refused, Row, Standing, kind};
 use crate::lap::policy::Explanation;
 use crate::lap::{self, Caller, Denial, Key};
 use crate::store::{Durability, NewEvent};
+use crate::types::planted::{Bug, planted};
 use crate::types::{Cx, RunId, Timestamp};
 
 /// Time to ask people what became of a call: a commit of the journal. Its caller waits for that.
@@ -57,7 +58,8 @@ impl Invocation<'_> {
             agent: self.request.agent.clone(),
             until,
         };
-        self.record(kind::BEGUN, self.cx.run(), &begun, Durability::Durable).await?;
+        let durability = if planted(Bug::BegunBehind) { Durability::Behind } else { Durability::Durable };
+        self.record(kind::BEGUN, self.cx.run(), &begun, durability).await?;
         Ok(begun)
     }
 

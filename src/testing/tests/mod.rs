@@ -5,3 +5,4 @@
 mod cassette;
 mod illegal;
 mod planted;
+mod sandboxed;

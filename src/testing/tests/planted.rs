@@ -11,6 +11,9 @@ const FAULTS: Faults = Faults { commit_ms: 40, ..Faults::rough() };
 
 const SOAK: Soak = Soak { callers: 5, tasks_each: 5 };
 
+/// The promise of keys.
+const ONCE: &str = "under one key nothing is done twice";
+
 const CROWD: Soak = Soak { callers: 16, tasks_each: 5 };
 
 /// The first seed that finds a planted bug, and the promise it breaks.
@@ -143,6 +146,31 @@ fn a_window_that_opens_twice_is_found() {
     let often = Faults { runtime_lies: 0, clock_set_ms: 2_000, clock_set_by_ms: 2_000 * 86_400_000, ..FAULTS };
     let (seed, promise) = found_in(Bug::WindowReopens, (often, SOAK), SEEDS).unwrap_or((SEEDS, "nothing"));
     assert_eq!(promise, "a window opens once", "seed {seed}");
+}
+
+#[test]
+fn a_call_that_is_made_before_the_disk_knows_it_is_found() {
+    breaks(Bug::BegunBehind, &[ONCE]);
+}
+
+#[test]
+fn a_call_in_doubt_that_is_made_again_is_found() {
+    breaks(Bug::DoubtMadeAgain, &[ONCE]);
+}
+
+#[test]
+fn a_lost_answer_that_is_taken_for_none_is_found() {
+    breaks(Bug::LostTakenForNotMade, &[ONCE]);
+}
+
+#[test]
+fn a_call_in_doubt_that_nobody_is_asked_about_is_found() {
+    breaks(Bug::DoubtUnasked, &["of every call it is known what became of it, or people are asked"]);
+}
+
+#[test]
+fn a_result_that_is_not_given_again_is_found() {
+    breaks(Bug::ResultMislaid, &["who was told a result is told the same under its key"]);
 }
 
 /// What is found is the bug, and not what it was planted in.

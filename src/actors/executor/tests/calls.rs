@@ -409,6 +409,9 @@ async fn keys_are_let_go_of_when_their_time_is_over_and_doubts_are_not() {
     assert_eq!(keys().await, 1, "what is in doubt is kept");
     let anew = stage.call("note.add", Some("k"), "bread").await.unwrap();
     assert_eq!(anew.how, How::Performed);
+    // Its time is over too, and still nobody knows.
+    let doubt = stage.call("note.hang", Some("d"), "milk").await.unwrap_err();
+    assert!(matches!(doubt, Error::InDoubt { .. }), "{doubt}");
 }
 
 #[tokio::test(start_paused = true)]
