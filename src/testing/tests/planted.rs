@@ -145,7 +145,8 @@ fn a_window_that_opens_twice_is_found() {
     // into a window that it has left.
     let often = Faults { runtime_lies: 0, clock_set_ms: 2_000, clock_set_by_ms: 2_000 * 86_400_000, ..FAULTS };
     let (seed, promise) = found_in(Bug::WindowReopens, (often, SOAK), SEEDS).unwrap_or((SEEDS, "nothing"));
-    assert_eq!(promise, "a window opens once", "seed {seed}");
+    // What it opens again is overrun with it, and either may be seen first.
+    assert!(["a window opens once", "no budget is overrun"].contains(&promise), "seed {seed}: {promise}");
 }
 
 #[test]
