@@ -54,10 +54,8 @@ pub(super) fn of_ends(events: &[Event]) -> Vec<Violation> {
         let body = event.body.value();
         let Some(call) = body["invocation"].as_str() else { continue };
         match event.kind.as_str() {
-            "effect.ended" | "effect.settled" => {
-                if !known.insert(call.to_owned()) {
-                    broken.push(Violation::new(ENDS, format!("{call} was known, and {} came after that", event.kind)));
-                }
+            "effect.ended" | "effect.settled" if !known.insert(call.to_owned()) => {
+                broken.push(Violation::new(ENDS, format!("{call} was known, and {} came after that", event.kind)));
             }
             "effect.doubted" if known.contains(call) => {
                 broken.push(Violation::new(ENDS, format!("{call} was known, and in doubt after that")));

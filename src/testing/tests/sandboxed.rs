@@ -1,5 +1,7 @@
 //! Sandboxes in the simulation's weather: what callers hear of a call, and what was really done.
 
+#![expect(clippy::panic, reason = "a failed test panics")]
+
 use std::sync::Arc;
 use std::time::Duration;
 
