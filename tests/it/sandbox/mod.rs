@@ -49,6 +49,8 @@ pub(crate) async fn jail() -> Option<Jail> {
     match Jail::open(config(), clock()).await {
         Ok(jail) => Some(jail),
         Err(error) => {
+            // A machine that lets jails be made starts what is in them; this would be a fault of ours.
+            assert!(!error.to_string().contains("could not start"), "{error}");
             loudly(&format!("jails are not tested here: {error}"));
             None
         }

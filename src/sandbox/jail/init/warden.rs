@@ -32,8 +32,8 @@ const LOOK_AGAIN: Duration = Duration::from_millis(10);
 /// How much later than the host the tool gets a processor: the watcher must come to its turn.
 const NICENESS: i32 = 5;
 
-/// What the warden itself may need of memory that is its own: some ten megabytes, with the allocator's.
-const WARDEN_BYTES: u64 = 64 << 20;
+/// What the warden may need of memory of its own beside what it has: a stack for the tool's first moment, and its records.
+const WARDEN_BYTES: u64 = 16 << 20;
 
 /// Capabilities have had numbers up to 40 for years; the kernel says which are beyond.
 const CAPABILITIES: u32 = 63;
@@ -102,7 +102,7 @@ fn limit(bounds: &Bounds) -> Result<(), String> {
 /// Starts the tool under limits that the warden, a large program, keeps as well. They are made exact when the tool is there
 /// ([`limit_tool`]), so that it is never without, however quick it is.
 fn spawn(mut command: Command, bounds: &Bounds) -> Result<std::io::Result<Child>, String> {
-    let data = bounds.memory.max(WARDEN_BYTES);
+    let data = bounds.memory.max(own_data().saturating_add(WARDEN_BYTES));
     setrlimit(Rlimit::Data, exactly(data)).during(|| "limit the tool's memory".to_owned())?;
     let own = getrlimit(Rlimit::Cpu);
     let current = own.maximum.map_or(cpu_seconds(bounds), |most| most.min(cpu_seconds(bounds)));
@@ -112,6 +112,14 @@ fn spawn(mut command: Command, bounds: &Bounds) -> Result<std::io::Result<Child>
     // The warden may have to watch for longer than the tool may run.
     setrlimit(Rlimit::Cpu, own).during(|| "watch for long".to_owned())?;
     Ok(tool)
+}
+
+/// Bytes that the kernel counts as this process's data. An allocator may have set aside far more than is in use.
+fn own_data() -> u64 {
+    // The sixth number is of pages of data and stack.
+    let pages = std::fs::read_to_string("/proc/self/statm").ok();
+    let pages = pages.and_then(|text| text.split(' ').nth(5)?.parse::<u64>().ok()).unwrap_or(0);
+    pages.saturating_mul(rustix::param::page_size() as u64)
 }
 
 /// Seconds after which the kernel ends one process. The watcher is exact; this is for when it does not get a turn beside it.
