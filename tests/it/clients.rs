@@ -76,11 +76,12 @@ impl Stage {
         crate::sandbox::jail().await?;
         let (data, site) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
         repository(site.path()).await;
+        // One of its tools breaks on purpose, which what is made of its schema finds.
         configure(
             data.path(),
             &format!(
                 "[inference.runtimes.local]\nkind = \"scripted\"\nanswer = \"Forty-two.\"\ntier = \"local\"\n\
-                 [tools]\ncore = [\"git\"]\n[tools.readable]\nsite = {:?}\n",
+                 [tools]\ncore = [\"git\"]\n[tools.fuzz]\ninputs = 0\n[tools.readable]\nsite = {:?}\n",
                 site.path()
             ),
         );
