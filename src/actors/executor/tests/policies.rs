@@ -7,6 +7,7 @@ use std::sync::Arc;
 use serde_json::{Value, json};
 
 use super::super::*;
+use super::calls::effect;
 use super::people::Desk;
 use super::publishing::package;
 use crate::actors::executor;
@@ -328,12 +329,7 @@ async fn without_a_policy_a_tool_is_called_as_the_hosts_own_rules_say() {
 #[tokio::test(start_paused = true)]
 async fn a_rule_that_wants_a_person_to_agree_is_met_by_a_tool_that_asks_one() {
     let changing = |value: &mut Value, approval: &str| {
-        value["side_effects"] = json!("non_idempotent");
-        value["capabilities"] = json!(["action"]);
-        value["isolation"] = json!("docker");
-        value["run"] = json!({ "image": { "image": format!("tool@sha256:{}", "0".repeat(64)) } });
-        value["idempotency"] = json!({ "key": "host" });
-        value["interface"]["host"] = json!({ "once": { "from": "idempotency_key" } });
+        effect(value);
         value["policy"] = json!({ "approval": approval });
         // Its tests are calls too, so there is only one that is no call.
         value["tests"] =
